@@ -1,0 +1,25 @@
+# `make demo` and `make test` need nothing but Python (3.10 to 3.13) and make.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3.10 python3))
+VENV := .venv
+BIN := $(VENV)/bin
+# one thread per process by default: small matrices gain nothing from more, and busy machines lose a lot
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test install clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c requirements/constraints-cpu.txt -e ".[onedl,tests]"
+	touch $@
+
+demo: install
+	$(BIN)/python tools/train.py configs/picie/picie_fpn_demo.py
+
+test: install
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) build *.egg-info mmseg_unsup/.mim

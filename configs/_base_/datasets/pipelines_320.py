@@ -1,0 +1,27 @@
+# how images become views (320 px) and how they are evaluated (320 px, centre crop)
+photometric = [
+    dict(type='mmseg_unsup.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, prob=0.8),
+    dict(type='mmseg_unsup.RandomGrayscale', prob=0.2),
+    # U(0.1, 2.0) px at 640 px in the paper
+    dict(type='mmseg_unsup.GaussianBlur', sigma=(0.05, 1.0), prob=0.5)
+]
+view_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.CenterSquareCrop'),
+    dict(type='mmseg_unsup.MakeViews', num_views=2),
+    dict(type='mmseg_unsup.PairedCropFlip', size=320, scale=(0.5, 1.0), flip_prob=0.5),
+    dict(type='mmseg_unsup.ForEachView', transforms=photometric),
+    dict(type='mmseg_unsup.PackViews')
+]
+probe_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.ResizeForEvaluation', size=320),
+    dict(type='mmseg_unsup.MakeViews', num_views=1),
+    dict(type='mmseg_unsup.PackViews')
+]
+eval_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.LoadLabels'),
+    dict(type='mmseg_unsup.ResizeForEvaluation', size=320),
+    dict(type='PackSegInputs')
+]

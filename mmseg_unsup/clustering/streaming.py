@@ -1,0 +1,156 @@
+"""Drives k-means over a stream of images whose result does not depend on batches or ranks."""
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from ..utils.random import keyed_generator
+from .kmeans import MiniBatchKMeans
+from .sampling import sample_cells
+
+# Stream of the keyed generator that picks the rows to start from.
+_SEED_ROWS = 1
+
+
+class StreamingKMeans:
+    """Fits one k-means per view while images pass by once.
+
+    Images have a *position*, their place in the global order of the epoch. Those before ``init_images`` feed the
+    initial Lloyd (``init_pixels`` cells of them, drawn per image); after that the centres move once per
+    ``update_images`` positions. Boundaries are global positions and random choices are keyed by position, so neither
+    the batch size nor the number of ranks changes which rows form an update.
+
+    Each rank passes its own images in ascending position. At a boundary all views are updated, in order, on all ranks;
+    :meth:`finish` runs the updates that a rank without images in the last blocks still owes.
+
+    Args:
+        models: one :class:`MiniBatchKMeans` per view.
+        n_images: number of positions in the epoch, over all ranks.
+        init_images: images of the initial Lloyd.
+        update_images: images per update after that.
+        init_pixels: feature cells of the initial Lloyd over all ranks; None for every cell.
+        seed: key of all random choices; pass ``(seed, epoch)``.
+        device: of the features. A rank may have none of the first images, and its centres must still be there.
+
+    Raises:
+        ValueError: the epoch has fewer cells than clusters.
+    """
+
+    def __init__(self,
+                 models: Sequence[MiniBatchKMeans],
+                 n_images: int,
+                 init_images: int,
+                 update_images: int,
+                 init_pixels: Optional[int] = None,
+                 seed: Sequence[int] = (0, ),
+                 device: torch.device = torch.device('cpu')) -> None:
+        for name, value in (('n_images', n_images), ('init_images', init_images), ('update_images', update_images)):
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1, but it is {value}')
+        self.models = list(models)
+        self.n_images = n_images
+        self.init_images = min(init_images, n_images)
+        self.update_images = update_images
+        self.init_pixels = init_pixels
+        self.seed = tuple(seed)
+        self.device = device
+        self._buffers: List[List[Tensor]] = [[] for _ in self.models]
+        self._buffer_positions: List[int] = []
+        self._n_cells = 0  # that the buffered rows were sampled from
+        self._block = -1  # -1: the initial Lloyd has not run
+
+    def add(self, positions: Sequence[int], views: Sequence[Tensor]) -> None:
+        """Take a batch: (N,) ascending positions and, per view, (N, C, h, w) features."""
+        assert len(views) == len(self.models)
+        start = 0
+        blocks = [self._block_of(position) for position in positions]
+        while start < len(blocks):
+            stop = start + 1
+            while stop < len(blocks) and blocks[stop] == blocks[start]:
+                stop += 1
+            self._advance_to(blocks[start])
+            for v, feats in enumerate(views):
+                self._take(v, positions[start:stop], feats[start:stop])
+            start = stop
+
+    def finish(self) -> None:
+        """Run what is left; afterwards the models are fitted. Every rank must call it."""
+        self._advance_to(self._block_of(self.n_images - 1) + 1)
+
+    def _block_of(self, position: int) -> int:
+        if position < self.init_images:
+            return -1
+        return (position - self.init_images) // self.update_images
+
+    def _take(self, v: int, positions: Sequence[int], feats: Tensor) -> None:
+        rows = feats.float().permute(0, 2, 3, 1).flatten(1, 2)  # (N, h*w, C)
+        if self._block >= 0:
+            self.models[v].accumulate(rows.flatten(0, 1))
+            return
+        for position, image_rows in zip(positions, rows):
+            if v == 0:
+                self._buffer_positions.append(position)
+                self._n_cells += len(image_rows)
+            if self.init_pixels is None:
+                kept = image_rows.clone()  # a slice of the batch would keep the whole batch alive
+            else:
+                kept = sample_cells(image_rows, self.init_pixels // self.init_images, (*self.seed, position))
+            self._buffers[v].append(kept)
+
+    def _advance_to(self, block: int) -> None:
+        while self._block < block:
+            if self._block < 0:
+                self._run_init()
+            else:
+                for model in self.models:
+                    model.update()
+            self._block += 1
+
+    def _run_init(self) -> None:
+        rows_per_position, row_weight = self._gather_row_counts()
+        for v, model in enumerate(self.models):
+            seeds = self._draw_seeds(v, rows_per_position, model)
+            buffer = self._buffers[v]
+            self._buffers[v] = []
+            rows = torch.cat(buffer) if buffer else seeds.new_zeros((0, seeds.size(-1)))
+            del buffer
+            model.init(rows, seeds, row_weight)
+
+    def _gather_row_counts(self) -> Tuple[np.ndarray, float]:
+        """(init_images,) rows that each position holds, over all ranks, and the cells that each row stands for.
+
+        Both are the same for every view. Collectives: one all-reduce.
+        """
+        counts = torch.zeros(self.init_images + 1, dtype=torch.double)
+        for position, rows in zip(self._buffer_positions, self._buffers[0]):
+            counts[position] = len(rows)
+        counts[-1] = self._n_cells
+        all_reduce(counts)
+        n_cells, counts = float(counts[-1]), counts[:-1].long().numpy()
+        n_clusters = max(model.n_clusters for model in self.models)
+        if counts.sum() < n_clusters:
+            raise ValueError(f'{counts.sum()} feature cells cannot form {n_clusters} clusters: '
+                             'give more images (or a larger init_images, init_pixels), or a smaller n_clusters')
+        return counts, n_cells / counts.sum()
+
+    def _draw_seeds(self, v: int, rows_per_position: np.ndarray, model: MiniBatchKMeans) -> Tensor:
+        """(n_init, K, C) distinct rows of the initial sample, chosen by global index.
+
+        Collectives: one all-reduce; the rank that holds a chosen row contributes it, the others zeros.
+        """
+        ends = np.cumsum(rows_per_position)
+        local = {position: rows for position, rows in zip(self._buffer_positions, self._buffers[v])}
+        n_channels = torch.tensor(
+            [float(self._buffers[v][0].size(1)) if self._buffers[v] else 0.], dtype=torch.double)
+        all_reduce(n_channels, op='max')
+        seeds = torch.zeros((model.n_init, model.n_clusters, int(n_channels)), device=self.device)
+        for i in range(model.n_init):
+            rng = keyed_generator(*self.seed, _SEED_ROWS, v, i)
+            for k, row in enumerate(rng.choice(int(ends[-1]), model.n_clusters, replace=False)):
+                position = int(np.searchsorted(ends, row, side='right'))
+                if position in local:
+                    seeds[i, k] = local[position][row - (ends[position] - rows_per_position[position])]
+        all_reduce(seeds)
+        return seeds

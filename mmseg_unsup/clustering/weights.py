@@ -1,0 +1,33 @@
+"""Class weights of the pseudo-label cross-entropy, from the sizes of the clusters."""
+import torch
+from torch import Tensor
+
+MODES = ('frequency', 'inverse', None)
+
+
+def cluster_weights(counts: Tensor, mode: str = None) -> Tensor:
+    """(..., K) cluster sizes -> (..., K) weights with mean 1 over the non-empty clusters.
+
+    * ``'frequency'``: proportional to the size, ``w_k = n_k / mean(n)``, the released PiCIE code (commons.py:181);
+    * ``'inverse'``: ``w_k`` proportional to ``1 / n_k``;
+    * ``None``: 1.
+
+    The cross-entropy divides by the sum of the weights in the batch, so their common scale has no effect. Clusters
+    without a member get weight 0: no label can point at them.
+
+    Raises:
+        ValueError: unknown ``mode``.
+    """
+    if mode not in MODES:
+        raise ValueError(f'class_weights={mode!r} is not one of {MODES}')
+    counts = counts.double()
+    filled = counts > 0
+    if mode is None:
+        weights = torch.ones_like(counts)
+    elif mode == 'frequency':
+        weights = counts
+    else:
+        weights = 1 / counts.clamp(min=1)
+    weights = weights * filled
+    n_filled = filled.sum(-1, keepdim=True).clamp(min=1)
+    return (weights * n_filled / weights.sum(-1, keepdim=True).clamp(min=torch.finfo(torch.double).tiny)).float()

@@ -1,0 +1,30 @@
+"""Finding images below a folder, with errors that say what to do."""
+import os
+import os.path as osp
+from typing import List
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
+
+
+def find_images(root: str) -> List[str]:
+    """Paths of all images below ``root``, links to folders included, sorted so that every machine gets one order.
+
+    Raises:
+        FileNotFoundError: ``root`` does not exist.
+        ValueError: it is no folder, or no file below it has an image suffix.
+    """
+    check_folder(root)
+    paths = sorted(
+        osp.join(folder, name) for folder, _, names in os.walk(root, followlinks=True) for name in names
+        if name.lower().endswith(IMAGE_SUFFIXES))
+    if not paths:
+        raise ValueError(f'no image found below {root}: expected files ending in {", ".join(IMAGE_SUFFIXES)}')
+    return paths
+
+
+def check_folder(root: str, remedy: str = 'set data_root (--cfg-options data_root=PATH)') -> None:
+    """Raise the error that fits when ``root`` is no folder."""
+    if not osp.exists(root):
+        raise FileNotFoundError(f'the image folder {root!r} does not exist: {remedy}')
+    if not osp.isdir(root):
+        raise ValueError(f'the image folder {root!r} is a file: {remedy}')

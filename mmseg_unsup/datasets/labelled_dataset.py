@@ -1,0 +1,70 @@
+"""Base of the labelled data sets: images with one label PNG each, and one look-up table from PNG value to class."""
+import os.path as osp
+from typing import List, Sequence
+
+import numpy as np
+from mmseg.datasets import BaseSegDataset
+
+from ..registry import DATASETS
+from .image_files import check_folder
+
+# What the look-up table holds for PNG values that the data set does not define.
+INVALID_LABEL = 254
+
+
+@DATASETS.register_module()
+class LabelledDataset(BaseSegDataset):
+    """Images and label PNGs in two parallel folders.
+
+    On top of :class:`mmseg.datasets.BaseSegDataset` it checks its folders before the run, and gives every sample
+    ``label_table``, which :class:`mmseg_unsup.LoadLabels` applies in one look-up (the stock ``label_map`` makes a pass
+    over the image per class).
+
+    Subclasses set ``METAINFO`` and, where PNG values are no class indices, override :meth:`label_table`. Used
+    directly, classes come from ``metainfo=dict(classes=[...])``.
+
+    ``METAINFO['groups']``, where given, maps a group name to class indices (COCO-Stuff's things and stuff); metrics
+    report each.
+
+    Raises:
+        FileNotFoundError: a folder or ``ann_file`` is missing.
+        ValueError: there is no image.
+    """
+
+    def __init__(self, img_suffix: str = '.jpg', seg_map_suffix: str = '.png', **kwargs) -> None:
+        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+
+    def label_table(self) -> np.ndarray:
+        """(256,) uint8: PNG value -> class index, ``ignore_index``, or ``INVALID_LABEL``."""
+        n_classes = len(self.metainfo['classes'])
+        return identity_table(n_classes, self.ignore_index)
+
+    def load_data_list(self) -> List[dict]:
+        img_dir = self.data_prefix['img_path']
+        check_folder(img_dir)
+        if self.data_prefix.get('seg_map_path'):
+            check_folder(self.data_prefix['seg_map_path'], 'evaluation needs labels; set data_prefix.seg_map_path')
+        if self.ann_file and not osp.isfile(self.ann_file):
+            raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
+                                    f'use every *{self.img_suffix} in {img_dir}')
+        data_list = super().load_data_list()
+        if not data_list:
+            raise ValueError(f'no *{self.img_suffix} found: looked in {self.ann_file or img_dir}')
+        return data_list
+
+    def get_data_info(self, idx: int) -> dict:
+        # one table for all samples, not a copy in each serialized record
+        return dict(super().get_data_info(idx), label_table=self.label_table())
+
+
+def identity_table(n_classes: int, ignore_index: int) -> np.ndarray:
+    """Values 0 .. n_classes - 1 are classes, ``ignore_index`` is ignored, everything else is invalid."""
+    return table_from_values(range(n_classes), ignore_index)
+
+
+def table_from_values(classes: Sequence[int], ignore_index: int) -> np.ndarray:
+    """(256,) uint8 table with ``table[value] = classes[value]``."""
+    table = np.full(256, INVALID_LABEL, dtype=np.uint8)
+    table[:len(classes)] = classes
+    table[ignore_index] = ignore_index
+    return table

@@ -1,0 +1,33 @@
+"""Several views of one image: ``results['views']`` is a list of dicts, each with an ``img`` of its own."""
+from typing import List
+
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
+
+from ...registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class MakeViews(BaseTransform):
+    """Start ``num_views`` views from the loaded image."""
+
+    def __init__(self, num_views: int = 2) -> None:
+        if num_views < 1:
+            raise ValueError(f'num_views must be at least 1, but it is {num_views}')
+        self.num_views = num_views
+
+    def transform(self, results: dict) -> dict:
+        results['views'] = [dict(img=results['img']) for _ in range(self.num_views)]
+        return results
+
+
+@TRANSFORMS.register_module()
+class ForEachView(BaseTransform):
+    """Apply transforms to every view, with independent draws."""
+
+    def __init__(self, transforms: List[dict]) -> None:
+        self.transforms = Compose(transforms)
+
+    def transform(self, results: dict) -> dict:
+        results['views'] = [self.transforms(view) for view in results['views']]
+        return results

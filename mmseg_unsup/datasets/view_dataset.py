@@ -1,0 +1,80 @@
+"""Any data set as a source of views that depend on nothing but seed, epoch and sample index."""
+from typing import List, Union
+
+import torch
+from mmengine.dataset import BaseDataset, Compose
+from torch.utils.data import Dataset
+
+from ..registry import DATASETS
+from ..utils.random import keyed_global_rng
+from .errors import UnreadableImageError
+
+ON_ERROR = ('raise', 'skip')
+
+
+@DATASETS.register_module()
+class ViewDataset(Dataset):
+    """Runs a pipeline on the images of another data set, each draw keyed by ``(seed, epoch, sample_idx)``.
+
+    Clustering and training therefore see the same views, whatever the number of workers and ranks, the batch size,
+    the order of the sampler, or a resume in between. Seed and epoch live in a shared tensor, so workers that persist
+    over epochs see a change. Label paths are dropped: a method cannot read labels by accident.
+
+    Args:
+        dataset: config or instance of the data set that lists the images.
+        pipeline: transforms; the last one packs ``inputs`` and ``data_samples``.
+        on_error: what to do when an image cannot be read. ``'raise'`` stops the run with the path. ``'skip'`` takes
+            the next readable image instead, marks the sample as ``replaced`` (clustering leaves it out) and records
+            the path for :meth:`unreadable`.
+
+    Raises:
+        ValueError: unknown ``on_error``; in ``'skip'`` mode, no image can be read at all.
+        UnreadableImageError: in ``'raise'`` mode.
+    """
+
+    def __init__(self, dataset: Union[dict, BaseDataset], pipeline: List[dict], on_error: str = 'raise') -> None:
+        if on_error not in ON_ERROR:
+            raise ValueError(f'on_error={on_error!r} is not one of {ON_ERROR}')
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self.pipeline = Compose(pipeline)
+        self.on_error = on_error
+        self._key = torch.zeros(2, dtype=torch.long).share_memory_()  # seed, epoch
+        self._unreadable = torch.zeros(len(self.dataset), dtype=torch.bool).share_memory_()
+
+    @property
+    def metainfo(self) -> dict:
+        return self.dataset.metainfo
+
+    def full_init(self) -> None:
+        """Part of the interface of :class:`mmengine.dataset.BaseDataset`; the inner data set is complete already."""
+        self.dataset.full_init()
+
+    def set_key(self, seed: int, epoch: int) -> None:
+        """Set what all random draws depend on, in this process and in all workers."""
+        self._key[0], self._key[1] = seed, epoch
+
+    def unreadable(self) -> List[str]:
+        """Paths of the images that could not be read so far, by any worker of this rank."""
+        return [self.dataset.get_data_info(int(idx))['img_path'] for idx in torch.nonzero(self._unreadable)]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, idx: int) -> dict:
+        for offset in range(len(self)):
+            candidate = (idx + offset) % len(self)
+            try:
+                return self._views(candidate, replaced=offset > 0)
+            except UnreadableImageError:
+                if self.on_error == 'raise':
+                    raise
+                self._unreadable[candidate] = True
+        raise ValueError(f'none of the {len(self)} images can be read, for example {self.unreadable()[0]}')
+
+    def _views(self, idx: int, replaced: bool) -> dict:
+        info = self.dataset.get_data_info(idx)
+        info.pop('seg_map_path', None)
+        info.update(sample_idx=idx, replaced=replaced)
+        seed, epoch = self._key.tolist()
+        with keyed_global_rng(seed, epoch, idx):
+            return self.pipeline(info)

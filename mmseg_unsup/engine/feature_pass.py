@@ -1,0 +1,64 @@
+"""One pass over the images of a loader, as features at their global positions."""
+from typing import Callable, Iterator, List, Tuple
+
+import torch
+from mmengine.dataset import DefaultSampler
+from mmengine.dist import get_dist_info
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ..datasets import ViewDataset
+from ..utils.progress import track_progress
+
+
+def check_view_loader(dataloader: DataLoader, purpose: str) -> None:
+    """The pass needs a ViewDataset, whose draws are keyed, and mmengine's DefaultSampler, whose order is known.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(dataloader.dataset, ViewDataset):
+        raise TypeError(f'{purpose} needs a dataset of type mmseg_unsup.ViewDataset, but got '
+                        f'{type(dataloader.dataset).__name__}: wrap it, dict(type="mmseg_unsup.ViewDataset", '
+                        'dataset=..., pipeline=...)')
+    if not isinstance(dataloader.sampler, DefaultSampler):
+        raise TypeError(f'{purpose} needs sampler=dict(type="DefaultSampler"), but got '
+                        f'{type(dataloader.sampler).__name__}, whose order over ranks is not known')
+
+
+def set_view_key(dataloader: DataLoader, seed: int, epoch: int) -> None:
+    """Fix order and views of an epoch, in this process and in all workers."""
+    dataloader.sampler.set_epoch(epoch)
+    dataloader.dataset.set_key(seed, epoch)
+
+
+@torch.no_grad()
+def iterate_features(model: torch.nn.Module, dataloader: DataLoader, extract: Callable[[list, list], List[Tensor]],
+                     description: str) -> Iterator[Tuple[List[int], List[Tensor]]]:
+    """Yield ``(positions, features)`` per batch of this rank's share of the images.
+
+    A position is the place of an image in the global order of the sampler: rank r of W holds r, r + W, r + 2 W, ...
+    Images that the sampler repeats to fill up the last round, and stand-ins for unreadable images, are left out.
+
+    Args:
+        model: supplies ``data_preprocessor``; unwrapped.
+        extract: ``(views, data_samples)`` -> V feature maps (N, C, h, w).
+        description: of the progress display.
+    """
+    rank, world_size = get_dist_info()
+    n_images = len(dataloader.dataset)
+    ordinal = 0
+    with track_progress(description, n_images) as advance:
+        for batch in dataloader:
+            batch = model.data_preprocessor(batch, True)
+            samples = batch['data_samples']
+            feats = extract(batch['inputs'], samples)
+            positions = [rank + world_size * (ordinal + i) for i in range(len(samples))]
+            ordinal += len(samples)
+            kept = [
+                i for i, (position, sample) in enumerate(zip(positions, samples))
+                if position < n_images and not sample.replaced
+            ]
+            if kept:
+                yield [positions[i] for i in kept], [feat[kept] if len(kept) < len(feat) else feat for feat in feats]
+            advance(min(len(samples) * world_size, n_images))

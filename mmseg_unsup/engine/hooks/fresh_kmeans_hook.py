@@ -1,0 +1,104 @@
+"""k-means on the training images as evaluation sees them: the prototypes of the published score."""
+from typing import Optional
+
+import torch.nn.functional as F
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from ...clustering import MiniBatchKMeans, StreamingKMeans
+from ...registry import HOOKS
+from ..feature_pass import iterate_features, set_view_key
+from ..probe_loader import probe_dataloader
+from .phase_timer_hook import time_phase
+
+
+@HOOKS.register_module()
+class FreshKMeansHook(Hook):
+    """Fits ``fresh_prototypes`` before every evaluation and before a checkpoint is written.
+
+    Reads the images by the ``probe_dataloader`` of the config.
+
+    Training prototypes describe augmented views; the published score uses those of a new k-means on the training
+    images with the transform of evaluation. They go into the checkpoint, so ``tools/test.py`` and inference use them
+    without the training images.
+
+    Args:
+        n_clusters: K'; usually the number of classes of the evaluation.
+        kmeans: further arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans`.
+        init_images, update_images, init_pixels: see :class:`mmseg_unsup.PixelClusteringHook`.
+        interval: epochs between two fits; the last epoch always has one.
+        refit_on_test: fit again in ``tools/test.py`` though the checkpoint has prototypes.
+
+    Source: train_picie.py:295-339 of the released code.
+    """
+
+    # after the epoch's own hooks, before CheckpointHook (VERY_LOW)
+    priority = 'LOW'
+
+    def __init__(self,
+                 n_clusters: int,
+                 kmeans: Optional[dict] = None,
+                 init_images: int = 5120,
+                 update_images: int = 256,
+                 init_pixels: Optional[int] = 200_000,
+                 interval: int = 1,
+                 refit_on_test: bool = False) -> None:
+        self.n_clusters = n_clusters
+        self.kmeans = kmeans or {}
+        MiniBatchKMeans(n_clusters, **self.kmeans)  # a bad setting must fail now, not after the first epoch
+        self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
+        self.interval, self.refit_on_test = interval, refit_on_test
+        self._fitted_at = None  # iteration
+
+    def after_train_epoch(self, runner) -> None:
+        """Fit for the checkpoint that follows and for the evaluation after it."""
+        # iterations are counted after the last step of the epoch, epochs only after this hook
+        if self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner):
+            self._fit(runner)
+
+    def before_val_epoch(self, runner) -> None:
+        """Fit if the weights moved since the last fit."""
+        if self._fitted_at != runner.iter:
+            self._fit(runner)
+
+    def before_test_epoch(self, runner) -> None:
+        """Fit if the checkpoint brought no prototypes of this number of clusters."""
+        if self.refit_on_test or len(_unwrap(runner.model).decode_head.fresh_prototypes) != self.n_clusters:
+            self._fit(runner)
+
+    def _fit(self, runner) -> None:
+        with time_phase('fresh k-means'):
+            kmeans = self._run(runner)
+        _unwrap(runner.model).decode_head.set_fresh_prototypes(kmeans.cluster_centers_)
+        self._fitted_at = runner.iter
+        runner.logger.info(f'fresh k-means: loss {kmeans.inertia_:.4f}, {self.n_clusters} clusters, '
+                           f'{int((kmeans.counts_ == 0).sum())} empty')
+
+    def _run(self, runner) -> MiniBatchKMeans:
+        model, dataloader = _unwrap(runner.model), probe_dataloader(runner)
+        set_view_key(dataloader, runner.seed, 0)
+        kmeans = MiniBatchKMeans(self.n_clusters, **self.kmeans)
+        stream = StreamingKMeans(
+            [kmeans],
+            n_images=len(dataloader.dataset),
+            init_images=self.init_images,
+            update_images=self.update_images,
+            init_pixels=self.init_pixels,
+            seed=(runner.seed, ),
+            device=model.decode_head.prototypes.device)
+        was_training = model.training
+        model.eval()
+        for positions, feats in iterate_features(model, dataloader, model_features(model), 'fresh k-means'):
+            stream.add(positions, feats)
+        stream.finish()
+        model.train(was_training)
+        return kmeans
+
+
+def model_features(model):
+    """``(views, data_samples)`` -> [unit features of the first view], for :func:`iterate_features`."""
+    return lambda views, samples: [F.normalize(model.extract_feat(views[0])[model.decode_head.in_index].float(), dim=1)]
+
+
+def _unwrap(model):
+    return model.module if is_model_wrapper(model) else model

@@ -1,0 +1,21 @@
+"""The score before training, to know what training adds."""
+from mmengine.hooks import Hook
+
+from ...registry import HOOKS
+
+
+@HOOKS.register_module()
+class InitialEvaluationHook(Hook):
+    """Runs the validation once, after the first clustering and before the first step.
+
+    A resumed run has done it already.
+    """
+
+    # after clustering (ABOVE_NORMAL), before PhaseTimerHook (LOWEST) starts the clock of the training
+    priority = 'VERY_LOW'
+
+    def before_train_epoch(self, runner) -> None:
+        """Validate the initial weights."""
+        if runner.iter == 0 and runner.val_loop is not None:
+            runner.logger.info('evaluation before training')
+            runner.val_loop.run()

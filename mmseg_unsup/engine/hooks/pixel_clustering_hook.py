@@ -1,0 +1,120 @@
+"""Clusters the pixels of the training set before an epoch."""
+from typing import List, Optional
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop
+
+from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
+from ...clustering.weights import MODES
+from ...registry import HOOKS
+from ..feature_pass import check_view_loader, iterate_features
+from .phase_timer_hook import time_phase
+
+BN_MODES = ('eval', 'train')
+# A cluster with a smaller share of the pixels is counted as tiny in the log.
+TINY_SHARE = 1e-3
+
+
+@HOOKS.register_module()
+class PixelClusteringHook(Hook):
+    """One pass over the training loader: k-means per view, then new prototypes, class weights and labeller.
+
+    The pass sees the views that the following epoch trains on. It reads no labels and writes no files.
+
+    Args:
+        kmeans: arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans` besides ``n_clusters``, which is the
+            head's.
+        init_images: images of the initial Lloyd iterations.
+        update_images: images per update of the running means after that.
+        init_pixels: feature cells, over all images and ranks, in the Lloyd iterations; None for all. Memory of the
+            clustering is ``num_views x init_pixels x C x 4`` bytes.
+        class_weights: ``'inverse'``, ``'frequency'`` or None, see :func:`mmseg_unsup.clustering.cluster_weights`.
+        bn_mode: batch norm during the pass. ``'eval'`` uses running statistics; ``'train'`` batch statistics and
+            updates the running ones, as the last released code does (commons.py:67).
+        interval: epochs between two clusterings.
+
+    Raises:
+        TypeError: the training loop or loader is of the wrong kind; before the run.
+        ValueError: bad option; fewer feature cells than clusters.
+    """
+
+    # before IterTimerHook (NORMAL), which would book the clustering as time spent on data
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(self,
+                 kmeans: Optional[dict] = None,
+                 init_images: int = 5120,
+                 update_images: int = 256,
+                 init_pixels: Optional[int] = 200_000,
+                 class_weights: Optional[str] = 'inverse',
+                 bn_mode: str = 'eval',
+                 interval: int = 1) -> None:
+        for name, value, allowed in (('class_weights', class_weights, MODES), ('bn_mode', bn_mode, BN_MODES)):
+            if value not in allowed:
+                raise ValueError(f'{name}={value!r} is not one of {allowed}')
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1 epoch, but it is {interval}')
+        self.kmeans = kmeans or {}
+        self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
+        self.class_weights, self.bn_mode, self.interval = class_weights, bn_mode, interval
+
+    def before_train(self, runner) -> None:
+        """Fail now rather than after hours."""
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise TypeError(f'{type(runner.train_loop).__name__} would cluster once and never again: use '
+                            'train_cfg=dict(type="EpochBasedTrainLoop", max_epochs=...)')
+        check_view_loader(runner.train_dataloader, 'clustering')
+
+    def before_train_epoch(self, runner) -> None:
+        """Cluster if it is time."""
+        if runner.epoch % self.interval == 0:
+            with time_phase('cluster'):
+                self._cluster(runner)
+
+    def _cluster(self, runner) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        head, dataloader = model.decode_head, runner.train_dataloader
+        models = [MiniBatchKMeans(head.n_clusters, **self.kmeans) for _ in range(head.num_views)]
+        stream = StreamingKMeans(
+            models,
+            n_images=len(dataloader.dataset),
+            init_images=self.init_images,
+            update_images=self.update_images,
+            init_pixels=self.init_pixels,
+            seed=(runner.seed, runner.epoch),
+            device=head.prototypes.device)
+        model.train(self.bn_mode == 'train')
+        for positions, feats in iterate_features(model, dataloader, model.extract_view_feats,
+                                                 f'clustering epoch {runner.epoch + 1}'):
+            stream.add(positions, feats)
+        stream.finish()
+        counts = torch.stack([kmeans.counts_ for kmeans in models])
+        head.set_prototypes(
+            torch.stack([kmeans.cluster_centers_ for kmeans in models]), cluster_weights(counts, self.class_weights))
+        model.update_labeller()
+        self._report(runner, models)
+
+    def _report(self, runner, models: List[MiniBatchKMeans]) -> None:
+        for v, kmeans in enumerate(models):
+            shares = kmeans.counts_ / kmeans.counts_.sum()
+            listing = ' '.join(f'{100 * share:.1f}' for share in shares.sort(descending=True).values[:12].tolist())
+            more = ' ...' if len(shares) > 12 else ''
+            runner.logger.info(
+                f'clustering epoch {runner.epoch + 1} view {v + 1}: k-means loss {kmeans.inertia_:.4f}, '
+                f'{int((shares == 0).sum())} empty and {int((shares < TINY_SHARE).sum())} tiny (< '
+                f'{100 * TINY_SHARE:g} %) of {len(shares)} clusters, {kmeans.n_splits_} re-seeded, '
+                f'sizes in %: {listing}{more}')
+            runner.message_hub.update_scalar(f'train/kmeans_loss_view{v + 1}', kmeans.inertia_)
+
+    def after_train_epoch(self, runner) -> None:
+        """Say how many images could not be read (``on_error='skip'``)."""
+        paths = runner.train_dataloader.dataset.unreadable()
+        count = torch.tensor(len(paths))
+        all_reduce(count)
+        if count:
+            example = f', for example {paths[0]}' if paths else ''
+            runner.logger.warning(f'{int(count)} of {len(runner.train_dataloader.dataset)} images could not be read '
+                                  f'and were replaced by others{example}')

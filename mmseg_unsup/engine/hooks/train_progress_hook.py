@@ -1,0 +1,36 @@
+"""A progress display for the training iterations of an epoch."""
+import atexit
+from contextlib import ExitStack
+
+from mmengine.hooks import Hook
+
+from ...registry import HOOKS
+from ...utils.progress import track_progress
+
+
+@HOOKS.register_module()
+class TrainProgressHook(Hook):
+    """Shows images done, rate, time left and loss; a bar on a terminal, log lines elsewhere."""
+
+    priority = 'BELOW_NORMAL'
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        atexit.register(self._stack.close)  # a run that fails must not leave the terminal without a cursor
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Open the display at the first step, when clustering and evaluation have closed theirs."""
+        if batch_idx > 0:
+            return
+        total = runner.world_size * len(runner.train_dataloader.sampler)
+        description = f'training epoch {runner.epoch + 1}/{runner.max_epochs}'
+        self._advance = self._stack.enter_context(track_progress(description, total))
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Advance by one batch."""
+        note = f'loss {float(outputs["loss"]):.4f}' if outputs and 'loss' in outputs else ''
+        self._advance(runner.world_size * len(data_batch['data_samples']), note)
+
+    def after_train_epoch(self, runner) -> None:
+        """Close the display before others print."""
+        self._stack.close()

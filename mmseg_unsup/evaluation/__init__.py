@@ -1,0 +1,3 @@
+from .metrics import ClusterMaps, HungarianIoUMetric
+
+__all__ = ['ClusterMaps', 'HungarianIoUMetric']

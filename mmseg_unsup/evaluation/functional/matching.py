@@ -1,0 +1,132 @@
+"""From cluster ids and labels to scores; pure numpy.
+
+Letters: C classes, K clusters. Confusion matrices have a row per class and a column per cluster or predicted class.
+"""
+from typing import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+MATCHES = ('hungarian', 'majority')
+CRITERIA = ('count', 'iou')
+GROUP_DEFINITIONS = ('class_mean', 'gt_only', 'submatrix', 'legacy_partition')
+UNMATCHED = -1
+
+
+def confusion_matrix(labels: np.ndarray, clusters: np.ndarray, n_classes: int, n_clusters: int,
+                     ignore_index: int = 255) -> np.ndarray:
+    """(C, K) int64 number of pixels of each class in each cluster; ignored pixels do not count.
+
+    Raises:
+        ValueError: a label or cluster id is out of range.
+    """
+    valid = labels != ignore_index
+    labels, clusters = labels[valid].astype(np.int64), clusters[valid].astype(np.int64)
+    for name, values, limit in (('label', labels, n_classes), ('cluster id', clusters, n_clusters)):
+        if values.size and (values.min() < 0 or values.max() >= limit):
+            wrong = values.min() if values.min() < 0 else values.max()
+            raise ValueError(f'{name} {wrong} is out of range: expected 0..{limit - 1} or {ignore_index} (ignored)')
+    flat = np.bincount(labels * n_clusters + clusters, minlength=n_classes * n_clusters)
+    return flat.reshape(n_classes, n_clusters)
+
+
+def match_clusters(confusion: np.ndarray, match: str = 'hungarian', match_on: str = 'count') -> np.ndarray:
+    """(C, K) -> (K,) class of each cluster, ``UNMATCHED`` where it gets none.
+
+    Args:
+        match: ``'hungarian'``, one-to-one, the assignment with the largest total; with K > C the clusters left over
+            stay unmatched (their pixels count as wrong), with K < C some classes get no cluster. ``'majority'``,
+            many-to-one, each cluster gets its most frequent class.
+        match_on: what is summed: matched pixels (``'count'``, as published) or class IoU (``'iou'``).
+
+    Raises:
+        ValueError: unknown ``match`` or ``match_on``.
+    """
+    if match not in MATCHES:
+        raise ValueError(f'match={match!r} is not one of {MATCHES}')
+    if match_on not in CRITERIA:
+        raise ValueError(f'match_on={match_on!r} is not one of {CRITERIA}')
+    gain = confusion.astype(np.float64)
+    if match_on == 'iou':
+        union = gain.sum(1, keepdims=True) + gain.sum(0, keepdims=True) - gain
+        gain = gain / np.maximum(union, 1)
+    if match == 'majority':
+        return np.where(confusion.sum(0) > 0, gain.argmax(0), UNMATCHED)
+    cluster_to_class = np.full(confusion.shape[1], UNMATCHED)
+    classes, clusters = linear_sum_assignment(gain, maximize=True)
+    cluster_to_class[clusters] = classes
+    return cluster_to_class
+
+
+def matched_confusion(confusion: np.ndarray, cluster_to_class: np.ndarray) -> np.ndarray:
+    """(C, K), (K,) -> (C, C + 1) pixels per class and *predicted class*; the last column is unmatched clusters."""
+    n_classes = len(confusion)
+    matched = np.zeros((n_classes, n_classes + 1), dtype=confusion.dtype)
+    columns = np.where(cluster_to_class == UNMATCHED, n_classes, cluster_to_class)
+    np.add.at(matched.T, columns, confusion.T)
+    return matched
+
+
+def scores_from_confusion(matched: np.ndarray) -> dict:
+    """(C, C + 1) -> ``aAcc``, ``mIoU``, ``mAcc`` and per-class ``IoU``, ``Acc`` (C,), all in percent.
+
+    A class with neither label nor prediction has no IoU (NaN) and is left out of the mean, as is a class without
+    labels of ``mAcc``. Without any labelled pixel all scores are NaN.
+    """
+    correct = np.diagonal(matched).astype(np.float64)
+    labelled = matched.sum(1)
+    union = labelled + matched[:, :len(matched)].sum(0) - correct
+    iou, acc = _percent(correct, union), _percent(correct, labelled)
+    return dict(
+        aAcc=float(_percent(correct.sum(), labelled.sum())), mIoU=_mean(iou), mAcc=_mean(acc), IoU=iou, Acc=acc)
+
+
+def group_scores(matched: np.ndarray, members: Sequence[int], definition: str = 'class_mean') -> dict:
+    """``aAcc`` and ``mIoU`` of a group of classes such as things or stuff.
+
+    Args:
+        matched: (C, C + 1), as :func:`matched_confusion` gives it.
+        members: class indices of the group.
+        definition: ``'class_mean'``, the mean over the group of the IoUs of the whole evaluation, and the accuracy of
+            pixels whose label is in the group; ``'gt_only'``, only pixels whose label is in the group are scored,
+            predictions are free; ``'submatrix'``, besides, pixels predicted as a class outside the group are dropped.
+            The published tables of this field mix these.
+    """
+    members = list(members)
+    outside = np.setdiff1d(np.arange(matched.shape[1]), members)
+    if definition == 'class_mean':
+        scores = scores_from_confusion(matched)
+        labelled = matched[members].sum()
+        return dict(aAcc=float(_percent(matched[members, members].sum(), labelled)), mIoU=_mean(scores['IoU'][members]))
+    if definition not in ('gt_only', 'submatrix'):
+        raise ValueError(f'definition={definition!r} is not one of {GROUP_DEFINITIONS}')
+    rest = matched[np.ix_(members, outside)].sum(1, keepdims=True)
+    if definition == 'submatrix':
+        rest = np.zeros_like(rest)
+    scores = scores_from_confusion(np.hstack([matched[np.ix_(members, members)], rest]))
+    return dict(aAcc=scores['aAcc'], mIoU=scores['mIoU'])
+
+
+def legacy_partition_scores(confusion: np.ndarray, cluster_to_class: np.ndarray, members: Sequence[int]) -> dict:
+    """Thing or stuff scores as the released PiCIE code prints them (commons.py:222-239).
+
+    It moves the *rows* of the confusion matrix to the cluster ids and then cuts out rows and columns by class index, so
+    the group it scores is not the group it names. Kept to compare with printed numbers only; needs C = K and a
+    one-to-one matching.
+    """
+    if confusion.shape[0] != confusion.shape[1] or (np.sort(cluster_to_class) != np.arange(len(confusion))).any():
+        raise ValueError('legacy_partition needs as many clusters as classes and a one-to-one matching, but got '
+                         f'{confusion.shape[1]} clusters for {confusion.shape[0]} classes')
+    by_cluster = confusion[cluster_to_class]  # row k: the class that cluster k was matched to
+    part = by_cluster[np.ix_(members, members)]
+    scores = scores_from_confusion(np.hstack([part, np.zeros((len(part), 1), part.dtype)]))
+    return dict(aAcc=scores['aAcc'], mIoU=scores['mIoU'])
+
+
+def _percent(part, whole):
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return np.float64(100.) * part / whole
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float('nan')

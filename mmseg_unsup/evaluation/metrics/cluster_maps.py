@@ -1,0 +1,68 @@
+"""Cluster maps as files: what there is to evaluate without labels."""
+import os
+import os.path as osp
+from typing import List, Optional, Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from PIL import Image
+
+from ...registry import METRICS
+from ...visualization import cluster_palette
+
+
+@METRICS.register_module()
+class ClusterMaps(BaseMetric):
+    """Writes one indexed PNG of cluster ids per image and reports how the pixels spread over the clusters.
+
+    The value of a pixel is the cluster id; a palette makes the file readable to the eye too. Files mirror the folders
+    below ``root``.
+
+    Scores: ``clusters_used``, ``largest_share`` (percent of all pixels) and ``balance``, the entropy of the shares
+    over its largest possible value (1: all clusters equally large).
+
+    Args:
+        output_dir: where to write.
+        root: folder of the images, whose structure is kept; None writes all files into one folder.
+    """
+
+    def __init__(self,
+                 output_dir: str,
+                 root: Optional[str] = None,
+                 collect_device: str = 'cpu',
+                 prefix: Optional[str] = None) -> None:
+        super().__init__(collect_device, prefix)
+        self.output_dir, self.root = output_dir, root
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Write the maps of a batch and count their pixels."""
+        for sample in data_samples:
+            clusters = sample['pred_sem_seg']['data'].squeeze().cpu().numpy().astype(np.uint8)
+            n_clusters = sample['seg_logits']['data'].shape[0]
+            if n_clusters > 256:
+                raise ValueError(f'{n_clusters} clusters do not fit an 8-bit PNG: use at most 256')
+            _write_indexed_png(self._path(sample['img_path']), clusters, n_clusters)
+            self.results.append(np.bincount(clusters.ravel(), minlength=n_clusters))
+
+    def compute_metrics(self, results: List[np.ndarray]) -> dict:
+        """Shares of the clusters over all images."""
+        shares = np.sum(results, 0) / np.sum(results)
+        used = shares[shares > 0]
+        balance = -(used * np.log(used)).sum() / np.log(max(len(shares), 2))
+        MMLogger.get_current_instance().info(f'{len(results)} cluster maps written to {self.output_dir}')
+        return dict(clusters_used=int(len(used)), largest_share=round(100 * float(shares.max()), 2),
+                    balance=round(float(balance), 4))
+
+    def _path(self, img_path: str) -> str:
+        name = osp.relpath(img_path, self.root) if self.root else osp.basename(img_path)
+        # the suffix stays part of the name: x.jpg and x.png in one folder must not share a map
+        return osp.join(self.output_dir, name + '.png' if not name.endswith('.png') else name)
+
+
+def _write_indexed_png(path: str, clusters: np.ndarray, n_clusters: int) -> None:
+    os.makedirs(osp.dirname(path), exist_ok=True)
+    img = Image.frombytes('P', clusters.shape[::-1], clusters.tobytes())
+    img.putpalette(cluster_palette(n_clusters).astype(np.uint8).ravel().tolist())
+    img.save(path + '.part', format='PNG')
+    os.replace(path + '.part', path)

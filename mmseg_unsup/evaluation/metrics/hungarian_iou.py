@@ -1,0 +1,115 @@
+"""Scores of clusters after matching them to classes over the whole set."""
+from typing import List, Optional, Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from prettytable import PrettyTable
+
+from ...registry import METRICS
+from ..functional import confusion_matrix, group_scores, match_clusters, matched_confusion, scores_from_confusion
+from ..functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, legacy_partition_scores
+
+
+@METRICS.register_module()
+class HungarianIoUMetric(BaseMetric):
+    """``aAcc``, ``mIoU`` and ``mAcc`` in percent, after matching clusters to the classes of the data set.
+
+    One (C, K) count per image is collected; mmengine drops the images that a distributed sampler repeated, so any
+    number of processes gives the same numbers.
+
+    Args:
+        prototype_set: which predictions to score: a set of ``test_cfg.prototype_sets``, or None for ``pred_sem_seg``.
+        match, match_on: see :func:`mmseg_unsup.evaluation.functional.match_clusters`.
+        group_definition: how the groups of the data set's metainfo (things, stuff) are scored; see
+            :func:`mmseg_unsup.evaluation.functional.group_scores`.
+        ignore_index: label that does not count.
+        show_table: log a row per class.
+
+    Source: commons.py:186-241 of the released PiCIE code.
+
+    Raises:
+        ValueError: unknown option; no labelled pixel in the whole set; sizes of prediction and labels differ.
+        KeyError: a sample has no labels, or the prototype set was not predicted.
+    """
+
+    def __init__(self,
+                 prototype_set: Optional[str] = None,
+                 match: str = 'hungarian',
+                 match_on: str = 'count',
+                 group_definition: str = 'class_mean',
+                 ignore_index: int = 255,
+                 show_table: bool = True,
+                 collect_device: str = 'cpu',
+                 prefix: Optional[str] = None) -> None:
+        super().__init__(collect_device, prefix)
+        for name, value, allowed in (('match', match, MATCHES), ('match_on', match_on, CRITERIA),
+                                     ('group_definition', group_definition, GROUP_DEFINITIONS)):
+            if value not in allowed:
+                raise ValueError(f'{name}={value!r} is not one of {allowed}')
+        self.prototype_set = prototype_set
+        self.match, self.match_on = match, match_on
+        self.group_definition = group_definition
+        self.ignore_index = ignore_index
+        self.show_table = show_table
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Count pixels per class and cluster, per image."""
+        key = 'pred_sem_seg' if self.prototype_set is None else f'pred_sem_seg_{self.prototype_set}'
+        n_classes = len(self.dataset_meta['classes'])
+        for sample in data_samples:
+            path = sample.get('img_path', '?')
+            if 'gt_sem_seg' not in sample:
+                raise KeyError(f'{path} has no labels: HungarianIoUMetric needs LoadLabels in the test pipeline; for '
+                               'unlabelled images use mmseg_unsup.ClusterMaps')
+            if key not in sample:
+                raise KeyError(f'no prediction of the prototype set {self.prototype_set!r}: add it to '
+                               'model.test_cfg.prototype_sets')
+            labels = sample['gt_sem_seg']['data'].squeeze().cpu().numpy()
+            clusters = sample[key]['data'].squeeze().cpu().numpy()
+            if labels.shape != clusters.shape:
+                raise ValueError(f'the prediction for {path} has shape {clusters.shape}, its labels {labels.shape}')
+            try:
+                count = confusion_matrix(labels, clusters, n_classes, int(clusters.max()) + 1, self.ignore_index)
+            except ValueError as error:
+                raise ValueError(f'{path}: {error}') from None
+            self.results.append(count)
+
+    def compute_metrics(self, results: List[np.ndarray]) -> dict:
+        """Sum over images, match, score, and log the table."""
+        confusion = _sum_counts(results)
+        if not confusion.sum():
+            raise ValueError(f'none of the {len(results)} images has a labelled pixel: check the label folder and '
+                             f'ignore_index={self.ignore_index}')
+        cluster_to_class = match_clusters(confusion, self.match, self.match_on)
+        matched = matched_confusion(confusion, cluster_to_class)
+        scores = scores_from_confusion(matched)
+        if self.show_table:
+            self._log_table(scores, confusion, cluster_to_class)
+        metrics = {name: round(scores[name], 4) for name in ('aAcc', 'mIoU', 'mAcc')}
+        for group, members in self.dataset_meta.get('groups', {}).items():
+            if self.group_definition == 'legacy_partition':
+                values = legacy_partition_scores(confusion, cluster_to_class, members)
+            else:
+                values = group_scores(matched, members, self.group_definition)
+            metrics.update({f'{group}_{name}': round(value, 4) for name, value in values.items()})
+        return metrics
+
+    def _log_table(self, scores: dict, confusion: np.ndarray, cluster_to_class: np.ndarray) -> None:
+        table = PrettyTable(['class', 'IoU', 'Acc', '% of pixels', 'cluster'])
+        share = 100 * confusion.sum(1) / confusion.sum()
+        for c, name in enumerate(self.dataset_meta['classes']):
+            clusters = ' '.join(str(k) for k in np.flatnonzero(cluster_to_class == c)) or '-'
+            table.add_row([name, f'{scores["IoU"][c]:.2f}', f'{scores["Acc"][c]:.2f}', f'{share[c]:.1f}', clusters])
+        title = f'{self.match} matching of {confusion.shape[1]} clusters'
+        if self.prototype_set:
+            title += f', prototypes: {self.prototype_set}'
+        MMLogger.get_current_instance().info(f'{title}\n{table}')
+
+
+def _sum_counts(results: List[np.ndarray]) -> np.ndarray:
+    """Images count up to the highest cluster id they hold; the sum has a column for the highest of all."""
+    total = np.zeros((len(results[0]), max(count.shape[1] for count in results)), np.int64)
+    for count in results:
+        total[:, :count.shape[1]] += count
+    return total

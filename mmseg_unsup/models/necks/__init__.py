@@ -1,0 +1,3 @@
+from .lateral_sum_neck import LateralSumNeck
+
+__all__ = ['LateralSumNeck']

@@ -1,0 +1,60 @@
+"""PiCIE's decoder: lateral 1x1 convolutions and a top-down sum, finest level only."""
+from typing import List, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ...registry import MODELS
+
+
+@MODELS.register_module()
+class LateralSumNeck(BaseModule):
+    """Bring every level to ``out_channels`` by a 1x1 convolution and add them up from coarse to fine.
+
+    No smoothing convolution, norm or activation. Because everything here is linear, the output is one linear map of
+    the *hypercolumn*, all levels brought to the finest grid and concatenated; :meth:`set_projection` sets that map.
+
+    Args:
+        in_channels: channels of the levels, fine to coarse.
+        out_channels: channels of the output.
+
+    Source: modules/fpn.py of the released PiCIE code.
+    """
+
+    def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), out_channels: int = 128,
+                 init_cfg: dict = None) -> None:
+        super().__init__(init_cfg)
+        self.in_channels, self.out_channels = tuple(in_channels), out_channels
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, out_channels, 1) for channels in in_channels)
+
+    def forward(self, inputs: Tuple[Tensor, ...]) -> Tuple[Tensor]:
+        """Levels (N, C_l, h_l, w_l), fine to coarse -> a tuple of one (N, C, h, w) map on the finest grid."""
+        if len(inputs) != len(self.laterals):
+            raise ValueError(f'LateralSumNeck has {len(self.laterals)} laterals, but the backbone gives {len(inputs)} '
+                             'levels: match neck.in_channels and backbone.out_indices')
+        out = None
+        for lateral, level in zip(reversed(self.laterals), reversed(inputs)):
+            level = lateral(level)
+            out = level if out is None else level + _upsample(out, level)
+        return (out, )
+
+    def hypercolumn(self, inputs: Tuple[Tensor, ...]) -> Tensor:
+        """Levels -> (N, sum of C_l, h, w), each brought up level by level as :meth:`forward` does."""
+        columns: List[Tensor] = []
+        for level in reversed(inputs):
+            columns = [level] + [_upsample(column, level) for column in columns]
+        return torch.cat(columns, 1)
+
+    @torch.no_grad()
+    def set_projection(self, weight: Tensor, bias: Tensor) -> None:
+        """Make the output ``weight @ hypercolumn + bias``: (C, sum of C_l) and (C,)."""
+        for lateral, part in zip(self.laterals, weight.split(self.in_channels, dim=1)):
+            lateral.weight.copy_(part[..., None, None])
+            lateral.bias.zero_()
+        self.laterals[0].bias.copy_(bias)
+
+
+def _upsample(feats: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(feats, size=like.shape[-2:], mode='bilinear', align_corners=False)

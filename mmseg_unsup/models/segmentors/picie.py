@@ -1,0 +1,115 @@
+"""PiCIE: clustering with invariance to photometric and equivariance to geometric change."""
+from typing import Dict, List
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.models import EncoderDecoder
+from torch import Tensor
+
+from ...registry import MODELS
+from ..losses import cross_view_loss
+from ..utils import Labeller, check_backbone_initialization, quiet_init_weights, warp
+
+
+@MODELS.register_module()
+class PiCIE(EncoderDecoder):
+    """Two views of an image, labelled by clusters, must be classified alike, each by the other's clusters too.
+
+    The first view's image was cropped and flipped; of the second view, the feature map is. A
+    :class:`mmseg_unsup.PixelClusteringHook` fits ``decode_head.prototypes`` before an epoch and refreshes the
+    *labeller*, a frozen copy that labels the views during the epoch.
+
+    Args:
+        temperature: of the logits; 1 in the released code.
+        within_weight, cross_weight: of the two losses.
+        rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
+        allow_missing: accept a pre-trained file that lacks tensors of the backbone.
+
+    Source: arXiv 2103.17070; train_picie.py of the released code.
+    """
+
+    def __init__(self,
+                 *args,
+                 temperature: float = 0.1,
+                 within_weight: float = 0.5,
+                 cross_weight: float = 0.5,
+                 rounding: str = None,
+                 allow_missing: bool = False,
+                 **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if temperature <= 0:
+            raise ValueError(f'temperature must be positive, but it is {temperature}')
+        self.temperature = temperature
+        self.loss_weights = dict(loss_within=within_weight, loss_cross=cross_weight)
+        self.rounding = rounding
+        self.allow_missing = allow_missing
+        self.labeller = Labeller(self.backbone, self.neck)
+
+    @property
+    def num_views(self) -> int:
+        return self.decode_head.num_views
+
+    def init_weights(self) -> None:
+        with quiet_init_weights(self):
+            super().init_weights()
+        check_backbone_initialization(self.backbone, self.allow_missing)
+
+    def update_labeller(self) -> None:
+        """Freeze the present state as the source of pseudo-labels."""
+        self.labeller.update(self.backbone, self.neck)
+
+    def extract_view_feats(self, views: List[Tensor], data_samples: list, extract=None) -> List[Tensor]:
+        """V image batches (N, 3, H, W) -> V unit-length feature maps (N, C, h, w) on one common grid.
+
+        Args:
+            extract: what maps a batch to features; the model itself by default, or the labeller.
+        """
+        extract = extract or self.extract_feat
+        boxes = torch.tensor([sample.crop_box for sample in data_samples])
+        flips = torch.tensor([sample.flip for sample in data_samples])
+        feats = []
+        for v, images in enumerate(views):
+            feat = extract(images)[self.decode_head.in_index]
+            if v > 0:
+                feat = warp(feat, boxes.to(images.device), flips.to(images.device), self.rounding)
+            feats.append(F.normalize(feat.float(), dim=1))
+        return feats
+
+    @torch.no_grad()
+    def pseudo_labels(self, views: List[Tensor], data_samples: list) -> List[Tensor]:
+        """V image batches -> V maps (N, h, w) of the nearest prototype of their own view."""
+        feats = self.extract_view_feats(views, data_samples, self.labeller)
+        return [self.decode_head.assign(feat, v) for v, feat in enumerate(feats)]
+
+    def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
+        """Weighted ``loss_within`` and ``loss_cross`` of a batch of views."""
+        labels = self.pseudo_labels(inputs, data_samples)
+        feats = self.extract_view_feats(inputs, data_samples)
+        head = self.decode_head
+        losses = cross_view_loss(feats, labels, head.prototypes, head.class_weights, self.temperature)
+        return {name: self.loss_weights[name] * value for name, value in losses.items()}
+
+    def predict(self, inputs: Tensor, data_samples: list = None) -> list:
+        # which sets, and so how many channels, is known only once prototypes are there
+        self.out_channels = sum(self.decode_head.set_size(name) for name in self._predicted_sets())
+        return super().predict(inputs, data_samples)
+
+    def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
+        """One prediction per prototype set.
+
+        ``pred_sem_seg`` and ``seg_logits`` are of the first set; with several in ``test_cfg.prototype_sets``, each also
+        leaves ``pred_sem_seg_<set>``.
+        """
+        names = self._predicted_sets()
+        if len(names) == 1:
+            return super().postprocess_result(seg_logits, data_samples)
+        blocks = seg_logits.split([self.decode_head.set_size(name) for name in names], dim=1)
+        for name, block in reversed(list(zip(names, blocks))):  # the first set is written last and stays
+            data_samples = super().postprocess_result(block, data_samples)
+            for sample in data_samples:
+                sample.set_data({f'pred_sem_seg_{name}': PixelData(data=sample.pred_sem_seg.data)})
+        return data_samples
+
+    def _predicted_sets(self) -> List[str]:
+        return list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])

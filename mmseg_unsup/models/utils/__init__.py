@@ -1,0 +1,5 @@
+from .initialization import check_backbone_initialization, quiet_init_weights
+from .labeller import Labeller
+from .warp import warp
+
+__all__ = ['Labeller', 'check_backbone_initialization', 'quiet_init_weights', 'warp']

@@ -1,0 +1,65 @@
+"""Reading configs: package references, and command-line variables that reach every place they are used."""
+from importlib.util import find_spec
+from typing import Optional
+
+from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.utils import is_installed
+
+
+def register_config_packages() -> None:
+    """Make ``mmseg_unsup::path`` and ``mmseg::path`` resolve, whichever distribution provides mmseg.
+
+    mmengine maps a module to a distribution by a closed table; the maintained fork publishes mmseg under another name.
+    """
+    MODULE2PACKAGE.setdefault('mmseg_unsup', 'mmseg_unsup')
+    if not is_installed(MODULE2PACKAGE['mmseg']) and find_spec('mmseg') is not None:
+        MODULE2PACKAGE['mmseg'] = 'mmseg'
+
+
+def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
+    """Read a config, apply its ``shortcuts``, then the command-line options.
+
+    A config may declare which keys a top-level variable stands for::
+
+        data_root = 'data/camvid'
+        shortcuts = dict(data_root=['train_dataloader.dataset.dataset.data_root', ...])
+
+    so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
+
+    Args:
+        path: config file, or a ``package::`` reference that mmengine resolves.
+        cfg_options: dotted key -> value, as ``DictAction`` makes them.
+
+    Raises:
+        KeyError: a shortcut names a key that the config does not have.
+    """
+    cfg = Config.fromfile(path)
+    _apply_shortcuts(cfg, cfg.get('shortcuts', {}))
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+        # only the variables named on the command line: a full key given beside them keeps its value
+        named = {name: keys for name, keys in cfg.get('shortcuts', {}).items() if name in cfg_options}
+        _apply_shortcuts(cfg, named)
+    return cfg
+
+
+def _apply_shortcuts(cfg: Config, shortcuts: dict) -> None:
+    for variable, keys in shortcuts.items():
+        if variable not in cfg:
+            raise KeyError(f'shortcuts names {variable!r}, but the config has no top-level variable of that name')
+        for key in keys:
+            _set_existing(cfg, key, cfg[variable], variable)
+
+
+def _set_existing(cfg: Config, key: str, value, variable: str) -> None:
+    """Set a dotted key (integers index lists) that must exist already."""
+    *parents, leaf = key.split('.')
+    node = cfg
+    try:
+        for name in parents:
+            node = node[int(name)] if isinstance(node, (list, tuple)) else node[name]
+        node[leaf]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise KeyError(f'the shortcut {variable!r} sets {key!r}, which the config does not have') from None
+    node[leaf] = value

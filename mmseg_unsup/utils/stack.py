@@ -1,0 +1,48 @@
+"""Which distributions provide torch, mmengine, mmcv and mmseg, and whether they belong together."""
+import warnings
+from importlib import metadata
+from importlib.util import find_spec
+
+# module -> {flavour: distributions that provide it}
+_PROVIDERS = {
+    'mmengine': dict(onedl=['onedl-mmengine'], openmmlab=['mmengine', 'mmengine-lite']),
+    'mmcv': dict(onedl=['onedl-mmcv'], openmmlab=['mmcv', 'mmcv-lite']),
+    'mmseg': dict(onedl=['onedl-mmsegmentation'], openmmlab=['mmsegmentation']),
+}
+_REMEDY = 'pip install "mmseg-unsup[onedl]" (maintained forks, no compiler needed)'
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def check_stack() -> dict:
+    """Check the host packages and return ``{module: flavour}``.
+
+    Raises:
+        ImportError: a host module is missing; the message names the extra that brings it.
+
+    Warns:
+        Two distributions provide one module (the last one installed wins, and removing either deletes the shared
+        folder), or the flavours are mixed.
+    """
+    missing = [module for module in ('torch', *_PROVIDERS) if find_spec(module) is None]
+    if missing:
+        raise ImportError(f'mmseg_unsup needs {", ".join(missing)}, which cannot be imported. Run: {_REMEDY}')
+    flavours = {}
+    for module, by_flavour in _PROVIDERS.items():
+        found = [(flavour, dist) for flavour, dists in by_flavour.items() for dist in dists if _is_installed(dist)]
+        if len(found) > 1:
+            names = ' and '.join(dist for _, dist in found)
+            warnings.warn(f'{names} are both installed and both provide the module {module}: '
+                          f'uninstall both, then {_REMEDY}')
+        if found:  # a source checkout on PYTHONPATH has no distribution: nothing to compare
+            flavours[module] = found[-1][0]
+    if len(set(flavours.values())) > 1:
+        listing = ', '.join(f'{module} from {flavour}' for module, flavour in flavours.items())
+        warnings.warn(f'the host packages are mixed ({listing}): uninstall them, then {_REMEDY}')
+    return flavours

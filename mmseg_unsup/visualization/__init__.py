@@ -1,0 +1,4 @@
+from .contact_sheet import contact_sheet
+from .palette import cluster_palette
+
+__all__ = ['cluster_palette', 'contact_sheet']

@@ -1,0 +1,69 @@
+"""Packaging of mmseg_unsup."""
+import os
+import os.path as osp
+import shutil
+import sys
+
+from setuptools import find_packages, setup
+
+ROOT = osp.dirname(osp.abspath(__file__))
+PACKAGE = 'mmseg_unsup'
+# what mim and the `mmseg_unsup::` references look for below the installed package
+MIM_ITEMS = ('configs', 'tools', 'model-index.yml')
+
+
+def read(path: str) -> str:
+    with open(osp.join(ROOT, path), encoding='utf-8') as file:
+        return file.read()
+
+
+def version() -> str:
+    scope: dict = {}
+    exec(read(f'{PACKAGE}/version.py'), scope)
+    return scope['__version__']
+
+
+def requirements(name: str) -> list:
+    lines = (line.split('#')[0].strip() for line in read(f'requirements/{name}.txt').splitlines())
+    return [line for line in lines if line]
+
+
+def add_mim_extension() -> None:
+    """Put configs and tools below ``mmseg_unsup/.mim``: links for an editable install, copies for a distribution.
+
+    Modern pip installs editable packages through the command ``editable_wheel``, older ones through ``develop``.
+    """
+    editable = {'develop', 'editable_wheel'} & set(sys.argv)
+    if not editable and not {'sdist', 'bdist_wheel', 'install'} & set(sys.argv):
+        return
+    mim = osp.join(ROOT, PACKAGE, '.mim')
+    shutil.rmtree(mim, ignore_errors=True)
+    os.makedirs(mim)
+    for item in MIM_ITEMS:
+        source, target = osp.join(ROOT, item), osp.join(mim, item)
+        if editable:
+            os.symlink(osp.relpath(source, mim), target)
+        elif osp.isdir(source):
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__', '*.py[cod]'))
+        else:
+            shutil.copyfile(source, target)
+
+
+if __name__ == '__main__':
+    add_mim_extension()
+    setup(
+        name='mmseg-unsup',
+        version=version(),
+        description='Unsupervised semantic segmentation for MMSegmentation',
+        long_description=read('README.md'),
+        long_description_content_type='text/markdown',
+        license='Apache-2.0',
+        packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+        include_package_data=True,
+        python_requires='>=3.10',
+        install_requires=requirements('runtime'),
+        extras_require={
+            name: requirements(name)
+            for name in ('onedl', 'openmmlab', 'mmpretrain', 'faiss', 'gpu', 'crf', 'tensorboard', 'tests')
+        },
+        zip_safe=False)
