@@ -4,3 +4,4 @@ _base_ = [
     '../_base_/picie_runtime.py'
 ]
 n_clusters = 27
+default_hooks = dict(initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))

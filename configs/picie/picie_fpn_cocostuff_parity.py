@@ -17,11 +17,11 @@ train_dataloader = dict(
         dict(type='mmseg_unsup.PackViews')
     ]))
 model = dict(
+    neck=dict(init='random'),  # [7]
     decode_head=dict(distance='dot'),  # [4] evaluation by dot product with centres of any length
     temperature=1.0,  # [5]
     rounding='official')  # [6]
 default_hooks = dict(
-    pca_init=None,  # [7] random laterals
     clustering=dict(
         kmeans=dict(n_iter=20, spherical=False),  # [5]
         init_images=5120,

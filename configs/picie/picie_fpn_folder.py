@@ -8,7 +8,6 @@ out = 'work_dirs/picie_fpn_folder/cluster_maps'
 model = dict(test_cfg=dict(prototype_sets=['fresh']))
 # there is nothing to score; the last epoch writes the maps
 train_cfg = dict(val_interval=10)
-default_hooks = dict(initial_evaluation=None)
 val_evaluator = dict(_delete_=True, type='mmseg_unsup.ClusterMaps', output_dir=out, root='data/images')
 test_evaluator = val_evaluator
 shortcuts = dict(

@@ -28,7 +28,7 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
 
     Args:
-        path: config file, or a ``package::`` reference that mmengine resolves.
+        path: config file; its ``_base_`` may be a ``package::`` reference.
         cfg_options: dotted key -> value, as ``DictAction`` makes them.
 
     Raises:
@@ -36,12 +36,23 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     """
     cfg = Config.fromfile(path)
     _apply_shortcuts(cfg, cfg.get('shortcuts', {}))
-    if cfg_options:
-        cfg.merge_from_dict(cfg_options)
-        # only the variables named on the command line: a full key given beside them keeps its value
-        named = {name: keys for name, keys in cfg.get('shortcuts', {}).items() if name in cfg_options}
-        _apply_shortcuts(cfg, named)
+    merge_options(cfg, cfg_options or {})
     return cfg
+
+
+def merge_options(cfg: Config, options: dict) -> None:
+    """Merge dotted key -> value into a config, in place; variables of ``shortcuts`` reach what they stand for.
+
+    Raises:
+        KeyError: as :func:`load_config`.
+    """
+    shortcuts = cfg.get('shortcuts', {})
+    variables = {name: value for name, value in options.items() if name in shortcuts}
+    for name, value in variables.items():
+        cfg[name] = value
+    _apply_shortcuts(cfg, {name: shortcuts[name] for name in variables})
+    # full keys come last: they are the more precise wish
+    cfg.merge_from_dict({key: value for key, value in options.items() if key not in variables})
 
 
 def _apply_shortcuts(cfg: Config, shortcuts: dict) -> None:

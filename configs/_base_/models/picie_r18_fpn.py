@@ -14,7 +14,7 @@ model = dict(
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         norm_eval=False,
         init_cfg=dict(type='Pretrained', checkpoint=init)),
-    neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[64, 128, 256, 512], out_channels=128),
+    neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[64, 128, 256, 512], out_channels=128, init='pca'),
     decode_head=dict(type='mmseg_unsup.PrototypeHead', in_channels=128, n_clusters=n_clusters, num_views=2),
     temperature=0.1,
     train_cfg=dict(),

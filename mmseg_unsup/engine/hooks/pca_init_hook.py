@@ -1,6 +1,4 @@
 """Lateral convolutions that start as principal components of the backbone's features."""
-from typing import Sequence
-
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -14,35 +12,30 @@ from ..probe_loader import probe_dataloader
 
 @HOOKS.register_module()
 class PCAInitHook(Hook):
-    """Sets the laterals of a :class:`mmseg_unsup.LateralSumNeck` once, before training, without labels.
+    """Sets the laterals of a ``LateralSumNeck(init='pca')`` once, before training, without labels.
 
     Random laterals mix the levels of a trained backbone by chance: the first clusters, which the training then
     sharpens, depend on the seed more than on the images. Here the output of the neck is the projection of the
     hypercolumn on its leading principal components over the training images, after every level was centred and scaled
-    to the same mean squared norm, times ``level_weights``.
-    Reads the images by the ``probe_dataloader`` of the config.
+    to the same mean squared norm, times the neck's ``level_weights``. Reads the images by the ``probe_dataloader`` of
+    the config.
 
     Args:
-        level_weights: weight of each level, fine to coarse.
         n_pixels: feature cells to estimate the components from, spread over all images; fewer than one per image
             takes one.
     """
 
-    # before the initial evaluation (LOWEST) and any clustering
     priority = 'NORMAL'
 
-    def __init__(self, level_weights: Sequence[float] = (0.25, 0.5, 1., 1.), n_pixels: int = 200_000) -> None:
-        self.level_weights = tuple(level_weights)
+    def __init__(self, n_pixels: int = 200_000) -> None:
         self.n_pixels = n_pixels
 
     def before_train(self, runner) -> None:
         """Fit and set the projection, unless the run is resumed or starts from a checkpoint of the whole model."""
-        if runner.iter > 0 or runner._load_from or runner._resume:
-            return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         neck = model.neck
-        if len(self.level_weights) != len(neck.in_channels):
-            raise ValueError(f'level_weights has {len(self.level_weights)} entries for {len(neck.in_channels)} levels')
+        if neck.init != 'pca' or runner.iter > 0 or runner._load_from or runner._resume:
+            return
         dataloader = probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)
         pca = StreamingPCA(sum(neck.in_channels), device=model.decode_head.prototypes.device)
@@ -53,7 +46,7 @@ class PCAInitHook(Hook):
         for positions, (column, ) in columns:
             rows = column.permute(0, 2, 3, 1).flatten(1, 2).float()  # (N, h*w, sum of C_l)
             pca.add(torch.cat([sample_cells(r, n_keep, (runner.seed, p)) for p, r in zip(positions, rows)]))
-        weight, bias = pca.projection(neck.out_channels, neck.in_channels, self.level_weights)
+        weight, bias = pca.projection(neck.out_channels, neck.in_channels, neck.level_weights)
         neck.set_projection(weight.to(neck.laterals[0].weight), bias.to(neck.laterals[0].weight))
         model.train()
         runner.logger.info(f'init: laterals from {neck.out_channels} principal components, which hold '

@@ -28,7 +28,7 @@ class TrainProgressHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Advance by one batch."""
-        note = f'loss {float(outputs["loss"]):.4f}' if outputs and 'loss' in outputs else ''
+        note = f'loss {outputs["loss"].item():.4f}' if outputs and 'loss' in outputs else ''
         self._advance(runner.world_size * len(data_batch['data_samples']), note)
 
     def after_train_epoch(self, runner) -> None:

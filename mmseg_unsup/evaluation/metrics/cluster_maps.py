@@ -38,7 +38,7 @@ class ClusterMaps(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Write the maps of a batch and count their pixels."""
         for sample in data_samples:
-            clusters = sample['pred_sem_seg']['data'].squeeze().cpu().numpy().astype(np.uint8)
+            clusters = sample['pred_sem_seg']['data'][0].cpu().numpy().astype(np.uint8)
             n_clusters = sample['seg_logits']['data'].shape[0]
             if n_clusters > 256:
                 raise ValueError(f'{n_clusters} clusters do not fit an 8-bit PNG: use at most 256')

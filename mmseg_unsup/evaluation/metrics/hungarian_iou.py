@@ -65,8 +65,8 @@ class HungarianIoUMetric(BaseMetric):
             if key not in sample:
                 raise KeyError(f'no prediction of the prototype set {self.prototype_set!r}: add it to '
                                'model.test_cfg.prototype_sets')
-            labels = sample['gt_sem_seg']['data'].squeeze().cpu().numpy()
-            clusters = sample[key]['data'].squeeze().cpu().numpy()
+            labels = sample['gt_sem_seg']['data'][0].cpu().numpy()
+            clusters = sample[key]['data'][0].cpu().numpy()
             if labels.shape != clusters.shape:
                 raise ValueError(f'the prediction for {path} has shape {clusters.shape}, its labels {labels.shape}')
             try:

@@ -19,14 +19,31 @@ class LateralSumNeck(BaseModule):
     Args:
         in_channels: channels of the levels, fine to coarse.
         out_channels: channels of the output.
+        init: ``'random'``, as released, or ``'pca'``: :class:`mmseg_unsup.PCAInitHook` replaces the random laterals by
+            principal components of the hypercolumn before training.
+        level_weights: for ``'pca'``, weight of each level, fine to coarse.
 
     Source: modules/fpn.py of the released PiCIE code.
+
+    Raises:
+        ValueError: unknown ``init``, or another number of weights than of levels.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (64, 128, 256, 512), out_channels: int = 128,
+    INITS = ('random', 'pca')
+
+    def __init__(self,
+                 in_channels: Sequence[int] = (64, 128, 256, 512),
+                 out_channels: int = 128,
+                 init: str = 'random',
+                 level_weights: Sequence[float] = (0.25, 0.5, 1., 1.),
                  init_cfg: dict = None) -> None:
         super().__init__(init_cfg)
+        if init not in self.INITS:
+            raise ValueError(f'init={init!r} is not one of {self.INITS}')
+        if init == 'pca' and len(level_weights) != len(in_channels):
+            raise ValueError(f'level_weights has {len(level_weights)} entries for {len(in_channels)} levels')
         self.in_channels, self.out_channels = tuple(in_channels), out_channels
+        self.init, self.level_weights = init, tuple(level_weights)
         self.laterals = nn.ModuleList(nn.Conv2d(channels, out_channels, 1) for channels in in_channels)
 
     def forward(self, inputs: Tuple[Tensor, ...]) -> Tuple[Tensor]:

@@ -1,0 +1,81 @@
+"""Shared fixtures: one thread, real data where it is there, tiny data sets that the tests write."""
+import os
+import os.path as osp
+import subprocess
+import sys
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+
+import mmseg_unsup  # noqa: E402, F401
+
+ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
+SHARED = osp.join(ROOT, '..', 'shared')
+
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+
+
+@pytest.fixture(autouse=True)
+def mmseg_scope():
+    init_default_scope('mmseg')
+
+
+def shared_file(*parts: str) -> str:
+    """Path of a file of real data or weights; skips the test where it is absent."""
+    path = osp.join(SHARED, *parts)
+    if not osp.exists(path):
+        pytest.skip(f'{osp.join("../shared", *parts)} is not there')
+    return path
+
+
+@pytest.fixture
+def camvid_root():
+    return shared_file('data', 'camvid')
+
+
+@pytest.fixture
+def resnet18_weights():
+    return shared_file('weights', 'resnet18_in1k_grafted.pth')
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    """Eight smooth random photographs of two sizes, one of them in a sub-folder."""
+    return write_images(tmp_path / 'images', 8)
+
+
+def smooth_image(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    knots = rng.integers(0, 256, (6, 6, 3)).astype(np.uint8)
+    return cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def write_images(folder, count: int, suffix: str = '.jpg') -> str:
+    rng = np.random.default_rng(0)
+    os.makedirs(folder / 'more', exist_ok=True)
+    for i in range(count):
+        path = folder / ('more' if i == 0 else '') / f'{i:012d}{suffix}'
+        cv2.imwrite(str(path), smooth_image(rng, 72 + 8 * (i % 2), 96))
+    return str(folder)
+
+
+def run_tool(*args, check: bool = True, cwd=None) -> subprocess.CompletedProcess:
+    """Run a script of ``tools/`` as a user would, on one thread; the output is in ``stdout``."""
+    script, *rest = (str(arg) for arg in args)
+    env = dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
+    done = subprocess.run([sys.executable, osp.join(ROOT, 'tools', script), *rest], env=env, cwd=cwd, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert not check or done.returncode == 0, done.stdout[-5000:]
+    return done
+
+
+# loaders without worker processes, for runs of a few seconds
+NO_WORKERS = [
+    f'{loader}.{key}' for loader in ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
+    for key in ('num_workers=0', 'persistent_workers=False')
+]

@@ -1,0 +1,206 @@
+import os.path as osp
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.runner import Runner
+from PIL import Image
+
+from mmseg_unsup.engine.feature_pass import iterate_features, set_view_key
+from .tiny import tiny_config, tiny_runner
+
+
+def state(runner):
+    return {key: value.clone() for key, value in runner.model.state_dict().items()}
+
+
+def largest_difference(first, second):
+    assert first.keys() == second.keys()
+    return max(float((first[key].double() - second[key].double()).abs().max()) for key in first if first[key].numel())
+
+
+def test_a_folder_without_labels_trains_and_writes_maps(image_folder, tmp_path):
+    runner = tiny_runner(image_folder, tmp_path, max_epochs=2)
+    before = state(runner)
+    runner.train()
+    after = state(runner)
+    for part in ('backbone.layer4.1.conv2.weight', 'neck.laterals.3.weight', 'decode_head.prototypes'):
+        assert not torch.equal(before[part], after[part])
+    for i in range(8):
+        name = f'{i:012d}.jpg'
+        relative = osp.join('more', name) if i == 0 else name
+        with Image.open(tmp_path / 'maps' / f'{relative}.png') as maps, Image.open(osp.join(image_folder,
+                                                                                         relative)) as image:
+            assert maps.size == image.size
+            assert set(np.unique(maps)) <= {0, 1, 2}
+
+
+def test_resume_is_exact(image_folder, tmp_path):
+    """Two epochs equal one epoch, a stop, and one more from the checkpoint."""
+    whole = tiny_runner(image_folder, tmp_path / 'whole', max_epochs=2)
+    whole.train()
+    tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1).train()
+    resumed = tiny_runner(image_folder, tmp_path / 'parts', max_epochs=2, resume=True)
+    resumed.train()
+    assert resumed.epoch == 2
+    assert largest_difference(state(whole), state(resumed)) == 0
+
+
+def test_the_labeller_gives_the_labels_that_a_second_pass_would_store(image_folder, tmp_path):
+    """Labels of a pass right after clustering, in other batches, equal those that training draws on the fly."""
+    runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__bn_mode='train')
+    runner.train()
+    model = runner.model
+    frozen = {key: value for key, value in model.labeller.state_dict().items()}
+    assert not torch.equal(frozen['backbone.conv1.weight'], model.backbone.conv1.weight)  # the model has moved on
+
+    loader = runner.train_dataloader
+    set_view_key(loader, runner.seed, 0)
+    online, stored = {}, {}
+    for batch in loader:
+        batch = model.data_preprocessor(batch, True)
+        for v, labels in enumerate(model.pseudo_labels(batch['inputs'], batch['data_samples'])):
+            online.update({(s.sample_idx, v): label for s, label in zip(batch['data_samples'], labels)})
+
+    def extract(views, samples):  # one image at a time, straight from the formula
+        for i, sample in enumerate(samples):
+            feats = model.extract_view_feats([view[i:i + 1] for view in views], [sample], model.labeller)
+            for v, feat in enumerate(feats):
+                distances = (feat[0][None] - model.decode_head.prototypes[v][:, :, None, None]).square().sum(1)
+                stored[sample.sample_idx, v] = distances.argmin(0)
+        return [views[0]]
+
+    set_view_key(loader, runner.seed, 0)
+    list(iterate_features(model, loader, extract, 'test'))
+    assert online.keys() == stored.keys() and len(online) == 16
+    equal = sum(int((online[key] == stored[key]).sum()) for key in online)
+    assert equal == 16 * 8 * 8
+
+
+def test_class_weights_and_prototypes_come_from_the_clustering(image_folder, tmp_path):
+    """One Lloyd over all images: prototypes are the normalised means of their members, weights inverse sizes."""
+    runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__init_pixels=None,
+                         default_hooks__clustering__kmeans=dict(n_iter=50, spherical=True))
+    runner.train()
+    model, head = runner.model, runner.model.decode_head
+    set_view_key(runner.train_dataloader, runner.seed, 0)
+    views = [[], []]
+    extract = lambda images, samples: model.extract_view_feats(images, samples, model.labeller)  # noqa: E731
+    for _, feats in iterate_features(model, runner.train_dataloader, extract, 'test'):
+        for v, feat in enumerate(feats):
+            views[v].append(feat.permute(0, 2, 3, 1).reshape(-1, feat.size(1)))
+    for v in range(2):
+        rows = torch.cat(views[v]).double()
+        labels = torch.cdist(rows, head.prototypes[v].double()).argmin(1)
+        means = torch.stack([F.normalize(rows[labels == k].mean(0), dim=0) for k in range(3)])
+        torch.testing.assert_close(head.prototypes[v].double(), means, atol=1e-4, rtol=0)
+        inverse = 1 / torch.bincount(labels, minlength=3).double()
+        torch.testing.assert_close(head.class_weights[v].double(), inverse / inverse.mean(), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize('bn_mode', ['eval', 'train'])
+def test_batch_norm_while_clustering(image_folder, tmp_path, bn_mode):
+    runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__bn_mode=bn_mode)
+    runner.train_loop  # build
+    model = runner.model
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    hook = next(hook for hook in runner.hooks if type(hook).__name__ == 'PixelClusteringHook')
+    set_view_key(runner.train_dataloader, 0, 0)
+    before = model.backbone.bn1.running_mean.clone()
+    hook._cluster(runner)
+    assert torch.equal(before, model.backbone.bn1.running_mean) == (bn_mode == 'eval')
+    assert torch.equal(model.labeller.backbone.bn1.running_mean, model.backbone.bn1.running_mean)
+    assert not model.labeller.backbone.bn1.training
+
+
+def test_labeller_is_never_trained(image_folder, tmp_path):
+    model = tiny_runner(image_folder, tmp_path).model
+    model.train()
+    assert not any(module.training for module in model.labeller.modules())
+    assert not any(param.requires_grad for param in model.labeller.parameters())
+
+
+def test_testing_needs_the_checkpoint_only(image_folder, tmp_path):
+    """The prototypes of the fresh k-means are in the checkpoint: no pass over the training images."""
+    tiny_runner(image_folder, tmp_path / 'a').train()
+    cfg = tiny_config(image_folder, tmp_path / 'b', load_from=str(tmp_path / 'a' / 'epoch_1.pth'))
+    cfg.probe_dataloader.dataset.dataset.data_root = str(tmp_path / 'gone')
+    Runner.from_cfg(cfg).test()
+    for i in range(1, 8):
+        first, second = (np.array(Image.open(tmp_path / x / 'maps' / f'{i:012d}.jpg.png')) for x in 'ab')
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_checkpoint_for_another_number_of_clusters(image_folder, tmp_path):
+    tiny_runner(image_folder, tmp_path).train()
+    with pytest.raises(ValueError, match='set n_clusters of model.decode_head to 3'):
+        tiny_runner(image_folder, tmp_path, n_clusters=4, max_epochs=2, resume=True).train()
+
+
+def test_unreadable_images(image_folder, tmp_path, caplog):
+    path = osp.join(image_folder, '000000000005.jpg')
+    open(path, 'wb').close()
+    with pytest.raises(ValueError, match=f'cannot use the image {path}'):
+        tiny_runner(image_folder, tmp_path / 'raise').train()
+    skip = dict(train_dataloader__dataset__on_error='skip', probe_dataloader__dataset__on_error='skip',
+                val_cfg=None, val_dataloader=None, val_evaluator=None)
+    tiny_runner(image_folder, tmp_path / 'skip', **skip).train()
+    log = next((tmp_path / 'skip').glob('*/*.log')).read_text()
+    assert f'1 of 8 images could not be read and were replaced by others, for example {path}' in log
+
+
+@pytest.mark.parametrize('options, error, message', [
+    (dict(train_cfg=dict(_delete_=True, type='IterBasedTrainLoop', max_iters=3)), TypeError,
+     'IterBasedTrainLoop would cluster once and never again'),
+    (dict(train_dataloader__sampler=dict(_delete_=True, type='InfiniteSampler')), TypeError,
+     'needs sampler=dict.*but got InfiniteSampler'),
+    (dict(n_clusters=0), ValueError, 'n_clusters must be at least 2 .* it is 0'),
+    (dict(default_hooks__clustering__class_weights='sqrt'), ValueError, "class_weights='sqrt' is not one of"),
+    (dict(default_hooks__clustering__bn_mode='frozen'), ValueError, "bn_mode='frozen' is not one of"),
+    (dict(default_hooks__clustering__interval=0), ValueError, 'interval must be at least 1 epoch'),
+    (dict(n_clusters=600), ValueError, '512 feature cells cannot form 600 clusters'),
+    (dict(probe_dataloader=None), KeyError, 'the config has no probe_dataloader'),
+    (dict(model__temperature=0), ValueError, 'temperature must be positive'),
+])
+def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        tiny_runner(image_folder, tmp_path, **options).train()
+
+
+def test_pre_trained_backbone_is_counted(image_folder, tmp_path):
+    tiny_runner(image_folder, tmp_path / 'source').train()
+    checkpoint = str(tmp_path / 'source' / 'epoch_1.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=checkpoint, prefix='backbone.')
+    runner = tiny_runner(image_folder, tmp_path / 'target', model__backbone__init_cfg=init_cfg)
+    runner.train()
+    log = next((tmp_path / 'target').glob('*/*.log')).read_text()
+    assert f'init: 120/120 backbone tensors from {checkpoint}' in log
+    assert log.count('PretrainedInit') == 0
+    with pytest.raises(ValueError, match='initialises only .* of 120 backbone tensors.*prefix in init_cfg'):
+        tiny_runner(image_folder, tmp_path / 'wrong', model__backbone__init_cfg=dict(
+            type='Pretrained', checkpoint=checkpoint, prefix='labeller.')).train()
+
+
+def test_a_stock_config_takes_the_backbone(image_folder, tmp_path):
+    """Every tensor of mmseg's ResNet lands, bit by bit, by `prefix='backbone.'`."""
+    from mmseg.registry import MODELS
+    tiny_runner(image_folder, tmp_path).train()
+    checkpoint = str(tmp_path / 'epoch_1.pth')
+    child = tmp_path / 'finetune.py'
+    child.write_text(f'''
+_base_ = 'mmseg::deeplabv3plus/deeplabv3plus_r18b-d8_4xb2-80k_cityscapes-512x1024.py'
+model = dict(
+    pretrained=None,
+    backbone=dict(
+        base_channels=8,
+        stem_channels=8,
+        norm_cfg=dict(type='BN'),
+        init_cfg=dict(type='Pretrained', checkpoint={checkpoint!r}, prefix='backbone.')))
+''')
+    backbone = MODELS.build(Config.fromfile(str(child)).model.backbone)
+    backbone.init_weights()
+    source = torch.load(checkpoint, weights_only=False)['state_dict']
+    loaded = [torch.equal(value, source[f'backbone.{key}']) for key, value in backbone.state_dict().items()]
+    assert len(loaded) == 120 and all(loaded)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmseg_unsup.evaluation import ClusterMaps, HungarianIoUMetric
+from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion,
+                                               scores_from_confusion)
+
+
+def sample(clusters, labels=None, n_clusters=4, path='x.jpg', key='pred_sem_seg'):
+    out = {key: dict(data=torch.as_tensor(clusters)[None]), 'img_path': path,
+           'seg_logits': dict(data=torch.zeros(n_clusters, *np.shape(clusters)))}
+    if labels is not None:
+        out['gt_sem_seg'] = dict(data=torch.as_tensor(labels)[None])
+    return out
+
+
+def metric(**kwargs):
+    built = HungarianIoUMetric(show_table=kwargs.pop('show_table', False), **kwargs)
+    built.dataset_meta = dict(classes=('a', 'b', 'c'), groups=dict(first=[0], rest=[1, 2]))
+    return built
+
+
+def test_equals_one_confusion_over_all_images():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (5, 8, 8))
+    clusters = (labels + 1 + (rng.random(labels.shape) < 0.3)) % 4
+    labels[rng.random(labels.shape) < 0.1] = 255
+    built = metric(show_table=True)
+    for c, k in zip(labels, clusters):
+        built.process({}, [sample(k, c)])
+    scores = built.evaluate(5)
+    confusion = confusion_matrix(labels, clusters, 3, 4)
+    expected = scores_from_confusion(matched_confusion(confusion, match_clusters(confusion)))
+    for name in ('aAcc', 'mIoU', 'mAcc'):
+        assert scores[name] == pytest.approx(expected[name], abs=1e-4)
+        assert type(scores[name]) is float  # a numpy scalar would end in the checkpoint
+    assert scores['rest_mIoU'] == pytest.approx(expected['IoU'][1:].mean(), abs=1e-4)
+
+
+def test_named_prototype_set():
+    built = metric(prototype_set='view1')
+    built.process({}, [sample([[0, 1]], [[1, 0]], key='pred_sem_seg_view1')])
+    assert built.evaluate(1)['aAcc'] == 100
+    with pytest.raises(KeyError, match="no prediction of the prototype set 'view1'"):
+        built.process({}, [sample([[0, 1]], [[1, 0]])])
+
+
+def test_errors_name_the_file():
+    with pytest.raises(KeyError, match='y.jpg has no labels.*ClusterMaps'):
+        metric().process({}, [sample([[0]], path='y.jpg')])
+    with pytest.raises(ValueError, match=r'y.jpg has shape \(1, 2\), its labels \(1, 1\)'):
+        metric().process({}, [sample([[0, 1]], [[0]], path='y.jpg')])
+    with pytest.raises(ValueError, match='y.jpg: label 9 is out of range'):
+        metric().process({}, [sample([[0]], [[9]], path='y.jpg')])
+    with pytest.raises(ValueError, match="match='x'"):
+        metric(match='x')
+
+
+def test_no_labelled_pixel():
+    built = metric()
+    built.process({}, [sample([[0, 1]], [[255, 255]])])
+    with pytest.raises(ValueError, match='none of the 1 images has a labelled pixel'):
+        built.evaluate(1)
+
+
+def test_cluster_maps(tmp_path):
+    maps = ClusterMaps(output_dir=str(tmp_path / 'out'), root=str(tmp_path))
+    maps.dataset_meta = dict(classes=())
+    clusters = np.array([[0, 1], [1, 3]])
+    maps.process({}, [sample(clusters, path=str(tmp_path / 'sub' / 'a b.jpg'))])
+    scores = maps.evaluate(1)
+    with Image.open(tmp_path / 'out' / 'sub' / 'a b.jpg.png') as written:
+        np.testing.assert_array_equal(np.array(written), clusters)
+        assert written.mode == 'P'
+    shares = np.array([0.25, 0.5, 0.25])
+    assert scores == dict(clusters_used=3, largest_share=50.0,
+                          balance=round(float(-(shares * np.log(shares)).sum() / np.log(4)), 4))
+
+
+def test_too_many_clusters_for_a_png(tmp_path):
+    maps = ClusterMaps(output_dir=str(tmp_path))
+    with pytest.raises(ValueError, match='300 clusters do not fit an 8-bit PNG'):
+        maps.process({}, [sample([[0]], n_clusters=300)])
