@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmengine.dist import all_reduce
 from torch import Tensor
 
+INITS = ('k-means++', 'random')
 # Rows per matrix product: (CHUNK, K) scores in float32, 64 MB at K = 1000.
 CHUNK = 16384
 
@@ -27,6 +28,10 @@ class MiniBatchKMeans:
         n_iter: Lloyd iterations on the first sample.
         n_init: restarts on the first sample; the one with the lowest inertia is kept.
         spherical: scale centres to unit length.
+        init: rows that Lloyd starts from, drawn by the caller of :meth:`init` (:class:`StreamingKMeans`).
+            ``'k-means++'`` draws each with a probability proportional to its squared distance from those drawn
+            before (Arthur and Vassilvitskii 2007), so that small, well separated clusters are found; ``'random'``
+            draws uniformly, as faiss and the released code do.
 
     Attributes:
         cluster_centers_ (Tensor): (K, C) float32.
@@ -39,12 +44,20 @@ class MiniBatchKMeans:
         ValueError: ``n_clusters < 1``, fewer rows than clusters, or rows that are not finite.
     """
 
-    def __init__(self, n_clusters: int, n_iter: int = 20, n_init: int = 1, spherical: bool = False) -> None:
+    def __init__(self,
+                 n_clusters: int,
+                 n_iter: int = 20,
+                 n_init: int = 1,
+                 spherical: bool = False,
+                 init: str = 'k-means++') -> None:
         if n_clusters < 1:
             raise ValueError(f'n_clusters must be at least 1, but it is {n_clusters}')
         if n_iter < 1 or n_init < 1:
             raise ValueError(f'n_iter and n_init must be at least 1, but they are {n_iter} and {n_init}')
+        if init not in INITS:
+            raise ValueError(f'init={init!r} is not one of {INITS}')
         self.n_clusters, self.n_iter, self.n_init, self.spherical = n_clusters, n_iter, n_init, spherical
+        self.init_method = init
         self.cluster_centers_: Optional[Tensor] = None
         self.counts_: Optional[Tensor] = None
         self.n_steps_ = self.n_splits_ = 0
@@ -120,7 +133,7 @@ class MiniBatchKMeans:
     def predict(self, rows: Tensor) -> Tensor:
         """(N, C) -> (N,) int64 index of the nearest centre."""
         assert self.cluster_centers_ is not None, 'call init() before predict()'
-        return torch.cat([_nearest(chunk, self.cluster_centers_)[0] for chunk in rows.split(CHUNK)])
+        return torch.cat([nearest(chunk, self.cluster_centers_)[0] for chunk in rows.split(CHUNK)])
 
     def _finish(self, means: Tensor) -> Tensor:
         """(K, C) float64 running means -> float32 centres."""
@@ -137,7 +150,7 @@ class MiniBatchKMeans:
                              'check the learning rate and the initialisation of the backbone')
 
 
-def _nearest(rows: Tensor, centers: Tensor):
+def nearest(rows: Tensor, centers: Tensor):
     """(N, C), (K, C) -> index (N,) of the nearest centre and squared distance (N,), without an (N, K, C) tensor."""
     # |x - mu|^2 = |x|^2 - 2 (x.mu - |mu|^2 / 2): the largest score is the smallest distance
     scores, index = torch.addmm(-0.5 * centers.square().sum(1), rows, centers.t()).max(1)
@@ -154,7 +167,7 @@ def _local_stats(rows: Tensor, centers: Tensor) -> Tensor:
     for chunk in rows.split(CHUNK):
         if not len(chunk):
             continue
-        index, squared = _nearest(chunk, centers)
+        index, squared = nearest(chunk, centers)
         # float32 inside a chunk, float64 across chunks
         sums = torch.zeros_like(centers).index_add_(0, index, chunk)
         stats[:, :-2] += sums

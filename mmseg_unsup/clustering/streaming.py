@@ -9,6 +9,7 @@ from torch import Tensor
 from ..utils.random import keyed_generator
 from .kmeans import MiniBatchKMeans
 from .sampling import sample_cells
+from .seeding import PositionedRows, draw_plus_plus, draw_uniform
 
 # Stream of the keyed generator that picks the rows to start from.
 _SEED_ROWS = 1
@@ -136,21 +137,9 @@ class StreamingKMeans:
         return counts, n_cells / counts.sum()
 
     def _draw_seeds(self, v: int, rows_per_position: np.ndarray, model: MiniBatchKMeans) -> Tensor:
-        """(n_init, K, C) distinct rows of the initial sample, chosen by global index.
-
-        Collectives: one all-reduce; the rank that holds a chosen row contributes it, the others zeros.
-        """
-        ends = np.cumsum(rows_per_position)
-        local = {position: rows for position, rows in zip(self._buffer_positions, self._buffers[v])}
-        n_channels = torch.tensor(
-            [float(self._buffers[v][0].size(1)) if self._buffers[v] else 0.], dtype=torch.double)
-        all_reduce(n_channels, op='max')
-        seeds = torch.zeros((model.n_init, model.n_clusters, int(n_channels)), device=self.device)
-        for i in range(model.n_init):
-            rng = keyed_generator(*self.seed, _SEED_ROWS, v, i)
-            for k, row in enumerate(rng.choice(int(ends[-1]), model.n_clusters, replace=False)):
-                position = int(np.searchsorted(ends, row, side='right'))
-                if position in local:
-                    seeds[i, k] = local[position][row - (ends[position] - rows_per_position[position])]
-        all_reduce(seeds)
-        return seeds
+        """(n_init, K, C) rows of the initial sample, each start from its own keyed generator."""
+        sample = PositionedRows(self._buffer_positions, self._buffers[v], rows_per_position, self.device)
+        draw = draw_plus_plus if model.init_method == 'k-means++' else draw_uniform
+        return torch.stack([
+            draw(sample, model.n_clusters, keyed_generator(*self.seed, _SEED_ROWS, v, i)) for i in range(model.n_init)
+        ])

@@ -4,6 +4,7 @@ from typing import Callable, Iterator, List, Tuple
 import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_dist_info
+from mmengine.model import is_model_wrapper
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -30,6 +31,11 @@ def set_view_key(dataloader: DataLoader, seed: int, epoch: int) -> None:
     """Fix order and views of an epoch, in this process and in all workers."""
     dataloader.sampler.set_epoch(epoch)
     dataloader.dataset.set_key(seed, epoch)
+
+
+def unwrap(model: torch.nn.Module) -> torch.nn.Module:
+    """The model inside a distributed wrapper."""
+    return model.module if is_model_wrapper(model) else model
 
 
 @torch.no_grad()

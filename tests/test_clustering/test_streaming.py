@@ -4,6 +4,8 @@ import torch
 
 from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans
 from mmseg_unsup.clustering.pca import StreamingPCA
+from mmseg_unsup.clustering.seeding import PositionedRows, draw_plus_plus
+from mmseg_unsup.utils import keyed_generator
 
 
 def features(n=40, views=2, seed=0):
@@ -41,7 +43,7 @@ def test_streaming_equals_a_plain_schedule():
     rows = feats[0].permute(0, 2, 3, 1).reshape(40, 20, 6)
     plain = MiniBatchKMeans(3, n_init=2)
     stream = StreamingKMeans([plain], 40, 10, 15, seed=(0, ))
-    stream._buffers, stream._buffer_positions = [[r for r in rows[:10]]], list(range(10))
+    stream._buffers, stream._buffer_positions = [list(rows[:10])], list(range(10))
     seeds = stream._draw_seeds(0, np.full(10, 20), plain)
     for seed in seeds.flatten(0, 1):  # rows of the initial sample, all different
         assert (rows[:10].reshape(-1, 6) == seed).all(1).sum() == 1
@@ -49,6 +51,42 @@ def test_streaming_equals_a_plain_schedule():
     plain.partial_fit(rows[10:25].reshape(-1, 6))
     plain.partial_fit(rows[25:40].reshape(-1, 6))
     torch.testing.assert_close(model.cluster_centers_, plain.cluster_centers_, atol=1e-6, rtol=0)
+
+
+def test_plus_plus_seeding_equals_a_slow_draw():
+    rows = [torch.randn(n, 4, generator=torch.Generator().manual_seed(n)) for n in (5, 3, 0, 7)]
+    sample = PositionedRows([0, 1, 2, 3], rows, np.array([5, 3, 0, 7]), torch.device('cpu'))
+    seeds = draw_plus_plus(sample, 4, keyed_generator(5))
+    points, rng = torch.cat(rows).double().numpy(), keyed_generator(5)
+    chosen = [points[rng.integers(15)]]
+    while len(chosen) < 4:
+        squared = np.min([((points - c)**2).sum(1) for c in chosen], 0)
+        chosen.append(points[np.searchsorted(np.cumsum(squared), rng.random() * squared.sum(), side='right')])
+    np.testing.assert_allclose(seeds, chosen, atol=1e-6)
+
+
+def test_plus_plus_finds_small_far_clusters():
+    """Eight clusters, the smallest 200 times smaller than the largest: uniform draws miss the small ones."""
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(8, 16)) * 10
+    sizes = [2000, 1000, 500, 100, 40, 20, 10, 10]
+    rows = torch.from_numpy(np.concatenate([c + rng.normal(size=(n, 16)) for c, n in zip(centers, sizes)])).float()
+    found = dict()
+    for init in ('k-means++', 'random'):
+        model = MiniBatchKMeans(8, n_init=3, init=init)
+        stream = StreamingKMeans([model], 1, 1, 1)
+        stream.add([0], [rows.t()[None, :, :, None]])
+        stream.finish()
+        found[init] = model.inertia_
+    assert found['k-means++'] == pytest.approx(16, rel=0.05) and found['random'] > 1.1 * found['k-means++']
+
+
+def test_seeding_of_duplicates():
+    model = MiniBatchKMeans(3)
+    stream = StreamingKMeans([model], 2, 2, 1)
+    stream.add([0, 1], [torch.ones(2, 4, 3, 3)])
+    stream.finish()
+    assert torch.isfinite(model.cluster_centers_).all()
 
 
 def test_seed_and_epoch_are_different_keys():

@@ -3,11 +3,10 @@ from typing import Optional
 
 import torch.nn.functional as F
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
 from ...registry import HOOKS
-from ..feature_pass import iterate_features, set_view_key
+from ..feature_pass import iterate_features, set_view_key, unwrap
 from ..probe_loader import probe_dataloader
 from .phase_timer_hook import time_phase
 
@@ -63,19 +62,19 @@ class FreshKMeansHook(Hook):
 
     def before_test_epoch(self, runner) -> None:
         """Fit if the checkpoint brought no prototypes of this number of clusters."""
-        if self.refit_on_test or len(_unwrap(runner.model).decode_head.fresh_prototypes) != self.n_clusters:
+        if self.refit_on_test or len(unwrap(runner.model).decode_head.fresh_prototypes) != self.n_clusters:
             self._fit(runner)
 
     def _fit(self, runner) -> None:
         with time_phase('fresh k-means'):
             kmeans = self._run(runner)
-        _unwrap(runner.model).decode_head.set_fresh_prototypes(kmeans.cluster_centers_)
+        unwrap(runner.model).decode_head.set_fresh_prototypes(kmeans.cluster_centers_)
         self._fitted_at = runner.iter
         runner.logger.info(f'fresh k-means: loss {kmeans.inertia_:.4f}, {self.n_clusters} clusters, '
                            f'{int((kmeans.counts_ == 0).sum())} empty')
 
     def _run(self, runner) -> MiniBatchKMeans:
-        model, dataloader = _unwrap(runner.model), probe_dataloader(runner)
+        model, dataloader = unwrap(runner.model), probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)
         kmeans = MiniBatchKMeans(self.n_clusters, **self.kmeans)
         stream = StreamingKMeans(
@@ -98,7 +97,3 @@ class FreshKMeansHook(Hook):
 def model_features(model):
     """``(views, data_samples)`` -> [unit features of the first view], for :func:`iterate_features`."""
     return lambda views, samples: [F.normalize(model.extract_feat(views[0])[model.decode_head.in_index].float(), dim=1)]
-
-
-def _unwrap(model):
-    return model.module if is_model_wrapper(model) else model

@@ -1,12 +1,11 @@
 """Lateral convolutions that start as principal components of the backbone's features."""
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from ...clustering.pca import StreamingPCA
 from ...clustering.sampling import sample_cells
 from ...registry import HOOKS
-from ..feature_pass import iterate_features, set_view_key
+from ..feature_pass import iterate_features, set_view_key, unwrap
 from ..probe_loader import probe_dataloader
 
 
@@ -32,7 +31,7 @@ class PCAInitHook(Hook):
 
     def before_train(self, runner) -> None:
         """Fit and set the projection, unless the run is resumed or starts from a checkpoint of the whole model."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         neck = model.neck
         if neck.init != 'pca' or runner.iter > 0 or runner._load_from or runner._resume:
             return

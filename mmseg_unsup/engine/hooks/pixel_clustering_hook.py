@@ -4,13 +4,12 @@ from typing import List, Optional
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
 from ...clustering.weights import MODES
 from ...registry import HOOKS
-from ..feature_pass import check_view_loader, iterate_features
+from ..feature_pass import check_view_loader, iterate_features, unwrap
 from .phase_timer_hook import time_phase
 
 BN_MODES = ('eval', 'train')
@@ -67,6 +66,9 @@ class PixelClusteringHook(Hook):
             raise TypeError(f'{type(runner.train_loop).__name__} would cluster once and never again: use '
                             'train_cfg=dict(type="EpochBasedTrainLoop", max_epochs=...)')
         check_view_loader(runner.train_dataloader, 'clustering')
+        if self.bn_mode == 'train' and unwrap(runner.model).averages_labeller:
+            raise ValueError("bn_mode='train' needs model.labeller_momentum=None: averaged weights are clustered with "
+                             'their averaged batch statistics')
 
     def before_train_epoch(self, runner) -> None:
         """Cluster if it is time."""
@@ -75,7 +77,9 @@ class PixelClusteringHook(Hook):
                 self._cluster(runner)
 
     def _cluster(self, runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
+        if runner.iter == 0:
+            model.update_labeller()  # the moving average, if there is one, starts from here
         head, dataloader = model.decode_head, runner.train_dataloader
         models = [MiniBatchKMeans(head.n_clusters, **self.kmeans) for _ in range(head.num_views)]
         stream = StreamingKMeans(
@@ -94,7 +98,8 @@ class PixelClusteringHook(Hook):
         counts = torch.stack([kmeans.counts_ for kmeans in models])
         head.set_prototypes(
             torch.stack([kmeans.cluster_centers_ for kmeans in models]), cluster_weights(counts, self.class_weights))
-        model.update_labeller()
+        if not model.averages_labeller:
+            model.update_labeller()
         self._report(runner, models)
 
     def _report(self, runner, models: List[MiniBatchKMeans]) -> None:
@@ -108,6 +113,11 @@ class PixelClusteringHook(Hook):
                 f'{100 * TINY_SHARE:g} %) of {len(shares)} clusters, {kmeans.n_splits_} re-seeded, '
                 f'sizes in %: {listing}{more}')
             runner.message_hub.update_scalar(f'train/kmeans_loss_view{v + 1}', kmeans.inertia_)
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Average the labeller once per optimiser step."""
+        if runner.optim_wrapper.should_update():
+            unwrap(runner.model).average_labeller()
 
     def after_train_epoch(self, runner) -> None:
         """Say how many images could not be read (``on_error='skip'``)."""

@@ -1,5 +1,5 @@
 """PiCIE: clustering with invariance to photometric and equivariance to geometric change."""
-from typing import Dict, List
+from typing import Dict, List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,13 @@ class PiCIE(EncoderDecoder):
     """Two views of an image, labelled by clusters, must be classified alike, each by the other's clusters too.
 
     The first view's image was cropped and flipped; of the second view, the feature map is. A
-    :class:`mmseg_unsup.PixelClusteringHook` fits ``decode_head.prototypes`` before an epoch and refreshes the
-    *labeller*, a frozen copy that labels the views during the epoch.
+    :class:`mmseg_unsup.PixelClusteringHook` fits ``decode_head.prototypes`` before an epoch. The *labeller*, a copy of
+    backbone and neck, labels the views during the epoch.
 
     Args:
+        labeller_momentum: None freezes the labeller from one clustering to the next, as released. A number makes it the
+            moving average of the weights: after every step it moves by this share towards them (0.01: the average
+            spans about 100 steps). Clustering and prediction then use the average too.
         temperature: of the logits; 1 in the released code.
         within_weight, cross_weight: of the two losses.
         rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
@@ -31,6 +34,7 @@ class PiCIE(EncoderDecoder):
 
     def __init__(self,
                  *args,
+                 labeller_momentum: Optional[float] = None,
                  temperature: float = 0.1,
                  within_weight: float = 0.5,
                  cross_weight: float = 0.5,
@@ -40,6 +44,9 @@ class PiCIE(EncoderDecoder):
         super().__init__(*args, **kwargs)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, but it is {temperature}')
+        if labeller_momentum is not None and not 0 < labeller_momentum <= 1:
+            raise ValueError(f'labeller_momentum must be None or lie in (0, 1], but it is {labeller_momentum}')
+        self.labeller_momentum = labeller_momentum
         self.temperature = temperature
         self.loss_weights = dict(loss_within=within_weight, loss_cross=cross_weight)
         self.rounding = rounding
@@ -55,9 +62,24 @@ class PiCIE(EncoderDecoder):
             super().init_weights()
         check_backbone_initialization(self.backbone, self.allow_missing)
 
+    @property
+    def averages_labeller(self) -> bool:
+        return self.labeller_momentum is not None
+
     def update_labeller(self) -> None:
-        """Freeze the present state as the source of pseudo-labels."""
+        """Make the labeller a copy of the present weights."""
         self.labeller.update(self.backbone, self.neck)
+
+    def average_labeller(self) -> None:
+        """One step of the moving average; nothing where the labeller is frozen."""
+        if self.averages_labeller:
+            self.labeller.average(self.backbone, self.neck, self.labeller_momentum)
+
+    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor]:
+        """(N, 3, H, W) -> a tuple of one (N, C, h, w) map; outside training, of the averaged weights if there are."""
+        if self.averages_labeller and not self.training:
+            return self.labeller(inputs)
+        return super().extract_feat(inputs)
 
     def extract_view_feats(self, views: List[Tensor], data_samples: list, extract=None) -> List[Tensor]:
         """V image batches (N, 3, H, W) -> V unit-length feature maps (N, C, h, w) on one common grid.

@@ -1,0 +1,90 @@
+"""Rows that k-means starts from, the same whatever the number of ranks."""
+from typing import Sequence
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from .kmeans import CHUNK, nearest
+
+
+class PositionedRows:
+    """A sample of rows spread over ranks, addressed by global index: position by position, row by row.
+
+    Args:
+        positions: of this rank's images.
+        rows: per position, (n, C).
+        rows_per_position: (P,) number of rows of every position, over all ranks.
+        device: of the rows.
+    """
+
+    def __init__(self, positions: Sequence[int], rows: Sequence[Tensor], rows_per_position: np.ndarray,
+                 device: torch.device) -> None:
+        self.positions, self.counts, self.device = list(positions), rows_per_position, device
+        self.ends = np.cumsum(rows_per_position)
+        self.local = dict(zip(self.positions, rows))
+        n_channels = torch.tensor(float(rows[0].size(1)) if rows else 0., dtype=torch.double)
+        all_reduce(n_channels, op='max')
+        self.n_channels = int(n_channels)
+        self.rows = torch.cat(list(rows)) if rows else torch.zeros((0, self.n_channels), device=device)
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def take(self, indices: Sequence[int]) -> Tensor:
+        """(k, C) rows by global index. Collectives: one all-reduce; the rank that holds a row contributes it."""
+        out = torch.zeros((len(indices), self.n_channels), device=self.device)
+        for i, index in enumerate(indices):
+            position = int(np.searchsorted(self.ends, index, side='right'))
+            if position in self.local:
+                out[i] = self.local[position][index - (self.ends[position] - self.counts[position])]
+        all_reduce(out)
+        return out
+
+    def draw_by_weight(self, weights: Tensor, u: float) -> int:
+        """Global index of the row at which the running sum of the weights passes ``u`` times their total.
+
+        Args:
+            weights: (N,) float64 of this rank's rows, in order.
+
+        Collectives: two all-reduces, of (P,) sums per position and of the chosen index.
+        """
+        parts = weights.split([int(self.counts[position]) for position in self.positions]) if self.positions else []
+        sums = torch.zeros(len(self.counts), dtype=torch.double)
+        for position, part in zip(self.positions, parts):
+            sums[position] = part.sum()
+        all_reduce(sums)
+        ends = sums.cumsum(0)
+        target = u * float(ends[-1])
+        position = min(int(torch.searchsorted(ends, torch.tensor(target, dtype=torch.double), right=True)),
+                       int(torch.nonzero(sums).max()) if sums.any() else len(sums) - 1)
+        chosen = torch.zeros((), dtype=torch.double)
+        if position in self.local:
+            part = parts[self.positions.index(position)].cpu().cumsum(0)
+            row = int(torch.searchsorted(part, target - float(ends[position] - sums[position]), right=True))
+            chosen += float(self.ends[position] - self.counts[position] + min(row, len(part) - 1))
+        all_reduce(chosen)
+        return int(chosen)
+
+
+def draw_uniform(sample: PositionedRows, n_clusters: int, rng: np.random.Generator) -> Tensor:
+    """(K, C) different rows, drawn uniformly."""
+    return sample.take(rng.choice(len(sample), n_clusters, replace=False))
+
+
+def draw_plus_plus(sample: PositionedRows, n_clusters: int, rng: np.random.Generator) -> Tensor:
+    """(K, C) rows by k-means++: each by its squared distance from those drawn before."""
+    seeds = sample.take([int(rng.integers(len(sample)))])
+    distances = _squared_distances(sample.rows, seeds)
+    for _ in range(n_clusters - 1):
+        index = sample.draw_by_weight(distances, rng.random())
+        seeds = torch.cat([seeds, sample.take([index])])
+        distances = torch.minimum(distances, _squared_distances(sample.rows, seeds[-1:]))
+    return seeds
+
+
+def _squared_distances(rows: Tensor, center: Tensor) -> Tensor:
+    """(N, C), (1, C) -> (N,) float64."""
+    parts = [nearest(chunk, center)[1] for chunk in rows.split(CHUNK)]
+    return torch.cat(parts).double()

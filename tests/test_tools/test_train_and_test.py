@@ -1,0 +1,105 @@
+"""The command-line tools, run as a user runs them."""
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from ..conftest import NO_WORKERS, ROOT, run_tool, smooth_image, write_images
+
+# a network of a second on 32 px views
+SMALL = [
+    *NO_WORKERS, 'model.backbone.base_channels=8', 'model.backbone.stem_channels=8', 'model.backbone.init_cfg=None',
+    'model.neck.in_channels=[8,16,32,64]', 'model.neck.out_channels=16', 'model.decode_head.in_channels=16',
+    'train_dataloader.batch_size=4', 'probe_dataloader.batch_size=4', 'val_dataloader.batch_size=4',
+    'test_dataloader.batch_size=4', 'train_dataloader.dataset.pipeline.3.size=32',
+    'probe_dataloader.dataset.pipeline.1.size=32', 'val_dataloader.dataset.pipeline.2.size=32',
+    'test_dataloader.dataset.pipeline.2.size=32'
+]
+
+
+def config(name: str) -> str:
+    return f'{ROOT}/configs/picie/{name}.py'
+
+
+@pytest.fixture
+def coco_root(tmp_path):
+    """Six training and three validation images in the official layout, with 182-id annotations."""
+    rng = np.random.default_rng(0)
+    root = tmp_path / 'coco_stuff164k'
+    for split, count in (('train2017', 6), ('val2017', 3)):
+        for folder in ('images', 'annotations'):
+            (root / folder / split).mkdir(parents=True)
+        for i in range(count):
+            size = (361 + i, 400)
+            cv2.imwrite(str(root / 'images' / split / f'{i:012d}.jpg'), smooth_image(rng, *size))
+            fine = rng.choice([105, 124, 168, 0], (4, 5), p=[.35, .3, .3, .05])
+            if i == 2:
+                fine[:] = 0  # a person everywhere: not curated
+            annotation = np.kron(fine, np.ones((100, 80))).astype(np.uint8)[:size[0]]
+            annotation[:3] = 255
+            cv2.imwrite(str(root / 'annotations' / split / f'{i:012d}.png'), annotation)
+    return root
+
+
+def write_curated_lists(root):
+    (root / 'curated').mkdir()
+    for split, ids in (('train2017', range(6)), ('val2017', range(3))):
+        (root / 'curated' / f'{split}.txt').write_text(''.join(f'{i:012d}\n' for i in ids))
+
+
+def test_coco_stuff_trains_evaluates_and_tests(coco_root, tmp_path):
+    write_curated_lists(coco_root)
+    options = ['--cfg-options', f'data_root={coco_root}', *SMALL, 'n_clusters=5', 'train_cfg.max_epochs=1']
+    options += [f'{loader}_dataloader.pin_memory=False' for loader in ('train', 'probe', 'val', 'test')]
+    trained = run_tool('train.py', config('picie_fpn_cocostuff'), '--work-dir', tmp_path / 'run', *options).stdout
+    scores = re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: ([\d.]+)  mIoU: ([\d.]+).*things_mIoU: (\S+).*view1/aAcc', trained)
+    assert [epoch for epoch, *_ in scores] == ['0', '1']  # before training and after the epoch
+    assert 'sky-stuff' in trained and 'seconds per phase: cluster' in trained
+    assert len(re.findall('init: ', trained)) == 2 and 'PretrainedInit' not in trained
+    tested = run_tool('test.py', config('picie_fpn_cocostuff'), tmp_path / 'run' / 'epoch_1.pth', '--work-dir',
+                      tmp_path / 'test', '--out', tmp_path / 'maps', *options).stdout
+    accuracy, miou = re.search(r'Epoch\(test\).*aAcc: ([\d.]+)  mIoU: ([\d.]+)', tested).groups()
+    assert (accuracy, miou) == scores[1][1:3]
+    assert len(list((tmp_path / 'maps').glob('*.png'))) == 3
+
+
+def test_curated_lists_follow_the_rule(coco_root):
+    small = cv2.imread(str(coco_root / 'annotations' / 'train2017' / f'{4:012d}.png'), cv2.IMREAD_UNCHANGED)[:359]
+    cv2.imwrite(str(coco_root / 'annotations' / 'train2017' / f'{4:012d}.png'), small)
+    done = run_tool('dataset_converters/coco_stuff27.py', coco_root, '--workers', 1, check=False)
+    expected = []
+    for i in (0, 1, 3, 5):  # 2 is a person everywhere, 4 too low
+        fine = cv2.imread(str(coco_root / 'annotations' / 'train2017' / f'{i:012d}.png'), cv2.IMREAD_UNCHANGED)
+        if np.isin(fine, [105, 124, 168]).sum() >= 0.75 * fine.size:
+            expected.append(f'{i:012d}')
+    assert (coco_root / 'curated' / 'train2017.txt').read_text().split() == expected != []
+    assert done.returncode == 3
+    assert f'WARNING: train2017: {len(expected)} images' in done.stdout
+    assert 'the published list has 49629 images, SHA-256 3b837594' in done.stdout
+
+
+def test_converter_without_annotations(tmp_path):
+    done = run_tool('dataset_converters/coco_stuff27.py', tmp_path, check=False)
+    assert done.returncode == 1 and 'no annotation PNG in' in done.stdout
+
+
+def test_resume_from_the_last_checkpoint_and_from_a_path(tmp_path):
+    root = write_images(tmp_path / 'images', 6)
+    small = [option.replace('pipeline.2.size', 'pipeline.1.size') for option in SMALL]
+    options = ['--cfg-options', f'data_root={root}', f'out={tmp_path}/maps', 'n_clusters=3', *small,
+               'val_dataloader.batch_size=1', 'test_dataloader.batch_size=1']
+    base = ['train.py', config('picie_fpn_folder'), '--work-dir', tmp_path / 'run']
+    run_tool(*base, *options, 'train_cfg.max_epochs=1')
+    auto = run_tool(*base, '--resume', *options, 'train_cfg.max_epochs=2', 'default_hooks.checkpoint.max_keep_ckpts=9')
+    assert 'resumed epoch: 1' in auto.stdout and 'falling back to weights_only=False' not in auto.stdout
+    path = run_tool(*base, '--resume', tmp_path / 'run' / 'epoch_1.pth', *options, 'train_cfg.max_epochs=2')
+    assert 'resumed epoch: 1' in path.stdout
+
+
+def test_errors_end_the_run_with_one_sentence(tmp_path):
+    done = run_tool('train.py', config('picie_fpn_folder'), '--work-dir', tmp_path, '--cfg-options',
+                    f'data_root={tmp_path}/nowhere', *NO_WORKERS, check=False)
+    assert done.returncode == 1
+    assert f"FileNotFoundError: the image folder '{tmp_path}/nowhere" in done.stdout.splitlines()[-1]
+    assert 'set data_root' in done.stdout.splitlines()[-1]
