@@ -1,0 +1,56 @@
+"""Clustering on several processes equals clustering on one."""
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans
+from mmseg_unsup.clustering.pca import StreamingPCA
+
+N_IMAGES, N_CLUSTERS = 23, 5  # 23 does not divide by 2 or 4: the last round is uneven
+
+
+def features():
+    """Blobs on the unit sphere, 12 cells an image."""
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(N_CLUSTERS, 8))
+    rows = centers[rng.integers(N_CLUSTERS, size=(N_IMAGES, 12))] + 0.3 * rng.normal(size=(N_IMAGES, 12, 8))
+    rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+    return torch.from_numpy(rows.astype(np.float32)).permute(0, 2, 1).reshape(N_IMAGES, 8, 3, 4)
+
+
+def fit(rank, world_size, batch_size, init):
+    torch.set_num_threads(1)
+    feats = features()
+    models = [MiniBatchKMeans(N_CLUSTERS, n_init=2, spherical=True, init=init) for _ in range(2)]
+    stream = StreamingKMeans(models, N_IMAGES, init_images=2, update_images=6,
+                             init_pixels=None, seed=(7, 1))
+    pca = StreamingPCA(8)
+    mine = list(range(rank, N_IMAGES, world_size))
+    for start in range(0, len(mine), batch_size):
+        positions = mine[start:start + batch_size]
+        stream.add(positions, [feats[positions], feats[positions].flip(3) * 1.01])
+        pca.add(feats[positions].permute(0, 2, 3, 1).reshape(-1, 8))
+    stream.finish()
+    weight, bias = pca.projection(3, (8, ), (1., ))
+    return torch.stack([model.cluster_centers_ for model in models]), torch.stack([m.counts_ for m in models]), weight
+
+
+def worker(rank, world_size, init, folder):
+    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=world_size)
+    torch.save(fit(rank, world_size, 3 - rank % 2, init), f'{folder}/{rank}.pt')
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize('init', ['k-means++', 'random'])
+@pytest.mark.parametrize('world_size', [2, 4])
+def test_any_number_of_processes(tmp_path, world_size, init):
+    """With four processes, two have no image in the initial Lloyd and one is short in the last block."""
+    centers, counts, weight = fit(0, 1, 23, init)
+    mp.spawn(worker, (world_size, init, str(tmp_path)), nprocs=world_size)
+    for rank in range(world_size):
+        theirs = torch.load(tmp_path / f'{rank}.pt')
+        torch.testing.assert_close(theirs[0], centers, atol=1e-6, rtol=0)
+        assert torch.equal(theirs[1], counts)
+        torch.testing.assert_close(theirs[2].abs(), weight.abs(), atol=1e-6, rtol=0)
