@@ -1,9 +1,6 @@
 # Procedural scenes, a small backbone with random weights: no download, about three minutes on two CPU cores
 # (`make demo`)
-_base_ = [
-    '../_base_/datasets/procedural_scenes.py', '../_base_/models/picie_r18_fpn.py',
-    '../_base_/schedules/adam_10e.py', '../_base_/picie_runtime.py'
-]
+_base_ = ['../_base_/datasets/procedural_scenes.py', '../_base_/picie.py']
 n_clusters = 6
 init = None
 model = dict(

@@ -1,8 +1,5 @@
 # A folder of images, no labels: --cfg-options data_root=FOLDER n_clusters=K out=FOLDER_OF_MAPS
-_base_ = [
-    '../_base_/datasets/folder.py', '../_base_/models/picie_r18_fpn.py', '../_base_/schedules/adam_10e.py',
-    '../_base_/picie_runtime.py'
-]
+_base_ = ['../_base_/datasets/folder.py', '../_base_/picie.py']
 n_clusters = 27
 out = 'work_dirs/picie_fpn_folder/cluster_maps'
 model = dict(test_cfg=dict(prototype_sets=['fresh']))

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
@@ -122,6 +123,44 @@ def test_labeller_is_never_trained(image_folder, tmp_path):
     assert not any(param.requires_grad for param in model.labeller.parameters())
 
 
+def test_averaged_labeller(image_folder, tmp_path):
+    """It follows every optimiser step, clusters and predicts; a resumed run has the same one."""
+    momentum = 0.3
+    runner = tiny_runner(image_folder, tmp_path / 'whole', max_epochs=2, model__labeller_momentum=momentum)
+    model, expected = runner.model, {}
+
+    class Follow(Hook):
+        priority = 'LOWEST'
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            for part in ('backbone', 'neck'):
+                for name, param in getattr(model, part).named_parameters():
+                    key = f'{part}.{name}'
+                    start = expected.get(key, initial[key])
+                    expected[key] = (1 - momentum) * start + momentum * param.detach()
+
+    class Start(Hook):
+        priority = 'NORMAL'  # after PCAInitHook, which comes first in the config
+
+        def before_train_epoch(self, runner):
+            initial.update({key: value.clone() for key, value in model.labeller.named_parameters()})
+
+    initial = {}
+    runner.register_hook(Start())
+    runner.register_hook(Follow())
+    runner.train()
+    for key, value in model.labeller.named_parameters():
+        torch.testing.assert_close(value, expected[key], atol=1e-5, rtol=1e-5)
+    model.eval()
+    images = torch.randn(1, 3, 32, 32)
+    assert torch.equal(model.extract_feat(images)[0], model.labeller(images)[0])
+    tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1, model__labeller_momentum=momentum).train()
+    resumed = tiny_runner(image_folder, tmp_path / 'parts', max_epochs=2, model__labeller_momentum=momentum,
+                          resume=True)
+    resumed.train()
+    assert largest_difference(state(runner), state(resumed)) == 0
+
+
 def test_testing_needs_the_checkpoint_only(image_folder, tmp_path):
     """The prototypes of the fresh k-means are in the checkpoint: no pass over the training images."""
     tiny_runner(image_folder, tmp_path / 'a').train()
@@ -162,6 +201,9 @@ def test_unreadable_images(image_folder, tmp_path, caplog):
     (dict(default_hooks__clustering__interval=0), ValueError, 'interval must be at least 1 epoch'),
     (dict(n_clusters=600), ValueError, '512 feature cells cannot form 600 clusters'),
     (dict(probe_dataloader=None), KeyError, 'the config has no probe_dataloader'),
+    (dict(model__labeller_momentum=2.), ValueError, r'labeller_momentum must be None or lie in \(0, 1\]'),
+    (dict(model__labeller_momentum=0.1, default_hooks__clustering__bn_mode='train'), ValueError,
+     "bn_mode='train' needs model.labeller_momentum=None"),
     (dict(model__temperature=0), ValueError, 'temperature must be positive'),
 ])
 def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, message):

@@ -1,5 +1,6 @@
-# what every PiCIE run does beside the training step, and which command-line variables reach where
-_base_ = './default_runtime.py'
+# PiCIE: model, schedule of the paper, what a run does beside the training step, and which command-line variables reach
+# where. Goes with one of datasets/.
+_base_ = ['./models/picie_r18_fpn.py', './schedules/adam_10e.py', './default_runtime.py']
 default_hooks = dict(
     pca_init=dict(type='mmseg_unsup.PCAInitHook'),
     clustering=dict(

@@ -1,0 +1,19 @@
+# The released code, quirks included. Numbers in brackets are those of the list in configs/picie/README.md; a config that
+# inherits from here adds [1] to [3], which depend on the size of the images.
+_base_ = './picie.py'
+released_kmeans = dict(n_iter=20, n_init=1, spherical=False, init='random')
+model = dict(
+    neck=dict(init='random'),  # [4]
+    decode_head=dict(distance='dot'),  # [5] in evaluation only
+    temperature=1.0,  # [6]
+    labeller_momentum=None,
+    rounding='official')  # [7]
+default_hooks = dict(
+    clustering=dict(
+        kmeans=released_kmeans,  # [6]
+        init_images=5120,
+        update_images=256,
+        init_pixels=None,
+        class_weights='frequency',  # [8]
+        bn_mode='train'),  # [9]
+    fresh_kmeans=dict(kmeans=released_kmeans, init_images=5120, update_images=256, init_pixels=None))
