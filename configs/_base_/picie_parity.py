@@ -6,7 +6,7 @@ model = dict(
     neck=dict(init='random'),  # [4]
     decode_head=dict(distance='dot'),  # [5] in evaluation only
     temperature=1.0,  # [6]
-    labeller_momentum=None,
+    labeller_epochs=None,
     rounding='official')  # [7]
 default_hooks = dict(
     clustering=dict(

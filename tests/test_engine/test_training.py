@@ -125,8 +125,8 @@ def test_labeller_is_never_trained(image_folder, tmp_path):
 
 def test_averaged_labeller(image_folder, tmp_path):
     """It follows every optimiser step, clusters and predicts; a resumed run has the same one."""
-    momentum = 0.3
-    runner = tiny_runner(image_folder, tmp_path / 'whole', max_epochs=2, model__labeller_momentum=momentum)
+    momentum = 1 / (1.5 * 2)  # two steps an epoch
+    runner = tiny_runner(image_folder, tmp_path / 'whole', max_epochs=2, model__labeller_epochs=1.5)
     model, expected = runner.model, {}
 
     class Follow(Hook):
@@ -154,8 +154,8 @@ def test_averaged_labeller(image_folder, tmp_path):
     model.eval()
     images = torch.randn(1, 3, 32, 32)
     assert torch.equal(model.extract_feat(images)[0], model.labeller(images)[0])
-    tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1, model__labeller_momentum=momentum).train()
-    resumed = tiny_runner(image_folder, tmp_path / 'parts', max_epochs=2, model__labeller_momentum=momentum,
+    tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1, model__labeller_epochs=1.5).train()
+    resumed = tiny_runner(image_folder, tmp_path / 'parts', max_epochs=2, model__labeller_epochs=1.5,
                           resume=True)
     resumed.train()
     assert largest_difference(state(runner), state(resumed)) == 0
@@ -201,9 +201,9 @@ def test_unreadable_images(image_folder, tmp_path, caplog):
     (dict(default_hooks__clustering__interval=0), ValueError, 'interval must be at least 1 epoch'),
     (dict(n_clusters=600), ValueError, '512 feature cells cannot form 600 clusters'),
     (dict(probe_dataloader=None), KeyError, 'the config has no probe_dataloader'),
-    (dict(model__labeller_momentum=2.), ValueError, r'labeller_momentum must be None or lie in \(0, 1\]'),
-    (dict(model__labeller_momentum=0.1, default_hooks__clustering__bn_mode='train'), ValueError,
-     "bn_mode='train' needs model.labeller_momentum=None"),
+    (dict(model__labeller_epochs=0), ValueError, 'labeller_epochs must be None or positive, but it is 0'),
+    (dict(model__labeller_epochs=0.1, default_hooks__clustering__bn_mode='train'), ValueError,
+     "bn_mode='train' needs model.labeller_epochs=None"),
     (dict(model__temperature=0), ValueError, 'temperature must be positive'),
 ])
 def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, message):

@@ -51,7 +51,6 @@ class FreshKMeansHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         """Fit for the checkpoint that follows and for the evaluation after it."""
-        # iterations are counted after the last step of the epoch, epochs only after this hook
         if self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner):
             self._fit(runner)
 

@@ -67,7 +67,7 @@ class PixelClusteringHook(Hook):
                             'train_cfg=dict(type="EpochBasedTrainLoop", max_epochs=...)')
         check_view_loader(runner.train_dataloader, 'clustering')
         if self.bn_mode == 'train' and unwrap(runner.model).averages_labeller:
-            raise ValueError("bn_mode='train' needs model.labeller_momentum=None: averaged weights are clustered with "
+            raise ValueError("bn_mode='train' needs model.labeller_epochs=None: averaged weights are clustered with "
                              'their averaged batch statistics')
 
     def before_train_epoch(self, runner) -> None:
@@ -116,8 +116,10 @@ class PixelClusteringHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Average the labeller once per optimiser step."""
-        if runner.optim_wrapper.should_update():
-            unwrap(runner.model).average_labeller()
+        optim_wrapper = runner.optim_wrapper
+        if optim_wrapper.should_update():
+            steps_per_epoch = len(runner.train_dataloader) / optim_wrapper._accumulative_counts
+            unwrap(runner.model).average_labeller(steps_per_epoch)
 
     def after_train_epoch(self, runner) -> None:
         """Say how many images could not be read (``on_error='skip'``)."""

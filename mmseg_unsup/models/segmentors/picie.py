@@ -21,9 +21,9 @@ class PiCIE(EncoderDecoder):
     backbone and neck, labels the views during the epoch.
 
     Args:
-        labeller_momentum: None freezes the labeller from one clustering to the next, as released. A number makes it the
-            moving average of the weights: after every step it moves by this share towards them (0.01: the average
-            spans about 100 steps). Clustering and prediction then use the average too.
+        labeller_epochs: None freezes the labeller from one clustering to the next, as released. A number makes it the
+            exponential moving average of the weights over about that many epochs, whatever their number of steps;
+            clustering and prediction then use the average too.
         temperature: of the logits; 1 in the released code.
         within_weight, cross_weight: of the two losses.
         rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
@@ -34,7 +34,7 @@ class PiCIE(EncoderDecoder):
 
     def __init__(self,
                  *args,
-                 labeller_momentum: Optional[float] = None,
+                 labeller_epochs: Optional[float] = None,
                  temperature: float = 0.1,
                  within_weight: float = 0.5,
                  cross_weight: float = 0.5,
@@ -44,9 +44,9 @@ class PiCIE(EncoderDecoder):
         super().__init__(*args, **kwargs)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, but it is {temperature}')
-        if labeller_momentum is not None and not 0 < labeller_momentum <= 1:
-            raise ValueError(f'labeller_momentum must be None or lie in (0, 1], but it is {labeller_momentum}')
-        self.labeller_momentum = labeller_momentum
+        if labeller_epochs is not None and labeller_epochs <= 0:
+            raise ValueError(f'labeller_epochs must be None or positive, but it is {labeller_epochs}')
+        self.labeller_epochs = labeller_epochs
         self.temperature = temperature
         self.loss_weights = dict(loss_within=within_weight, loss_cross=cross_weight)
         self.rounding = rounding
@@ -64,16 +64,17 @@ class PiCIE(EncoderDecoder):
 
     @property
     def averages_labeller(self) -> bool:
-        return self.labeller_momentum is not None
+        return self.labeller_epochs is not None
 
     def update_labeller(self) -> None:
         """Make the labeller a copy of the present weights."""
         self.labeller.update(self.backbone, self.neck)
 
-    def average_labeller(self) -> None:
-        """One step of the moving average; nothing where the labeller is frozen."""
+    def average_labeller(self, steps_per_epoch: float) -> None:
+        """After an optimiser step: one step of the moving average; nothing where the labeller is frozen."""
         if self.averages_labeller:
-            self.labeller.average(self.backbone, self.neck, self.labeller_momentum)
+            momentum = min(1., 1 / (self.labeller_epochs * steps_per_epoch))
+            self.labeller.average(self.backbone, self.neck, momentum)
 
     def extract_feat(self, inputs: Tensor) -> Tuple[Tensor]:
         """(N, 3, H, W) -> a tuple of one (N, C, h, w) map; outside training, of the averaged weights if there are."""
