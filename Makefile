@@ -1,5 +1,5 @@
 # `make demo` and `make test` need nothing but Python (3.10 to 3.13) and make.
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3.10 python3))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; do command -v $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 # one thread per process by default: small matrices gain nothing from more, and busy machines lose a lot

@@ -36,7 +36,7 @@ def _bar(description: str, total: int, unit: str):
         task = progress.add_task(description, total=total, rate='', note='')
 
         def advance(n: int, note: str = '') -> None:
-            done = progress.tasks[0].completed + n
+            done = min(progress.tasks[0].completed + n, total)  # a distributed sampler repeats a few images
             rate = done / max(time.time() - start, 1e-9)
             progress.update(task, completed=done, rate=f'{rate:.1f} {unit}/s', note=note)
 
