@@ -15,8 +15,16 @@ class MultiViewDataPreProcessor(SegDataPreProcessor):
     """
 
     def forward(self, data: dict, training: bool = False) -> Dict[str, Any]:
-        """``inputs``: V lists of N (3, H, W) uint8 tensors -> a list of V (N, 3, H, W) float32 tensors."""
+        """``inputs``: V lists of N (3, H, W) uint8 tensors -> a list of V (N, 3, H, W) float32 tensors.
+
+        Raises:
+            ValueError: single images of different sizes in one batch.
+        """
         if isinstance(data['inputs'][0], torch.Tensor):
+            sizes = {tuple(image.shape[1:]) for image in data['inputs']}
+            if len(sizes) > 1:
+                raise ValueError(f'the images of one batch differ in size ({sorted(sizes)[:2]} ...): set batch_size=1 '
+                                 'of this data loader')
             return super().forward(data, training)
         data = self.cast_data(data)
         inputs = [self._normalize(torch.stack(list(view))) for view in data['inputs']]
