@@ -23,14 +23,18 @@ class PositionedRows:
                  device: torch.device) -> None:
         self.positions, self.counts, self.device = list(positions), rows_per_position, device
         self.ends = np.cumsum(rows_per_position)
-        self.local = dict(zip(self.positions, rows))
         n_channels = torch.tensor(float(rows[0].size(1)) if rows else 0., dtype=torch.double)
         all_reduce(n_channels, op='max')
         self.n_channels = int(n_channels)
         self.rows = torch.cat(list(rows)) if rows else torch.zeros((0, self.n_channels), device=device)
+        self.local = dict(zip(self.positions, self._split(self.rows)))
 
     def __len__(self) -> int:
         return int(self.ends[-1])
+
+    def _split(self, values: Tensor) -> Sequence[Tensor]:
+        """Values of this rank's rows, position by position."""
+        return values.split([int(self.counts[position]) for position in self.positions]) if self.positions else []
 
     def take(self, indices: Sequence[int]) -> Tensor:
         """(k, C) rows by global index. Collectives: one all-reduce; the rank that holds a row contributes it."""
@@ -50,7 +54,7 @@ class PositionedRows:
 
         Collectives: two all-reduces, of (P,) sums per position and of the chosen index.
         """
-        parts = weights.split([int(self.counts[position]) for position in self.positions]) if self.positions else []
+        parts = self._split(weights)
         sums = torch.zeros(len(self.counts), dtype=torch.double)
         for position, part in zip(self.positions, parts):
             sums[position] = part.sum()

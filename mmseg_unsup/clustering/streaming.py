@@ -112,12 +112,9 @@ class StreamingKMeans:
     def _run_init(self) -> None:
         rows_per_position, row_weight = self._gather_row_counts()
         for v, model in enumerate(self.models):
-            seeds = self._draw_seeds(v, rows_per_position, model)
-            buffer = self._buffers[v]
-            self._buffers[v] = []
-            rows = torch.cat(buffer) if buffer else seeds.new_zeros((0, seeds.size(-1)))
-            del buffer
-            model.init(rows, seeds, row_weight)
+            sample = PositionedRows(self._buffer_positions, self._buffers[v], rows_per_position, self.device)
+            self._buffers[v] = []  # the sample has copied them
+            model.init(sample.rows, self._draw_seeds(v, sample, model), row_weight)
 
     def _gather_row_counts(self) -> Tuple[np.ndarray, float]:
         """(init_images,) rows that each position holds, over all ranks, and the cells that each row stands for.
@@ -136,9 +133,8 @@ class StreamingKMeans:
                              'give more images (or a larger init_images, init_pixels), or a smaller n_clusters')
         return counts, n_cells / counts.sum()
 
-    def _draw_seeds(self, v: int, rows_per_position: np.ndarray, model: MiniBatchKMeans) -> Tensor:
+    def _draw_seeds(self, v: int, sample: PositionedRows, model: MiniBatchKMeans) -> Tensor:
         """(n_init, K, C) rows of the initial sample, each start from its own keyed generator."""
-        sample = PositionedRows(self._buffer_positions, self._buffers[v], rows_per_position, self.device)
         draw = draw_plus_plus if model.init_method == 'k-means++' else draw_uniform
         return torch.stack([
             draw(sample, model.n_clusters, keyed_generator(*self.seed, _SEED_ROWS, v, i)) for i in range(model.n_init)

@@ -43,8 +43,8 @@ def test_streaming_equals_a_plain_schedule():
     rows = feats[0].permute(0, 2, 3, 1).reshape(40, 20, 6)
     plain = MiniBatchKMeans(3, n_init=2)
     stream = StreamingKMeans([plain], 40, 10, 15, seed=(0, ))
-    stream._buffers, stream._buffer_positions = [list(rows[:10])], list(range(10))
-    seeds = stream._draw_seeds(0, np.full(10, 20), plain)
+    sample = PositionedRows(range(10), list(rows[:10]), np.full(10, 20), torch.device('cpu'))
+    seeds = stream._draw_seeds(0, sample, plain)
     for seed in seeds.flatten(0, 1):  # rows of the initial sample, all different
         assert (rows[:10].reshape(-1, 6) == seed).all(1).sum() == 1
     plain.init(rows[:10].reshape(-1, 6), seeds)

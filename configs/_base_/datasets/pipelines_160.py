@@ -1,4 +1,4 @@
-# how images become views (160 px) and how they are evaluated (160 px, centre crop)
+# how images become views and how they are evaluated, at 160 px
 photometric = [
     dict(type='mmseg_unsup.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, prob=0.8),
     dict(type='mmseg_unsup.RandomGrayscale', prob=0.2),
@@ -11,6 +11,20 @@ view_pipeline = [
     dict(type='mmseg_unsup.MakeViews', num_views=2),
     dict(type='mmseg_unsup.PairedCropFlip', size=160, scale=(0.5, 1.0), flip_prob=0.5),
     dict(type='mmseg_unsup.ForEachView', transforms=photometric),
+    dict(type='mmseg_unsup.PackViews')
+]
+# as the released code: photometric change at 320 px before the crop [1], no grayscale [2], blur with a sign error [3]
+released_view_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.CenterSquareCrop', size=320),
+    dict(type='mmseg_unsup.MakeViews', num_views=2),
+    dict(
+        type='mmseg_unsup.ForEachView',
+        transforms=[
+            dict(type='mmseg_unsup.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, prob=0.8),
+            dict(type='mmseg_unsup.GaussianBlur', sigma=(-1.8, 0.1), prob=0.5)
+        ]),
+    dict(type='mmseg_unsup.PairedCropFlip', size=160, scale=(0.5, 1.0), flip_prob=0.5),
     dict(type='mmseg_unsup.PackViews')
 ]
 probe_pipeline = [

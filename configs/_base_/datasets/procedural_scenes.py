@@ -1,28 +1,7 @@
-_base_ = './pipelines_160.py'
+_base_ = './labelled_160.py'
 data_root = 'data/procedural_scenes'
-train_images = dict(type='mmseg_unsup.ProceduralScenes', data_root=data_root, data_prefix=dict(img_path='images/train'))
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='mmseg_unsup.ViewDataset', dataset=train_images, pipeline={{_base_.view_pipeline}}, on_error='raise'))
-probe_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='mmseg_unsup.ViewDataset', dataset=train_images, pipeline={{_base_.probe_pipeline}}, on_error='raise'))
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='mmseg_unsup.ProceduralScenes',
-        data_root=data_root,
-        data_prefix=dict(img_path='images/val', seg_map_path='labels/val'),
-        pipeline={{_base_.eval_pipeline}}))
-test_dataloader = val_dataloader
+dataset = dict(type='mmseg_unsup.ProceduralScenes', data_root=data_root)
+train_dataloader = dict(dataset=dict(dataset=dataset))
+probe_dataloader = dict(dataset=dict(dataset=dataset))
+val_dataloader = dict(dataset=dataset)
+test_dataloader = dict(dataset=dataset)
