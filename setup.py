@@ -3,6 +3,7 @@ import os
 import os.path as osp
 import shutil
 import sys
+from contextlib import contextmanager
 
 from setuptools import find_packages, setup
 
@@ -28,20 +29,14 @@ def requirements(name: str) -> list:
     return [line for line in lines if line]
 
 
-def add_mim_extension() -> None:
-    """Put configs and tools below ``mmseg_unsup/.mim``: links for an editable install, copies for a distribution.
-
-    Modern pip installs editable packages through the command ``editable_wheel``, older ones through ``develop``.
-    """
-    editable = {'develop', 'editable_wheel'} & set(sys.argv)
-    if not editable and not {'sdist', 'bdist_wheel', 'install'} & set(sys.argv):
-        return
+def add_mim_extension(link: bool) -> None:
+    """Put configs and tools below ``mmseg_unsup/.mim``, as links or as copies."""
     mim = osp.join(ROOT, PACKAGE, '.mim')
     shutil.rmtree(mim, ignore_errors=True)
     os.makedirs(mim)
     for item in MIM_ITEMS:
         source, target = osp.join(ROOT, item), osp.join(mim, item)
-        if editable:
+        if link:
             os.symlink(osp.relpath(source, mim), target)
         elif osp.isdir(source):
             shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__', '*.py[cod]'))
@@ -49,21 +44,41 @@ def add_mim_extension() -> None:
             shutil.copyfile(source, target)
 
 
+@contextmanager
+def mim_extension():
+    """Links for an editable install, copies while a distribution is built.
+
+    Modern pip installs editable packages through the command ``editable_wheel``, older ones through ``develop``. The
+    links of an editable install come back after a distribution was built from the same folder.
+    """
+    if {'develop', 'editable_wheel'} & set(sys.argv):
+        add_mim_extension(link=True)
+        yield
+    elif {'sdist', 'bdist_wheel', 'install'} & set(sys.argv):
+        was_linked = osp.islink(osp.join(ROOT, PACKAGE, '.mim', MIM_ITEMS[0]))
+        add_mim_extension(link=False)
+        yield
+        if was_linked:
+            add_mim_extension(link=True)
+    else:
+        yield
+
+
 if __name__ == '__main__':
-    add_mim_extension()
-    setup(
-        name='mmseg-unsup',
-        version=version(),
-        description='Unsupervised semantic segmentation for MMSegmentation',
-        long_description=read('README.md'),
-        long_description_content_type='text/markdown',
-        license='Apache-2.0',
-        packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-        include_package_data=True,
-        python_requires='>=3.10',
-        install_requires=requirements('runtime'),
-        extras_require={
-            name: requirements(name)
-            for name in ('onedl', 'openmmlab', 'mmpretrain', 'faiss', 'gpu', 'crf', 'tensorboard', 'tests')
-        },
-        zip_safe=False)
+    with mim_extension():
+        setup(
+            name='mmseg-unsup',
+            version=version(),
+            description='Unsupervised semantic segmentation for MMSegmentation',
+            long_description=read('README.md'),
+            long_description_content_type='text/markdown',
+            license='Apache-2.0',
+            packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+            include_package_data=True,
+            python_requires='>=3.10',
+            install_requires=requirements('runtime'),
+            extras_require={
+                name: requirements(name)
+                for name in ('onedl', 'openmmlab', 'mmpretrain', 'faiss', 'gpu', 'crf', 'tensorboard', 'tests')
+            },
+            zip_safe=False)

@@ -60,11 +60,17 @@ def test_an_editable_install_links_configs_and_tools(tmp_path):
         (tmp_path / name).write_bytes(open(osp.join(ROOT, name), 'rb').read())
     for name in ('configs', 'tools', 'requirements', 'mmseg_unsup'):
         (tmp_path / name).mkdir()
-    code = "import sys; sys.argv = ['setup.py', 'editable_wheel']; import setup; setup.add_mim_extension()"
-    subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True)
-    for name in ('configs', 'tools', 'model-index.yml'):
-        link = tmp_path / 'mmseg_unsup' / '.mim' / name
-        assert link.is_symlink() and osp.samefile(link, tmp_path / name)
+
+    def links_of(command: str) -> list:
+        code = f"import sys; sys.argv = ['setup.py', {command!r}]; import setup\nwith setup.mim_extension(): pass"
+        subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True)
+        paths = [tmp_path / 'mmseg_unsup' / '.mim' / name for name in ('configs', 'tools', 'model-index.yml')]
+        assert all(osp.exists(path) for path in paths)
+        return [path.is_symlink() and osp.samefile(path, tmp_path / path.name) for path in paths]
+
+    assert links_of('bdist_wheel') == [False] * 3
+    assert links_of('editable_wheel') == [True] * 3
+    assert links_of('bdist_wheel') == [True] * 3  # building a wheel leaves an editable install as it was
 
 
 def fake_installation(monkeypatch, distributions, modules=('torch', 'mmengine', 'mmcv', 'mmseg')):
