@@ -1,12 +1,13 @@
 # The released code, quirks included. Numbers in brackets are those of the list in configs/picie/README.md; [1] to [3]
 # are in released_view_pipeline of datasets/pipelines_*.py.
 _base_ = './picie.py'
-released_kmeans = dict(n_iter=20, n_init=1, spherical=False, init='random')
+released_kmeans = dict(n_iter=20, n_init=1, spherical=False)
 model = dict(
     neck=dict(init='random'),  # [4]
     decode_head=dict(distance='dot'),  # [5] in evaluation only
     temperature=1.0,  # [6]
     labeller_epochs=None,  # [11]
+    over_clustering=[],  # [12]
     rounding='official')  # [7]
 default_hooks = dict(
     clustering=dict(

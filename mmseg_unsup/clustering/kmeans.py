@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.dist import all_reduce
 from torch import Tensor
 
-INITS = ('k-means++', 'random')
+INITS = ('random', 'k-means++')
 # Rows per matrix product: (CHUNK, K) scores in float32, 64 MB at K = 1000.
 CHUNK = 16384
 
@@ -29,9 +29,9 @@ class MiniBatchKMeans:
         n_init: restarts on the first sample; the one with the lowest inertia is kept.
         spherical: scale centres to unit length.
         init: rows that Lloyd starts from, drawn by the caller of :meth:`init` (:class:`StreamingKMeans`).
-            ``'k-means++'`` draws each with a probability proportional to its squared distance from those drawn
-            before (Arthur and Vassilvitskii 2007), so that small, well separated clusters are found; ``'random'``
-            draws uniformly, as faiss and the released code do.
+            ``'random'`` draws uniformly, as faiss and the released code do; ``'k-means++'`` draws each with a
+            probability proportional to its squared distance from those drawn before (Arthur and Vassilvitskii 2007),
+            which finds small, well separated clusters more often.
 
     Attributes:
         cluster_centers_ (Tensor): (K, C) float32.
@@ -49,7 +49,7 @@ class MiniBatchKMeans:
                  n_iter: int = 20,
                  n_init: int = 1,
                  spherical: bool = False,
-                 init: str = 'k-means++') -> None:
+                 init: str = 'random') -> None:
         if n_clusters < 1:
             raise ValueError(f'n_clusters must be at least 1, but it is {n_clusters}')
         if n_iter < 1 or n_init < 1:

@@ -16,7 +16,7 @@ _SEED_ROWS = 1
 
 
 class StreamingKMeans:
-    """Fits one k-means per view while images pass by once.
+    """Fits k-means models to the views of images that pass by once.
 
     Images have a *position*, their place in the global order of the epoch. Those before ``init_images`` feed the
     initial Lloyd (``init_pixels`` cells of them, drawn per image); after that the centres move once per
@@ -27,7 +27,7 @@ class StreamingKMeans:
     :meth:`finish` runs the updates that a rank without images in the last blocks still owes.
 
     Args:
-        models: one :class:`MiniBatchKMeans` per view.
+        models: per view, the :class:`MiniBatchKMeans` to fit to it.
         n_images: number of positions in the epoch, over all ranks.
         init_images: images of the initial Lloyd.
         update_images: images per update after that.
@@ -40,7 +40,7 @@ class StreamingKMeans:
     """
 
     def __init__(self,
-                 models: Sequence[MiniBatchKMeans],
+                 models: Sequence[Sequence[MiniBatchKMeans]],
                  n_images: int,
                  init_images: int,
                  update_images: int,
@@ -50,7 +50,7 @@ class StreamingKMeans:
         for name, value in (('n_images', n_images), ('init_images', init_images), ('update_images', update_images)):
             if value < 1:
                 raise ValueError(f'{name} must be at least 1, but it is {value}')
-        self.models = list(models)
+        self.models = [list(of_view) for of_view in models]
         self.n_images = n_images
         self.init_images = min(init_images, n_images)
         self.update_images = update_images
@@ -88,7 +88,8 @@ class StreamingKMeans:
     def _take(self, v: int, positions: Sequence[int], feats: Tensor) -> None:
         rows = feats.float().permute(0, 2, 3, 1).flatten(1, 2)  # (N, h*w, C)
         if self._block >= 0:
-            self.models[v].accumulate(rows.flatten(0, 1))
+            for model in self.models[v]:
+                model.accumulate(rows.flatten(0, 1))
             return
         for position, image_rows in zip(positions, rows):
             if v == 0:
@@ -105,16 +106,20 @@ class StreamingKMeans:
             if self._block < 0:
                 self._run_init()
             else:
-                for model in self.models:
+                for model in self._all_models():
                     model.update()
             self._block += 1
 
+    def _all_models(self) -> List[MiniBatchKMeans]:
+        return [model for of_view in self.models for model in of_view]
+
     def _run_init(self) -> None:
         rows_per_position, row_weight = self._gather_row_counts()
-        for v, model in enumerate(self.models):
+        for v, of_view in enumerate(self.models):
             sample = PositionedRows(self._buffer_positions, self._buffers[v], rows_per_position, self.device)
             self._buffers[v] = []  # the sample has copied them
-            model.init(sample.rows, self._draw_seeds(v, sample, model), row_weight)
+            for m, model in enumerate(of_view):
+                model.init(sample.rows, self._draw_seeds(sample, model, (v, m)), row_weight)
 
     def _gather_row_counts(self) -> Tuple[np.ndarray, float]:
         """(init_images,) rows that each position holds, over all ranks, and the cells that each row stands for.
@@ -127,15 +132,16 @@ class StreamingKMeans:
         counts[-1] = self._n_cells
         all_reduce(counts)
         n_cells, counts = float(counts[-1]), counts[:-1].long().numpy()
-        n_clusters = max(model.n_clusters for model in self.models)
+        n_clusters = max(model.n_clusters for model in self._all_models())
         if counts.sum() < n_clusters:
             raise ValueError(f'{counts.sum()} feature cells cannot form {n_clusters} clusters: '
                              'give more images (or a larger init_images, init_pixels), or a smaller n_clusters')
         return counts, n_cells / counts.sum()
 
-    def _draw_seeds(self, v: int, sample: PositionedRows, model: MiniBatchKMeans) -> Tensor:
+    def _draw_seeds(self, sample: PositionedRows, model: MiniBatchKMeans, key: Tuple[int, int]) -> Tensor:
         """(n_init, K, C) rows of the initial sample, each start from its own keyed generator."""
         draw = draw_plus_plus if model.init_method == 'k-means++' else draw_uniform
         return torch.stack([
-            draw(sample, model.n_clusters, keyed_generator(*self.seed, _SEED_ROWS, v, i)) for i in range(model.n_init)
+            draw(sample, model.n_clusters, keyed_generator(*self.seed, _SEED_ROWS, *key, i))
+            for i in range(model.n_init)
         ])

@@ -23,8 +23,8 @@ def features():
 def fit(rank, world_size, batch_size, init):
     torch.set_num_threads(1)
     feats = features()
-    models = [MiniBatchKMeans(N_CLUSTERS, n_init=2, spherical=True, init=init) for _ in range(2)]
-    stream = StreamingKMeans(models, N_IMAGES, init_images=2, update_images=6,
+    models = [MiniBatchKMeans(k, n_init=2, spherical=True, init=init) for k in (N_CLUSTERS, 2, N_CLUSTERS)]
+    stream = StreamingKMeans([models[:2], models[2:]], N_IMAGES, init_images=2, update_images=6,
                              init_pixels=None, seed=(7, 1))
     pca = StreamingPCA(8)
     mine = list(range(rank, N_IMAGES, world_size))
@@ -34,7 +34,7 @@ def fit(rank, world_size, batch_size, init):
         pca.add(feats[positions].permute(0, 2, 3, 1).reshape(-1, 8))
     stream.finish()
     weight, bias = pca.projection(3, (8, ), (1., ))
-    return torch.stack([model.cluster_centers_ for model in models]), torch.stack([m.counts_ for m in models]), weight
+    return torch.cat([model.cluster_centers_ for model in models]), torch.cat([m.counts_ for m in models]), weight
 
 
 def worker(rank, world_size, init, folder):

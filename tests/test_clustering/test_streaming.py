@@ -16,7 +16,7 @@ def features(n=40, views=2, seed=0):
 def fit(feats, batch_size, n_clusters=3, **kwargs):
     n = len(feats[0])
     models = [MiniBatchKMeans(n_clusters, n_init=2) for _ in feats]
-    stream = StreamingKMeans(models, n_images=n, **kwargs)
+    stream = StreamingKMeans([[model] for model in models], n_images=n, **kwargs)
     for start in range(0, n, batch_size):
         positions = list(range(start, min(n, start + batch_size)))
         stream.add(positions, [feat[positions] for feat in feats])
@@ -42,9 +42,9 @@ def test_streaming_equals_a_plain_schedule():
     model, = fit(feats, 40, init_images=10, update_images=15, seed=(0, ))
     rows = feats[0].permute(0, 2, 3, 1).reshape(40, 20, 6)
     plain = MiniBatchKMeans(3, n_init=2)
-    stream = StreamingKMeans([plain], 40, 10, 15, seed=(0, ))
+    stream = StreamingKMeans([[plain]], 40, 10, 15, seed=(0, ))
     sample = PositionedRows(range(10), list(rows[:10]), np.full(10, 20), torch.device('cpu'))
-    seeds = stream._draw_seeds(0, sample, plain)
+    seeds = stream._draw_seeds(sample, plain, (0, 0))
     for seed in seeds.flatten(0, 1):  # rows of the initial sample, all different
         assert (rows[:10].reshape(-1, 6) == seed).all(1).sum() == 1
     plain.init(rows[:10].reshape(-1, 6), seeds)
@@ -73,8 +73,8 @@ def test_plus_plus_finds_small_far_clusters():
     rows = torch.from_numpy(np.concatenate([c + rng.normal(size=(n, 16)) for c, n in zip(centers, sizes)])).float()
     found = dict()
     for init in ('k-means++', 'random'):
-        model = MiniBatchKMeans(8, n_init=3, init=init)
-        stream = StreamingKMeans([model], 1, 1, 1)
+        model = MiniBatchKMeans(8, n_init=8, init=init)
+        stream = StreamingKMeans([[model]], 1, 1, 1)
         stream.add([0], [rows.t()[None, :, :, None]])
         stream.finish()
         found[init] = model.inertia_
@@ -83,7 +83,7 @@ def test_plus_plus_finds_small_far_clusters():
 
 def test_seeding_of_duplicates():
     model = MiniBatchKMeans(3)
-    stream = StreamingKMeans([model], 2, 2, 1)
+    stream = StreamingKMeans([[model]], 2, 2, 1)
     stream.add([0, 1], [torch.ones(2, 4, 3, 3)])
     stream.finish()
     assert torch.isfinite(model.cluster_centers_).all()
@@ -104,7 +104,7 @@ def test_the_sample_stands_for_all_cells():
 def test_a_missing_image_changes_nothing_else():
     feats = features(views=1)
     models = [MiniBatchKMeans(3)]
-    stream = StreamingKMeans(models, n_images=40, init_images=10, update_images=10)
+    stream = StreamingKMeans([models], n_images=40, init_images=10, update_images=10)
     kept = [i for i in range(40) if i not in (4, 20)]
     stream.add(kept, [feats[0][kept]])
     stream.finish()

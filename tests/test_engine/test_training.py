@@ -62,7 +62,7 @@ def test_the_labeller_gives_the_labels_that_a_second_pass_would_store(image_fold
     online, stored = {}, {}
     for batch in loader:
         batch = model.data_preprocessor(batch, True)
-        for v, labels in enumerate(model.pseudo_labels(batch['inputs'], batch['data_samples'])):
+        for v, labels in enumerate(model.pseudo_labels(batch['inputs'], batch['data_samples'])[0]):
             online.update({(s.sample_idx, v): label for s, label in zip(batch['data_samples'], labels)})
 
     def extract(views, samples):  # one image at a time, straight from the formula
@@ -161,6 +161,28 @@ def test_averaged_labeller(image_folder, tmp_path):
     assert largest_difference(state(runner), state(resumed)) == 0
 
 
+def test_over_clustering_averages_the_losses_of_all_heads(image_folder, tmp_path):
+    runner = tiny_runner(image_folder, tmp_path, model__over_clustering=[2, 4])
+    runner.train()
+    model = runner.model
+    assert [tuple(head.prototypes.shape) for head in model.heads] == [(2, 3, 16), (2, 6, 16), (2, 12, 16)]
+    assert all(head.prototypes.any() for head in model.heads)
+    batch = model.data_preprocessor(next(iter(runner.train_dataloader)), True)
+    model.train()
+    losses = model.loss(**batch)
+    feats = model.extract_view_feats(batch['inputs'], batch['data_samples'])
+    total = dict(loss_within=0., loss_cross=0.)
+    for head, labels in zip(model.heads, model.pseudo_labels(batch['inputs'], batch['data_samples'])):
+        assert max(int(label.max()) for label in labels) < head.n_clusters
+        for a in range(2):
+            for b in range(2):
+                logits = torch.einsum('nchw,kc->nkhw', feats[a], head.prototypes[b]) / model.temperature
+                name = 'loss_within' if a == b else 'loss_cross'
+                total[name] += F.cross_entropy(logits, labels[b], head.class_weights[b]) / 2 / 3 / 2
+    for name, value in total.items():  # half the mean over two terms, over three heads
+        torch.testing.assert_close(losses[name], value)
+
+
 def test_testing_needs_the_checkpoint_only(image_folder, tmp_path):
     """The prototypes of the fresh k-means are in the checkpoint: no pass over the training images."""
     tiny_runner(image_folder, tmp_path / 'a').train()
@@ -204,6 +226,7 @@ def test_unreadable_images(image_folder, tmp_path, caplog):
     (dict(model__labeller_epochs=0), ValueError, 'labeller_epochs must be None or positive, but it is 0'),
     (dict(model__labeller_epochs=0.1, default_hooks__clustering__bn_mode='train'), ValueError,
      "bn_mode='train' needs model.labeller_epochs=None"),
+    (dict(model__over_clustering=[1]), ValueError, 'multiples of n_clusters, at least 2, but it is .1'),
     (dict(model__temperature=0), ValueError, 'temperature must be positive'),
 ])
 def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, message):

@@ -25,6 +25,7 @@ def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1
         'model.neck.in_channels': [8, 16, 32, 64],
         'model.neck.out_channels': 16,
         'model.labeller_epochs': None,
+        'model.over_clustering': [],
         'model.decode_head.in_channels': 16,
         'train_cfg.max_epochs': max_epochs,
         'train_cfg.val_interval': max_epochs,

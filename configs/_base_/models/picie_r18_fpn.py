@@ -16,7 +16,8 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint=init)),
     neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[64, 128, 256, 512], out_channels=128, init='pca'),
     decode_head=dict(type='mmseg_unsup.PrototypeHead', in_channels=128, n_clusters=n_clusters, num_views=2),
-    labeller_epochs=2,
+    labeller_epochs=4,
+    over_clustering=[2, 4],
     temperature=0.1,
     train_cfg=dict(),
     test_cfg=dict(mode='whole', prototype_sets=['fresh', 'view1', 'view2']))

@@ -77,7 +77,7 @@ class FreshKMeansHook(Hook):
         set_view_key(dataloader, runner.seed, 0)
         kmeans = MiniBatchKMeans(self.n_clusters, **self.kmeans)
         stream = StreamingKMeans(
-            [kmeans],
+            [[kmeans]],
             n_images=len(dataloader.dataset),
             init_images=self.init_images,
             update_images=self.update_images,

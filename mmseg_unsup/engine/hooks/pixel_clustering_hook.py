@@ -19,7 +19,7 @@ TINY_SHARE = 1e-3
 
 @HOOKS.register_module()
 class PixelClusteringHook(Hook):
-    """One pass over the training loader: k-means per view, then new prototypes, class weights and labeller.
+    """One pass over the training loader: k-means per head and view, then new prototypes, class weights and labeller.
 
     The pass sees the views that the following epoch trains on. It reads no labels and writes no files.
 
@@ -80,30 +80,35 @@ class PixelClusteringHook(Hook):
         model = unwrap(runner.model)
         if runner.iter == 0:
             model.update_labeller()  # the moving average, if there is one, starts from here
-        head, dataloader = model.decode_head, runner.train_dataloader
-        models = [MiniBatchKMeans(head.n_clusters, **self.kmeans) for _ in range(head.num_views)]
+        dataloader, n_views = runner.train_dataloader, model.num_views
+        by_head = [[MiniBatchKMeans(head.n_clusters, **self.kmeans) for _ in range(n_views)] for head in model.heads]
         stream = StreamingKMeans(
-            models,
+            list(zip(*by_head)),
             n_images=len(dataloader.dataset),
             init_images=self.init_images,
             update_images=self.update_images,
             init_pixels=self.init_pixels,
             seed=(runner.seed, runner.epoch),
-            device=head.prototypes.device)
+            device=model.decode_head.prototypes.device)
         model.train(self.bn_mode == 'train')
         for positions, feats in iterate_features(model, dataloader, model.extract_view_feats,
                                                  f'clustering epoch {runner.epoch + 1}'):
             stream.add(positions, feats)
         stream.finish()
-        counts = torch.stack([kmeans.counts_ for kmeans in models])
-        head.set_prototypes(
-            torch.stack([kmeans.cluster_centers_ for kmeans in models]), cluster_weights(counts, self.class_weights))
+        for head, by_view in zip(model.heads, by_head):
+            counts = torch.stack([kmeans.counts_ for kmeans in by_view])
+            head.set_prototypes(
+                torch.stack([kmeans.cluster_centers_ for kmeans in by_view]),
+                cluster_weights(counts, self.class_weights))
+            self._log_clusters(runner, by_view)
+        for v, kmeans in enumerate(by_head[0]):
+            runner.message_hub.update_scalar(f'train/kmeans_loss_view{v + 1}', kmeans.inertia_)
         if not model.averages_labeller:
             model.update_labeller()
-        self._report(runner, models)
 
-    def _report(self, runner, models: List[MiniBatchKMeans]) -> None:
-        for v, kmeans in enumerate(models):
+    @staticmethod
+    def _log_clusters(runner, by_view: List[MiniBatchKMeans]) -> None:
+        for v, kmeans in enumerate(by_view):
             shares = kmeans.counts_ / kmeans.counts_.sum()
             listing = ' '.join(f'{100 * share:.1f}' for share in shares.sort(descending=True).values[:12].tolist())
             more = ' ...' if len(shares) > 12 else ''
@@ -112,7 +117,6 @@ class PixelClusteringHook(Hook):
                 f'{int((shares == 0).sum())} empty and {int((shares < TINY_SHARE).sum())} tiny (< '
                 f'{100 * TINY_SHARE:g} %) of {len(shares)} clusters, {kmeans.n_splits_} re-seeded, '
                 f'sizes in %: {listing}{more}')
-            runner.message_hub.update_scalar(f'train/kmeans_loss_view{v + 1}', kmeans.inertia_)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Average the labeller once per optimiser step."""

@@ -1,11 +1,11 @@
 """PiCIE: clustering with invariance to photometric and equivariance to geometric change."""
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...registry import MODELS
 from ..losses import cross_view_loss
@@ -24,6 +24,8 @@ class PiCIE(EncoderDecoder):
         labeller_epochs: None freezes the labeller from one clustering to the next, as released. A number makes it the
             exponential moving average of the weights over about that many epochs, whatever their number of steps;
             clustering and prediction then use the average too.
+        over_clustering: multiples of the head's number of clusters. Each adds a head with prototypes, labels and loss
+            terms of its own, weighted alike; prediction does not use them. The idea of PiCIE+H.
         temperature: of the logits; 1 in the released code.
         within_weight, cross_weight: of the two losses.
         rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
@@ -34,14 +36,16 @@ class PiCIE(EncoderDecoder):
 
     def __init__(self,
                  *args,
+                 decode_head: dict,
                  labeller_epochs: Optional[float] = None,
+                 over_clustering: Sequence[int] = (),
                  temperature: float = 0.1,
                  within_weight: float = 0.5,
                  cross_weight: float = 0.5,
                  rounding: str = None,
                  allow_missing: bool = False,
                  **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, decode_head=decode_head, **kwargs)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, but it is {temperature}')
         if labeller_epochs is not None and labeller_epochs <= 0:
@@ -52,6 +56,11 @@ class PiCIE(EncoderDecoder):
         self.rounding = rounding
         self.allow_missing = allow_missing
         self.labeller = Labeller(self.backbone, self.neck)
+        if any(factor < 2 for factor in over_clustering):
+            raise ValueError(f'over_clustering holds multiples of n_clusters, at least 2, but it is {over_clustering}')
+        self.over_heads = nn.ModuleList(
+            MODELS.build(dict(decode_head, n_clusters=factor * decode_head['n_clusters']))
+            for factor in over_clustering)
 
     @property
     def num_views(self) -> int:
@@ -61,6 +70,11 @@ class PiCIE(EncoderDecoder):
         with quiet_init_weights(self):
             super().init_weights()
         check_backbone_initialization(self.backbone, self.allow_missing)
+
+    @property
+    def heads(self) -> list:
+        """The head of prediction, then those of over-clustering."""
+        return [self.decode_head, *self.over_heads]
 
     @property
     def averages_labeller(self) -> bool:
@@ -100,18 +114,23 @@ class PiCIE(EncoderDecoder):
         return feats
 
     @torch.no_grad()
-    def pseudo_labels(self, views: List[Tensor], data_samples: list) -> List[Tensor]:
-        """V image batches -> V maps (N, h, w) of the nearest prototype of their own view."""
+    def pseudo_labels(self, views: List[Tensor], data_samples: list) -> List[List[Tensor]]:
+        """V image batches -> per head, V maps (N, h, w) of the nearest prototype of their own view."""
         feats = self.extract_view_feats(views, data_samples, self.labeller)
-        return [self.decode_head.assign(feat, v) for v, feat in enumerate(feats)]
+        return [[head.assign(feat, v) for v, feat in enumerate(feats)] for head in self.heads]
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
-        """Weighted ``loss_within`` and ``loss_cross`` of a batch of views."""
+        """Weighted ``loss_within`` and ``loss_cross`` of a batch of views, averaged over the heads."""
         labels = self.pseudo_labels(inputs, data_samples)
         feats = self.extract_view_feats(inputs, data_samples)
-        head = self.decode_head
-        losses = cross_view_loss(feats, labels, head.prototypes, head.class_weights, self.temperature)
-        return {name: self.loss_weights[name] * value for name, value in losses.items()}
+        by_head = [
+            cross_view_loss(feats, of_head, head.prototypes, head.class_weights, self.temperature)
+            for head, of_head in zip(self.heads, labels)
+        ]
+        return {
+            name: weight * sum(losses[name] for losses in by_head) / len(by_head)
+            for name, weight in self.loss_weights.items()
+        }
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
         # which sets, and so how many channels, is known only once prototypes are there
