@@ -8,7 +8,8 @@ model = dict(
     neck=dict(in_channels=[32, 64, 128, 256]),
     decode_head=dict(n_clusters=n_clusters))
 default_hooks = dict(
-    fresh_kmeans=dict(n_clusters=n_clusters),
+    clustering=dict(init_pixels=50_000),
+    fresh_kmeans=dict(n_clusters=n_clusters, init_pixels=50_000),
     initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'),
     contact_sheet=dict(type='mmseg_unsup.ContactSheetHook'))
 shortcuts = dict(init=[])  # nothing to load

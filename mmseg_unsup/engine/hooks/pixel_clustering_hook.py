@@ -102,7 +102,8 @@ class PixelClusteringHook(Hook):
                 cluster_weights(counts, self.class_weights))
             self._log_clusters(runner, by_view)
         for v, kmeans in enumerate(by_head[0]):
-            runner.message_hub.update_scalar(f'train/kmeans_loss_view{v + 1}', kmeans.inertia_)
+            # not "loss": mmengine would show the mean over the last epochs
+            runner.message_hub.update_scalar(f'train/kmeans_inertia_view{v + 1}', kmeans.inertia_)
         if not model.averages_labeller:
             model.update_labeller()
 
