@@ -1,4 +1,6 @@
 """Evaluate a checkpoint."""
+import os.path as osp
+
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 from mmengine.runner import Runner
 
@@ -8,13 +10,16 @@ from mmseg_unsup.utils.command_line import config_from, runner_parser
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='also write a cluster map per image into this folder')
+    parser.add_argument('--out', help='also write a cluster map per image into this folder, in the folders of the images')
     args = parser.parse_args()
     cfg = config_from(args)
     cfg.load_from = args.checkpoint
     if args.out:
         evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-        cfg.test_evaluator = [*evaluators, dict(type='mmseg_unsup.ClusterMaps', output_dir=args.out, prefix='maps')]
+        dataset = cfg.test_dataloader.dataset
+        root = osp.join(dataset.data_root, dataset.get('data_prefix', {}).get('img_path', ''))
+        maps = dict(type='mmseg_unsup.ClusterMaps', output_dir=args.out, root=root, prefix='maps')
+        cfg.test_evaluator = [*evaluators, maps]
     Runner.from_cfg(cfg).test()
 
 

@@ -83,3 +83,11 @@ def test_too_many_clusters_for_a_png(tmp_path):
     maps = ClusterMaps(output_dir=str(tmp_path))
     with pytest.raises(ValueError, match='300 clusters do not fit an 8-bit PNG'):
         maps.process({}, [sample([[0]], n_clusters=300)])
+
+
+def test_two_images_of_one_name(tmp_path):
+    maps = ClusterMaps(output_dir=str(tmp_path))
+    maps.process({}, [sample([[0]], path='a/x.jpg')])
+    maps.process({}, [sample([[0]], path='a/x.jpg')])  # a second evaluation
+    with pytest.raises(ValueError, match='a/x.jpg and b/x.jpg would share the map'):
+        maps.process({}, [sample([[0]], path='b/x.jpg')])

@@ -25,6 +25,9 @@ class ClusterMaps(BaseMetric):
     Args:
         output_dir: where to write.
         root: folder of the images, whose structure is kept; None writes all files into one folder.
+
+    Raises:
+        ValueError: more than 256 clusters, or two images of one name would share a map.
     """
 
     def __init__(self,
@@ -34,6 +37,7 @@ class ClusterMaps(BaseMetric):
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device, prefix)
         self.output_dir, self.root = output_dir, root
+        self._image_of = {}  # map -> image
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Write the maps of a batch and count their pixels."""
@@ -42,7 +46,12 @@ class ClusterMaps(BaseMetric):
             n_clusters = sample['seg_logits']['data'].shape[0]
             if n_clusters > 256:
                 raise ValueError(f'{n_clusters} clusters do not fit an 8-bit PNG: use at most 256')
-            _write_indexed_png(self._path(sample['img_path']), clusters, n_clusters)
+            path = self._path(sample['img_path'])
+            image = self._image_of.setdefault(path, sample['img_path'])
+            if image != sample['img_path']:
+                raise ValueError(f'{image} and {sample["img_path"]} would share the map {path}: set root to the '
+                                 'folder that holds both')
+            _write_indexed_png(path, clusters, n_clusters)
             self.results.append(np.bincount(clusters.ravel(), minlength=n_clusters))
 
     def compute_metrics(self, results: List[np.ndarray]) -> dict:
