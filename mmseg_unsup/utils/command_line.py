@@ -6,6 +6,7 @@ import os.path as osp
 from mmengine.config import Config, DictAction
 
 from .config import load_config
+from .distributed import prepare_cpu_launch
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:
@@ -32,4 +33,5 @@ def config_from(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     default_dir = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     cfg.work_dir = args.work_dir or default_dir
+    prepare_cpu_launch(cfg)
     return cfg
