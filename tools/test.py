@@ -10,7 +10,7 @@ from mmseg_unsup.utils.command_line import config_from, runner_parser
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='also write a cluster map per image into this folder, in the folders of the images')
+    parser.add_argument('--out', help='also write a map of cluster ids per image into this folder')
     args = parser.parse_args()
     cfg = config_from(args)
     cfg.load_from = args.checkpoint

@@ -12,6 +12,3 @@ class CamVidDataset(LabelledDataset):
                  'bicyclist'),
         palette=[[128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [0, 0, 192], [128, 128, 0],
                  [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192]])
-
-    def __init__(self, img_suffix: str = '.jpg', **kwargs) -> None:
-        super().__init__(img_suffix=img_suffix, **kwargs)

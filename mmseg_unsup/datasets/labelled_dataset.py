@@ -31,13 +31,9 @@ class LabelledDataset(BaseSegDataset):
         ValueError: there is no image.
     """
 
-    def __init__(self, img_suffix: str = '.jpg', seg_map_suffix: str = '.png', **kwargs) -> None:
-        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
-
     def label_table(self) -> np.ndarray:
         """(256,) uint8: PNG value -> class index, ``ignore_index``, or ``INVALID_LABEL``."""
-        n_classes = len(self.metainfo['classes'])
-        return identity_table(n_classes, self.ignore_index)
+        return table_from_values(range(len(self.metainfo['classes'])), self.ignore_index)
 
     def load_data_list(self) -> List[dict]:
         img_dir = self.data_prefix['img_path']
@@ -55,11 +51,6 @@ class LabelledDataset(BaseSegDataset):
     def get_data_info(self, idx: int) -> dict:
         # one table for all samples, not a copy in each serialized record
         return dict(super().get_data_info(idx), label_table=self.label_table())
-
-
-def identity_table(n_classes: int, ignore_index: int) -> np.ndarray:
-    """Values 0 .. n_classes - 1 are classes, ``ignore_index`` is ignored, everything else is invalid."""
-    return table_from_values(range(n_classes), ignore_index)
 
 
 def table_from_values(classes: Sequence[int], ignore_index: int) -> np.ndarray:

@@ -49,6 +49,16 @@ def test_resume_is_exact(image_folder, tmp_path):
     assert largest_difference(state(whole), state(resumed)) == 0
 
 
+def test_resume_without_a_checkpoint_is_a_fresh_start(image_folder, tmp_path):
+    """A job that is always launched with --resume starts from principal components too."""
+    fresh = tiny_runner(image_folder, tmp_path / 'fresh')
+    fresh.train()
+    asked = tiny_runner(image_folder, tmp_path / 'asked', resume=True)
+    asked.train()
+    assert largest_difference(state(fresh), state(asked)) == 0
+    assert 'principal components' in next((tmp_path / 'asked').glob('*/*.log')).read_text()
+
+
 def test_the_labeller_gives_the_labels_that_a_second_pass_would_store(image_folder, tmp_path):
     """Labels of a pass right after clustering, in other batches, equal those that training draws on the fly."""
     runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__bn_mode='train')

@@ -16,7 +16,8 @@ from ...visualization import cluster_palette, contact_sheet
 class ContactSheetHook(Hook):
     """Writes ``image | clusters | matched classes | truth`` of the first validation images as one PNG.
 
-    Clusters are matched to classes on all images that the first process evaluates, as in the score. Without labels the sheet has the first two columns.
+    Clusters are matched to classes on all images that the first process evaluates, as in the score. Without labels the
+    sheet has the first two columns.
 
     Args:
         n_images: rows.

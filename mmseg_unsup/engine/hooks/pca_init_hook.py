@@ -33,7 +33,8 @@ class PCAInitHook(Hook):
         """Fit and set the projection, unless the run is resumed or starts from a checkpoint of the whole model."""
         model = unwrap(runner.model)
         neck = model.neck
-        if neck.init != 'pca' or runner.iter > 0 or runner._load_from or runner._resume:
+        # asked to resume, a run without a checkpoint starts anew: what counts is whether one was loaded
+        if neck.init != 'pca' or runner._has_loaded:
             return
         dataloader = probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)
