@@ -6,11 +6,13 @@ registries serve, without ``custom_imports``.
 A registry imports its own ``locations`` before a look-up but not those of its parents, hence mmseg's modules are
 listed beside ours: with ``default_scope='mmseg_unsup'`` (which ``mmengine.hub`` sets) mmseg's types must resolve too.
 """
+from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import Registry
 from mmseg.registry import DATASETS as MMSEG_DATASETS
 from mmseg.registry import HOOKS as MMSEG_HOOKS
 from mmseg.registry import METRICS as MMSEG_METRICS
 from mmseg.registry import MODELS as MMSEG_MODELS
+from mmseg.registry import OPTIM_WRAPPERS as MMSEG_OPTIM_WRAPPERS
 from mmseg.registry import TRANSFORMS as MMSEG_TRANSFORMS
 
 DATASETS = Registry('dataset', parent=MMSEG_DATASETS, locations=['mmseg.datasets', 'mmseg_unsup.datasets'])
@@ -21,3 +23,6 @@ TRANSFORMS = Registry(
 MODELS = Registry('model', parent=MMSEG_MODELS, locations=['mmseg.models', 'mmseg_unsup.models'])
 HOOKS = Registry('hook', parent=MMSEG_HOOKS, locations=['mmseg.engine.hooks', 'mmseg_unsup.engine'])
 METRICS = Registry('metric', parent=MMSEG_METRICS, locations=['mmseg.evaluation', 'mmseg_unsup.evaluation'])
+OPTIM_WRAPPERS = Registry(
+    'optim_wrapper', parent=MMSEG_OPTIM_WRAPPERS, locations=['mmseg.engine.optimizers', 'mmseg_unsup.engine'])
+FUNCTIONS = Registry('function', parent=MMENGINE_FUNCTIONS, locations=['mmseg_unsup.datasets.transforms'])

@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
 # Evaluate on several processes: tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/test.py]
-# Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
+# Several machines: run the same command on each, with NNODES (how many), MASTER_ADDR (of the first) and PORT equal,
+# and NODE_RANK=0, 1, ...; GPUS counts those of one machine.
 set -euo pipefail
 if [ $# -lt 3 ]; then
     echo "usage: $0 CONFIG CHECKPOINT GPUS [options of tools/test.py]" >&2
     exit 2
+fi
+if [ "${NNODES:-1}" -gt 1 ]; then
+    : "${NODE_RANK:?NNODES=$NNODES needs NODE_RANK, the number of this machine from 0}"
+    : "${MASTER_ADDR:?NNODES=$NNODES needs MASTER_ADDR, the address of machine 0}"
 fi
 CONFIG=$1
 CHECKPOINT=$2

@@ -2,7 +2,7 @@
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 from mmengine.runner import Runner
 
-from mmseg_unsup.utils.command_line import config_from, runner_parser
+from mmseg_unsup.utils.command_line import add_speed_arguments, apply_speed_arguments, config_from, runner_parser
 
 
 def main() -> None:
@@ -12,12 +12,10 @@ def main() -> None:
         nargs='?',
         const='auto',
         help='continue a run: from the checkpoint PATH, or (auto) from the last one in the work dir')
-    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    add_speed_arguments(parser)
     args = parser.parse_args()
     cfg = config_from(args)
-    if args.amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    apply_speed_arguments(cfg, args)
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -1,7 +1,7 @@
 # The released code, quirks included. Numbers in brackets are those of the list in configs/picie/README.md; [1] to [3]
 # are in released_view_pipeline of datasets/pipelines_*.py.
 _base_ = './picie.py'
-released_kmeans = dict(n_iter=20, n_init=1, spherical=False)
+released_kmeans = dict(n_iter=20, n_init=1, spherical=False, coarse=1)
 model = dict(
     neck=dict(init='random'),  # [4]
     decode_head=dict(distance='dot'),  # [5] in evaluation only

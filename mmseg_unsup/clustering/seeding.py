@@ -1,12 +1,44 @@
 """Rows that k-means starts from, the same whatever the number of ranks."""
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
 
-from .kmeans import CHUNK, nearest
+from .backends import ChunkedRows, TorchBackend
+
+
+class RowBuffer:
+    """Rows that arrive in pieces, in one block of memory.
+
+    Small tensors kept alive between large short-lived ones would pin the pages of the latter: without the block, the
+    peak memory of a pass grows with the number of images.
+
+    Args:
+        capacity: rows to reserve; more are taken by moving to a larger block.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity, self._n_rows = capacity, 0
+        self._block: Optional[Tensor] = None
+
+    def append(self, rows: Tensor) -> None:
+        """Copy (n, C) rows."""
+        end = self._n_rows + len(rows)
+        if self._block is None:
+            self._block = rows.new_empty((max(self._capacity, end), rows.size(1)))
+        elif end > len(self._block):
+            larger = rows.new_empty((2 * end, rows.size(1)))
+            larger[:self._n_rows] = self.rows
+            self._block = larger
+        self._block[self._n_rows:end] = rows
+        self._n_rows = end
+
+    @property
+    def rows(self) -> Optional[Tensor]:
+        """(N, C), or None if there are none."""
+        return None if self._block is None else self._block[:self._n_rows]
 
 
 class PositionedRows:
@@ -14,19 +46,19 @@ class PositionedRows:
 
     Args:
         positions: of this rank's images.
-        rows: per position, (n, C).
+        rows: (N, C) theirs, in order; None without images.
         rows_per_position: (P,) number of rows of every position, over all ranks.
         device: of the rows.
     """
 
-    def __init__(self, positions: Sequence[int], rows: Sequence[Tensor], rows_per_position: np.ndarray,
+    def __init__(self, positions: Sequence[int], rows: Optional[Tensor], rows_per_position: np.ndarray,
                  device: torch.device) -> None:
         self.positions, self.counts, self.device = list(positions), rows_per_position, device
         self.ends = np.cumsum(rows_per_position)
-        n_channels = torch.tensor(float(rows[0].size(1)) if rows else 0., dtype=torch.double)
+        n_channels = torch.tensor(0. if rows is None else float(rows.size(1)), dtype=torch.double)
         all_reduce(n_channels, op='max')
         self.n_channels = int(n_channels)
-        self.rows = torch.cat(list(rows)) if rows else torch.zeros((0, self.n_channels), device=device)
+        self.rows = torch.zeros((0, self.n_channels), device=device) if rows is None else rows
         self.local = dict(zip(self.positions, self._split(self.rows)))
 
     def __len__(self) -> int:
@@ -35,6 +67,16 @@ class PositionedRows:
     def _split(self, values: Tensor) -> Sequence[Tensor]:
         """Values of this rank's rows, position by position."""
         return values.split([int(self.counts[position]) for position in self.positions]) if self.positions else []
+
+    def coarse(self, step: int) -> Tensor:
+        """(n, C) one row in ``step`` of this rank's rows, the same whatever the number of ranks."""
+        parts = [self.local[position][position % step::step] for position in self.positions]
+        return torch.cat(parts) if parts else self.rows
+
+    def n_coarse(self, step: int) -> int:
+        """Number of those rows over all ranks."""
+        offsets = np.arange(len(self.counts)) % step
+        return int(np.maximum(0, -(-(self.counts - offsets) // step)).sum())
 
     def take(self, indices: Sequence[int]) -> Tensor:
         """(k, C) rows by global index. Collectives: one all-reduce; the rank that holds a row contributes it."""
@@ -90,5 +132,6 @@ def draw_plus_plus(sample: PositionedRows, n_clusters: int, rng: np.random.Gener
 
 def _squared_distances(rows: Tensor, center: Tensor) -> Tensor:
     """(N, C), (1, C) -> (N,) float64."""
-    parts = [nearest(chunk, center)[1] for chunk in rows.split(CHUNK)]
+    parts = [rows.new_zeros(0)]
+    ChunkedRows().for_each(rows, 1, lambda chunk: parts.append(TorchBackend().assign(chunk, center, True)[1]))
     return torch.cat(parts).double()

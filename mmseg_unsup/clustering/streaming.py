@@ -1,15 +1,16 @@
 """Drives k-means over a stream of images whose result does not depend on batches or ranks."""
-from typing import List, Optional, Sequence, Tuple
+import math
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor
 
 from ..utils.random import keyed_generator
-from .kmeans import MiniBatchKMeans
+from .kmeans import MIN_COARSE_ROWS_PER_CLUSTER, MiniBatchKMeans
 from .sampling import sample_cells
-from .seeding import PositionedRows, draw_plus_plus, draw_uniform
+from .seeding import PositionedRows, RowBuffer, draw_plus_plus, draw_uniform
 
 # Stream of the keyed generator that picks the rows to start from.
 _SEED_ROWS = 1
@@ -57,8 +58,8 @@ class StreamingKMeans:
         self.init_pixels = init_pixels
         self.seed = tuple(seed)
         self.device = device
-        self._buffers: List[List[Tensor]] = [[] for _ in self.models]
-        self._buffer_positions: List[int] = []
+        self._buffers: List[Optional[RowBuffer]] = [None for _ in self.models]
+        self._buffer_positions: Dict[int, int] = {}  # position -> rows in the buffers
         self._n_cells = 0  # that the buffered rows were sampled from
         self._block = -1  # -1: the initial Lloyd has not run
 
@@ -92,14 +93,15 @@ class StreamingKMeans:
                 model.accumulate(rows.flatten(0, 1))
             return
         for position, image_rows in zip(positions, rows):
+            n_cells = len(image_rows)
+            if self.init_pixels is not None:
+                image_rows = sample_cells(image_rows, self.init_pixels // self.init_images, (*self.seed, position))
+            if self._buffers[v] is None:
+                self._buffers[v] = RowBuffer(len(image_rows) * math.ceil(self.init_images / get_world_size()))
+            self._buffers[v].append(image_rows)
             if v == 0:
-                self._buffer_positions.append(position)
-                self._n_cells += len(image_rows)
-            if self.init_pixels is None:
-                kept = image_rows.clone()  # a slice of the batch would keep the whole batch alive
-            else:
-                kept = sample_cells(image_rows, self.init_pixels // self.init_images, (*self.seed, position))
-            self._buffers[v].append(kept)
+                self._buffer_positions[position] = len(image_rows)
+                self._n_cells += n_cells
 
     def _advance_to(self, block: int) -> None:
         while self._block < block:
@@ -116,10 +118,13 @@ class StreamingKMeans:
     def _run_init(self) -> None:
         rows_per_position, row_weight = self._gather_row_counts()
         for v, of_view in enumerate(self.models):
-            sample = PositionedRows(self._buffer_positions, self._buffers[v], rows_per_position, self.device)
-            self._buffers[v] = []  # the sample has copied them
+            rows = self._buffers[v] and self._buffers[v].rows
+            sample = PositionedRows(list(self._buffer_positions), rows, rows_per_position, self.device)
             for m, model in enumerate(of_view):
-                model.init(sample.rows, self._draw_seeds(sample, model, (v, m)), row_weight)
+                is_enough = sample.n_coarse(model.coarse) >= MIN_COARSE_ROWS_PER_CLUSTER * model.n_clusters
+                coarse_rows = sample.coarse(model.coarse) if model.coarse > 1 and is_enough else None
+                model.init(sample.rows, self._draw_seeds(sample, model, (v, m)), row_weight, coarse_rows)
+            self._buffers[v] = None
 
     def _gather_row_counts(self) -> Tuple[np.ndarray, float]:
         """(init_images,) rows that each position holds, over all ranks, and the cells that each row stands for.
@@ -127,8 +132,8 @@ class StreamingKMeans:
         Both are the same for every view. Collectives: one all-reduce.
         """
         counts = torch.zeros(self.init_images + 1, dtype=torch.double)
-        for position, rows in zip(self._buffer_positions, self._buffers[0]):
-            counts[position] = len(rows)
+        for position, n_rows in self._buffer_positions.items():
+            counts[position] = n_rows
         counts[-1] = self._n_cells
         all_reduce(counts)
         n_cells, counts = float(counts[-1]), counts[:-1].long().numpy()

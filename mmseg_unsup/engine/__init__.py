@@ -1,7 +1,8 @@
-from .hooks import (ContactSheetHook, FreshKMeansHook, InitialEvaluationHook, PCAInitHook, PhaseTimerHook,
+from .hooks import (CompileHook, ContactSheetHook, FreshKMeansHook, InitialEvaluationHook, PCAInitHook, PhaseTimerHook,
                     PixelClusteringHook, TrainProgressHook, ViewEpochHook)
+from .optimizers import BFloat16OptimWrapper
 
 __all__ = [
-    'ContactSheetHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'PCAInitHook', 'PhaseTimerHook',
-    'PixelClusteringHook', 'TrainProgressHook', 'ViewEpochHook'
+    'BFloat16OptimWrapper', 'CompileHook', 'ContactSheetHook', 'FreshKMeansHook', 'InitialEvaluationHook',
+    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'TrainProgressHook', 'ViewEpochHook'
 ]

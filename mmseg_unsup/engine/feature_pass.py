@@ -1,5 +1,6 @@
 """One pass over the images of a loader, as features at their global positions."""
-from typing import Callable, Iterator, List, Tuple
+from contextlib import nullcontext
+from typing import Callable, ContextManager, Iterator, List, Optional, Tuple, Union
 
 import torch
 from mmengine.dataset import DefaultSampler
@@ -38,9 +39,34 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
     return model.module if is_model_wrapper(model) else model
 
 
+def limit_images(dataloader: DataLoader, max_images: Optional[Union[int, float]]) -> int:
+    """Number of images of a pass: ``max_images`` of them, or that share of them, or all for None.
+
+    The pass takes the first ones in the order of the epoch, so the loader must shuffle.
+
+    Raises:
+        ValueError: not positive, a share above 1, or a loader that does not shuffle.
+    """
+    n_images = len(dataloader.dataset)
+    if max_images is None:
+        return n_images
+    if max_images <= 0 or isinstance(max_images, float) and max_images > 1:
+        raise ValueError(f'max_images must be None, a positive number of images or a share in (0, 1], but it is '
+                         f'{max_images}')
+    limit = max(1, round(max_images * n_images)) if isinstance(max_images, float) else min(max_images, n_images)
+    if limit < n_images and not dataloader.sampler.shuffle:
+        raise ValueError(f'max_images={max_images} would always take the same first images: set shuffle=True in the '
+                         'sampler of the data loader')
+    return limit
+
+
 @torch.no_grad()
-def iterate_features(model: torch.nn.Module, dataloader: DataLoader, extract: Callable[[list, list], List[Tensor]],
-                     description: str) -> Iterator[Tuple[List[int], List[Tensor]]]:
+def iterate_features(model: torch.nn.Module,
+                     dataloader: DataLoader,
+                     extract: Callable[[list, list], List[Tensor]],
+                     description: str,
+                     n_images: Optional[int] = None,
+                     precision: Callable[[], ContextManager] = nullcontext) -> Iterator[Tuple[List[int], List[Tensor]]]:
     """Yield ``(positions, features)`` per batch of this rank's share of the images.
 
     A position is the place of an image in the global order of the sampler: rank r of W holds r, r + W, r + 2 W, ...
@@ -50,15 +76,18 @@ def iterate_features(model: torch.nn.Module, dataloader: DataLoader, extract: Ca
         model: supplies ``data_preprocessor``; unwrapped.
         extract: ``(views, data_samples)`` -> V feature maps (N, C, h, w).
         description: of the progress display.
+        n_images: stop after so many images of the order, over all ranks; all by default.
+        precision: makes the context that ``extract`` runs in, such as autocast.
     """
     rank, world_size = get_dist_info()
-    n_images = len(dataloader.dataset)
+    n_images = n_images or len(dataloader.dataset)
     ordinal = 0
     with track_progress(description, n_images) as advance:
         for batch in dataloader:
             batch = model.data_preprocessor(batch, True)
             samples = batch['data_samples']
-            feats = extract(batch['inputs'], samples)
+            with precision():
+                feats = extract(batch['inputs'], samples)
             positions = [rank + world_size * (ordinal + i) for i in range(len(samples))]
             ordinal += len(samples)
             kept = [
@@ -68,3 +97,5 @@ def iterate_features(model: torch.nn.Module, dataloader: DataLoader, extract: Ca
             if kept:
                 yield [positions[i] for i in kept], [feat[kept] if len(kept) < len(feat) else feat for feat in feats]
             advance(min(len(samples) * world_size, n_images))
+            if rank + world_size * ordinal >= n_images:
+                break

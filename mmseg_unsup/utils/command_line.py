@@ -3,10 +3,16 @@ import argparse
 import os
 import os.path as osp
 
+import torch
 from mmengine.config import Config, DictAction
 
+from ..version import __version__
 from .config import load_config
-from .distributed import prepare_cpu_launch
+from .distributed import check_ranks_agree, flatten_config, open_process_group
+from .speed import adapt_loaders, enable_amp, enable_compile
+
+# Arguments that may differ between processes: places on one machine, and what the config shows already.
+_LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:
@@ -27,11 +33,36 @@ def runner_parser(description: str) -> argparse.ArgumentParser:
 
 
 def config_from(args: argparse.Namespace) -> Config:
-    """Read the config of parsed arguments, with options, launcher and work directory set."""
+    """Read the config of parsed arguments, with options, launcher and work directory set.
+
+    With a launcher, also opens the process group and makes sure that all processes run the same.
+
+    Raises:
+        ValueError: the launch is incomplete, or the processes disagree; on all of them.
+    """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     default_dir = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     cfg.work_dir = args.work_dir or default_dir
-    prepare_cpu_launch(cfg)
+    adapt_loaders(cfg)
+    open_process_group(cfg)
+    facts = {'the version of torch': str(torch.__version__), 'the version of mmseg_unsup': __version__}
+    facts.update((f'the argument {name}', value) for name, value in vars(args).items() if name not in _LOCAL_ARGS)
+    facts.update((key, value) for key, value in flatten_config(cfg) if key != 'work_dir')
+    check_ranks_agree(facts, 'start all processes with the same command, config and software')
     return cfg
+
+
+def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the tools that train."""
+    parser.add_argument('--amp', action='store_true', help='mixed precision, bfloat16 where the device has it')
+    parser.add_argument('--compile', action='store_true', help='torch.compile for backbone and neck')
+
+
+def apply_speed_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Write them into the config."""
+    if args.amp:
+        enable_amp(cfg)
+    if args.compile:
+        enable_compile(cfg)

@@ -1,21 +1,112 @@
-"""Distributed runs on machines without a GPU."""
+"""Runs on several processes: opening the process group, with or without GPUs, and refusing ranks that disagree."""
+import atexit
+import gc
+import os
+import re
+import subprocess
+from datetime import timedelta
+from typing import Any, Dict, Iterator, Optional, Tuple
+
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_world_size, init_dist
+from mmengine.utils.dl_utils import set_multi_processing
+
+# launcher -> (the environment variables that it sets on every process, how to start it)
+_LAUNCHERS = dict(
+    pytorch=(('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'), 'tools/dist_train.sh or tools/dist_test.sh'),
+    slurm=(('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'), 'tools/slurm_train.sh or tools/slurm_test.sh'),
+    mpi=(('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK', 'MASTER_ADDR'),
+         'mpirun of Open MPI, with -x MASTER_ADDR=HOST_OF_RANK_0'))
+_DEFAULT_PORT = '29500'
+# differing facts that one message names, and characters of each value
+_MAX_NAMED, _MAX_CHARS = 3, 100
 
 
-def prepare_cpu_launch(cfg: Config) -> None:
-    """Make ``--launcher pytorch`` work without a GPU, which mmengine refuses in three ways; changes ``cfg`` in place.
+def open_process_group(cfg: Config) -> None:
+    """Open the process group of ``cfg.launcher`` before mmengine's Runner would, so that ranks can be compared first.
 
-    mmengine selects a CUDA device before it opens the process group, passes a device id to the model wrapper, and
-    builds ``SyncBN``, which only works on GPUs. So: the group is opened here with gloo, the wrapper gets no device id,
-    and ``SyncBN`` becomes ``BN`` whose buffers are averaged over ranks after each epoch. Does nothing where there is a
-    GPU or no launcher.
+    NCCL (or ``env_cfg.dist_cfg.backend``) where there is a GPU. Where there is none, mmengine refuses to run in three
+    ways: it selects a CUDA device, passes a device id to the model wrapper, and builds ``SyncBN``, which only works on
+    GPUs. There the group is opened with gloo and ``cfg`` changed in place. Does nothing for the launcher ``'none'``.
+
+    A process waits ``env_cfg.dist_cfg.timeout`` seconds for the others, at the start and in each collective, then
+    ends with an error.
+
+    Raises:
+        ValueError: the launcher is unknown or has not set its environment variables; a bad timeout.
     """
-    if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none':
         return
     if not dist.is_initialized():
-        dist.init_process_group('gloo')
+        env_cfg = cfg.get('env_cfg', {})
+        dist_cfg = env_cfg.get('dist_cfg', {})
+        _check_launch(launcher, dist_cfg.get('timeout'))
+        if torch.cuda.is_available():
+            # as Runner will: init_dist would choose another way to start processes
+            set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+            init_dist(launcher, **dist_cfg)
+        else:
+            _open_gloo_group(launcher, **dist_cfg)
+        if dist.get_backend() == 'gloo':
+            atexit.register(_close_process_group)
+    if not torch.cuda.is_available():
+        _adapt_to_gloo(cfg)
+
+
+def _check_launch(launcher: str, timeout: Any) -> None:
+    if launcher not in _LAUNCHERS:
+        raise ValueError(f'the launcher {launcher!r} is not one of {", ".join(("none", *_LAUNCHERS))}')
+    needed, starter = _LAUNCHERS[launcher]
+    missing = [name for name in needed if name not in os.environ]
+    if missing:
+        raise ValueError(f'--launcher {launcher} needs the environment variables {", ".join(needed)}, but '
+                         f'{", ".join(missing)} is not set: start all processes by {starter}, or one process with '
+                         '--launcher none')
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
+        raise ValueError(f'env_cfg.dist_cfg.timeout must be a positive number of seconds, but it is {timeout!r}')
+
+
+def _open_gloo_group(launcher: str, timeout: Optional[float] = None, port: Optional[int] = None, **_) -> None:
+    """Do for gloo what ``mmengine.dist.init_dist`` does for NCCL; its other arguments choose among GPU backends."""
+    env = os.environ
+    if launcher == 'slurm':
+        env.update(RANK=env['SLURM_PROCID'], WORLD_SIZE=env['SLURM_NTASKS'], LOCAL_RANK=env.get('SLURM_LOCALID', '0'))
+        if port is not None:
+            env['MASTER_PORT'] = str(port)
+        if 'MASTER_ADDR' not in env:
+            env['MASTER_ADDR'] = _first_slurm_host(env['SLURM_NODELIST'])
+    elif launcher == 'mpi':
+        env.update({name: env[f'OMPI_COMM_WORLD_{source}'] for name, source in
+                    (('RANK', 'RANK'), ('WORLD_SIZE', 'SIZE'), ('LOCAL_RANK', 'LOCAL_RANK'))})
+    env.setdefault('MASTER_PORT', _DEFAULT_PORT)
+    dist.init_process_group('gloo', **({} if timeout is None else dict(timeout=timedelta(seconds=timeout))))
+
+
+def _first_slurm_host(nodes: str) -> str:
+    """The host of rank 0 from Slurm's compressed list, such as ``node[3-5]``."""
+    try:
+        done = subprocess.run(['scontrol', 'show', 'hostnames', nodes], stdout=subprocess.PIPE, check=True, text=True)
+        return done.stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise ValueError(f'scontrol cannot name the first host of SLURM_NODELIST={nodes!r} ({error}): set MASTER_ADDR '
+                         'to the host of rank 0') from None
+
+
+def _close_process_group() -> None:
+    """Join the threads of gloo while Python is whole: often they abort an interpreter that ends before them.
+
+    Then a finished run counts as failed (pytorch/pytorch#179291).
+    """
+    gc.collect()  # the model wrapper holds the group, and Runner, a cycle, holds the wrapper
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _adapt_to_gloo(cfg: Config) -> None:
+    """The wrapper gets no device id, and ``SyncBN`` becomes ``BN`` whose buffers are averaged after each epoch."""
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,
@@ -35,3 +126,48 @@ def _replace_type(node, old: str, new: str) -> None:
     elif isinstance(node, (list, tuple)):
         for child in node:
             _replace_type(child, old, new)
+
+
+def flatten_config(node, prefix: str = '') -> Iterator[Tuple[str, Any]]:
+    """Yield ``(dotted key, value)`` of every leaf, with indices for list items; an empty container is a leaf."""
+    if isinstance(node, (dict, Config)):
+        children = list(node.items())
+    else:
+        children = list(enumerate(node)) if isinstance(node, (list, tuple)) else []
+    if not children:
+        yield prefix, node
+    for name, child in children:
+        yield from flatten_config(child, f'{prefix}.{name}' if prefix else str(name))
+
+
+def check_ranks_agree(facts: Dict[str, Any], remedy: str) -> None:
+    """Refuse, on all ranks and with one message, to go on when a fact differs between ranks.
+
+    Processes started from different configs or data would hang, or train on nonsense without a word. Costs nothing on
+    one process. Every rank must call it.
+
+    Args:
+        facts: name -> value; values are equal if their ``repr`` is, memory addresses aside.
+        remedy: what the user should do, the last part of the message.
+
+    Raises:
+        ValueError: a fact differs; names up to three, with the first rank that differs from rank 0.
+    """
+    if get_world_size() == 1:
+        return
+    by_rank = all_gather_object({name: re.sub(r' at 0x\w+', '', repr(value)) for name, value in facts.items()})
+    differing = []
+    for name in dict.fromkeys(name for texts in by_rank for name in texts):
+        values = [texts.get(name, 'absent') for texts in by_rank]
+        other = next((rank for rank, value in enumerate(values) if value != values[0]), None)
+        if other is not None:
+            first, second = (_shorten(values[rank]) for rank in (0, other))
+            differing.append(f'{name} is {first} on rank 0 and {second} on rank {other}')
+    if differing:
+        more = len(differing) - _MAX_NAMED
+        listing = '; '.join(differing[:_MAX_NAMED]) + (f'; {more} more differ' if more > 0 else '')
+        raise ValueError(f'the processes disagree: {listing}: {remedy}')
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_CHARS else f'{text[:_MAX_CHARS - 3]}...'

@@ -1,11 +1,13 @@
 """Clustering on several processes equals clustering on one."""
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans
+from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans, streaming
 from mmseg_unsup.clustering.pca import StreamingPCA
 
 N_IMAGES, N_CLUSTERS = 23, 5  # 23 does not divide by 2 or 4: the last round is uneven
@@ -20,11 +22,12 @@ def features():
     return torch.from_numpy(rows.astype(np.float32)).permute(0, 2, 1).reshape(N_IMAGES, 8, 3, 4)
 
 
+@mock.patch.object(streaming, 'MIN_COARSE_ROWS_PER_CLUSTER', 1)  # starts run on part of the rows, though there are few
 def fit(rank, world_size, batch_size, init):
     torch.set_num_threads(1)
     feats = features()
     models = [MiniBatchKMeans(k, n_init=2, spherical=True, init=init) for k in (N_CLUSTERS, 2, N_CLUSTERS)]
-    stream = StreamingKMeans([models[:2], models[2:]], N_IMAGES, init_images=2, update_images=6,
+    stream = StreamingKMeans([models[:2], models[2:]], N_IMAGES, init_images=5, update_images=6,
                              init_pixels=None, seed=(7, 1))
     pca = StreamingPCA(8)
     mine = list(range(rank, N_IMAGES, world_size))
@@ -34,7 +37,9 @@ def fit(rank, world_size, batch_size, init):
         pca.add(feats[positions].permute(0, 2, 3, 1).reshape(-1, 8))
     stream.finish()
     weight, bias = pca.projection(3, (8, ), (1., ))
-    return torch.cat([model.cluster_centers_ for model in models]), torch.cat([m.counts_ for m in models]), weight
+    rows = feats.permute(0, 2, 3, 1).reshape(-1, 8)
+    return (torch.cat([model.cluster_centers_ for model in models]), torch.cat([m.counts_ for m in models]), weight,
+            torch.cat([model.predict(rows) for model in models[:2]]))
 
 
 def worker(rank, world_size, init, folder):
@@ -47,10 +52,11 @@ def worker(rank, world_size, init, folder):
 @pytest.mark.parametrize('world_size', [2, 4])
 def test_any_number_of_processes(tmp_path, world_size, init):
     """With four processes, two have no image in the initial Lloyd and one is short in the last block."""
-    centers, counts, weight = fit(0, 1, 23, init)
+    centers, counts, weight, labels = fit(0, 1, 23, init)
     mp.spawn(worker, (world_size, init, str(tmp_path)), nprocs=world_size)
     for rank in range(world_size):
         theirs = torch.load(tmp_path / f'{rank}.pt')
         torch.testing.assert_close(theirs[0], centers, atol=1e-6, rtol=0)
         assert torch.equal(theirs[1], counts)
+        assert (theirs[3] == labels).double().mean() >= 0.9999
         torch.testing.assert_close(theirs[2].abs(), weight.abs(), atol=1e-6, rtol=0)

@@ -104,7 +104,7 @@ def test_duplicate_points_do_not_crash():
 
 
 @pytest.mark.parametrize('kwargs, message', [(dict(n_clusters=0), 'n_clusters must be at least 1, but it is 0'),
-                                             (dict(n_clusters=3, n_iter=0), 'n_iter and n_init')])
+                                             (dict(n_clusters=3, n_iter=0), 'n_iter must be at least 1')])
 def test_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
         MiniBatchKMeans(**kwargs)

@@ -43,7 +43,7 @@ def test_streaming_equals_a_plain_schedule():
     rows = feats[0].permute(0, 2, 3, 1).reshape(40, 20, 6)
     plain = MiniBatchKMeans(3, n_init=2)
     stream = StreamingKMeans([[plain]], 40, 10, 15, seed=(0, ))
-    sample = PositionedRows(range(10), list(rows[:10]), np.full(10, 20), torch.device('cpu'))
+    sample = PositionedRows(range(10), rows[:10].flatten(0, 1), np.full(10, 20), torch.device('cpu'))
     seeds = stream._draw_seeds(sample, plain, (0, 0))
     for seed in seeds.flatten(0, 1):  # rows of the initial sample, all different
         assert (rows[:10].reshape(-1, 6) == seed).all(1).sum() == 1
@@ -55,7 +55,7 @@ def test_streaming_equals_a_plain_schedule():
 
 def test_plus_plus_seeding_equals_a_slow_draw():
     rows = [torch.randn(n, 4, generator=torch.Generator().manual_seed(n)) for n in (5, 3, 0, 7)]
-    sample = PositionedRows([0, 1, 2, 3], rows, np.array([5, 3, 0, 7]), torch.device('cpu'))
+    sample = PositionedRows([0, 1, 2, 3], torch.cat(rows), np.array([5, 3, 0, 7]), torch.device('cpu'))
     seeds = draw_plus_plus(sample, 4, keyed_generator(5))
     points, rng = torch.cat(rows).double().numpy(), keyed_generator(5)
     chosen = [points[rng.integers(15)]]

@@ -114,9 +114,8 @@ def test_class_weights_and_prototypes_come_from_the_clustering(image_folder, tmp
 @pytest.mark.parametrize('bn_mode', ['eval', 'train'])
 def test_batch_norm_while_clustering(image_folder, tmp_path, bn_mode):
     runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__bn_mode=bn_mode)
-    runner.train_loop  # build
     model = runner.model
-    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     hook = next(hook for hook in runner.hooks if type(hook).__name__ == 'PixelClusteringHook')
     set_view_key(runner.train_dataloader, 0, 0)
     before = model.backbone.bn1.running_mean.clone()

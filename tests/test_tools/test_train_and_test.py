@@ -51,7 +51,6 @@ def write_curated_lists(root):
 def test_coco_stuff_trains_evaluates_and_tests(coco_root, tmp_path):
     write_curated_lists(coco_root)
     options = ['--cfg-options', f'data_root={coco_root}', *SMALL, 'n_clusters=5', 'train_cfg.max_epochs=1']
-    options += [f'{loader}_dataloader.pin_memory=False' for loader in ('train', 'probe', 'val', 'test')]
     trained = run_tool('train.py', config('picie_fpn_cocostuff'), '--work-dir', tmp_path / 'run', *options).stdout
     scores = re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: ([\d.]+)  mIoU: ([\d.]+).*things_mIoU: (\S+).*view1/aAcc', trained)
     assert [epoch for epoch, *_ in scores] == ['0', '1']  # before training and after the epoch

@@ -11,6 +11,7 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,
+    collate_fn=dict(type='mmseg_unsup.stack_views'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmseg_unsup.ViewDataset', dataset=train_images, pipeline={{_base_.view_pipeline}}, on_error='raise'))
@@ -19,6 +20,7 @@ probe_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,
+    collate_fn=dict(type='mmseg_unsup.stack_views'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmseg_unsup.ViewDataset', dataset=train_images, pipeline={{_base_.probe_pipeline}}, on_error='raise'))

@@ -6,6 +6,8 @@ train_dataloader = dict(
     batch_size=16,
     num_workers=2,
     persistent_workers=True,
+    pin_memory=True,
+    collate_fn=dict(type='mmseg_unsup.stack_views'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmseg_unsup.ViewDataset', dataset=train_images, pipeline={{_base_.view_pipeline}}, on_error='raise'))
@@ -13,6 +15,8 @@ probe_dataloader = dict(
     batch_size=16,
     num_workers=2,
     persistent_workers=True,
+    pin_memory=True,
+    collate_fn=dict(type='mmseg_unsup.stack_views'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmseg_unsup.ViewDataset', dataset=train_images, pipeline={{_base_.probe_pipeline}}, on_error='raise'))
@@ -20,6 +24,7 @@ val_dataloader = dict(
     batch_size=16,
     num_workers=2,
     persistent_workers=True,
+    pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmseg_unsup.LabelledDataset',

@@ -6,7 +6,8 @@ photometric = [
     dict(type='mmseg_unsup.GaussianBlur', sigma=(0.05, 1.0), prob=0.5)
 ]
 view_pipeline = [
-    dict(type='mmseg_unsup.LoadImage'),
+    # the smallest crop is half the frame: 640 px keep 320 px in it
+    dict(type='mmseg_unsup.LoadImage', reduce_to=640),
     dict(type='mmseg_unsup.CenterSquareCrop'),
     dict(type='mmseg_unsup.MakeViews', num_views=2),
     dict(type='mmseg_unsup.PairedCropFlip', size=320, scale=(0.5, 1.0), flip_prob=0.5),

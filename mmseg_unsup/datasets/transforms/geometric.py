@@ -126,7 +126,7 @@ class PairedCropFlip(BaseTransform):
         left, top, side = self._draw_box(width)
         flip = bool(np.random.rand() < self.flip_prob)
         crop = resize_image(first['img'][top:top + side, left:left + side], (self.size, self.size))
-        first['img'] = crop[:, ::-1] if flip else crop
+        first['img'] = cv2.flip(crop, 1) if flip else crop
         for view in others:
             view['img'] = resize_image(view['img'], (self.size, self.size))
         results['crop_box'] = (left / width, top / width, (left + side) / width, (top + side) / width)

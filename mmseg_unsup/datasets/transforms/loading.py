@@ -1,10 +1,13 @@
 """Reading images and labels, with every fault named by its file."""
-from typing import Optional
+import io
+from typing import Optional, Tuple, Union
 
+import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ...registry import TRANSFORMS
 from ..errors import LabelError, UnreadableImageError
@@ -12,48 +15,60 @@ from ..labelled_dataset import INVALID_LABEL
 
 # Markers that close a complete file. cv2 returns a picture with a grey rest for a cut JPEG.
 _END_MARKERS = {b'\xff\xd8': b'\xff\xd9', b'\x89P': b'IEND'}
+# Scales at which libjpeg can decode, the smallest picture first.
+_REDUCED_FLAGS = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+_EXIF_ORIENTATION, _EXIF_TRANSPOSED = 0x0112, (5, 6, 7, 8)
 
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
     """Read ``img_path`` as an 8-bit, 3-channel BGR image; grey, palette, CMYK and 16-bit files are converted.
 
-    Sets ``img``, ``img_shape`` and ``ori_shape``, as :class:`mmcv.transforms.LoadImageFromFile` does.
+    Sets ``img``, ``img_shape`` (of ``img``) and ``ori_shape`` (of the file, upright), (height, width) in pixels.
 
     Args:
-        min_size: the shorter side must have this many pixels.
+        min_size: the shorter side of the file must have this many pixels.
         backend_args: of the mmengine file backend.
+        reduce_to: decode a JPEG at 1/8, 1/4 or 1/2 of its size, the smallest of them that leaves the shorter side this
+            many pixels: large photographs cost less to decode, and to resize afterwards. A decoded pixel stands for a
+            block of pixels of the file; a side that the scale does not divide is rounded up. None, or a file that is
+            no JPEG: always at full size.
 
     Raises:
+        ValueError: ``reduce_to`` is less than one pixel.
         UnreadableImageError: missing, empty, cut off, no image, or smaller than ``min_size``.
     """
 
-    def __init__(self, min_size: int = 16, backend_args: Optional[dict] = None) -> None:
+    def __init__(self, min_size: int = 16, backend_args: Optional[dict] = None,
+                 reduce_to: Optional[int] = None) -> None:
+        if reduce_to is not None and reduce_to < 1:
+            raise ValueError(f'reduce_to must be at least 1 pixel, but it is {reduce_to}: leave it out to decode at '
+                             'full size')
         self.min_size = min_size
         self.backend_args = backend_args
+        self.reduce_to = reduce_to
 
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         try:
-            img = _decode(_read(path, self.backend_args), 'color')
+            img, (height, width) = _decode_image(_read(path, self.backend_args), self.reduce_to)
         except _Unreadable as fault:
             raise UnreadableImageError.of(path, str(fault)) from None
-        height, width = img.shape[:2]
         if min(height, width) < self.min_size:
             raise UnreadableImageError.of(
                 path, f'it has {width}x{height} pixels, and the shorter side must have at least {self.min_size}')
-        results.update(img=img, img_shape=(height, width), ori_shape=(height, width))
+        results.update(img=img, img_shape=img.shape[:2], ori_shape=(height, width))
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(min_size={self.min_size})'
+        return f'{type(self).__name__}(min_size={self.min_size}, reduce_to={self.reduce_to})'
 
 
 @TRANSFORMS.register_module()
 class LoadLabels(BaseTransform):
     """Read ``seg_map_path`` and map it by the data set's ``label_table`` in one look-up.
 
-    Sets ``gt_seg_map`` (uint8) and appends it to ``seg_fields``.
+    Sets ``gt_seg_map`` (uint8, as large as the file of the image) and appends it to ``seg_fields``.
 
     Raises:
         KeyError: the data set lists no labels.
@@ -76,9 +91,9 @@ class LoadLabels(BaseTransform):
         if raw.ndim != 2 or raw.dtype != np.uint8:
             raise LabelError(f'the label map {path} has shape {raw.shape} and type {raw.dtype}: expected one 8-bit '
                              'channel that holds class ids')
-        if raw.shape != results['img'].shape[:2]:
+        if raw.shape != tuple(results['ori_shape']):  # not that of `img`, which may be decoded at a reduced scale
             raise LabelError(f'the label map {path} has size {raw.shape[::-1]}, but its image {results["img_path"]} '
-                             f'has {results["img"].shape[1::-1]}')
+                             f'has {tuple(results["ori_shape"][::-1])}')
         labels = results['label_table'][raw]
         if (labels == INVALID_LABEL).any():
             values = np.unique(raw[labels == INVALID_LABEL])
@@ -103,7 +118,33 @@ def _read(path: str, backend_args: Optional[dict]) -> bytes:
     return content
 
 
-def _decode(content: bytes, flag: str) -> np.ndarray:
+def _decode_image(content: bytes, reduce_to: Optional[int]) -> Tuple[np.ndarray, Tuple[int, int]]:
+    """Return the (h, w, 3) BGR image, at a reduced scale if it may be, and (height, width) of the file, upright."""
+    shape = None if reduce_to is None else _jpeg_shape(content)
+    if shape is not None:
+        scale = next((scale for scale in _REDUCED_FLAGS if min(shape) // scale >= reduce_to), 1)
+        if scale > 1:
+            img = _decode(content, _REDUCED_FLAGS[scale])
+            # Pillow and cv2 may read a broken EXIF header differently; the size of the file would then be a guess
+            if img.shape[:2] == tuple(-(-side // scale) for side in shape):
+                return img, shape
+    img = _decode(content, 'color')
+    return img, img.shape[:2]
+
+
+def _jpeg_shape(content: bytes) -> Optional[Tuple[int, int]]:
+    """(height, width) of a JPEG by its header, turned upright as cv2 does; None for any other or broken file."""
+    if content[:2] != b'\xff\xd8':
+        return None
+    try:
+        header = JpegImageFile(io.BytesIO(content))  # decodes nothing, and never takes a large file for an attack
+        transposed = header.getexif().get(_EXIF_ORIENTATION) in _EXIF_TRANSPOSED
+    except Exception:  # Pillow has many types for a broken header; `_decode` says whether the picture can be used
+        return None
+    return header.size if transposed else header.size[::-1]
+
+
+def _decode(content: bytes, flag: Union[int, str]) -> np.ndarray:
     marker = _END_MARKERS.get(bytes(content[:2]))
     if marker is not None and content.rfind(marker) < 0:
         raise _Unreadable('it is cut off')

@@ -1,3 +1,4 @@
+from .compile_hook import CompileHook
 from .contact_sheet_hook import ContactSheetHook
 from .fresh_kmeans_hook import FreshKMeansHook
 from .initial_evaluation_hook import InitialEvaluationHook
@@ -8,6 +9,6 @@ from .train_progress_hook import TrainProgressHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'ContactSheetHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'PCAInitHook', 'PhaseTimerHook',
+    'CompileHook', 'ContactSheetHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'PCAInitHook', 'PhaseTimerHook',
     'PixelClusteringHook', 'TrainProgressHook', 'ViewEpochHook'
 ]

@@ -1,31 +1,31 @@
 """k-means on the training images as evaluation sees them: the prototypes of the published score."""
-from typing import Optional
+from typing import Optional, Union
 
 import torch.nn.functional as F
 from mmengine.hooks import Hook
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
 from ...registry import HOOKS
-from ..feature_pass import iterate_features, set_view_key, unwrap
+from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
 from ..probe_loader import probe_dataloader
-from .phase_timer_hook import time_phase
+from .phase_timer_hook import time_phase, validates_now
 
 
 @HOOKS.register_module()
 class FreshKMeansHook(Hook):
-    """Fits ``fresh_prototypes`` before every evaluation and before a checkpoint is written.
+    """Fits ``fresh_prototypes`` before every evaluation, and before the checkpoint of the same epoch.
 
     Reads the images by the ``probe_dataloader`` of the config.
 
     Training prototypes describe augmented views; the published score uses those of a new k-means on the training
     images with the transform of evaluation. They go into the checkpoint, so ``tools/test.py`` and inference use them
-    without the training images.
+    without the training images. The first step of an epoch drops them: a checkpoint without an evaluation has none,
+    rather than those of older weights.
 
     Args:
         n_clusters: K'; usually the number of classes of the evaluation.
         kmeans: further arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans`.
-        init_images, update_images, init_pixels: see :class:`mmseg_unsup.PixelClusteringHook`.
-        interval: epochs between two fits; the last epoch always has one.
+        init_images, update_images, init_pixels, max_images: see :class:`mmseg_unsup.PixelClusteringHook`.
         refit_on_test: fit again in ``tools/test.py`` though the checkpoint has prototypes.
 
     Source: train_picie.py:295-339 of the released code.
@@ -39,19 +39,24 @@ class FreshKMeansHook(Hook):
                  kmeans: Optional[dict] = None,
                  init_images: int = 5120,
                  update_images: int = 256,
-                 init_pixels: Optional[int] = 200_000,
-                 interval: int = 1,
+                 init_pixels: Optional[int] = 250_000,
+                 max_images: Optional[Union[int, float]] = None,
                  refit_on_test: bool = False) -> None:
         self.n_clusters = n_clusters
         self.kmeans = kmeans or {}
         MiniBatchKMeans(n_clusters, **self.kmeans)  # a bad setting must fail now, not after the first epoch
         self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
-        self.interval, self.refit_on_test = interval, refit_on_test
+        self.max_images, self.refit_on_test = max_images, refit_on_test
         self._fitted_at = None  # iteration
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Drop what the weights are about to outgrow."""
+        if batch_idx == 0:
+            unwrap(runner.model).decode_head.set_fresh_prototypes(None)
 
     def after_train_epoch(self, runner) -> None:
         """Fit for the checkpoint that follows and for the evaluation after it."""
-        if self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner):
+        if validates_now(runner) or self.is_last_train_epoch(runner):
             self._fit(runner)
 
     def before_val_epoch(self, runner) -> None:
@@ -75,10 +80,11 @@ class FreshKMeansHook(Hook):
     def _run(self, runner) -> MiniBatchKMeans:
         model, dataloader = unwrap(runner.model), probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)
+        n_images = limit_images(dataloader, self.max_images)
         kmeans = MiniBatchKMeans(self.n_clusters, **self.kmeans)
         stream = StreamingKMeans(
             [[kmeans]],
-            n_images=len(dataloader.dataset),
+            n_images=n_images,
             init_images=self.init_images,
             update_images=self.update_images,
             init_pixels=self.init_pixels,
@@ -86,7 +92,7 @@ class FreshKMeansHook(Hook):
             device=model.decode_head.prototypes.device)
         was_training = model.training
         model.eval()
-        for positions, feats in iterate_features(model, dataloader, model_features(model), 'fresh k-means'):
+        for positions, feats in iterate_features(model, dataloader, model_features(model), 'fresh k-means', n_images):
             stream.add(positions, feats)
         stream.finish()
         model.train(was_training)

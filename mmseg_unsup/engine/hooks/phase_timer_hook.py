@@ -28,6 +28,13 @@ def add_phase_seconds(name: str, seconds: float) -> None:
     hub.update_info(_INFO_KEY, phases, resumed=False)
 
 
+def validates_now(runner) -> bool:
+    """Whether an evaluation follows the training epoch that just ended."""
+    loop, epoch = runner.train_loop, runner.epoch + 1
+    return runner.val_loop is not None and epoch >= loop.val_begin and (
+        epoch % loop.val_interval == 0 or epoch == loop.max_epochs)
+
+
 @HOOKS.register_module()
 class PhaseTimerHook(Hook):
     """Logs ``seconds per phase: cluster 12.3, train 20.1, evaluate 4.5`` after each epoch and its evaluation.
@@ -49,7 +56,7 @@ class PhaseTimerHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         add_phase_seconds('train', self._last - self._start)
-        if not self._validates_now(runner):
+        if not validates_now(runner):
             self._report(runner)
 
     def before_val_epoch(self, runner) -> None:
@@ -58,12 +65,6 @@ class PhaseTimerHook(Hook):
     def after_val_epoch(self, runner, metrics=None) -> None:
         add_phase_seconds('evaluate', time.time() - self._start)
         self._report(runner)
-
-    @staticmethod
-    def _validates_now(runner) -> bool:
-        loop, epoch = runner.train_loop, runner.epoch + 1
-        return runner.val_loop is not None and epoch >= loop.val_begin and (
-            epoch % loop.val_interval == 0 or epoch == loop.max_epochs)
 
     @staticmethod
     def _report(runner) -> None:

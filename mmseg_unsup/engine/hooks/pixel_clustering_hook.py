@@ -1,5 +1,5 @@
 """Clusters the pixels of the training set before an epoch."""
-from typing import List, Optional
+from typing import List, Optional, Union
 
 import torch
 from mmengine.dist import all_reduce
@@ -9,7 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
 from ...clustering.weights import MODES
 from ...registry import HOOKS
-from ..feature_pass import check_view_loader, iterate_features, unwrap
+from ..feature_pass import check_view_loader, iterate_features, limit_images, unwrap
 from .phase_timer_hook import time_phase
 
 BN_MODES = ('eval', 'train')
@@ -30,6 +30,8 @@ class PixelClusteringHook(Hook):
         update_images: images per update of the running means after that.
         init_pixels: feature cells, over all images and ranks, in the Lloyd iterations; None for all. Memory of the
             clustering is ``num_views x init_pixels x C x 4`` bytes.
+        max_images: images, or as a float the share of them, that each clustering uses, another random part every
+            epoch; None for all.
         class_weights: ``'inverse'``, ``'frequency'`` or None, see :func:`mmseg_unsup.clustering.cluster_weights`.
         bn_mode: batch norm during the pass. ``'eval'`` uses running statistics; ``'train'`` batch statistics and
             updates the running ones, as the last released code does (commons.py:67).
@@ -47,7 +49,8 @@ class PixelClusteringHook(Hook):
                  kmeans: Optional[dict] = None,
                  init_images: int = 5120,
                  update_images: int = 256,
-                 init_pixels: Optional[int] = 200_000,
+                 init_pixels: Optional[int] = 250_000,
+                 max_images: Optional[Union[int, float]] = None,
                  class_weights: Optional[str] = 'inverse',
                  bn_mode: str = 'eval',
                  interval: int = 1) -> None:
@@ -58,6 +61,7 @@ class PixelClusteringHook(Hook):
             raise ValueError(f'interval must be at least 1 epoch, but it is {interval}')
         self.kmeans = kmeans or {}
         self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
+        self.max_images = max_images
         self.class_weights, self.bn_mode, self.interval = class_weights, bn_mode, interval
 
     def before_train(self, runner) -> None:
@@ -66,6 +70,7 @@ class PixelClusteringHook(Hook):
             raise TypeError(f'{type(runner.train_loop).__name__} would cluster once and never again: use '
                             'train_cfg=dict(type="EpochBasedTrainLoop", max_epochs=...)')
         check_view_loader(runner.train_dataloader, 'clustering')
+        limit_images(runner.train_dataloader, self.max_images)
         if self.bn_mode == 'train' and unwrap(runner.model).averages_labeller:
             raise ValueError("bn_mode='train' needs model.labeller_epochs=None: averaged weights are clustered with "
                              'their averaged batch statistics')
@@ -81,18 +86,25 @@ class PixelClusteringHook(Hook):
         if runner.iter == 0:
             model.update_labeller()  # the moving average, if there is one, starts from here
         dataloader, n_views = runner.train_dataloader, model.num_views
+        n_images = limit_images(dataloader, self.max_images)
         by_head = [[MiniBatchKMeans(head.n_clusters, **self.kmeans) for _ in range(n_views)] for head in model.heads]
         stream = StreamingKMeans(
             list(zip(*by_head)),
-            n_images=len(dataloader.dataset),
+            n_images=n_images,
             init_images=self.init_images,
             update_images=self.update_images,
             init_pixels=self.init_pixels,
             seed=(runner.seed, runner.epoch),
             device=model.decode_head.prototypes.device)
         model.train(self.bn_mode == 'train')
-        for positions, feats in iterate_features(model, dataloader, model.extract_view_feats,
-                                                 f'clustering epoch {runner.epoch + 1}'):
+        # in the precision of the training, so that the labels of the training are those of the clustering
+        for positions, feats in iterate_features(
+                model,
+                dataloader,
+                model.extract_view_feats,
+                f'clustering epoch {runner.epoch + 1}',
+                n_images=n_images,
+                precision=lambda: runner.optim_wrapper.optim_context(runner.model)):
             stream.add(positions, feats)
         stream.finish()
         for head, by_view in zip(model.heads, by_head):

@@ -1,7 +1,13 @@
 """Tells the data which epoch it is."""
+import hashlib
+import os.path as osp
+
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 
+from ...datasets import ViewDataset
 from ...registry import HOOKS
+from ...utils.distributed import check_ranks_agree
 from ..feature_pass import check_view_loader, set_view_key
 
 
@@ -15,9 +21,33 @@ class ViewEpochHook(Hook):
     priority = 'HIGH'
 
     def before_train(self, runner) -> None:
-        """Fail before the first image is read if the loader cannot give keyed views."""
-        check_view_loader(runner.train_dataloader, 'training on views')
+        """Fail before the first image is read if the loader cannot give keyed views, or ranks have other data.
+
+        Raises:
+            TypeError: loader of the wrong kind.
+            ValueError: the images, or the epoch that the run starts from, differ between ranks; on all ranks.
+        """
+        dataloader = runner.train_dataloader
+        check_view_loader(dataloader, 'training on views')
+        if get_world_size() > 1:
+            facts = {
+                'the number of training images': len(dataloader.dataset),
+                'the digest of their file names': names_digest(dataloader.dataset),
+                'the number of epochs trained before': runner.epoch,
+            }
+            check_ranks_agree(facts,
+                              'give all machines the same images below data_root, and a work_dir that they share')
 
     def before_train_epoch(self, runner) -> None:
         """Key the views of this epoch."""
         set_view_key(runner.train_dataloader, runner.seed, runner.epoch)
+
+
+def names_digest(dataset: ViewDataset) -> str:
+    """16 hex digits that depend on the names of all images below the data root, and on their order."""
+    root = getattr(dataset.dataset, 'data_root', None)
+    digest = hashlib.sha256()
+    for idx in range(len(dataset)):
+        path = dataset.dataset.get_data_info(idx)['img_path']
+        digest.update(f'{osp.relpath(path, root) if root else path}\n'.encode())
+    return digest.hexdigest()[:16]

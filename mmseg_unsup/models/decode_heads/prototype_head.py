@@ -105,7 +105,8 @@ class PrototypeHead(BaseModule):
 
     def assign(self, feats: Tensor, view: int) -> Tensor:
         """(N, C, h, w) unit features -> (N, h, w) int64 nearest training prototype of a view (Euclidean)."""
-        return _scores(feats, self.prototypes[view], 'euclidean').argmax(1)
+        with torch.autocast(feats.device.type, enabled=False):  # labels by the distances of the clustering, float32
+            return _scores(feats.float(), self.prototypes[view], 'euclidean').argmax(1)
 
     def forward(self, inputs: Tuple[Tensor, ...], names: Sequence[str] = None) -> Tensor:
         """Features -> (N, K_1 + K_2 + ..., h, w) scores, one block of channels per set in ``names``.
@@ -144,7 +145,7 @@ class PrototypeHead(BaseModule):
 
 def _scores(feats: Tensor, prototypes: Tensor, distance: str) -> Tensor:
     """(N, C, h, w), (K, C) -> (N, K, h, w); the largest is the nearest."""
-    scores = torch.einsum('nchw,kc->nkhw', feats, prototypes)
+    scores = feats.permute(0, 2, 3, 1) @ prototypes.t()  # a cell a row, which channels-last maps are in memory
     if distance == 'euclidean':
-        scores = scores - 0.5 * prototypes.square().sum(1)[:, None, None]
-    return scores
+        scores = scores - 0.5 * prototypes.square().sum(1)
+    return scores.permute(0, 3, 1, 2)

@@ -55,6 +55,7 @@ class PiCIE(EncoderDecoder):
         self.loss_weights = dict(loss_within=within_weight, loss_cross=cross_weight)
         self.rounding = rounding
         self.allow_missing = allow_missing
+        self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
         self.labeller = Labeller(self.backbone, self.neck)
         if any(factor < 2 for factor in over_clustering):
             raise ValueError(f'over_clustering holds multiples of n_clusters, at least 2, but it is {over_clustering}')
@@ -103,15 +104,19 @@ class PiCIE(EncoderDecoder):
             extract: what maps a batch to features; the model itself by default, or the labeller.
         """
         extract = extract or self.extract_feat
-        boxes = torch.tensor([sample.crop_box for sample in data_samples])
-        flips = torch.tensor([sample.flip for sample in data_samples])
-        feats = []
-        for v, images in enumerate(views):
-            feat = extract(images)[self.decode_head.in_index]
-            if v > 0:
-                feat = warp(feat, boxes.to(images.device), flips.to(images.device), self.rounding)
-            feats.append(F.normalize(feat.float(), dim=1))
-        return feats
+        if self.training and extract == self.extract_feat:  # batch norm sees one view at a time
+            feats = [extract(images)[self.decode_head.in_index] for images in views]
+        else:
+            feats = extract(torch.cat(views))[self.decode_head.in_index].chunk(len(views))
+        return self._align(feats, data_samples)
+
+    def _align(self, feats: Sequence[Tensor], data_samples: list) -> List[Tensor]:
+        """V feature maps, each in the frame of its view -> the same on the first view's grid, of unit length."""
+        boxes = torch.tensor([sample.crop_box for sample in data_samples]).to(feats[0].device)
+        flips = torch.tensor([sample.flip for sample in data_samples]).to(feats[0].device)
+        first, *others = feats
+        aligned = [first, *(warp(feat, boxes, flips, self.rounding) for feat in others)]
+        return [F.normalize(feat.float(), dim=1) for feat in aligned]
 
     @torch.no_grad()
     def pseudo_labels(self, views: List[Tensor], data_samples: list) -> List[List[Tensor]]:

@@ -1,0 +1,36 @@
+"""What the speed options of the command line mean in a config."""
+import torch
+from mmengine.config import Config
+
+_LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def adapt_loaders(cfg: Config) -> None:
+    """Pin no memory where there is no GPU to copy it to: torch would warn at every loader."""
+    if not torch.cuda.is_available():
+        for name in _LOADERS:
+            if cfg.get(name) and 'pin_memory' in cfg[name]:
+                cfg[name].pin_memory = False
+
+
+def enable_amp(cfg: Config) -> None:
+    """Mixed precision: bfloat16 where the device computes in it, float16 with loss scaling on older GPUs.
+
+    Raises:
+        ValueError: the config has an optimiser wrapper of another kind, whose behaviour would be lost.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind in ('AmpOptimWrapper', 'mmseg_unsup.BFloat16OptimWrapper'):
+        return
+    if kind != 'OptimWrapper':
+        raise ValueError(f'--amp cannot replace optim_wrapper.type={kind!r}: set a wrapper with mixed precision in the '
+                         'config')
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    else:
+        cfg.optim_wrapper.type = 'mmseg_unsup.BFloat16OptimWrapper'
+
+
+def enable_compile(cfg: Config) -> None:
+    """Compile the networks when training starts."""
+    cfg.default_hooks.compile = dict(type='mmseg_unsup.CompileHook')

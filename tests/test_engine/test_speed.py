@@ -1,0 +1,155 @@
+"""What an epoch may cost, and options that must not change what is computed."""
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from mmseg_unsup.datasets.transforms.loading import LoadImage
+from mmseg_unsup.engine.feature_pass import iterate_features, limit_images, set_view_key
+from ..conftest import ROOT
+from .tiny import tiny_runner
+
+N_IMAGES = 8
+
+
+class CountingHook(Hook):
+    """Counts images decoded and images put through a backbone, per epoch."""
+    priority = 'HIGHEST'
+
+    def __init__(self, monkeypatch):
+        self.epochs, self.current = [], Counter()
+        load = LoadImage.transform
+
+        def counted(transform, results):
+            self.current['decoded'] += 1
+            return load(transform, results)
+
+        monkeypatch.setattr(LoadImage, 'transform', counted)
+
+    def before_train(self, runner):
+        for name in ('backbone', 'labeller.backbone'):
+            runner.model.get_submodule(name).register_forward_pre_hook(self.count)
+
+    def count(self, module, inputs):
+        self.current['trained' if torch.is_grad_enabled() else 'inferred'] += len(inputs[0])
+
+    def before_train_epoch(self, runner):
+        self.current.clear()
+
+    def after_train_epoch(self, runner):
+        self.epochs.append(dict(self.current))
+
+
+def test_an_epoch_decodes_twice_and_infers_four_times(image_folder, tmp_path, monkeypatch):
+    """Clustering and labels: one forward per view each; training: one per view. Nothing else, and no label files."""
+    counts = CountingHook(monkeypatch)
+    runner = tiny_runner(image_folder, tmp_path / 'run', max_epochs=2, model__labeller_epochs=4)
+    runner.register_hook(counts)
+    runner.train()
+    assert counts.epochs[0] == dict(decoded=2 * N_IMAGES, trained=2 * N_IMAGES, inferred=4 * N_IMAGES)
+    written = [path for path in (tmp_path / 'run').rglob('*') if path.is_file() and 'maps' not in path.parts]
+    assert not [path for path in written if path.suffix not in ('.pth', '.log', '.json', '.py') and
+                path.name != 'last_checkpoint']
+
+
+def test_max_images_bounds_the_clustering(image_folder, tmp_path, monkeypatch):
+    counts = CountingHook(monkeypatch)
+    runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__max_images=0.5)
+    runner.register_hook(counts)
+    runner.train()
+    clustered, labelled = N_IMAGES, 2 * N_IMAGES
+    assert counts.epochs[0]['decoded'] == N_IMAGES // 2 + N_IMAGES
+    assert counts.epochs[0]['inferred'] == clustered + labelled
+
+
+@pytest.mark.parametrize('value, limit', [(None, 8), (5, 5), (50, 8), (0.5, 4), (0.01, 1), (1.0, 8)])
+def test_limits(image_folder, tmp_path, value, limit):
+    assert limit_images(tiny_runner(image_folder, tmp_path).train_dataloader, value) == limit
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(default_hooks__clustering__max_images=0), 'max_images must be None, a positive number'),
+    (dict(default_hooks__clustering__max_images=1.5), 'max_images must be None, a positive number'),
+    (dict(default_hooks__clustering__max_images=4, train_dataloader__sampler__shuffle=False), 'set shuffle=True'),
+])
+def test_bad_limits_fail_before_the_run(image_folder, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_runner(image_folder, tmp_path, **options).train()
+
+
+PASS = '''
+import resource, sys, torch
+from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans
+torch.set_num_threads(1)
+n_images, feats = int(sys.argv[1]), torch.nn.functional.normalize(torch.randn(8, 64, 40, 40), dim=1)
+stream = StreamingKMeans([[MiniBatchKMeans(11)]], n_images, 5120, 256, init_pixels=50_000)
+for start in range(0, n_images, 8):
+    stream.add(range(start, start + 8), [feats.roll(start, 1)])
+stream.finish()
+print('KiB', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+'''
+
+
+def test_memory_of_a_clustering_pass_is_flat():
+    """Peak memory of a process with ten times the images is the same."""
+    peaks = []
+    for n_images in (400, 4000):
+        done = subprocess.run([sys.executable, '-c', PASS, str(n_images)], cwd=ROOT, text=True, capture_output=True)
+        peaks.append(int(re.search(r'KiB (\d+)', done.stdout)[1]))
+    assert peaks[1] < 1.05 * peaks[0]
+
+
+def bfloat16_runner(root, work_dir, **options):
+    return tiny_runner(root, work_dir, optim_wrapper__type='mmseg_unsup.BFloat16OptimWrapper', **options)
+
+
+def test_bfloat16_trains_float32_weights_near_those_of_float32(image_folder, tmp_path):
+    expected = tiny_runner(image_folder, tmp_path / 'plain').train().state_dict()
+    weights = bfloat16_runner(image_folder, tmp_path / 'half').train().state_dict()
+    moved = [key for key in weights if not torch.equal(weights[key], expected[key])]
+    assert moved and all(value.isfinite().all() for value in weights.values())
+    assert {value.dtype for value in weights.values()} == {torch.float32, torch.int64}
+    difference = (weights['backbone.conv1.weight'] - expected['backbone.conv1.weight']).norm()
+    assert 0 < difference < 0.1 * expected['backbone.conv1.weight'].norm()
+
+
+def test_labels_in_bfloat16_are_those_of_the_clustering(image_folder, tmp_path):
+    """Both run in the precision of the training; distances are float32."""
+    runner = bfloat16_runner(image_folder, tmp_path)
+    runner.train()
+    model, loader = runner.model, runner.train_dataloader
+    model.eval()
+    precision = lambda: runner.optim_wrapper.optim_context(model)  # noqa: E731
+    set_view_key(loader, runner.seed, 0)
+    clustered = {}
+    extract = lambda views, samples: model.extract_view_feats(views, samples, model.labeller)  # noqa: E731
+    for positions, feats in iterate_features(model, loader, extract, 'test', precision=precision):
+        for v, feat in enumerate(feats):
+            assert feat.dtype == torch.float32
+            for position, cells in zip(positions, feat.double()):
+                distances = (cells[None] - model.decode_head.prototypes[v][:, :, None, None].double()).square().sum(1)
+                clustered[position, v] = distances.argmin(0)
+    equal, position = [], 0
+    for batch in loader:
+        batch = model.data_preprocessor(batch, True)
+        with precision(), torch.no_grad():
+            by_view = model.pseudo_labels(batch['inputs'], batch['data_samples'])[0]
+        for i in range(len(batch['data_samples'])):
+            equal += [(by_view[v][i] == clustered[position, v]).double().mean() for v in range(2)]
+            position += 1
+    assert position == N_IMAGES and torch.stack(equal).mean() > 0.999
+
+
+def test_compiled_parts_compute_the_same_and_keep_their_names(image_folder, tmp_path):
+    expected = tiny_runner(image_folder, tmp_path / 'plain').train().state_dict()
+    compiled = tiny_runner(image_folder, tmp_path / 'compiled',
+                           default_hooks__compile=dict(type='mmseg_unsup.CompileHook', backend='aot_eager')).train()
+    weights = compiled.state_dict()
+    assert weights.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(weights[key], value, atol=1e-3, rtol=1e-3)
+    assert compiled.backbone._compiled_call_impl is not None

@@ -1,0 +1,43 @@
+"""tools/analysis_tools/benchmark.py on small data."""
+import pytest
+from mmengine.fileio import load
+
+from ..conftest import run_tool
+from .test_train_and_test import SMALL, config
+
+OPTIONS = [*SMALL, 'n_clusters=5', 'train_dataloader.batch_size=4', 'probe_dataloader.batch_size=4']
+
+
+@pytest.mark.slow
+def test_an_epoch_and_kmeans(image_folder, tmp_path):
+    out = tmp_path / 'benchmark.json'
+    done = run_tool('analysis_tools/benchmark.py', config('picie_fpn_camvid'), '--warmup', 0, '--images', 12, '--size',
+                    '96x72', '--kmeans-points', 5000, '--kmeans-clusters', 4, 20, '--out', out, '--cfg-options',
+                    *OPTIONS)
+    report = load(str(out))
+    phases = report['phases']
+    assert set(phases) == {'load only', 'cluster', 'label', 'train', 'fresh k-means', 'evaluate'}
+    assert all(phase['images'] == 12 for phase in phases.values())
+    for kind in ('wall', 'cpu'):
+        of_epoch = sum(phases[name][kind] for name in ('cluster', 'label', 'train'))
+        assert report['epoch'][kind] == pytest.approx(of_epoch)
+        assert report['evaluation'][kind] == pytest.approx(phases['fresh k-means'][kind] + phases['evaluate'][kind])
+    for phase in phases.values():
+        assert phase['images_per_second'] == pytest.approx(12 / phase['wall'])
+        if phase['parts']:
+            assert sum(part['cpu'] for part in phase['parts'].values()) == pytest.approx(phase['cpu'])
+    assert phases['train']['parts']['backward']['cpu'] > 0 and phases['label']['parts']['forward']['cpu'] > 0
+    assert report['peak_host_bytes'] > 2**27 and report['bytes_written'] > 2**20
+    runs = report['kmeans']['runs']
+    assert {'torch', 'copy', 'product'} <= set(runs['4'])
+    for by_name in runs.values():
+        assert by_name['torch']['points_per_second'] == pytest.approx(5000 * 20 / by_name['torch']['seconds'])
+        others = [run['inertia'] for run in by_name.values() if run['inertia'] is not None]
+        assert max(others) < 1.02 * min(others)
+    assert 'images/s' in done.stdout and 'million points/s' in done.stdout and 'share of clustering' in done.stdout
+
+
+def test_a_missing_gpu_is_said(monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    done = run_tool('analysis_tools/benchmark.py', config('picie_fpn_camvid'), '--device', 'cuda', check=False)
+    assert done.returncode != 0 and '--device cuda: torch finds no GPU' in done.stdout
