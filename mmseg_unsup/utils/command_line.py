@@ -9,7 +9,7 @@ from mmengine.config import Config, DictAction
 from ..version import __version__
 from .config import load_config
 from .distributed import check_ranks_agree, flatten_config, open_process_group
-from .speed import adapt_loaders, enable_amp, enable_compile
+from .speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 
 # Arguments that may differ between processes: places on one machine, and what the config shows already.
 _LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')
@@ -46,6 +46,7 @@ def config_from(args: argparse.Namespace) -> Config:
     default_dir = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     cfg.work_dir = args.work_dir or default_dir
     adapt_loaders(cfg)
+    keep_freed_memory()
     open_process_group(cfg)
     facts = {'the version of torch': str(torch.__version__), 'the version of mmseg_unsup': __version__}
     facts.update((f'the argument {name}', value) for name, value in vars(args).items() if name not in _LOCAL_ARGS)

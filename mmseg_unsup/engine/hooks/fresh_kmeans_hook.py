@@ -39,7 +39,7 @@ class FreshKMeansHook(Hook):
                  kmeans: Optional[dict] = None,
                  init_images: int = 5120,
                  update_images: int = 256,
-                 init_pixels: Optional[int] = 250_000,
+                 init_pixels: Optional[int] = 200_000,
                  max_images: Optional[Union[int, float]] = None,
                  refit_on_test: bool = False) -> None:
         self.n_clusters = n_clusters

@@ -49,7 +49,7 @@ class PixelClusteringHook(Hook):
                  kmeans: Optional[dict] = None,
                  init_images: int = 5120,
                  update_images: int = 256,
-                 init_pixels: Optional[int] = 250_000,
+                 init_pixels: Optional[int] = 200_000,
                  max_images: Optional[Union[int, float]] = None,
                  class_weights: Optional[str] = 'inverse',
                  bn_mode: str = 'eval',

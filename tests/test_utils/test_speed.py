@@ -1,0 +1,83 @@
+"""Speed options end up in the config, and freed memory stays."""
+import platform
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmseg_unsup.utils.speed import adapt_loaders, enable_amp, enable_compile
+from ..conftest import ROOT
+
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason='tests a machine without a GPU')
+
+FAULTS = '''
+import resource, sys, torch
+from mmseg_unsup.utils.speed import keep_freed_memory
+assert sys.argv[1] == 'plain' or keep_freed_memory()
+torch.set_num_threads(1)
+def allocate():
+    for _ in range(20):
+        torch.ones(2**24)  # 64 MiB
+allocate()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+allocate()
+print('faults', resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+'''
+
+
+@no_gpu
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='another C library')
+def test_freed_memory_is_used_again():
+    faults = {}
+    for mode in ('plain', 'kept'):
+        done = subprocess.run([sys.executable, '-c', FAULTS, mode], cwd=ROOT, text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        faults[mode] = int(done.stdout.split('faults')[1])
+    assert faults['kept'] < 0.05 * faults['plain']
+
+
+def config(**kwargs):
+    return Config(dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam')), default_hooks={}, **kwargs))
+
+
+@no_gpu
+def test_amp_is_bfloat16_without_a_gpu():
+    cfg = config()
+    enable_amp(cfg)
+    assert cfg.optim_wrapper.type == 'mmseg_unsup.BFloat16OptimWrapper' and 'loss_scale' not in cfg.optim_wrapper
+
+
+@pytest.mark.parametrize('has_bfloat16, expected', [(True, 'mmseg_unsup.BFloat16OptimWrapper'),
+                                                    (False, 'AmpOptimWrapper')])
+def test_amp_on_a_gpu(monkeypatch, has_bfloat16, expected):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: has_bfloat16)
+    cfg = config()
+    enable_amp(cfg)
+    assert cfg.optim_wrapper.type == expected
+    assert cfg.optim_wrapper.get('loss_scale') == (None if has_bfloat16 else 'dynamic')
+
+
+def test_amp_leaves_a_wrapper_that_has_it_and_refuses_others():
+    cfg = config()
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    enable_amp(cfg)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    cfg.optim_wrapper.type = 'ApexOptimWrapper'
+    with pytest.raises(ValueError, match="--amp cannot replace optim_wrapper.type='ApexOptimWrapper'"):
+        enable_amp(cfg)
+
+
+def test_compile_adds_its_hook():
+    cfg = config()
+    enable_compile(cfg)
+    assert cfg.default_hooks.compile.type == 'mmseg_unsup.CompileHook'
+
+
+@no_gpu
+def test_no_memory_is_pinned_without_a_gpu():
+    cfg = config(train_dataloader=dict(pin_memory=True), val_dataloader=None, test_dataloader=dict(batch_size=1))
+    adapt_loaders(cfg)
+    assert cfg.train_dataloader.pin_memory is False and 'pin_memory' not in cfg.test_dataloader
