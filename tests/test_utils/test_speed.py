@@ -49,15 +49,15 @@ def test_amp_is_bfloat16_without_a_gpu():
     assert cfg.optim_wrapper.type == 'mmseg_unsup.BFloat16OptimWrapper' and 'loss_scale' not in cfg.optim_wrapper
 
 
-@pytest.mark.parametrize('has_bfloat16, expected', [(True, 'mmseg_unsup.BFloat16OptimWrapper'),
-                                                    (False, 'AmpOptimWrapper')])
-def test_amp_on_a_gpu(monkeypatch, has_bfloat16, expected):
+@pytest.mark.parametrize('capability, expected, loss_scale', [((8, 0), 'mmseg_unsup.BFloat16OptimWrapper', None),
+                                                              ((7, 5), 'AmpOptimWrapper', 'dynamic')])
+def test_amp_on_a_gpu(monkeypatch, capability, expected, loss_scale):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: has_bfloat16)
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: capability)
     cfg = config()
     enable_amp(cfg)
     assert cfg.optim_wrapper.type == expected
-    assert cfg.optim_wrapper.get('loss_scale') == (None if has_bfloat16 else 'dynamic')
+    assert cfg.optim_wrapper.get('loss_scale') == loss_scale
 
 
 def test_amp_leaves_a_wrapper_that_has_it_and_refuses_others():

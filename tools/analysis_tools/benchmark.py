@@ -280,7 +280,9 @@ def measure_config(args) -> dict:
         apply_speed_arguments(cfg, args)
         runner = Runner.from_cfg(cfg)
         loading = measure_loading(runner)
-        seconds = measure_epoch(runner, args.warmup, parts=not torch.cuda.is_available())
+        # on a GPU kernels run later than they are called; compiled code cannot be watched inside
+        parts = not torch.cuda.is_available() and not args.compile
+        seconds = measure_epoch(runner, args.warmup, parts)
         return summarise(runner, loading, seconds, args.work_dir)
 
 

@@ -13,8 +13,8 @@ class CompileHook(Hook):
     """Compiles ``backbone`` and ``neck``, those of a labeller too, when training starts.
 
     mmengine's own ``compile=True`` compiles the whole training step with the paths of the images in it, and so again at
-    every iteration. Modules are compiled in place: names in checkpoints stay. Shapes are taken as fixed; a pass that
-    needs more versions than torch allows would run uncompiled without a word, so it is an error here.
+    every iteration. Modules are compiled in place: names in checkpoints stay. A pass that needs more versions of a
+    module than torch allows would run uncompiled without a word, so it is an error here.
 
     Args:
         mode, backend: of ``torch.compile``.
@@ -27,9 +27,11 @@ class CompileHook(Hook):
 
     def before_train(self, runner) -> None:
         """Mark the modules; compilation happens at their first call."""
-        torch._dynamo.config.fail_on_recompile_limit_hit = True
+        for name in ('fail_on_recompile_limit_hit', 'fail_on_cache_limit_hit'):  # torch 2.6 renamed it
+            if hasattr(torch._dynamo.config, name):
+                setattr(torch._dynamo.config, name, True)
         parts = [(name, module) for name, module in unwrap(runner.model).named_modules()
                  if name.split('.')[-1] in ('backbone', 'neck')]
         for _, module in parts:
-            module.compile(mode=self.mode, backend=self.backend, dynamic=False)
+            module.compile(mode=self.mode, backend=self.backend)
         runner.logger.info(f'torch.compile: {", ".join(name for name, _ in parts)}; the first passes take longer')
