@@ -3,6 +3,8 @@ import os
 import os.path as osp
 from typing import List
 
+from mmengine.fileio import list_from_file
+
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 
 
@@ -28,3 +30,12 @@ def check_folder(root: str, remedy: str = 'set data_root (--cfg-options data_roo
         raise FileNotFoundError(f'the image folder {root!r} does not exist: {remedy}')
     if not osp.isdir(root):
         raise ValueError(f'the image folder {root!r} is a file: {remedy}')
+
+
+def check_list(path: str) -> None:
+    """Raise ValueError unless every line of a list file names a file below the image folder."""
+    for number, line in enumerate(list_from_file(path), start=1):
+        name = line.strip().replace('\\', '/')
+        if not name or name.startswith('/') or '..' in name.split('/'):
+            raise ValueError(f"line {number} of the list {path!r} is {line!r}: expected the name of an image without "
+                             "its suffix, relative to the image folder and without '..'")

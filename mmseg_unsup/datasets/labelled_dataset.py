@@ -1,12 +1,13 @@
 """Base of the labelled data sets: images with one label PNG each, and one look-up table from PNG value to class."""
+import copy
 import os.path as osp
-from typing import List, Sequence
+from typing import List, Sequence, Union
 
 import numpy as np
 from mmseg.datasets import BaseSegDataset
 
 from ..registry import DATASETS
-from .image_files import check_folder
+from .image_files import check_folder, check_list
 
 # What the look-up table holds for PNG values that the data set does not define.
 INVALID_LABEL = 254
@@ -26,23 +27,47 @@ class LabelledDataset(BaseSegDataset):
     ``METAINFO['groups']``, where given, maps a group name to class indices (COCO-Stuff's things and stuff); metrics
     report each.
 
+    Args:
+        splits: sub-folders of every path of ``data_prefix`` which are used together, in this order; one name may stand
+            for itself. None uses the paths as they are.
+
     Raises:
         FileNotFoundError: a folder or ``ann_file`` is missing.
-        ValueError: there is no image.
+        ValueError: a folder or ``ann_file`` has no image; a line of ``ann_file`` is empty, absolute or has ``..``;
+            ``splits`` is empty, or given with ``ann_file``.
     """
+
+    def __init__(self, *args, splits: Union[str, Sequence[str], None] = None, **kwargs) -> None:
+        self.splits = [splits] if isinstance(splits, str) else splits
+        super().__init__(*args, **kwargs)
 
     def label_table(self) -> np.ndarray:
         """(256,) uint8: PNG value -> class index, ``ignore_index``, or ``INVALID_LABEL``."""
         return table_from_values(range(len(self.metainfo['classes'])), self.ignore_index)
 
     def load_data_list(self) -> List[dict]:
+        if self.splits is None:
+            return self._load_folder()
+        if not self.splits or self.ann_file:
+            raise ValueError(f'splits={self.splits} with ann_file={self.ann_file!r}: name at least one folder in '
+                             'splits and leave ann_file empty, or leave out splits')
+        data_list = []
+        for split in self.splits:
+            part = copy.copy(self)
+            part.data_prefix = {key: osp.join(path, split) for key, path in self.data_prefix.items()}
+            data_list += part._load_folder()
+        return data_list
+
+    def _load_folder(self) -> List[dict]:
         img_dir = self.data_prefix['img_path']
-        check_folder(img_dir)
+        check_folder(img_dir, 'set data_root (--cfg-options data_root=PATH), data_prefix.img_path or splits')
         if self.data_prefix.get('seg_map_path'):
             check_folder(self.data_prefix['seg_map_path'], 'evaluation needs labels; set data_prefix.seg_map_path')
         if self.ann_file and not osp.isfile(self.ann_file):
             raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
                                     f'use every *{self.img_suffix} in {img_dir}')
+        if self.ann_file:
+            check_list(self.ann_file)
         data_list = super().load_data_list()
         if not data_list:
             raise ValueError(f'no *{self.img_suffix} found: looked in {self.ann_file or img_dir}')

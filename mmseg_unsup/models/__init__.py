@@ -1,6 +1,6 @@
 from .data_preprocessor import MultiViewDataPreProcessor
-from .decode_heads import PrototypeHead
+from .decode_heads import PrototypeHead, SoftClusterHead
 from .necks import LateralSumNeck
-from .segmentors import PiCIE
+from .segmentors import IIC, MDC, PiCIE
 
-__all__ = ['LateralSumNeck', 'MultiViewDataPreProcessor', 'PiCIE', 'PrototypeHead']
+__all__ = ['IIC', 'LateralSumNeck', 'MDC', 'MultiViewDataPreProcessor', 'PiCIE', 'PrototypeHead', 'SoftClusterHead']

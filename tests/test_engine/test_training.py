@@ -171,7 +171,8 @@ def test_averaged_labeller(image_folder, tmp_path):
 
 
 def test_over_clustering_averages_the_losses_of_all_heads(image_folder, tmp_path):
-    runner = tiny_runner(image_folder, tmp_path, model__over_clustering=[2, 4])
+    """Shares 1 : 2 : ln 3 / ln 12; the last one is the weighting of PiCIE+H."""
+    runner = tiny_runner(image_folder, tmp_path, model__over_clustering=[('2x', 2.), (12, 'log')])
     runner.train()
     model = runner.model
     assert [tuple(head.prototypes.shape) for head in model.heads] == [(2, 3, 16), (2, 6, 16), (2, 12, 16)]
@@ -181,15 +182,18 @@ def test_over_clustering_averages_the_losses_of_all_heads(image_folder, tmp_path
     losses = model.loss(**batch)
     feats = model.extract_view_feats(batch['inputs'], batch['data_samples'])
     total = dict(loss_within=0., loss_cross=0.)
-    for head, labels in zip(model.heads, model.pseudo_labels(batch['inputs'], batch['data_samples'])):
+    shares = np.array([1, 2, np.log(3) / np.log(12)])
+    shares /= shares.sum()
+    by_head = model.pseudo_labels(batch['inputs'], batch['data_samples'])
+    for head, labels, share in zip(model.heads, by_head, shares):
         assert max(int(label.max()) for label in labels) < head.n_clusters
         for a in range(2):
             for b in range(2):
                 logits = torch.einsum('nchw,kc->nkhw', feats[a], head.prototypes[b]) / model.temperature
                 name = 'loss_within' if a == b else 'loss_cross'
-                total[name] += F.cross_entropy(logits, labels[b], head.class_weights[b]) / 2 / 3 / 2
-    for name, value in total.items():  # half the mean over two terms, over three heads
-        torch.testing.assert_close(losses[name], value)
+                total[name] += share * F.cross_entropy(logits, labels[b], head.class_weights[b]) / 2 / 2
+    for name, value in total.items():  # half the mean over two terms
+        torch.testing.assert_close(losses[name], value, check_dtype=False)
 
 
 def test_testing_needs_the_checkpoint_only(image_folder, tmp_path):
@@ -235,7 +239,9 @@ def test_unreadable_images(image_folder, tmp_path, caplog):
     (dict(model__labeller_epochs=0), ValueError, 'labeller_epochs must be None or positive, but it is 0'),
     (dict(model__labeller_epochs=0.1, default_hooks__clustering__bn_mode='train'), ValueError,
      "bn_mode='train' needs model.labeller_epochs=None"),
-    (dict(model__over_clustering=[1]), ValueError, 'multiples of n_clusters, at least 2, but it is .1'),
+    (dict(model__over_clustering=[('0.3x', 1.)]), ValueError, '.0.3x. is no number of clusters from 2 on'),
+    (dict(model__over_clustering=[4]), ValueError, r'holds 4, but each entry must be \(K, weight'),
+    (dict(model__over_clustering=[(5, 'lin')]), ValueError, 'neither positive nor .log.'),
     (dict(model__temperature=0), ValueError, 'temperature must be positive'),
 ])
 def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, message):

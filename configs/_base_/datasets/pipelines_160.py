@@ -14,6 +14,15 @@ view_pipeline = [
     dict(type='mmseg_unsup.ForEachView', transforms=photometric),
     dict(type='mmseg_unsup.PackViews')
 ]
+# the first of the two views alone, for methods that train on one
+one_view_pipeline = [
+    dict(type='mmseg_unsup.LoadImage', reduce_to=320),
+    dict(type='mmseg_unsup.CenterSquareCrop'),
+    dict(type='mmseg_unsup.MakeViews', num_views=1),
+    dict(type='mmseg_unsup.PairedCropFlip', size=160, scale=(0.5, 1.0), flip_prob=0.5),
+    dict(type='mmseg_unsup.ForEachView', transforms=photometric),
+    dict(type='mmseg_unsup.PackViews')
+]
 # as the released code: photometric change at 320 px before the crop [1], no grayscale [2], blur with a sign error [3]
 released_view_pipeline = [
     dict(type='mmseg_unsup.LoadImage'),

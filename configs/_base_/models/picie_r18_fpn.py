@@ -1,23 +1,10 @@
-# ResNet-18, lateral sum to 128 channels at stride 4, prototypes
-init = 'torchvision://resnet18'
-n_clusters = 27
+# prototypes of two views; besides K clusters, heads with 2 K and 4 K that only train
+_base_ = './r18_fpn.py'
 model = dict(
     type='mmseg_unsup.PiCIE',
-    data_preprocessor=dict(
-        type='mmseg_unsup.MultiViewDataPreProcessor',
-        bgr_to_rgb=True,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375]),
-    backbone=dict(
-        type='ResNet',
-        depth=18,
-        norm_cfg=dict(type='SyncBN', requires_grad=True),
-        norm_eval=False,
-        init_cfg=dict(type='Pretrained', checkpoint=init)),
-    neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[64, 128, 256, 512], out_channels=128, init='pca'),
-    decode_head=dict(type='mmseg_unsup.PrototypeHead', in_channels=128, n_clusters=n_clusters, num_views=2),
+    decode_head=dict(
+        type='mmseg_unsup.PrototypeHead', in_channels=128, n_clusters={{_base_.n_clusters}}, num_views=2),
     labeller_epochs=4,
-    over_clustering=[2, 4],
+    over_clustering=[('2x', 1.), ('4x', 1.)],
     temperature=0.1,
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole', prototype_sets=['fresh', 'view1', 'view2']))
+    test_cfg=dict(prototype_sets=['fresh', 'view1', 'view2']))

@@ -8,6 +8,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from ...registry import TRANSFORMS
 from ..errors import LabelError, UnreadableImageError
@@ -67,6 +68,8 @@ class LoadImage(BaseTransform):
 @TRANSFORMS.register_module()
 class LoadLabels(BaseTransform):
     """Read ``seg_map_path`` and map it by the data set's ``label_table`` in one look-up.
+
+    The values of a PNG with a palette, such as those of Pascal VOC, are its indices, not its colours.
 
     Sets ``gt_seg_map`` (uint8, as large as the file of the image) and appends it to ``seg_fields``.
 
@@ -149,9 +152,16 @@ def _decode(content: bytes, flag: Union[int, str]) -> np.ndarray:
     if marker is not None and content.rfind(marker) < 0:
         raise _Unreadable('it is cut off')
     try:
+        if flag == 'unchanged' and _has_palette(content):
+            return np.array(PngImageFile(io.BytesIO(content)))  # the indices; cv2 only gives the colours
         img = mmcv.imfrombytes(content, flag=flag, backend='cv2')
     except Exception as error:  # cv2 raises its own type for some broken headers
         raise _Unreadable(f'it cannot be decoded ({type(error).__name__})') from None
     if img is None:
         raise _Unreadable('it is no image that can be decoded')
     return img
+
+
+def _has_palette(content: bytes) -> bool:
+    """Whether this is a PNG of colour type 3 (byte 25: PNG specification, 11.2.2)."""
+    return content[:8] == b'\x89PNG\r\n\x1a\n' and content[25:26] == b'\x03'

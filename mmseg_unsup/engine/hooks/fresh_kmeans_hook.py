@@ -89,7 +89,7 @@ class FreshKMeansHook(Hook):
             update_images=self.update_images,
             init_pixels=self.init_pixels,
             seed=(runner.seed, ),
-            device=model.decode_head.prototypes.device)
+            device=next(model.parameters()).device)
         was_training = model.training
         model.eval()
         for positions, feats in iterate_features(model, dataloader, model_features(model), 'fresh k-means', n_images):

@@ -38,7 +38,7 @@ class PCAInitHook(Hook):
             return
         dataloader = probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)
-        pca = StreamingPCA(sum(neck.in_channels), device=model.decode_head.prototypes.device)
+        pca = StreamingPCA(sum(neck.in_channels), device=next(model.parameters()).device)
         model.eval()
         columns = iterate_features(model, dataloader, lambda views, _: [neck.hypercolumn(model.backbone(views[0]))],
                                    'PCA of the backbone features')

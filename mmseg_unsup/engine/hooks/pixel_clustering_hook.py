@@ -9,9 +9,12 @@ from mmengine.runner import EpochBasedTrainLoop
 from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
 from ...clustering.weights import MODES
 from ...registry import HOOKS
+from ...utils.random import keyed_generator
 from ..feature_pass import check_view_loader, iterate_features, limit_images, unwrap
 from .phase_timer_hook import time_phase
 
+# Stream of the keyed generator that draws classifiers anew, apart from those of k-means.
+_RESTART = 3
 BN_MODES = ('eval', 'train')
 # A cluster with a smaller share of the pixels is counted as tiny in the log.
 TINY_SHARE = 1e-3
@@ -87,6 +90,7 @@ class PixelClusteringHook(Hook):
             model.update_labeller()  # the moving average, if there is one, starts from here
         dataloader, n_views = runner.train_dataloader, model.num_views
         n_images = limit_images(dataloader, self.max_images)
+        key = (runner.seed, runner.epoch)
         by_head = [[MiniBatchKMeans(head.n_clusters, **self.kmeans) for _ in range(n_views)] for head in model.heads]
         stream = StreamingKMeans(
             list(zip(*by_head)),
@@ -94,7 +98,7 @@ class PixelClusteringHook(Hook):
             init_images=self.init_images,
             update_images=self.update_images,
             init_pixels=self.init_pixels,
-            seed=(runner.seed, runner.epoch),
+            seed=key,
             device=model.decode_head.prototypes.device)
         model.train(self.bn_mode == 'train')
         # in the precision of the training, so that the labels of the training are those of the clustering
@@ -116,6 +120,8 @@ class PixelClusteringHook(Hook):
         for v, kmeans in enumerate(by_head[0]):
             # not "loss": mmengine would show the mean over the last epochs
             runner.message_hub.update_scalar(f'train/kmeans_inertia_view{v + 1}', kmeans.inertia_)
+        for param in model.restart(torch.Generator().manual_seed(int(keyed_generator(*key, _RESTART).integers(2**62)))):
+            runner.optim_wrapper.optimizer.state.pop(param, None)  # moments of the old classifier mean nothing
         if not model.averages_labeller:
             model.update_labeller()
 

@@ -1,0 +1,13 @@
+# classifiers: five of K clusters, of which the best predicts, and as many of three times K that only train
+_base_ = './r18_fpn.py'
+model = dict(
+    type='mmseg_unsup.IIC',
+    decode_head=dict(
+        type='mmseg_unsup.SoftClusterHead',
+        in_channels=128,
+        n_clusters={{_base_.n_clusters}},
+        num_views=2,
+        num_sub_heads=5),
+    over_clustering='3x',
+    max_displacement=2,
+    test_cfg=dict(prototype_sets=['fresh', 'classifier']))

@@ -1,0 +1,9 @@
+# prototypes of one view that give the labels, a linear layer that learns them
+_base_ = './r18_fpn.py'
+model = dict(
+    type='mmseg_unsup.MDC',
+    decode_head=dict(
+        type='mmseg_unsup.PrototypeHead', in_channels=128, n_clusters={{_base_.n_clusters}}, num_views=1),
+    classifier='learnable',
+    labeller_epochs=None,
+    test_cfg=dict(prototype_sets=['fresh', 'view1']))

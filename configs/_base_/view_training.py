@@ -1,0 +1,14 @@
+# what every method has beside its model: schedule of the PiCIE paper, laterals that start as principal components, the
+# score by a fresh k-means, and which command-line variables reach where. Goes with one of datasets/ and one of models/.
+_base_ = ['./schedules/adam_10e.py', './default_runtime.py']
+default_hooks = dict(
+    pca_init=dict(type='mmseg_unsup.PCAInitHook'),
+    # many restarts: the score should depend on the features, not on where k-means starts
+    fresh_kmeans=dict(type='mmseg_unsup.FreshKMeansHook', n_clusters=27, kmeans=dict(n_iter=20, n_init=10)))
+shortcuts = dict(
+    data_root=[
+        'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
+        'val_dataloader.dataset.data_root', 'test_dataloader.dataset.data_root'
+    ],
+    n_clusters=['model.decode_head.n_clusters', 'default_hooks.fresh_kmeans.n_clusters'],
+    init=['model.backbone.init_cfg.checkpoint'])

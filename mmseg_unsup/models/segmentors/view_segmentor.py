@@ -1,0 +1,97 @@
+"""What all methods that train on views of an image share."""
+from typing import List, Sequence, Union
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.models import EncoderDecoder
+from torch import Tensor
+
+from ..utils import check_backbone_initialization, quiet_init_weights, warp
+
+
+class ViewSegmentor(EncoderDecoder):
+    """Backbone, neck and a :class:`ClusterHead`; features of several views on one grid; predictions of several sets.
+
+    The first view's image was cropped and flipped; of the other views, the feature maps are.
+
+    Args:
+        rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
+        allow_missing: accept a pre-trained file that lacks tensors of the backbone.
+    """
+
+    def __init__(self, *args, rounding: str = None, allow_missing: bool = False, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.rounding = rounding
+        self.allow_missing = allow_missing
+        self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
+
+    @property
+    def num_views(self) -> int:
+        return self.decode_head.num_views
+
+    def init_weights(self) -> None:
+        with quiet_init_weights(self):
+            super().init_weights()
+        check_backbone_initialization(self.backbone, self.allow_missing)
+
+    def extract_raw_view_feats(self, views: List[Tensor], data_samples: list, extract=None) -> List[Tensor]:
+        """V image batches (N, 3, H, W) -> V feature maps (N, C, h, w) on the grid of the first view.
+
+        Args:
+            extract: what maps a batch to features; the model itself by default, or the labeller.
+        """
+        extract = extract or self.extract_feat
+        if self.training and extract == self.extract_feat:  # batch norm sees one view at a time
+            feats = [extract(images)[self.decode_head.in_index] for images in views]
+        else:
+            feats = extract(torch.cat(views))[self.decode_head.in_index].chunk(len(views))
+        boxes = torch.tensor([sample.crop_box for sample in data_samples]).to(feats[0].device)
+        flips = torch.tensor([sample.flip for sample in data_samples]).to(feats[0].device)
+        first, *others = feats
+        return [first, *(warp(feat, boxes, flips, self.rounding) for feat in others)]
+
+    def extract_view_feats(self, views: List[Tensor], data_samples: list, extract=None) -> List[Tensor]:
+        """The same, of unit length."""
+        return [F.normalize(feat.float(), dim=1) for feat in self.extract_raw_view_feats(views, data_samples, extract)]
+
+    def predict(self, inputs: Tensor, data_samples: list = None) -> list:
+        # which sets, and so how many channels, is known only once prototypes are there
+        self.out_channels = sum(self.decode_head.set_size(name) for name in self._predicted_sets())
+        return super().predict(inputs, data_samples)
+
+    def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
+        """One prediction per prototype set.
+
+        ``pred_sem_seg`` and ``seg_logits`` are of the first set; with several in ``test_cfg.prototype_sets``, each also
+        leaves ``pred_sem_seg_<set>``.
+        """
+        names = self._predicted_sets()
+        if len(names) == 1:
+            return super().postprocess_result(seg_logits, data_samples)
+        blocks = seg_logits.split([self.decode_head.set_size(name) for name in names], dim=1)
+        for name, block in reversed(list(zip(names, blocks))):  # the first set is written last and stays
+            data_samples = super().postprocess_result(block, data_samples)
+            for sample in data_samples:
+                sample.set_data({f'pred_sem_seg_{name}': PixelData(data=sample.pred_sem_seg.data)})
+        return data_samples
+
+    def _predicted_sets(self) -> Sequence[str]:
+        return list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])
+
+
+def parse_clusters(clusters: Union[int, str], n_clusters: int) -> int:
+    """A number of clusters, given as such or as a multiple of ``n_clusters`` such as ``'2x'``.
+
+    Raises:
+        ValueError: it is neither, or less than 2.
+    """
+    try:
+        is_multiple = isinstance(clusters, str) and clusters.endswith('x')
+        number = round(float(clusters[:-1]) * n_clusters) if is_multiple else int(clusters)
+    except (TypeError, ValueError):
+        number = 0
+    if number < 2:
+        raise ValueError(f"over_clustering: {clusters!r} is no number of clusters from 2 on, nor a multiple of "
+                         f"n_clusters={n_clusters} such as '2x'")
+    return number
