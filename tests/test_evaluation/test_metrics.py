@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from mmseg_unsup.evaluation import ClusterMaps, HungarianIoUMetric
-from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion,
+from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion, partition_scores,
                                                scores_from_confusion)
 
 
@@ -33,10 +33,30 @@ def test_equals_one_confusion_over_all_images():
     scores = built.evaluate(5)
     confusion = confusion_matrix(labels, clusters, 3, 4)
     expected = scores_from_confusion(matched_confusion(confusion, match_clusters(confusion)))
-    for name in ('aAcc', 'mIoU', 'mAcc'):
+    expected.update(partition_scores(confusion))
+    assert list(scores)[:5] == ['aAcc', 'mIoU', 'mAcc', 'ARI', 'NMI']
+    for name in list(scores)[:5]:
         assert scores[name] == pytest.approx(expected[name], abs=1e-4)
         assert type(scores[name]) is float  # a numpy scalar would end in the checkpoint
     assert scores['rest_mIoU'] == pytest.approx(expected['IoU'][1:].mean(), abs=1e-4)
+
+
+def test_partition_scores_do_not_depend_on_the_matching():
+    """Two clusters per class: half the pixels are lost to a one-to-one matching, the partitions stay the same."""
+    results = []
+    for match in ('hungarian', 'majority'):
+        built = metric(match=match)
+        built.process({}, [sample([[0, 3, 1, 2], [0, 3, 1, 1]], [[0, 0, 1, 1], [255, 0, 1, 1]])])
+        results.append(built.evaluate(1))
+    assert results[0]['aAcc'] < results[1]['aAcc'] == 100
+    assert all(results[0][name] == results[1][name] < 100 for name in ('ARI', 'NMI'))
+
+
+def test_legacy_groups_where_the_last_cluster_never_occurs():
+    built = metric(group_definition='legacy_partition')
+    built.process({}, [sample([[0, 1, 1]], [[2, 0, 1]])])  # cluster 2 has no pixel
+    scores = built.evaluate(1)
+    assert scores['aAcc'] == pytest.approx(100 * 2 / 3, abs=1e-4) and 'rest_mIoU' in scores
 
 
 def test_named_prototype_set():

@@ -1,3 +1,7 @@
 from .matching import (confusion_matrix, group_scores, match_clusters, matched_confusion, scores_from_confusion)
+from .partition import adjusted_rand_index, normalized_mutual_information, partition_scores
 
-__all__ = ['confusion_matrix', 'group_scores', 'match_clusters', 'matched_confusion', 'scores_from_confusion']
+__all__ = [
+    'adjusted_rand_index', 'confusion_matrix', 'group_scores', 'match_clusters', 'matched_confusion',
+    'normalized_mutual_information', 'partition_scores', 'scores_from_confusion'
+]

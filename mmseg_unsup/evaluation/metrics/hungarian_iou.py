@@ -7,13 +7,17 @@ from mmengine.logging import MMLogger
 from prettytable import PrettyTable
 
 from ...registry import METRICS
-from ..functional import confusion_matrix, group_scores, match_clusters, matched_confusion, scores_from_confusion
+from ..functional import (confusion_matrix, group_scores, match_clusters, matched_confusion, partition_scores,
+                          scores_from_confusion)
 from ..functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, legacy_partition_scores
 
 
 @METRICS.register_module()
 class HungarianIoUMetric(BaseMetric):
     """``aAcc``, ``mIoU`` and ``mAcc`` in percent, after matching clusters to the classes of the data set.
+
+    ``ARI`` and ``NMI``, in percent too, compare clusters and classes before any matching, see
+    :func:`mmseg_unsup.evaluation.functional.partition_scores`. Only labelled pixels count in any score.
 
     One (C, K) count per image is collected; mmengine drops the images that a distributed sampler repeated, so any
     number of processes gives the same numbers.
@@ -77,7 +81,9 @@ class HungarianIoUMetric(BaseMetric):
 
     def compute_metrics(self, results: List[np.ndarray]) -> dict:
         """Sum over images, match, score, and log the table."""
-        confusion = _sum_counts(results)
+        # the released scores of groups know as many clusters as classes, whether they occur or not
+        n_clusters = len(results[0]) if self.group_definition == 'legacy_partition' else 0
+        confusion = _sum_counts(results, n_clusters)
         if not confusion.sum():
             raise ValueError(f'none of the {len(results)} images has a labelled pixel: check the label folder and '
                              f'ignore_index={self.ignore_index}')
@@ -86,7 +92,8 @@ class HungarianIoUMetric(BaseMetric):
         scores = scores_from_confusion(matched)
         if self.show_table:
             self._log_table(scores, confusion, cluster_to_class)
-        metrics = {name: round(scores[name], 4) for name in ('aAcc', 'mIoU', 'mAcc')}
+        scores.update(partition_scores(confusion))
+        metrics = {name: round(scores[name], 4) for name in ('aAcc', 'mIoU', 'mAcc', 'ARI', 'NMI')}
         for group, members in self.dataset_meta.get('groups', {}).items():
             if self.group_definition == 'legacy_partition':
                 values = legacy_partition_scores(confusion, cluster_to_class, members)
@@ -107,9 +114,14 @@ class HungarianIoUMetric(BaseMetric):
         MMLogger.get_current_instance().info(f'{title}\n{table}')
 
 
-def _sum_counts(results: List[np.ndarray]) -> np.ndarray:
-    """Images count up to the highest cluster id they hold; the sum has a column for the highest of all."""
-    total = np.zeros((len(results[0]), max(count.shape[1] for count in results)), np.int64)
+def _sum_counts(results: List[np.ndarray], n_clusters: int = 0) -> np.ndarray:
+    """Images count up to the highest cluster id they hold; the sum has a column up to the highest of all.
+
+    Args:
+        n_clusters: least number of columns.
+    """
+    n_clusters = max(n_clusters, *(count.shape[1] for count in results))
+    total = np.zeros((len(results[0]), n_clusters), np.int64)
     for count in results:
         total[:, :count.shape[1]] += count
     return total
