@@ -3,7 +3,7 @@ from typing import NamedTuple, Optional
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, broadcast
 from torch import Tensor
 
 from .backends import ChunkedRows, build_backend, check_backend, member_sums
@@ -97,16 +97,17 @@ class MiniBatchKMeans:
                 that the running means weigh the sample as what it was drawn from.
             coarse_rows: (n, C), a part of the rows for the starts; without it they run on all.
 
-        Collectives: one all-reduce of ``(K, C + 2)`` per iteration.
+        Collectives: one all-reduce of ``(K, C + 2)`` per iteration, one broadcast of the centres.
         """
         assert seeds.shape[:2] == (self.n_init, self.n_clusters), seeds.shape
         start_rows = rows if coarse_rows is None else coarse_rows
         best = min((self._lloyd(start_rows, seed.double(), self.n_iter) for seed in seeds), key=lambda fit: fit.inertia)
+        self.n_splits_ = best.n_splits
         if coarse_rows is not None:
             best = self._lloyd(rows, best.means, self.n_refine)
-        self._means, self.n_splits_ = best.means, best.n_splits
+            self.n_splits_ += best.n_splits
         self.counts_ = best.counts * row_weight
-        self.cluster_centers_ = self._finish(self._means)
+        self._set_means(best.means)
         self._step_inertias, self.n_steps_ = [best.inertia], 1
 
     def _lloyd(self, rows: Tensor, means: Tensor, n_iter: int) -> '_Fit':
@@ -129,7 +130,10 @@ class MiniBatchKMeans:
         self._pending = stats if self._pending is None else self._pending + stats
 
     def update(self) -> None:
-        """Fold what was accumulated on all ranks into the centres. Collectives: one all-reduce of ``(K, C + 2)``."""
+        """Fold what was accumulated on all ranks into the centres.
+
+        Collectives: one all-reduce of ``(K, C + 2)``, one broadcast of the centres.
+        """
         stats, self._pending = self._pending, None
         if stats is None:
             stats = _empty_stats(self.cluster_centers_)
@@ -139,9 +143,8 @@ class MiniBatchKMeans:
             return
         new_counts = self.counts_ + counts
         means = (self._means * self.counts_[:, None] + sums) / new_counts.clamp(min=1)[:, None]
-        self._means = torch.where(counts[:, None] > 0, means, self._means)
         self.counts_ = new_counts
-        self.cluster_centers_ = self._finish(self._means)
+        self._set_means(torch.where(counts[:, None] > 0, means, self._means))
         self._step_inertias.append(float(squared / total))
         self.n_steps_ += 1
 
@@ -159,6 +162,12 @@ class MiniBatchKMeans:
         self._chunks.for_each(rows, self.n_clusters,
                               lambda chunk: parts.append(backend.assign(chunk, self.cluster_centers_)[0]))
         return torch.cat(parts)
+
+    def _set_means(self, means: Tensor) -> None:
+        """Take the (K, C) float64 means of the first rank, so that ranks on unlike devices cannot drift apart."""
+        self._means = means.contiguous()
+        broadcast(self._means)
+        self.cluster_centers_ = self._finish(self._means)
 
     def _finish(self, means: Tensor) -> Tensor:
         """(K, C) float64 running means -> float32 centres."""

@@ -97,5 +97,5 @@ def iterate_features(model: torch.nn.Module,
             if kept:
                 yield [positions[i] for i in kept], [feat[kept] if len(kept) < len(feat) else feat for feat in feats]
             advance(min(len(samples) * world_size, n_images))
-            if rank + world_size * ordinal >= n_images:
+            if world_size * ordinal >= n_images:  # the same batch on all ranks: synchronised batch norm needs all
                 break

@@ -88,9 +88,27 @@ class PixelClusteringHook(Hook):
         model = unwrap(runner.model)
         if runner.iter == 0:
             model.update_labeller()  # the moving average, if there is one, starts from here
+        model.train(self.bn_mode == 'train')
+        by_head = self._fit(runner, model)
+        for head, by_view in zip(model.heads, by_head):
+            counts = torch.stack([kmeans.counts_ for kmeans in by_view])
+            head.set_prototypes(
+                torch.stack([kmeans.cluster_centers_ for kmeans in by_view]),
+                cluster_weights(counts, self.class_weights))
+            self._log_clusters(runner, by_view)
+        for v, kmeans in enumerate(by_head[0]):
+            # not "loss": mmengine would show the mean over the last epochs
+            runner.message_hub.update_scalar(f'train/kmeans_inertia_view{v + 1}', kmeans.inertia_)
+        seed = int(keyed_generator(runner.seed, runner.epoch, _RESTART).integers(2**62))
+        for param in model.restart(torch.Generator().manual_seed(seed)):
+            runner.optim_wrapper.optimizer.state.pop(param, None)  # moments of the old classifier mean nothing
+        if not model.averages_labeller:
+            model.update_labeller()
+
+    def _fit(self, runner, model) -> List[List[MiniBatchKMeans]]:
+        """Per head and view, the k-means of a pass over the training loader."""
         dataloader, n_views = runner.train_dataloader, model.num_views
         n_images = limit_images(dataloader, self.max_images)
-        key = (runner.seed, runner.epoch)
         by_head = [[MiniBatchKMeans(head.n_clusters, **self.kmeans) for _ in range(n_views)] for head in model.heads]
         stream = StreamingKMeans(
             list(zip(*by_head)),
@@ -98,9 +116,8 @@ class PixelClusteringHook(Hook):
             init_images=self.init_images,
             update_images=self.update_images,
             init_pixels=self.init_pixels,
-            seed=key,
+            seed=(runner.seed, runner.epoch),
             device=model.decode_head.prototypes.device)
-        model.train(self.bn_mode == 'train')
         # in the precision of the training, so that the labels of the training are those of the clustering
         for positions, feats in iterate_features(
                 model,
@@ -111,19 +128,7 @@ class PixelClusteringHook(Hook):
                 precision=lambda: runner.optim_wrapper.optim_context(runner.model)):
             stream.add(positions, feats)
         stream.finish()
-        for head, by_view in zip(model.heads, by_head):
-            counts = torch.stack([kmeans.counts_ for kmeans in by_view])
-            head.set_prototypes(
-                torch.stack([kmeans.cluster_centers_ for kmeans in by_view]),
-                cluster_weights(counts, self.class_weights))
-            self._log_clusters(runner, by_view)
-        for v, kmeans in enumerate(by_head[0]):
-            # not "loss": mmengine would show the mean over the last epochs
-            runner.message_hub.update_scalar(f'train/kmeans_inertia_view{v + 1}', kmeans.inertia_)
-        for param in model.restart(torch.Generator().manual_seed(int(keyed_generator(*key, _RESTART).integers(2**62)))):
-            runner.optim_wrapper.optimizer.state.pop(param, None)  # moments of the old classifier mean nothing
-        if not model.averages_labeller:
-            model.update_labeller()
+        return by_head
 
     @staticmethod
     def _log_clusters(runner, by_view: List[MiniBatchKMeans]) -> None:
