@@ -275,7 +275,7 @@ def test_nothing_is_overwritten_or_left_half_written(tool, monkeypatch, tmp_path
     target.write_text('precious')
     with pytest.raises(FileExistsError, match='out is there already: .*--force'):
         run(tool, monkeypatch, source, target)
-    monkeypatch.setattr(tool.os, 'replace', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
+    monkeypatch.setattr('os.replace', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
     with pytest.raises(OSError, match='disk full'):
         run(tool, monkeypatch, source, target, '--force')
     assert target.read_text() == 'precious' and sorted(os.listdir(tmp_path)) == ['in', 'out']

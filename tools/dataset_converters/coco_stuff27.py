@@ -21,6 +21,7 @@ import mmseg_unsup  # noqa: F401
 from mmseg_unsup.datasets.coco_stuff27 import COCOStuff27Dataset, fine_to_coarse
 from mmseg_unsup.datasets.labelled_dataset import table_from_values
 from mmseg_unsup.utils import track_progress
+from mmseg_unsup.utils.atomic import replacing
 
 MIN_SIDE, MIN_STUFF = 360, 0.75
 # (number of ids, SHA-256 of the sorted 12-digit ids, one a line)
@@ -91,9 +92,8 @@ def compare_with_published(split: str, ids: List[str]) -> bool:
 
 def write_list(path: str, ids: List[str]) -> None:
     os.makedirs(osp.dirname(path), exist_ok=True)
-    with open(path + '.part', 'w') as file:
+    with replacing(path) as part, open(part, 'w') as file:
         file.writelines(f'{name}\n' for name in ids)
-    os.replace(path + '.part', path)
 
 
 def main() -> int:

@@ -11,7 +11,6 @@ supervised training from it, set model.backbone.init_cfg to type 'Pretrained' wi
 Names of the released model: modules/fpn.py and modules/backbone.py of github.com/janghyuncho/PiCIE.
 """
 import argparse
-import os
 import os.path as osp
 import pydoc
 import re
@@ -29,6 +28,7 @@ from torch import Tensor
 
 from mmseg_unsup.registry import DATASETS, MODELS
 from mmseg_unsup.utils import load_config
+from mmseg_unsup.utils.atomic import replacing
 
 CONFIG = osp.join(
     osp.dirname(osp.abspath(__file__)), '..', '..', 'configs', 'picie', 'picie_fpn_cocostuff_parity.py')
@@ -185,17 +185,9 @@ def save_atomically(data: dict, path: str, force: bool = False) -> None:
         FileExistsError: ``path`` is there and ``force`` is off.
     """
     refuse_existing(path, force)
-    part = f'{path}.{os.getpid()}.part'
-    try:
-        with open(part, 'wb') as file:
-            torch.save(data, file)
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path) as part:
+        torch.save(data, part)
         refuse_existing(path, force)
-        os.replace(part, path)
-    finally:
-        if osp.exists(part):
-            os.remove(part)
 
 
 def refuse_existing(path: str, force: bool) -> None:

@@ -1,4 +1,5 @@
 from .cluster_maps import ClusterMaps
 from .hungarian_iou import HungarianIoUMetric
+from .repeated_iou import RepeatedIoUMetric
 
-__all__ = ['ClusterMaps', 'HungarianIoUMetric']
+__all__ = ['ClusterMaps', 'HungarianIoUMetric', 'RepeatedIoUMetric']

@@ -9,6 +9,7 @@ from mmengine.logging import MMLogger
 from PIL import Image
 
 from ...registry import METRICS
+from ...utils.atomic import replacing
 from ...visualization import cluster_palette
 
 
@@ -73,5 +74,5 @@ def _write_indexed_png(path: str, clusters: np.ndarray, n_clusters: int) -> None
     os.makedirs(osp.dirname(path), exist_ok=True)
     img = Image.frombytes('P', clusters.shape[::-1], clusters.tobytes())
     img.putpalette(cluster_palette(n_clusters).astype(np.uint8).ravel().tolist())
-    img.save(path + '.part', format='PNG')
-    os.replace(path + '.part', path)
+    with replacing(path, flush=False) as part:
+        img.save(part, format='PNG')

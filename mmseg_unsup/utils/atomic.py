@@ -1,0 +1,40 @@
+"""Files that are there whole or not at all."""
+import os
+import os.path as osp
+from contextlib import contextmanager
+from typing import Iterator
+
+
+@contextmanager
+def replacing(path: str, flush: bool = True) -> Iterator[str]:
+    """Yield the name of a temporary file in the same folder; after the block it takes the place of ``path``.
+
+    Its bytes are on the disk before it is renamed, and the folder after that: whatever ends the process or the machine
+    leaves the old file or the new one. If the block fails, the temporary file goes and ``path`` is as it was.
+
+    Args:
+        flush: wait for the disk. Without it the machine, unlike the process, may not stop at any moment; for many small
+            files that are easily made again.
+    """
+    folder = osp.dirname(path) or '.'
+    part = f'{path}.{os.getpid()}.part'
+    try:
+        yield part
+        if flush:
+            _flush(part)
+        os.replace(part, path)
+    except BaseException:
+        if osp.exists(part):
+            os.remove(part)
+        raise
+    if flush:
+        _flush(folder)
+
+
+def _flush(path: str) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
