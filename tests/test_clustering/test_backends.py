@@ -8,12 +8,8 @@ import torch
 from mmseg_unsup.clustering import MiniBatchKMeans, backends
 from mmseg_unsup.clustering.backends import FaissBackend, TorchBackend
 
+pytest.importorskip('faiss')
 BACKENDS = ['torch', 'faiss']
-
-
-@pytest.fixture(autouse=True)
-def faiss_installed():
-    pytest.importorskip('faiss')
 
 
 def unit_rows(n, c=32, seed=0):
