@@ -13,6 +13,7 @@ from mmseg.registry import HOOKS as MMSEG_HOOKS
 from mmseg.registry import METRICS as MMSEG_METRICS
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.registry import OPTIM_WRAPPERS as MMSEG_OPTIM_WRAPPERS
+from mmseg.registry import TASK_UTILS as MMSEG_TASK_UTILS
 from mmseg.registry import TRANSFORMS as MMSEG_TRANSFORMS
 
 DATASETS = Registry('dataset', parent=MMSEG_DATASETS, locations=['mmseg.datasets', 'mmseg_unsup.datasets'])
@@ -23,6 +24,7 @@ TRANSFORMS = Registry(
 MODELS = Registry('model', parent=MMSEG_MODELS, locations=['mmseg.models', 'mmseg_unsup.models'])
 HOOKS = Registry('hook', parent=MMSEG_HOOKS, locations=['mmseg.engine.hooks', 'mmseg_unsup.engine'])
 METRICS = Registry('metric', parent=MMSEG_METRICS, locations=['mmseg.evaluation', 'mmseg_unsup.evaluation'])
+PROBES = Registry('probe', parent=MMSEG_TASK_UTILS, locations=['mmseg.models', 'mmseg_unsup.evaluation'])
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMSEG_OPTIM_WRAPPERS, locations=['mmseg.engine.optimizers', 'mmseg_unsup.engine'])
 FUNCTIONS = Registry('function', parent=MMENGINE_FUNCTIONS, locations=['mmseg_unsup.datasets.transforms'])

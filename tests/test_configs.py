@@ -29,7 +29,11 @@ def test_builds(path):
         HOOKS.build(hook)
     for metric in cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [cfg.val_evaluator]:
         METRICS.build(metric)
-    for loader in (cfg.train_dataloader, cfg.probe_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+    for metric in cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]:
+        METRICS.build(metric)
+    loaders = [cfg.get(key) for key in ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader',
+                                        'labelled_probe_dataloader')]
+    for loader in filter(None, loaders):
         for transform in loader.dataset.pipeline:
             TRANSFORMS.build(transform)
 
@@ -39,7 +43,9 @@ def test_data_root_reaches_every_loader(path):
     cfg = load_config(path, dict(data_root='some/where'))
     roots = [cfg.train_dataloader.dataset.dataset.data_root, cfg.probe_dataloader.dataset.dataset.data_root,
              cfg.val_dataloader.dataset.data_root, cfg.test_dataloader.dataset.data_root]
-    assert roots == ['some/where'] * 4
+    if 'labelled_probe_dataloader' in cfg:
+        roots.append(cfg.labelled_probe_dataloader.dataset.dataset.data_root)
+    assert set(roots) == {'some/where'}
 
 
 def test_variables_and_full_keys():
@@ -80,3 +86,12 @@ def test_parity_differs_in_the_listed_settings_only():
     assert parity.default_hooks.clustering.bn_mode == 'train'
     for key in ('optim_wrapper', 'train_cfg', 'val_dataloader', 'probe_dataloader', 'randomness', 'n_clusters'):
         assert clean[key] == parity[key], key
+
+
+def test_probe_configs_change_protocol_by_one_option():
+    for path in filter(lambda path: osp.basename(osp.dirname(path)) == 'probe', CONFIGS):
+        cfg = load_config(path, dict(protocol='full_resolution'))
+        for key in ('labelled_probe_dataloader', 'val_dataloader', 'test_dataloader'):
+            step = cfg[key].dataset.pipeline[2]
+            assert step.type == 'mmseg_unsup.ResizeForEvaluation' and step.protocol == 'full_resolution'
+        assert cfg.probe_dataloader.dataset.pipeline == load_config(path).probe_dataloader.dataset.pipeline

@@ -18,7 +18,8 @@ class ViewDataset(Dataset):
 
     Clustering and training therefore see the same views, whatever the number of workers and ranks, the batch size,
     the order of the sampler, or a resume in between. Seed and epoch live in a shared tensor, so workers that persist
-    over epochs see a change. Label paths are dropped: a method cannot read labels by accident.
+    over epochs see a change. Label paths are dropped: a method cannot read labels by accident. Only the probes that
+    evaluate a trained model ask for them.
 
     Args:
         dataset: config or instance of the data set that lists the images.
@@ -26,18 +27,23 @@ class ViewDataset(Dataset):
         on_error: what to do when an image cannot be read. ``'raise'`` stops the run with the path. ``'skip'`` takes
             the next readable image instead, marks the sample as ``replaced`` (clustering leaves it out) and records
             the path for :meth:`unreadable`.
+        with_labels: keep the label paths, for ``LoadLabels`` in the pipeline of ``labelled_probe_dataloader``.
 
     Raises:
         ValueError: unknown ``on_error``; in ``'skip'`` mode, no image can be read at all.
         UnreadableImageError: in ``'raise'`` mode.
     """
 
-    def __init__(self, dataset: Union[dict, BaseDataset], pipeline: List[dict], on_error: str = 'raise') -> None:
+    def __init__(self,
+                 dataset: Union[dict, BaseDataset],
+                 pipeline: List[dict],
+                 on_error: str = 'raise',
+                 with_labels: bool = False) -> None:
         if on_error not in ON_ERROR:
             raise ValueError(f'on_error={on_error!r} is not one of {ON_ERROR}')
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.pipeline = Compose(pipeline)
-        self.on_error = on_error
+        self.on_error, self.with_labels = on_error, with_labels
         self._key = torch.zeros(2, dtype=torch.long).share_memory_()  # seed, epoch
         self._unreadable = torch.zeros(len(self.dataset), dtype=torch.bool).share_memory_()
 
@@ -73,7 +79,8 @@ class ViewDataset(Dataset):
 
     def _views(self, idx: int, replaced: bool) -> dict:
         info = self.dataset.get_data_info(idx)
-        info.pop('seg_map_path', None)
+        if not self.with_labels:
+            info.pop('seg_map_path', None)
         info.update(sample_idx=idx, replaced=replaced)
         seed, epoch = self._key.tolist()
         with keyed_global_rng(seed, epoch, idx):

@@ -1,3 +1,6 @@
-from .metrics import ClusterMaps, HungarianIoUMetric
+from .metrics import ClusterMaps, HungarianIoUMetric, RepeatedIoUMetric
+from .probes import DenseCRF, DenseKNNProbe, KMeansProbe, LinearProbe
 
-__all__ = ['ClusterMaps', 'HungarianIoUMetric']
+__all__ = [
+    'ClusterMaps', 'DenseCRF', 'DenseKNNProbe', 'HungarianIoUMetric', 'KMeansProbe', 'LinearProbe', 'RepeatedIoUMetric'
+]

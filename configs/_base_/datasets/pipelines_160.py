@@ -46,6 +46,14 @@ probe_pipeline = [
 eval_pipeline = [
     dict(type='mmseg_unsup.LoadImage'),
     dict(type='mmseg_unsup.LoadLabels'),
-    dict(type='mmseg_unsup.ResizeForEvaluation', size=160),
+    dict(type='mmseg_unsup.ResizeForEvaluation', size=160, protocol='center_crop'),
     dict(type='PackSegInputs')
+]
+# training images as evaluation sees them, with labels: for the probes of configs/probe
+labelled_probe_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.LoadLabels'),
+    dict(type='mmseg_unsup.ResizeForEvaluation', size=160, protocol='center_crop'),
+    dict(type='mmseg_unsup.MakeViews', num_views=1),
+    dict(type='mmseg_unsup.PackViews')
 ]

@@ -4,6 +4,7 @@ from typing import List, Sequence
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
+from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from ...registry import FUNCTIONS, TRANSFORMS
@@ -12,6 +13,8 @@ from ...registry import FUNCTIONS, TRANSFORMS
 @TRANSFORMS.register_module()
 class PackViews(BaseTransform):
     """``inputs``: a list of V (3, H, W) uint8 tensors; ``data_samples``: the recorded geometry as metainfo.
+
+    Labels, where the pipeline loaded them, become ``gt_sem_seg`` (1, H, W) uint8.
 
     Args:
         meta_keys: keys to carry along where the sample has them.
@@ -26,6 +29,9 @@ class PackViews(BaseTransform):
         # (3, H, W) tensors that stay H x W x 3 in memory: batches of them are channels-last without another copy
         inputs = [torch.from_numpy(np.ascontiguousarray(view['img'])).permute(2, 0, 1) for view in results['views']]
         sample = SegDataSample(metainfo={key: results[key] for key in self.meta_keys if key in results})
+        if 'gt_seg_map' in results:
+            labels = np.ascontiguousarray(results['gt_seg_map'])[None]
+            sample.set_data(dict(gt_sem_seg=PixelData(data=torch.from_numpy(labels))))
         return dict(inputs=inputs, data_samples=sample)
 
 

@@ -7,7 +7,7 @@ from typing import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-MATCHES = ('hungarian', 'majority')
+MATCHES = ('hungarian', 'majority', 'identity')
 CRITERIA = ('count', 'iou')
 GROUP_DEFINITIONS = ('class_mean', 'gt_only', 'submatrix', 'legacy_partition')
 UNMATCHED = -1
@@ -36,16 +36,22 @@ def match_clusters(confusion: np.ndarray, match: str = 'hungarian', match_on: st
     Args:
         match: ``'hungarian'``, one-to-one, the assignment with the largest total; with K > C the clusters left over
             stay unmatched (their pixels count as wrong), with K < C some classes get no cluster. ``'majority'``,
-            many-to-one, each cluster gets its most frequent class.
+            many-to-one, each cluster gets its most frequent class. ``'identity'``, none: the prediction is a class
+            already, as that of a supervised probe.
         match_on: what is summed: matched pixels (``'count'``, as published) or class IoU (``'iou'``).
 
     Raises:
-        ValueError: unknown ``match`` or ``match_on``.
+        ValueError: unknown ``match`` or ``match_on``; ``'identity'`` with K > C.
     """
     if match not in MATCHES:
         raise ValueError(f'match={match!r} is not one of {MATCHES}')
     if match_on not in CRITERIA:
         raise ValueError(f'match_on={match_on!r} is not one of {CRITERIA}')
+    if match == 'identity':
+        if confusion.shape[1] > len(confusion):
+            raise ValueError(f"match='identity' takes predictions as classes, but class {confusion.shape[1] - 1} was "
+                             f"predicted and there are {len(confusion)}: score clusters by 'hungarian' or 'majority'")
+        return np.arange(confusion.shape[1])
     gain = confusion.astype(np.float64)
     if match_on == 'iou':
         union = gain.sum(1, keepdims=True) + gain.sum(0, keepdims=True) - gain

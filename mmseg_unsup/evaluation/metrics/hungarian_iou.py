@@ -23,7 +23,8 @@ class HungarianIoUMetric(BaseMetric):
     number of processes gives the same numbers.
 
     Args:
-        prototype_set: which predictions to score: a set of ``test_cfg.prototype_sets``, or None for ``pred_sem_seg``.
+        prototype_set: which predictions to score: a set of ``test_cfg.prototype_sets``, or of a probe of
+            :class:`mmseg_unsup.ProbeHook`, or None for ``pred_sem_seg``.
         match, match_on: see :func:`mmseg_unsup.evaluation.functional.match_clusters`.
         group_definition: how the groups of the data set's metainfo (things, stuff) are scored; see
             :func:`mmseg_unsup.evaluation.functional.group_scores`.
@@ -68,7 +69,7 @@ class HungarianIoUMetric(BaseMetric):
                                'unlabelled images use mmseg_unsup.ClusterMaps')
             if key not in sample:
                 raise KeyError(f'no prediction of the prototype set {self.prototype_set!r}: add it to '
-                               'model.test_cfg.prototype_sets')
+                               'model.test_cfg.prototype_sets, or a probe of that name to ProbeHook')
             labels = sample['gt_sem_seg']['data'][0].cpu().numpy()
             clusters = sample[key]['data'][0].cpu().numpy()
             if labels.shape != clusters.shape:

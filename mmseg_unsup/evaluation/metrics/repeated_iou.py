@@ -5,7 +5,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from ...registry import METRICS
-from ..probes.kmeans import repeated_names
+from ..probes.base import repeated_names
 from .hungarian_iou import HungarianIoUMetric
 
 

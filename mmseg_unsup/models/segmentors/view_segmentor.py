@@ -7,7 +7,7 @@ from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from torch import Tensor
 
-from ..utils import check_backbone_initialization, quiet_init_weights, warp
+from ..utils import check_backbone_initialization, class_map, quiet_init_weights, warp
 
 
 class ViewSegmentor(EncoderDecoder):
@@ -18,12 +18,17 @@ class ViewSegmentor(EncoderDecoder):
     Args:
         rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
         allow_missing: accept a pre-trained file that lacks tensors of the backbone.
+
+    Attributes:
+        probes (list): fitted :class:`mmseg_unsup.evaluation.probes.Probe` that predict beside the prototype sets, from
+            the same features; set by :class:`mmseg_unsup.ProbeHook`, in no checkpoint.
     """
 
     def __init__(self, *args, rounding: str = None, allow_missing: bool = False, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.rounding = rounding
         self.allow_missing = allow_missing
+        self.probes = []
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
 
     @property
@@ -56,19 +61,50 @@ class ViewSegmentor(EncoderDecoder):
         return [F.normalize(feat.float(), dim=1) for feat in self.extract_raw_view_feats(views, data_samples, extract)]
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
+        """Predict the prototype sets and, as ``pred_sem_seg_<set>`` alone, the probes; one pass of the backbone.
+
+        Raises:
+            ValueError: probes in slide mode.
+        """
         # which sets, and so how many channels, is known only once prototypes are there
         self.out_channels = sum(self.decode_head.set_size(name) for name in self._predicted_sets())
-        return super().predict(inputs, data_samples)
+        if not self.probes:
+            return super().predict(inputs, data_samples)
+        if (self.test_cfg or {}).get('mode', 'whole') != 'whole':
+            raise ValueError(f"probes need whole images: set model.test_cfg.mode='whole', not {self.test_cfg.mode!r}")
+        feats = self.extract_feat(inputs)
+        scores = self.decode_head.predict(feats, [sample.metainfo for sample in data_samples], self.test_cfg)
+        data_samples = self.postprocess_result(scores, data_samples)
+        self._predict_probes(F.normalize(feats[self.decode_head.in_index].float(), dim=1), inputs, data_samples)
+        return data_samples
+
+    def _predict_probes(self, feats: Tensor, inputs: Tensor, data_samples: list) -> None:
+        """(N, C, h, w) unit features -> a map per set of every probe, image by image: K may be large."""
+        for probe in self.probes:
+            names = [probe.set_names[r::probe.repeats] for r in range(probe.repeats)]  # the set, and it after the CRF
+            for r, of_set in enumerate(names):
+                for i, (scores, sample) in enumerate(zip(probe.scores(feats, r), data_samples)):
+                    stages = [scores] if probe.crf is None else [scores, self._refine(probe.crf, inputs[i], scores)]
+                    for name, stage in zip(of_set, stages):
+                        data = class_map(stage, sample.metainfo, self.align_corners)[None]
+                        sample.set_data({f'pred_sem_seg_{name}': PixelData(data=data)})
+
+    def _refine(self, crf, image: Tensor, scores: Tensor) -> Tensor:
+        """(3, H, W) normalised image, (K, h, w) scores -> (K, H, W) probabilities of the CRF."""
+        preprocessor = self.data_preprocessor
+        if preprocessor._enable_normalize:
+            image = image * preprocessor.std + preprocessor.mean
+        scores = F.interpolate(scores[None], image.shape[1:], mode='bilinear', align_corners=self.align_corners)[0]
+        rgb = image.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        return torch.from_numpy(crf(rgb, scores.cpu().numpy())).to(scores.device)
 
     def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
         """One prediction per prototype set.
 
-        ``pred_sem_seg`` and ``seg_logits`` are of the first set; with several in ``test_cfg.prototype_sets``, each also
-        leaves ``pred_sem_seg_<set>``.
+        ``pred_sem_seg`` and ``seg_logits`` are of the first set in ``test_cfg.prototype_sets``; each also leaves
+        ``pred_sem_seg_<set>``.
         """
         names = self._predicted_sets()
-        if len(names) == 1:
-            return super().postprocess_result(seg_logits, data_samples)
         blocks = seg_logits.split([self.decode_head.set_size(name) for name in names], dim=1)
         for name, block in reversed(list(zip(names, blocks))):  # the first set is written last and stays
             data_samples = super().postprocess_result(block, data_samples)

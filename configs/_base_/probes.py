@@ -1,0 +1,46 @@
+# the evaluation protocols of the field, on a frozen model; goes with a config of a method and its data set, which says
+# what `default_hooks`, `test_evaluator`, `shortcuts` and the labelled training images are (configs/probe)
+probe_hook = dict(
+    type='mmseg_unsup.ProbeHook',
+    probes=[
+        dict(type='mmseg_unsup.KMeansProbe', name='kmeans', repeats=5, kmeans=dict(n_iter=20, n_init=10)),
+        dict(type='mmseg_unsup.KMeansProbe', name='over100', n_clusters=100),
+        dict(type='mmseg_unsup.KMeansProbe', name='over500', n_clusters=500),
+        dict(type='mmseg_unsup.LinearProbe', name='linear', max_cells=200_000, epochs=20, lr=1e-2, batch_size=1024),
+        dict(type='mmseg_unsup.DenseKNNProbe', name='knn', k=20, max_cells=20_000, temperature=0.07)
+    ])
+probe_evaluators = [
+    dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='fresh'),
+    dict(type='mmseg_unsup.RepeatedIoUMetric', prototype_set='kmeans', repeats=5, prefix='kmeans'),
+    dict(
+        type='mmseg_unsup.HungarianIoUMetric',
+        prototype_set='over100',
+        match='majority',
+        prefix='over100',
+        show_table=False),
+    dict(
+        type='mmseg_unsup.HungarianIoUMetric',
+        prototype_set='over500',
+        match='majority',
+        prefix='over500',
+        show_table=False),
+    dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='linear', match='identity', prefix='linear'),
+    dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='knn', match='identity', prefix='knn', show_table=False)
+]
+labelled_probe_dataloader = dict(
+    persistent_workers=False,  # it is read once
+    pin_memory=True,
+    collate_fn=dict(type='mmseg_unsup.stack_views'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='mmseg_unsup.ViewDataset', with_labels=True, on_error='raise'))
+protocol = 'center_crop'
+probe_shortcuts = dict(
+    data_root=[
+        'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
+        'labelled_probe_dataloader.dataset.dataset.data_root', 'val_dataloader.dataset.data_root',
+        'test_dataloader.dataset.data_root'
+    ],
+    protocol=[
+        'labelled_probe_dataloader.dataset.pipeline.2.protocol', 'val_dataloader.dataset.pipeline.2.protocol',
+        'test_dataloader.dataset.pipeline.2.protocol'
+    ])

@@ -1,0 +1,172 @@
+"""Probes of a trained model: fitted to the training images before an evaluation, scored by its metrics."""
+from typing import Callable, List, Optional, Union
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
+
+from ...evaluation.probes import labels_on_grid
+from ...evaluation.probes.protocol import check_datasets, check_metrics
+from ...registry import HOOKS, PROBES
+from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
+from ..probe_loader import labelled_probe_dataloader, probe_dataloader
+from .fresh_kmeans_hook import model_features
+from .phase_timer_hook import time_phase
+
+
+@HOOKS.register_module()
+class ProbeHook(Hook):
+    """One pass over the training images, with the transforms of evaluation, fits all probes; the model then predicts
+    ``pred_sem_seg_<set>`` of each beside its own sets.
+
+    Reads the images by ``labelled_probe_dataloader``; if no probe needs labels, by ``probe_dataloader``. Weights and
+    batch norm statistics stay as they are. Data sets, probes and metrics are checked against each other before the
+    pass, the checkpoint when it is loaded.
+
+    Args:
+        probes: configs of :class:`mmseg_unsup.KMeansProbe`, :class:`mmseg_unsup.LinearProbe`,
+            :class:`mmseg_unsup.DenseKNNProbe`, or probes of your own.
+        max_images: images, or as a float the share of them, that the probes see; None for all.
+        on_val: probe in validation too, fitted anew each time.
+
+    Raises:
+        KeyError: the config has no loader for the probes.
+        TypeError: the model or loader is of the wrong kind.
+        ValueError: two sets of one name; a protocol that measures something else than it says (see
+            :mod:`mmseg_unsup.evaluation.probes.protocol`); a checkpoint without tensors that the features need.
+    """
+
+    # as FreshKMeansHook, and before PhaseTimerHook (LOWEST)
+    priority = 'LOW'
+
+    def __init__(self,
+                 probes: List[dict],
+                 max_images: Optional[Union[int, float]] = None,
+                 on_val: bool = False) -> None:
+        self.probes = [PROBES.build(probe) for probe in probes]
+        names = [name for probe in self.probes for name in probe.set_names]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not names:
+            raise ValueError(f'several probes predict the set {twice[0]!r}: give each a name of its own' if twice else
+                             'ProbeHook has no probes')
+        self.max_images, self.on_val = max_images, on_val
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Refuse a checkpoint that would leave part of the features random; a training may start from what it likes."""
+        if not isinstance(runner._train_loop, BaseLoop):
+            check_feature_tensors(unwrap(runner.model), checkpoint)
+            check_labeller(unwrap(runner.model), checkpoint)
+
+    def before_train(self, runner) -> None:
+        """Fail now rather than at the first validation."""
+        if self.on_val:
+            self._check(runner, runner.val_loop)
+
+    def before_val_epoch(self, runner) -> None:
+        """Fit if asked to."""
+        if self.on_val:
+            self._check(runner, runner.val_loop)
+            self._fit(runner, runner.val_loop.dataloader.dataset)
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Let go of probes that training is about to outdate."""
+        unwrap(runner.model).probes = []
+
+    def before_test_epoch(self, runner) -> None:
+        """Check, then fit."""
+        self._check(runner, runner.test_loop)
+        self._fit(runner, runner.test_loop.dataloader.dataset)
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        unwrap(runner.model).probes = []
+
+    @property
+    def _needs_labels(self) -> bool:
+        return any(probe.needs_labels for probe in self.probes)
+
+    def _loader(self, runner):
+        return labelled_probe_dataloader(runner) if self._needs_labels else probe_dataloader(runner)
+
+    def _check(self, runner, loop) -> None:
+        model, dataset = unwrap(runner.model), loop.dataloader.dataset
+        if not hasattr(model, 'probes'):
+            raise TypeError(f'{type(model).__name__} does not predict probes: they need a segmentor of this package')
+        taken = {name for probe in self.probes for name in probe.set_names} & set(model.decode_head.set_names())
+        if taken:
+            raise ValueError(f'the probe set {min(taken)!r} has the name of a prototype set of the model: rename it')
+        loader = self._loader(runner)
+        check_datasets(loader.dataset.dataset if self._needs_labels else None, dataset)
+        model_sets = (model.test_cfg or {}).get('prototype_sets') or [model.decode_head.default_set]
+        for line in check_metrics(loop.evaluator.metrics, self.probes, model_sets, dataset):
+            runner.logger.warning(line)
+
+    def _fit(self, runner, dataset) -> None:
+        model, dataloader = unwrap(runner.model), self._loader(runner)
+        set_view_key(dataloader, runner.seed, 0)
+        n_images = limit_images(dataloader, self.max_images)
+        device = next(model.parameters()).device
+        for probe in self.probes:
+            probe.begin(model.decode_head.in_channels, len(dataset.metainfo['classes']), n_images, runner.seed, device,
+                        getattr(dataset, 'ignore_index', 255))
+        extract = model_features(model)
+        if self._needs_labels:
+            extract = add_labels(extract)
+        was_training = model.training
+        model.eval()
+        with time_phase('probes'):
+            for positions, batch in iterate_features(model, dataloader, extract, 'probes', n_images):
+                for probe in self.probes:
+                    probe.add(positions, *batch)
+            for probe in self.probes:
+                runner.logger.info(f'probe {probe.name}: {probe.finish()}')
+        model.train(was_training)
+        model.probes = self.probes
+
+
+def add_labels(extract: Callable) -> Callable:
+    """Make ``extract`` return, beside the (N, C, h, w) features, the (N, h, w) int64 labels of their cells."""
+
+    def extract_with_labels(views: list, samples: list) -> List[torch.Tensor]:
+        if not all('gt_sem_seg' in sample for sample in samples):
+            raise ValueError('the samples of labelled_probe_dataloader have no labels: put mmseg_unsup.LoadLabels '
+                             'after mmseg_unsup.LoadImage in its pipeline')
+        feats, = extract(views, samples)
+        grids = [labels_on_grid(sample.gt_sem_seg.data[0], feats.shape[2:]) for sample in samples]
+        return [feats, torch.stack(grids).to(feats.device)]
+
+    return extract_with_labels
+
+
+def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
+    """Every tensor that features are made of must be in the checkpoint, in the same shape.
+
+    Raises:
+        ValueError: some are not.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    given = {key.removeprefix('module.'): getattr(value, 'shape', None) for key, value in state.items()}
+    parts = ('labeller.', ) if getattr(model, 'averages_labeller', False) else ('backbone.', 'neck.')
+    needed = {key: value.shape for key, value in model.state_dict().items()
+              if key.startswith(parts) and not key.endswith('num_batches_tracked')}
+    missing = [key for key, shape in needed.items() if given.get(key) != shape]
+    if missing:
+        raise ValueError(f'the checkpoint has {len(needed) - len(missing)} of the {len(needed)} tensors that the '
+                         f'features of {type(model).__name__} need (not, or in another shape: {missing[:3]}): use the '
+                         'config it was trained with')
+
+
+def check_labeller(model: torch.nn.Module, checkpoint: dict) -> None:
+    """A run predicts with the average of its weights or with the weights themselves; the probes must read the same.
+
+    Raises:
+        ValueError: the config that the checkpoint carries says one thing, the model does the other.
+    """
+    text = checkpoint.get('meta', {}).get('cfg')
+    if not isinstance(text, str) or not hasattr(model, 'averages_labeller'):
+        return
+    trained = Config.fromstring(text, '.py').get('model', {}).get('labeller_epochs')
+    if (trained is not None) != model.averages_labeller:
+        raise ValueError(f'the run of the checkpoint had model.labeller_epochs={trained}, this config has '
+                         f'{model.labeller_epochs}, so the probes would read other weights than the run predicted '
+                         f'with: set model.labeller_epochs={trained}')

@@ -1,0 +1,163 @@
+"""What is fitted to the frozen features of a trained model to measure them; tensors and collectives only."""
+import math
+from abc import ABCMeta, abstractmethod
+from typing import List, Optional, Sequence, Tuple, Union
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from torch import Tensor
+
+from ...clustering.sampling import sample_cells
+from ...clustering.seeding import RowBuffer
+from .dense_crf import DenseCRF
+
+
+class Probe(metaclass=ABCMeta):
+    """Sees the features of the training images once, then scores those of any image.
+
+    Images come with *positions*, their places in the global order of the pass, so that neither batches nor ranks change
+    what is fitted. All ranks call :meth:`begin` and :meth:`finish`, and :meth:`add` with their own images in ascending
+    position; all end with the same probe. It never touches the model.
+
+    Args:
+        name: the maps are ``pred_sem_seg_<name>``.
+        crf: also predict ``<name>_crf``, the same scores after a dense CRF: settings of :class:`DenseCRF`, or True for
+            its defaults.
+
+    Attributes:
+        needs_labels (bool): whether :meth:`add` needs labels.
+        predicts_classes (bool): scores are of classes, which need no matching.
+        repeats (int): R, fits that each give a set of scores.
+    """
+    needs_labels = False
+    predicts_classes = False
+    repeats = 1
+
+    def __init__(self, name: str, crf: Union[bool, dict, None] = None) -> None:
+        self.name = name
+        self.crf = DenseCRF(**({} if crf is True else crf)) if crf else None
+
+    @property
+    def fitted_sets(self) -> List[str]:
+        """Names of the R sets of scores."""
+        return repeated_names(self.name, self.repeats)
+
+    @property
+    def set_names(self) -> List[str]:
+        """Names of the maps: the sets, and each after the CRF if there is one."""
+        return self.fitted_sets + (repeated_names(f'{self.name}_crf', self.repeats) if self.crf else [])
+
+    def n_outputs(self, n_classes: int) -> int:
+        """K, the channels of a set of scores."""
+        return n_classes
+
+    def begin(self,
+              n_channels: int,
+              n_classes: int,
+              n_images: int,
+              seed: int,
+              device: torch.device,
+              ignore_index: int = 255) -> None:
+        """Forget an earlier fit and get ready for ``n_images`` images over all ranks."""
+        self.n_channels, self.n_classes, self.n_images = n_channels, n_classes, n_images
+        self.seed, self.device, self.ignore_index = seed, device, ignore_index
+
+    @abstractmethod
+    def add(self, positions: Sequence[int], feats: Tensor, labels: Optional[Tensor] = None) -> None:
+        """Take (N,) positions, (N, C, h, w) features of unit length and, where needed, (N, h, w) int64 labels."""
+
+    @abstractmethod
+    def finish(self) -> str:
+        """Fit; afterwards :meth:`scores` works. Returns a line for the log."""
+
+    @abstractmethod
+    def scores(self, feats: Tensor, index: int = 0) -> Tensor:
+        """(N, C, h, w) features of unit length -> (N, K, h, w) scores of a set; the largest wins."""
+
+
+class LabelledCellsProbe(Probe):
+    """A probe that learns classes from a bounded sample of labelled feature cells.
+
+    Every image gives ``max_cells // n_images`` of its labelled cells, at least one, drawn by its position; of more than
+    ``max_cells`` images the first ones do. Memory is ``2 x max_cells x C x 4`` bytes a rank.
+
+    Raises:
+        ValueError: at :meth:`finish`: no cell has a label, a label is no class, or features are not finite.
+    """
+    needs_labels = True
+    predicts_classes = True
+
+    def __init__(self, name: str, max_cells: int, crf: Union[bool, dict, None] = None) -> None:
+        super().__init__(name, crf)
+        if max_cells < 1:
+            raise ValueError(f'max_cells of the probe {name!r} must be at least 1, but it is {max_cells}')
+        self.max_cells = max_cells
+
+    def begin(self, n_channels: int, n_classes: int, n_images: int, *args, **kwargs) -> None:
+        super().begin(n_channels, n_classes, n_images, *args, **kwargs)
+        self._per_image = max(1, self.max_cells // n_images)
+        self._rows = RowBuffer(self._per_image * math.ceil(min(n_images, self.max_cells) / get_world_size()))
+        self._labels: List[Tensor] = []
+        self._positions: List[int] = []
+
+    def add(self, positions: Sequence[int], feats: Tensor, labels: Optional[Tensor] = None) -> None:
+        if labels is None:
+            raise ValueError(f'the probe {self.name!r} learns from labels, but got none')
+        for position, rows, of_image in zip(positions, feats.permute(0, 2, 3, 1).flatten(1, 2), labels.flatten(1)):
+            labelled = torch.nonzero(of_image != self.ignore_index)
+            if position >= self.max_cells or not len(labelled):
+                continue
+            cells = sample_cells(labelled, self._per_image, (self.seed, position))[:, 0]
+            self._rows.append(rows[cells].float())
+            self._labels.append(of_image[cells].long().cpu())
+            self._positions.append(position)
+
+    def gather(self) -> Tuple[Tensor, Tensor]:
+        """(M, C) cells of all ranks in the order of their images, and their (M,) classes; the same on all ranks.
+
+        Collectives: three all-reduces.
+        """
+        counts = torch.zeros(self.n_images, dtype=torch.double)
+        for position, labels in zip(self._positions, self._labels):
+            counts[position] = len(labels)
+        all_reduce(counts)
+        counts = counts.long()
+        if not counts.any():
+            raise ValueError(f'the probe {self.name!r} found no labelled cell in {self.n_images} images: check the '
+                             f'label folder and ignore_index={self.ignore_index}')
+        starts = counts.cumsum(0) - counts
+        mine = [torch.arange(starts[position], starts[position] + counts[position]) for position in self._positions]
+        rows = torch.zeros(int(counts.sum()), self.n_channels, device=self.device)
+        labels = torch.zeros(len(rows), dtype=torch.long)
+        if mine:
+            rows[torch.cat(mine).to(self.device)], labels[torch.cat(mine)] = self._rows.rows, torch.cat(self._labels)
+        self._rows, self._labels, self._positions = None, [], []
+        all_reduce(rows)  # every cell has one rank that holds it: the sums are exact
+        all_reduce(labels)
+        if labels.min() < 0 or labels.max() >= self.n_classes:
+            wrong = int(labels.min() if labels.min() < 0 else labels.max())
+            raise ValueError(f'label {wrong} is out of range for the probe {self.name!r}: expected '
+                             f'0..{self.n_classes - 1} or {self.ignore_index} (ignored)')
+        if not rows.isfinite().all():
+            raise ValueError(f'features for the probe {self.name!r} are not finite: check the checkpoint')
+        return rows, labels.to(self.device)
+
+
+def labels_on_grid(labels: Tensor, shape: Tuple[int, int]) -> Tensor:
+    """(H, W) labels -> (h, w) int64, the label of the pixel at the centre of each feature cell.
+
+    The image may have another resolution than its labels; both show the same frame.
+    """
+    ys, xs = (((torch.arange(n, device=labels.device) + 0.5) * side / n).long()
+              for n, side in zip(shape, labels.shape))
+    return labels[ys][:, xs].long()
+
+
+def linear_scores(feats: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(N, C, h, w), (K, C), (K,) -> (N, K, h, w)."""
+    return (feats.permute(0, 2, 3, 1) @ weight.t() + bias).permute(0, 3, 1, 2)
+
+
+def repeated_names(name: str, repeats: int) -> List[str]:
+    """Names of sets: the name itself, or numbered from 1 on."""
+    return [name] if repeats == 1 else [f'{name}_{i + 1}' for i in range(repeats)]

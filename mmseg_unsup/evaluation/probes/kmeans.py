@@ -1,0 +1,76 @@
+"""Clusters of the frozen features: the unsupervised probe."""
+from typing import Optional, Sequence, Union
+
+import torch
+from torch import Tensor
+
+from ...clustering import MiniBatchKMeans, StreamingKMeans
+from ...registry import PROBES
+from .base import Probe, linear_scores
+
+
+@PROBES.register_module()
+class KMeansProbe(Probe):
+    """k-means on the training images with the transforms of evaluation; labels are not read.
+
+    With K classes score it by ``match='hungarian'``, with more clusters (over-clustering) by ``match='majority'``.
+    Settings as those of :class:`mmseg_unsup.FreshKMeansHook` give its prototypes. Scores are ``f.mu - |mu|^2 / 2``: the
+    nearest centre wins.
+
+    Args:
+        n_clusters: K'; None for the number of classes.
+        repeats: R fits from different starting points in the same pass, predicted as ``<name>_1`` to ``<name>_R``, for
+            :class:`mmseg_unsup.RepeatedIoUMetric`. All see the same sample of cells.
+        kmeans: further arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans`.
+        init_images, update_images, init_pixels: see :class:`mmseg_unsup.PixelClusteringHook`.
+
+    Source: train_picie.py:295-339 of the released code (``--repeats``).
+
+    Raises:
+        ValueError: bad option; fewer cells than clusters.
+    """
+
+    def __init__(self,
+                 name: str = 'kmeans',
+                 n_clusters: Optional[int] = None,
+                 repeats: int = 1,
+                 kmeans: Optional[dict] = None,
+                 init_images: int = 5120,
+                 update_images: int = 256,
+                 init_pixels: Optional[int] = 200_000,
+                 crf: Union[bool, dict, None] = None) -> None:
+        super().__init__(name, crf)
+        if repeats < 1:
+            raise ValueError(f'repeats of the probe {name!r} must be at least 1, but it is {repeats}')
+        self.n_clusters, self.repeats, self.kmeans = n_clusters, repeats, kmeans or {}
+        MiniBatchKMeans(n_clusters or 2, **self.kmeans)  # a bad setting must fail now, not after the pass
+        self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
+
+    def n_outputs(self, n_classes: int) -> int:
+        return self.n_clusters or n_classes
+
+    def begin(self, *args, **kwargs) -> None:
+        super().begin(*args, **kwargs)
+        self.models = [MiniBatchKMeans(self.n_outputs(self.n_classes), **self.kmeans) for _ in range(self.repeats)]
+        self._stream = StreamingKMeans(
+            [self.models],
+            n_images=self.n_images,
+            init_images=self.init_images,
+            update_images=self.update_images,
+            init_pixels=self.init_pixels,
+            seed=(self.seed, ),
+            device=self.device)
+
+    def add(self, positions: Sequence[int], feats: Tensor, labels: Optional[Tensor] = None) -> None:
+        self._stream.add(positions, [feats])
+
+    def finish(self) -> str:
+        self._stream.finish()
+        self._stream = None
+        losses = ' '.join(f'{model.inertia_:.4f}' for model in self.models)
+        n_empty = sum(int((model.counts_ == 0).sum()) for model in self.models)
+        return f'{self.models[0].n_clusters} clusters, k-means loss {losses}, {n_empty} empty'
+
+    def scores(self, feats: Tensor, index: int = 0) -> Tensor:
+        centers = self.models[index].cluster_centers_
+        return linear_scores(feats, centers, -0.5 * torch.square(centers).sum(1))

@@ -1,0 +1,85 @@
+"""How well a linear layer reads classes from the frozen features."""
+from typing import Union
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import broadcast
+from torch import Tensor
+
+from ...registry import PROBES
+from ...utils.random import keyed_generator
+from .base import LabelledCellsProbe, linear_scores
+
+# Stream of the keyed generator that shuffles the cells of an epoch.
+_SHUFFLE = 4
+_MIN_STD = 1e-6
+
+
+@PROBES.register_module()
+class LinearProbe(LabelledCellsProbe):
+    """Multinomial logistic regression on labelled cells of the training images; score it by ``match='identity'``.
+
+    Adam minimises the mean cross-entropy for a fixed number of epochs while the learning rate falls linearly to zero;
+    the last step is the score, no validation label is read. Features are standardised for the optimiser, and the
+    scaling is folded into the weights: the result is linear in the features. Training starts from zero.
+
+    Args:
+        max_cells: size of the sample, see :class:`LabelledCellsProbe`.
+        lr: first learning rate.
+        epochs: over the sampled cells.
+        batch_size: cells per step.
+        weight_decay: of the weights, decoupled.
+
+    Attributes:
+        weight (Tensor), bias (Tensor): (C classes, channels) and (C classes,).
+
+    Raises:
+        ValueError: bad option; see also :class:`LabelledCellsProbe`.
+    """
+
+    def __init__(self,
+                 name: str = 'linear',
+                 max_cells: int = 200_000,
+                 lr: float = 1e-2,
+                 epochs: int = 20,
+                 batch_size: int = 1024,
+                 weight_decay: float = 0.,
+                 crf: Union[bool, dict, None] = None) -> None:
+        super().__init__(name, max_cells, crf)
+        if lr <= 0 or epochs < 1 or batch_size < 1 or weight_decay < 0:
+            raise ValueError(f'the probe {name!r} needs positive lr, epochs, batch_size and weight_decay from 0 on, '
+                             f'but they are {lr}, {epochs}, {batch_size}, {weight_decay}')
+        self.lr, self.epochs, self.batch_size, self.weight_decay = lr, epochs, batch_size, weight_decay
+
+    def finish(self) -> str:
+        rows, labels = self.gather()
+        mean, std = rows.mean(0), rows.std(0, unbiased=False).clamp(min=_MIN_STD)
+        with torch.enable_grad():
+            weight, bias = self._train(rows.sub_(mean).div_(std), labels)
+        accuracy = 100 * float(((rows @ weight.t() + bias).argmax(1) == labels).float().mean())
+        self.weight = weight / std
+        self.bias = bias - self.weight @ mean
+        for tensor in (self.weight, self.bias):
+            broadcast(tensor)  # GPUs may round differently
+        return f'{len(rows)} cells of {len(labels.unique())} classes, {accuracy:.1f} % of them right after training'
+
+    def _train(self, rows: Tensor, labels: Tensor):
+        """(M, C) standardised rows, (M,) -> weight (K, C) and bias (K,)."""
+        weight = torch.zeros(self.n_classes, self.n_channels, device=rows.device, requires_grad=True)
+        bias = torch.zeros(self.n_classes, device=rows.device, requires_grad=True)
+        optimizer = torch.optim.AdamW([dict(params=[weight], weight_decay=self.weight_decay),
+                                       dict(params=[bias], weight_decay=0.)], lr=self.lr)
+        n_steps = self.epochs * -(-len(rows) // self.batch_size)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / n_steps)
+        for epoch in range(self.epochs):
+            order = keyed_generator(self.seed, _SHUFFLE, epoch).permutation(len(rows))
+            for cells in torch.from_numpy(order).to(rows.device).split(self.batch_size):
+                loss = F.cross_entropy(rows[cells] @ weight.t() + bias, labels[cells])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                scheduler.step()
+        return weight.detach(), bias.detach()
+
+    def scores(self, feats: Tensor, index: int = 0) -> Tensor:
+        return linear_scores(feats, self.weight, self.bias)

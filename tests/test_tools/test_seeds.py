@@ -1,0 +1,231 @@
+"""tools/analysis_tools/seeds.py on small data and on logs written here."""
+import argparse
+import json
+import os
+import os.path as osp
+import re
+import statistics
+from types import SimpleNamespace
+
+import pytest
+from mmengine.fileio import load
+
+from ..conftest import ROOT, run_tool
+from ..test_readme import camvid
+from .test_train_and_test import SMALL, config
+
+TOOL = 'analysis_tools/seeds.py'
+
+
+@pytest.fixture
+def seeds(monkeypatch):
+    """The tool as a module."""
+    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools', 'analysis_tools'))
+    import seeds as module
+    return module
+
+
+def logged_scores(run_dir, metric: str) -> dict:
+    """Epoch -> score, read from the text log, which the tool does not use."""
+    text = ''.join(path.read_text() for path in sorted(run_dir.glob('*/*.log')))
+    lines = re.findall(r'Epoch\(val\) \[(\d+)\].*', text)
+    values = re.findall(rf'Epoch\(val\) \[(\d+)\]\S* +(?:.*? )?(?<!/){metric}: ([\d.]+)', text)
+    assert len(values) == len(lines)
+    return {int(epoch): float(value) for epoch, value in values}
+
+
+@pytest.mark.slow
+def test_two_seeds_are_trained_once_and_averaged(tmp_path):
+    camvid(tmp_path / 'camvid')
+    options = ['--work-dir', tmp_path / 'runs', '--images', 4, '--cells', 128, '--cfg-options', *SMALL,
+               f'data_root={tmp_path}/camvid', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=1']
+    first = run_tool(TOOL, config('picie_fpn_camvid'), '--seeds', 1, 2, *options).stdout
+    assert first.count('training, log') == 2
+    again = run_tool(TOOL, config('picie_fpn_camvid'), '--seeds', 1, 2, '--select', 'label-free', '--out-dir',
+                     tmp_path / 'out', *options).stdout
+    assert again.count('finished before') == 2 and 'training, log' not in again
+    assert again.count('label-free scores of epoch 1') == 2 and 'label-free scores of epoch 2' not in again
+
+    report, table = load(str(tmp_path / 'out' / 'seeds.json')), (tmp_path / 'out' / 'seeds.md').read_text()
+    assert table in again
+    untrained, trained = report['rows']
+    for metric in ('aAcc', 'mIoU'):
+        by_seed = [logged_scores(tmp_path / 'runs' / 'picie_fpn_camvid' / f'seed_{seed}', metric) for seed in (1, 2)]
+        assert all(set(of_seed) == {0, 1, 2} for of_seed in by_seed)
+        for row, epoch in ((untrained, 0), (trained, 2)):
+            a, b = (of_seed[epoch] for of_seed in by_seed)
+            mean, std = (a + b) / 2, abs(a - b) / 2**0.5
+            assert row['scores'][metric]['mean'] == pytest.approx(mean)
+            assert row['scores'][metric]['std'] == pytest.approx(std)
+            assert f'{mean:.2f} ± {std:.2f}' in table
+    protocol = report['protocols']['picie_fpn_camvid']
+    assert (protocol['data set'], protocol['validation images'], protocol['classes'], protocol['K'], protocol['size'],
+            protocol['crop']) == ('CamVidDataset', 4, 11, 11, 32, 'center_crop')
+    for run in report['runs']:
+        scores = {int(epoch): of_epoch['view_NMI'] for epoch, of_epoch in run['label_free'].items()}
+        assert run['selected_epoch'] == max(scores, key=scores.get)
+        assert set(scores) == {1, 2} and osp.isfile(run['selected_checkpoint'])
+    assert 'by labels, for information' in table and 'chosen without labels' in table
+
+    refused = run_tool(TOOL, config('picie_fpn_camvid'), '--seeds', 1, *options, 'n_clusters=7', check=False)
+    assert refused.returncode == 1 and 'holds a run with other settings (' in refused.stdout.splitlines()[-1]
+    assert 'give another --work-dir, or remove that folder' in refused.stdout.splitlines()[-1]
+
+
+def arguments(tmp_path, configs=('a', 'b'), seeds=(1, 2, 3), **changes) -> argparse.Namespace:
+    defaults = dict(configs=list(configs), seeds=list(seeds), work_dir=str(tmp_path), metrics=['aAcc', 'mIoU'],
+                    select=None, amp=False, compile=False, cfg_options=None, words=['x=1'])
+    return argparse.Namespace(**{**defaults, **changes})
+
+
+def make_run(seeds, tmp_path, name: str, seed: int, evaluations: dict, sub_dir: str = '1', max_epochs: int = 2):
+    """A finished run whose log holds the evaluations between lines of training."""
+    folder = tmp_path / name / f'seed_{seed}'
+    (folder / sub_dir / 'vis_data').mkdir(parents=True)
+    with open(folder / sub_dir / 'vis_data' / 'scalars.json', 'w') as file:
+        for epoch, scores in evaluations.items():
+            file.write(json.dumps(dict(scores, data_time=0.1, time=0.2, step=epoch)) + '\n')
+            file.write(json.dumps(dict(loss=1., lr=0.1, epoch=epoch + 1, iter=7, step=7)) + '\n')
+        file.write('{"aAcc": 1')
+    cfg = SimpleNamespace(train_cfg=SimpleNamespace(max_epochs=max_epochs))
+    run = seeds.Run(f'{name}.py', name, seed, str(folder), cfg, {'n_clusters': '3'})
+    seeds._write_record(run, finished=True)
+    return run
+
+
+def scores(accuracy: float, miou: float) -> dict:
+    return dict(aAcc=accuracy, mIoU=miou)
+
+
+def report_of(seeds, runs, args) -> dict:
+    for run in runs:
+        seeds.read_evaluations(run)
+    protocols = {run.name: dict(K=3, matching='hungarian') for run in runs}
+    return seeds.summarise(runs, args, protocols)
+
+
+def test_configs_share_the_untrained_row_only_if_they_start_alike(seeds, tmp_path):
+    last = dict(a=[60., 64., 71.], b=[50., 58., 52.], c=[40., 41., 42.])
+    start = dict(a=[30., 33., 31.], b=[30., 33., 31.], c=[20., 20., 20.])
+    runs = [make_run(seeds, tmp_path, name, seed, {
+        0: scores(start[name][seed - 1], 10),
+        1: scores(99, 99),
+        2: scores(last[name][seed - 1], 20)
+    }) for seed in (1, 2, 3) for name in 'abc']
+    args = arguments(tmp_path)
+    report = report_of(seeds, [run for run in runs if run.name != 'c'], args)
+    assert [row['name'] for row in report['rows']] == ['untrained', 'a', 'b']
+    for row, values in zip(report['rows'], (start['a'], last['a'], last['b'])):
+        assert row['n'] == 3
+        assert row['scores']['aAcc']['mean'] == pytest.approx(sum(values) / 3)
+        assert row['scores']['aAcc']['std'] == pytest.approx(statistics.stdev(values))
+    report = report_of(seeds, runs, args)
+    assert [row['name'] for row in report['rows']] == ['untrained (a, b)', 'untrained (c)', 'a', 'b', 'c']
+    table = seeds.to_markdown(report, args)
+    assert '| a | 65.00 ± 5.57 | 20.00 ± 0.00 | 3 |' in table
+    # the best epoch by labels is said, and does not enter the scores
+    assert '| b | 2 | epoch 2: 58.00 / 20.00 | epoch 1: 99.00 / 99.00 |' in table
+    assert 'best mIoU by labels, for information' in table
+
+
+def test_one_seed_has_no_deviation(seeds, tmp_path):
+    args = arguments(tmp_path, seeds=[1])
+    report = report_of(seeds, [make_run(seeds, tmp_path, 'a', 1, {2: scores(60, 20)})], args)
+    table = seeds.to_markdown(report, args)
+    assert '| a | 60.00 ± - | 20.00 ± - | 1 |' in table and 'no standard deviation' in table
+    assert 'Not evaluated before training: a' in table and report['rows'][0]['name'] == 'a'
+
+
+def test_nan_and_missing_scores_are_dashes(seeds, tmp_path):
+    runs = [make_run(seeds, tmp_path, 'a', 1, {2: dict(aAcc=50., mIoU=float('nan'))}),
+            make_run(seeds, tmp_path, 'b', 1, {2: dict(aAcc=40., mIoU=20., other=1.)})]
+    args = arguments(tmp_path, seeds=[1], metrics=['mIoU', 'other'])
+    report = report_of(seeds, runs, args)
+    assert '| a | - | - | 1 |' in seeds.to_markdown(report, args)
+    assert 'NaN' not in json.dumps(report)
+
+
+def test_without_labels_no_epoch_is_best_by_them(seeds, tmp_path):
+    run, args = make_run(seeds, tmp_path, 'a', 1, {2: dict(balance=0.5)}), arguments(tmp_path, metrics=['balance'])
+    seeds.read_evaluations(run)
+    report = seeds.summarise([run], args, dict(a=dict(matching='-')))
+    assert '| a | 1 | epoch 2: 0.50 | - |' in seeds.to_markdown(report, args)
+
+
+def test_logs_of_a_resumed_run_are_joined(seeds, tmp_path):
+    run = make_run(seeds, tmp_path, 'a', 1, {0: scores(30, 10), 1: scores(40, 12)}, '20260101_000000')
+    make_run(seeds, tmp_path, 'a', 1, {1: scores(41, 13), 2: scores(50, 15)}, '20260102_000000')
+    seeds.read_evaluations(run)
+    assert run.evaluations == {0: scores(30, 10), 1: scores(41, 13), 2: scores(50, 15)}
+
+
+def test_selection_reads_no_labels_and_takes_the_later_of_equals(seeds, tmp_path):
+    run = make_run(seeds, tmp_path, 'a', 1, {1: scores(99, 99), 2: scores(60, 20)})
+    seeds.read_evaluations(run)
+    run.label_free = {1: dict(view_NMI=0.2), 2: dict(view_NMI=0.5), 3: dict(view_NMI=0.5), 4: dict(view_NMI=None)}
+    assert run.selected == 3 and run.best_by_labels('mIoU') == 1
+    run.label_free = {}
+    assert run.selected is None
+
+
+def test_what_is_missing_from_the_logs_is_said(seeds, tmp_path):
+    run = make_run(seeds, tmp_path, 'a', 1, {2: scores(1, 2)})
+    seeds.read_evaluations(run)
+    with pytest.raises(ValueError, match="no run reported the metric 'kappa': choose with --metrics .* aAcc, mIoU"):
+        seeds.check_metrics([run], ['aAcc', 'kappa'])
+    with pytest.raises(ValueError, match='no evaluation in .*seed_2.*: check that the config has val_dataloader'):
+        seeds.read_evaluations(make_run(seeds, tmp_path, 'a', 2, {}))
+    with pytest.raises(ValueError, match='is of epoch 1, but the run has 2: remove'):
+        seeds.read_evaluations(make_run(seeds, tmp_path, 'a', 3, {1: scores(1, 2)}))
+
+
+def test_runs_go_on_or_stop_with_their_log(seeds, tmp_path, monkeypatch):
+    commands = []
+
+    def fake_run(command, stdout, stderr):
+        commands.append(command)
+        stdout.write('Traceback\nValueError: bad learning rate\n')
+        return SimpleNamespace(returncode=status)
+
+    monkeypatch.setattr(seeds.subprocess, 'run', fake_run)
+    run, args = make_run(seeds, tmp_path, 'a', 5, {2: scores(1, 2)}), arguments(tmp_path, amp=True)
+    seeds.train(run, args)
+    assert not commands  # finished
+    seeds._write_record(run, finished=False)
+    status = 3
+    with pytest.raises(RuntimeError, match='a, seed 5: .* status 3 .ValueError: bad learning rate.: see .*train.log'):
+        seeds.train(run, args)
+    assert not load(run.record)['finished'] and '--resume' not in commands[0]
+    assert commands[0][1] == osp.join(ROOT, 'tools', 'train.py') and '--amp' in commands[0]
+    assert commands[0][-3:] == ['--cfg-options', 'x=1', 'randomness.seed=5']
+    status = 0
+    open(osp.join(run.work_dir, 'last_checkpoint'), 'w').close()
+    seeds.train(run, args)
+    assert '--resume' in commands[1] and load(run.record)['finished']
+    run.settings = {'n_clusters': '4'}
+    with pytest.raises(ValueError, match='other settings .1 differ, such as n_clusters: 3 there, 4 now.: give another'):
+        seeds.train(run, args)
+
+
+def test_the_plan(seeds, tmp_path):
+    picie, mdc = config('picie_fpn_camvid'), f'{ROOT}/configs/mdc/mdc_fpn_camvid.py'
+    args = arguments(tmp_path, [picie, mdc], [3, 5], cfg_options={'n_clusters': 7}, words=['n_clusters=7'])
+    runs = seeds.plan_runs(args)
+    assert [(run.name, run.seed) for run in runs] == [(name, seed) for seed in (3, 5)
+                                                      for name in ('picie_fpn_camvid', 'mdc_fpn_camvid')]
+    assert runs[2].cfg.randomness.seed == 5 and runs[2].settings['model.decode_head.n_clusters'] == '7'
+    assert runs[0].settings['randomness.seed'] == '3' and runs[3].work_dir == f'{tmp_path}/mdc_fpn_camvid/seed_5'
+    with pytest.raises(FileNotFoundError, match="no config 'nowhere.py': give paths of config files"):
+        seeds.plan_runs(arguments(tmp_path, ['nowhere.py']))
+    with pytest.raises(ValueError, match='have the same name and would share'):
+        seeds.plan_runs(arguments(tmp_path, [picie, picie]))
+    with pytest.raises(ValueError, match='--seeds 1 1 has one twice'):
+        seeds.plan_runs(arguments(tmp_path, [picie], [1, 1]))
+
+
+def test_a_config_that_never_evaluates_is_refused_before_training(seeds, tmp_path):
+    run = seeds.plan_runs(arguments(tmp_path, [config('picie_fpn_camvid')]))[0]
+    run.cfg.val_evaluator = None
+    with pytest.raises(ValueError, match='has no val_dataloader or val_evaluator, so its runs would have no scores'):
+        seeds.describe_protocol(run.cfg, arguments(tmp_path))
+    assert not os.listdir(tmp_path)

@@ -1,0 +1,284 @@
+"""Report, without labels, what the number of clusters k does on the features of a checkpoint.
+
+For every k of the list, k-means with the settings of the config's fresh k-means runs on a bounded sample of cells of
+the training images, from several starts. Written to the output folder: choose_k.json and choose_k.png.
+
+The advice follows one rule. The stability of a k is the smaller of two ARIs: between starts, of the labels of the same
+cells (mean over pairs), and between two augmented views (mean over starts). Of the k whose stability is within 0.05 of
+the best one, the largest is advised: the finest clusters that are as reproducible as any. Silhouette and inertia are
+reported beside it and do not enter the rule. Stability tends to fall with k where features vary smoothly; the smallest
+k of the list is then advised, and the sentence says so.
+"""
+import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
+import argparse
+import copy
+import itertools
+import math
+import os
+import os.path as osp
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.fileio import dump
+from mmengine.runner import Runner, load_checkpoint
+from prettytable import PrettyTable
+from torch import Tensor
+
+from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans
+from mmseg_unsup.clustering.sampling import sample_cells
+from mmseg_unsup.engine.feature_pass import check_view_loader, iterate_features, limit_images, set_view_key
+from mmseg_unsup.engine.hooks.fresh_kmeans_hook import model_features
+from mmseg_unsup.evaluation.functional.label_free import cluster_agreement, silhouette
+from mmseg_unsup.registry import MODELS
+from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.setup_env import register_all_modules
+from mmseg_unsup.utils.speed import adapt_loaders
+
+# Stability that counts as the best one, and below which no k is reproducible.
+TOLERANCE, UNSTABLE = 0.05, 0.5
+# k-means where the config has no fresh one
+DEFAULT_KMEANS = dict(n_iter=20, n_init=10)
+
+
+class FeatureSample(NamedTuple):
+    """Unit-length features of cells of the training images."""
+    rows: Tensor  # (N, C) as evaluation sees the images
+    views: Tuple[Tensor, Tensor]  # twice (M, C), the same cells in two augmented views
+    n_images: int
+
+
+def find_checkpoint(path: str) -> str:
+    """The path itself.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'there is no checkpoint {path!r}: give the path of a file that tools/train.py wrote, '
+                                'such as work_dirs/CONFIG/epoch_5.pth')
+    return path
+
+
+def build_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
+    """The model of a config with the weights of a checkpoint, in eval mode, on the GPU if there is one."""
+    model = MODELS.build(cfg.model)
+    load_checkpoint(model, find_checkpoint(checkpoint), map_location='cpu', strict=True, logger='silent')
+    return model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
+
+
+def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, seed: int = 0) -> FeatureSample:
+    """Features of about ``n_cells`` cells of ``n_images`` random training images; no label is read.
+
+    The same seed means the same images, views and cells, whatever the checkpoint.
+
+    Raises:
+        FileNotFoundError: no such checkpoint.
+        KeyError: the config lacks a loader.
+    """
+    model = build_model(cfg, checkpoint)
+    rows, count = _sample_loader(model, cfg, 'probe_dataloader', model_features(model), n_images, n_cells, seed)
+    views, _ = _sample_loader(model, cfg, 'train_dataloader', model.extract_view_feats, n_images, n_cells, seed)
+    return FeatureSample(rows[0], tuple(views), count)
+
+
+def _sample_loader(model, cfg: Config, key: str, extract, n_images: int, n_cells: int, seed: int):
+    """(N, C) cells of each view, and the number of images they come from."""
+    config = copy.deepcopy(cfg.get(key))
+    if config is None:
+        raise KeyError(f'the config has no {key}: take it from configs/_base_/datasets/')
+    if key == 'train_dataloader':  # also for methods that train on one view
+        for transform in config.dataset.pipeline:
+            if transform['type'].endswith('MakeViews'):
+                transform['num_views'] = 2
+    loader = Runner.build_dataloader(config, seed=seed)
+    check_view_loader(loader, key)
+    set_view_key(loader, seed, 0)
+    n_images = limit_images(loader, n_images)
+    parts: List[List[Tensor]] = []
+    for positions, feats in iterate_features(model, loader, extract, f'features, {key}', n_images):
+        for i, position in enumerate(positions):
+            cells = (feat[i].permute(1, 2, 0).flatten(0, 1) for feat in feats)
+            parts.append([sample_cells(of_view, n_cells // n_images, (seed, position)) for of_view in cells])
+    return [torch.cat(of_view) for of_view in zip(*parts)], len(parts)
+
+
+def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:
+    """Number of clusters and further settings of the config's fresh k-means."""
+    hook = cfg.get('default_hooks', {}).get('fresh_kmeans')
+    if hook is None:
+        return None, dict(DEFAULT_KMEANS)
+    return hook.n_clusters, dict(hook.get('kmeans') or {})
+
+
+def check_enough_cells(n_clusters: int, n_cells: int) -> None:
+    """Every cluster needs a cell.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    if n_clusters > n_cells:
+        raise ValueError(f'k={n_clusters} is more than the {n_cells} sampled cells: give a smaller k, or sample more '
+                         '(--cells, --images)')
+
+
+def fit_kmeans(rows: Tensor, n_clusters: int, settings: dict, seed: int) -> MiniBatchKMeans:
+    """k-means on (N, C) rows."""
+    check_enough_cells(n_clusters, len(rows))
+    kmeans = MiniBatchKMeans(n_clusters, **settings)
+    stream = StreamingKMeans([[kmeans]], n_images=1, init_images=1, update_images=1, seed=(seed, ), device=rows.device)
+    stream.add([0], [rows.t()[None, :, :, None]])  # all rows as the cells of one image
+    stream.finish()
+    return kmeans
+
+
+def measure(sample: FeatureSample, ks: Sequence[int], n_seeds: int, settings: dict,
+            silhouette_cells: int) -> List[dict]:
+    """A dict of scores per k, in ascending order, and ``relative_gain``, the share of the inertia that the step from
+    the next smaller k takes away."""
+    results = []
+    for k in ks:
+        fits = [fit_kmeans(sample.rows, k, settings, seed) for seed in range(n_seeds)]
+        results.append(dict(k=k, **_scores(sample, k, fits, silhouette_cells)))
+        previous, inertia = results[-2]['inertia'] if len(results) > 1 else None, results[-1]['inertia']
+        results[-1]['relative_gain'] = 1 - inertia / previous if previous else None
+    return results
+
+
+def _scores(sample: FeatureSample, k: int, fits: List[MiniBatchKMeans], silhouette_cells: int) -> Dict[str, float]:
+    labels = [kmeans.predict(sample.rows) for kmeans in fits]
+    pairs = [cluster_agreement(a.cpu().numpy(), b.cpu().numpy(), k) for a, b in itertools.combinations(labels, 2)]
+    views = [[kmeans.predict(view).cpu().numpy() for view in sample.views] for kmeans in fits]
+    agreements = [cluster_agreement(first, second, k) for first, second in views]
+    starts, across = _mean(pairs, 'ARI'), _mean(agreements, 'ARI')
+    return dict(
+        stability=min(starts, across),
+        start_ARI=starts,
+        start_ARI_std=float(np.std([pair['ARI'] for pair in pairs], ddof=1)) if len(pairs) > 1 else None,
+        start_NMI=_mean(pairs, 'NMI'),
+        view_ARI=across,
+        view_NMI=_mean(agreements, 'NMI'),
+        view_matched=_mean(agreements, 'matched'),
+        silhouette=_finite(np.mean([silhouette(sample.rows, of_fit, silhouette_cells) for of_fit in labels])),
+        inertia=float(np.mean([kmeans.inertia_ for kmeans in fits])))
+
+
+def _mean(scores: List[dict], name: str) -> float:
+    return float(np.mean([of_one[name] for of_one in scores]))
+
+
+def _finite(value: float) -> Optional[float]:
+    """JSON has no NaN."""
+    return float(value) if math.isfinite(value) else None
+
+
+def advise(results: List[dict]) -> Tuple[int, str]:
+    """The k of the rule at the top of this file, and a sentence that says why."""
+    best = max(result['stability'] for result in results)
+    chosen = [result for result in results if result['stability'] >= best - TOLERANCE][-1]
+    k, ks = chosen['k'], [result['k'] for result in results]
+    numbers = f'ARI {chosen["start_ARI"]:.2f} across starts, {chosen["view_ARI"]:.2f} across views'
+    if best < UNSTABLE:
+        return k, (f'No k of the list is reproducible (the best stability is {best:.2f}, below {UNSTABLE}): train '
+                   f'longer or try other k; the least bad is k = {k} ({numbers}).')
+    more = ''
+    if k == ks[-1] and len(ks) > 1:
+        more = '; it is the largest one tried, so try larger ones too'
+    elif k == ks[0] and len(ks) > 1:
+        more = '; it is the smallest one tried, and stability tends to fall with k: weigh the detail you need too'
+    return k, (f'Take k = {k}: the largest k of the list whose stability is within {TOLERANCE} of the best '
+               f'({numbers}){more}.')
+
+
+def plot(results: List[dict], chosen: int, path: str) -> None:
+    """Stability and silhouette, and inertia, over k."""
+    from matplotlib.figure import Figure
+    ks = [result['k'] for result in results]
+    figure = Figure(figsize=(10, 4), layout='constrained')
+    left, right = figure.subplots(1, 2)
+    for name, label, style in (('start_ARI', 'stability across starts (ARI)', 'o-'),
+                               ('view_ARI', 'stability across views (ARI)', 's-'), ('silhouette', 'silhouette', '^--')):
+        values = [math.nan if result[name] is None else result[name] for result in results]
+        errors = [result['start_ARI_std'] or 0 for result in results] if name == 'start_ARI' else None
+        left.errorbar(ks, values, errors, fmt=style, capsize=3, label=label)
+    left.set_ylim(min(0, left.get_ylim()[0]), 1.05)
+    right.plot(ks, [result['inertia'] for result in results], 'o-', label='inertia')
+    for result in results[1:]:
+        right.annotate(f'−{100 * result["relative_gain"]:.0f} %', (result['k'], result['inertia']), (0, 8),
+                       textcoords='offset points', ha='center')
+    right.set_ylim(0, 1.12 * results[0]['inertia'])
+    right.set_ylabel('mean squared distance to the nearest centre')
+    for axes in (left, right):
+        axes.axvline(chosen, color='0.7', zorder=0, label=f'advised: k = {chosen}')
+        axes.set_xlabel('number of clusters k')
+        axes.set_xscale('log')
+        axes.margins(x=0.08)
+        axes.minorticks_off()
+        axes.set_xticks(ks, [str(k) for k in ks])
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def print_report(report: dict) -> None:
+    """A table and the advice."""
+    columns = ['k', 'stability', 'start_ARI', 'view_ARI', 'view_matched', 'silhouette', 'inertia', 'relative_gain']
+    table = PrettyTable([name.replace('_', ' ') for name in columns], align='r')
+    for result in report['results']:
+        table.add_row([
+            '-' if result[name] is None else result[name] if name == 'k' else f'{result[name]:.3f}' for name in columns
+        ])
+    print(f'{report["checkpoint"]}: {report["cells"]} cells of {report["images"]} images, {report["seeds"]} starts')
+    print(table)
+    print(report['advice'])
+
+
+def check_arguments(ks: Sequence[int], n_seeds: int) -> List[int]:
+    """The list of k, sorted, each once; fails before the features are computed.
+
+    Raises:
+        ValueError: a k below 2; a single start, which has no stability.
+    """
+    if min(ks) < 2:
+        raise ValueError(f'--k {min(ks)} cannot tell cells apart: give numbers of clusters from 2 on')
+    if n_seeds < 2:
+        raise ValueError(f'--seeds {n_seeds}: stability compares starts of k-means, give at least 2')
+    return sorted(set(ks))
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--k', type=int, nargs='+', required=True, help='numbers of clusters to compare')
+    parser.add_argument('--seeds', type=int, default=3, help='starts of k-means per k')
+    parser.add_argument('--images', type=int, default=256, help='training images to take cells from')
+    parser.add_argument('--cells', type=int, default=20_000, help='feature cells in the sample')
+    parser.add_argument('--silhouette-cells', type=int, default=2000, help='of them, those of the silhouette')
+    parser.add_argument('--seed', type=int, default=0, help='which images, views and cells are sampled')
+    parser.add_argument('--out', help='folder of choose_k.json and choose_k.png (default: that of the checkpoint)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings, as in tools/train.py')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    ks = check_arguments(args.k, args.seeds)
+    register_all_modules()
+    cfg = load_config(args.config, args.cfg_options)
+    adapt_loaders(cfg)
+    sample = sample_features(cfg, args.checkpoint, args.images, args.cells, args.seed)
+    check_enough_cells(ks[-1], len(sample.rows))
+    results = measure(sample, ks, args.seeds, fresh_settings(cfg)[1], args.silhouette_cells)
+    chosen, advice = advise(results)
+    report = dict(config=args.config, checkpoint=args.checkpoint, images=sample.n_images, cells=len(sample.rows),
+                  seeds=args.seeds, kmeans=fresh_settings(cfg)[1], results=results, advised_k=chosen, advice=advice)
+    out = args.out or osp.dirname(osp.abspath(args.checkpoint))
+    os.makedirs(out, exist_ok=True)
+    dump(report, osp.join(out, 'choose_k.json'), indent=1)
+    plot(results, chosen, osp.join(out, 'choose_k.png'))
+    print_report(report)
+
+
+if __name__ == '__main__':
+    main()
