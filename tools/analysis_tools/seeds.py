@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence
 
 import torch
-from choose_k import fit_kmeans, fresh_settings, sample_features
 from mmengine.config import Config, DictAction
 from mmengine.fileio import dump, load
 
+from mmseg_unsup.engine.feature_sample import fit_kmeans, fresh_settings, sample_features
 from mmseg_unsup.evaluation.functional.label_free import SCORES, label_free_scores
 from mmseg_unsup.registry import DATASETS
 from mmseg_unsup.utils.command_line import add_speed_arguments

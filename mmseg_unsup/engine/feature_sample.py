@@ -1,0 +1,109 @@
+"""A bounded sample of the features of a checkpoint, for reports that need no training loop."""
+import copy
+import os.path as osp
+from typing import List, NamedTuple, Optional, Tuple
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner, load_checkpoint
+from torch import Tensor
+
+from ..clustering import MiniBatchKMeans, StreamingKMeans
+from ..clustering.sampling import sample_cells
+from ..registry import MODELS
+from .feature_pass import check_view_loader, iterate_features, limit_images, set_view_key
+from .hooks.fresh_kmeans_hook import model_features
+
+# k-means where the config has no fresh one
+DEFAULT_KMEANS = dict(n_iter=20, n_init=10)
+
+
+class FeatureSample(NamedTuple):
+    """Unit-length features of cells of the training images."""
+    rows: Tensor  # (N, C) as evaluation sees the images
+    views: Tuple[Tensor, Tensor]  # twice (M, C), the same cells in two augmented views
+    n_images: int
+
+
+def find_checkpoint(path: str) -> str:
+    """The path itself.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'there is no checkpoint {path!r}: give the path of a file that tools/train.py wrote, '
+                                'such as work_dirs/CONFIG/epoch_5.pth')
+    return path
+
+
+def build_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
+    """The model of a config with the weights of a checkpoint, in eval mode, on the GPU if there is one."""
+    model = MODELS.build(cfg.model)
+    load_checkpoint(model, find_checkpoint(checkpoint), map_location='cpu', strict=True, logger='silent')
+    return model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
+
+
+def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, seed: int = 0) -> FeatureSample:
+    """Features of about ``n_cells`` cells of ``n_images`` random training images; no label is read.
+
+    The same seed means the same images, views and cells, whatever the checkpoint.
+
+    Raises:
+        FileNotFoundError: no such checkpoint.
+        KeyError: the config lacks a loader.
+    """
+    model = build_model(cfg, checkpoint)
+    rows, count = _sample_loader(model, cfg, 'probe_dataloader', model_features(model), n_images, n_cells, seed)
+    views, _ = _sample_loader(model, cfg, 'train_dataloader', model.extract_view_feats, n_images, n_cells, seed)
+    return FeatureSample(rows[0], tuple(views), count)
+
+
+def _sample_loader(model, cfg: Config, key: str, extract, n_images: int, n_cells: int, seed: int):
+    """(N, C) cells of each view, and the number of images they come from."""
+    config = copy.deepcopy(cfg.get(key))
+    if config is None:
+        raise KeyError(f'the config has no {key}: take it from configs/_base_/datasets/')
+    if key == 'train_dataloader':  # also for methods that train on one view
+        for transform in config.dataset.pipeline:
+            if transform['type'].endswith('MakeViews'):
+                transform['num_views'] = 2
+    loader = Runner.build_dataloader(config, seed=seed)
+    check_view_loader(loader, key)
+    set_view_key(loader, seed, 0)
+    n_images = limit_images(loader, n_images)
+    parts: List[List[Tensor]] = []
+    for positions, feats in iterate_features(model, loader, extract, f'features, {key}', n_images):
+        for i, position in enumerate(positions):
+            cells = (feat[i].permute(1, 2, 0).flatten(0, 1) for feat in feats)
+            parts.append([sample_cells(of_view, n_cells // n_images, (seed, position)) for of_view in cells])
+    return [torch.cat(of_view) for of_view in zip(*parts)], len(parts)
+
+
+def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:
+    """Number of clusters and further settings of the config's fresh k-means."""
+    hook = cfg.get('default_hooks', {}).get('fresh_kmeans')
+    if hook is None:
+        return None, dict(DEFAULT_KMEANS)
+    return hook.n_clusters, dict(hook.get('kmeans') or {})
+
+
+def check_enough_cells(n_clusters: int, n_cells: int) -> None:
+    """Every cluster needs a cell.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    if n_clusters > n_cells:
+        raise ValueError(f'k={n_clusters} is more than the {n_cells} sampled cells: give a smaller k, or sample more '
+                         '(--cells, --images)')
+
+
+def fit_kmeans(rows: Tensor, n_clusters: int, settings: dict, seed: int) -> MiniBatchKMeans:
+    """k-means on (N, C) rows."""
+    check_enough_cells(n_clusters, len(rows))
+    kmeans = MiniBatchKMeans(n_clusters, **settings)
+    stream = StreamingKMeans([[kmeans]], n_images=1, init_images=1, update_images=1, seed=(seed, ), device=rows.device)
+    stream.add([0], [rows.t()[None, :, :, None]])  # all rows as the cells of one image
+    stream.finish()
+    return kmeans
