@@ -54,7 +54,10 @@ def load_released(path: str, allow: Sequence[str] = ()) -> dict:
     if unknown:
         raise ValueError(f'--allow {unknown[0]}: there is no such thing to import')
     try:
-        with _only_safe_globals([argparse.Namespace, *trusted]):
+        # torch before 2.5 takes no (thing, name) pairs
+        known = [thing if f'{thing.__module__}.{thing.__qualname__}' == name else (thing, name)
+                 for thing, name in trusted]
+        with _only_safe_globals([argparse.Namespace, *known]):
             return torch.load(path, map_location='cpu', weights_only=True)
     except OSError:
         raise
