@@ -3,7 +3,7 @@
 probe_hook = dict(
     type='mmseg_unsup.ProbeHook',
     probes=[
-        dict(type='mmseg_unsup.KMeansProbe', name='kmeans', repeats=5, kmeans=dict(n_iter=20, n_init=10)),
+        dict(type='mmseg_unsup.KMeansProbe', name='kmeans', repeats=5, kmeans=dict(n_iter=20, n_init=10, coarse=1)),
         dict(type='mmseg_unsup.KMeansProbe', name='over100', n_clusters=100),
         dict(type='mmseg_unsup.KMeansProbe', name='over500', n_clusters=500),
         dict(type='mmseg_unsup.LinearProbe', name='linear', max_cells=200_000, epochs=20, lr=1e-2, batch_size=1024),

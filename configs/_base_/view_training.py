@@ -3,8 +3,9 @@
 _base_ = ['./schedules/adam_10e.py', './default_runtime.py']
 default_hooks = dict(
     pca_init=dict(type='mmseg_unsup.PCAInitHook'),
-    # many restarts: the score should depend on the features, not on where k-means starts
-    fresh_kmeans=dict(type='mmseg_unsup.FreshKMeansHook', n_clusters=27, kmeans=dict(n_iter=20, n_init=10)))
+    # many starts, each on the whole sample: the score should depend on the features, not on where k-means starts
+    fresh_kmeans=dict(
+        type='mmseg_unsup.FreshKMeansHook', n_clusters=27, kmeans=dict(n_iter=20, n_init=10, coarse=1)))
 shortcuts = dict(
     data_root=[
         'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
