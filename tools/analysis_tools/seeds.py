@@ -29,6 +29,7 @@ from mmengine.fileio import dump, load
 from mmseg_unsup.engine.feature_sample import fit_kmeans, fresh_settings, sample_features
 from mmseg_unsup.evaluation.functional.label_free import SCORES, label_free_scores
 from mmseg_unsup.registry import DATASETS
+from mmseg_unsup.utils.atomic import replacing
 from mmseg_unsup.utils.command_line import add_speed_arguments
 from mmseg_unsup.utils.config import load_config, merge_options
 from mmseg_unsup.utils.distributed import flatten_config
@@ -188,12 +189,8 @@ def _check_same_settings(run: Run, settings: Dict[str, str]) -> None:
 def _write_record(run: Run, finished: bool) -> None:
     """Replace the record in one step."""
     software = dict(mmseg_unsup=mmseg_unsup.__version__, torch=str(torch.__version__))
-    scratch = f'{run.record}.new'
-    with open(scratch, 'w') as file:
+    with replacing(run.record) as part, open(part, 'w') as file:
         json.dump(dict(finished=finished, software=software, settings=run.settings), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, run.record)
 
 
 def _last_line(path: str) -> str:
