@@ -1,11 +1,5 @@
 # PiCIE beside its data
-_base_ = ['./models/picie_r18_fpn.py', './view_training.py']
-default_hooks = dict(
-    clustering=dict(
-        type='mmseg_unsup.PixelClusteringHook',
-        kmeans=dict(n_iter=20, spherical=True),
-        class_weights='inverse',
-        bn_mode='eval'))
+_base_ = ['./models/picie_r18_fpn.py', './clustering.py']
 # fresh k-means is the published score; the training prototypes of each view are reported beside it
 val_evaluator = [
     dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='fresh'),
