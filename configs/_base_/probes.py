@@ -6,8 +6,16 @@ probe_hook = dict(
         dict(type='mmseg_unsup.KMeansProbe', name='kmeans', repeats=5, kmeans=dict(n_iter=20, n_init=10, coarse=1)),
         dict(type='mmseg_unsup.KMeansProbe', name='over100', n_clusters=100),
         dict(type='mmseg_unsup.KMeansProbe', name='over500', n_clusters=500),
-        dict(type='mmseg_unsup.LinearProbe', name='linear', max_cells=200_000, epochs=20, lr=1e-2, batch_size=1024),
-        dict(type='mmseg_unsup.DenseKNNProbe', name='knn', k=20, max_cells=20_000, temperature=0.07)
+        dict(
+            type='mmseg_unsup.LinearProbe',
+            name='linear',
+            max_cells=200_000,
+            epochs=20,
+            lr=1e-2,
+            batch_size=1024,
+            stages=4),
+        dict(type='mmseg_unsup.DenseKNNProbe', name='knn', k=20, max_cells=20_000, temperature=0.07),
+        dict(type='mmseg_unsup.SegmentRetrievalProbe', name='retrieval', k=1, max_segments=32)
     ])
 probe_evaluators = [
     dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='fresh'),
@@ -24,8 +32,21 @@ probe_evaluators = [
         match='majority',
         prefix='over500',
         show_table=False),
-    dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='linear', match='identity', prefix='linear'),
-    dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='knn', match='identity', prefix='knn', show_table=False)
+    # beside the end of the schedule, the stage that is best on the labels it is scored on, named so
+    dict(
+        type='mmseg_unsup.RepeatedIoUMetric',
+        prototype_set='linear',
+        repeats=4,
+        summary='last',
+        match='identity',
+        prefix='linear'),
+    dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='knn', match='identity', prefix='knn', show_table=False),
+    dict(
+        type='mmseg_unsup.HungarianIoUMetric',
+        prototype_set='retrieval',
+        match='identity',
+        prefix='retrieval',
+        show_table=False)
 ]
 labelled_probe_dataloader = dict(
     persistent_workers=False,  # it is read once

@@ -1,6 +1,7 @@
 from .metrics import ClusterMaps, HungarianIoUMetric, RepeatedIoUMetric
-from .probes import DenseCRF, DenseKNNProbe, KMeansProbe, LinearProbe
+from .probes import DenseCRF, DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
 
 __all__ = [
-    'ClusterMaps', 'DenseCRF', 'DenseKNNProbe', 'HungarianIoUMetric', 'KMeansProbe', 'LinearProbe', 'RepeatedIoUMetric'
+    'ClusterMaps', 'DenseCRF', 'DenseKNNProbe', 'HungarianIoUMetric', 'KMeansProbe', 'LinearProbe',
+    'RepeatedIoUMetric', 'SegmentRetrievalProbe'
 ]

@@ -79,8 +79,8 @@ def scored(name, match='identity', **kwargs):
 
 def test_probes_read_frozen_features_in_one_pass(root, tmp_path):
     probes = [LINEAR, KNN, dict(type='KMeansProbe', name='over', n_clusters=8),
-              dict(type='KMeansProbe', repeats=2, n_clusters=3)]
-    metrics = [scored('linear'), scored('knn'), scored('over', 'majority'), scored('fresh', 'hungarian'),
+              dict(type='KMeansProbe', repeats=2, n_clusters=3), dict(type='SegmentRetrievalProbe')]
+    metrics = [scored('linear'), scored('knn'), scored('retrieval'), scored('over', 'majority'), scored('fresh', 'hungarian'),
                dict(type='RepeatedIoUMetric', prototype_set='kmeans', repeats=2, prefix='kmeans')]
     runner = probe_runner(root, tmp_path / 'run', probes, metrics)
     runner.model.decode_head.set_fresh_prototypes(torch.eye(11, 16))  # as if the checkpoint had brought them
@@ -93,6 +93,7 @@ def test_probes_read_frozen_features_in_one_pass(root, tmp_path):
     assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
     assert all(param.grad is None for param in runner.model.parameters())
     assert found['linear/aAcc'] > 90 and found['knn/aAcc'] > 80
+    assert found['retrieval/aAcc'] > 60  # segments of arbitrary prototypes; chance is a third
     assert {'over/mIoU', 'fresh/mIoU', 'kmeans/mIoU', 'kmeans/mIoU_std'} <= set(found)
     assert runner.model.probes == []
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from PIL import Image
 
 from mmseg_unsup.evaluation import ClusterMaps, HungarianIoUMetric
@@ -39,6 +41,52 @@ def test_equals_one_confusion_over_all_images():
         assert scores[name] == pytest.approx(expected[name], abs=1e-4)
         assert type(scores[name]) is float  # a numpy scalar would end in the checkpoint
     assert scores['rest_mIoU'] == pytest.approx(expected['IoU'][1:].mean(), abs=1e-4)
+
+
+def _images():
+    """Seven images: classes a and c, b never; the third has no labelled pixel at all."""
+    rng = np.random.default_rng(1)
+    labels = 2 * rng.integers(0, 2, (7, 6, 5))
+    clusters = np.where(rng.random(labels.shape) < 0.3, 3, 1 + labels // 2)
+    labels[rng.random(labels.shape) < 0.1] = 255
+    labels[2] = 255
+    return labels, clusters
+
+
+def _score_in_a_group(rank, folder, world_size):
+    """Batches of two of the images rank, rank + W, ...; the last round repeats the first images."""
+    if world_size > 1:
+        dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=world_size)
+    labels, clusters = _images()
+    padded = [i % len(labels) for i in range(-(-len(labels) // world_size) * world_size)]
+    mine, built = padded[rank::world_size], metric()
+    for start in range(0, len(mine), 2):
+        built.process({}, [sample(clusters[i], labels[i]) for i in mine[start:start + 2]])
+    scores = built.evaluate(len(labels))
+    torch.save(scores, f'{folder}/{world_size}_{rank}.pt')
+
+
+def test_four_processes_with_an_uneven_last_batch_score_like_one(tmp_path):
+    _score_in_a_group(0, str(tmp_path), 1)
+    mp.spawn(_score_in_a_group, (str(tmp_path), 4), nprocs=4)
+    alone = torch.load(tmp_path / '1_0.pt')
+    assert [torch.load(tmp_path / f'4_{rank}.pt') for rank in range(4)] == [alone] * 4
+
+
+def test_images_without_labels_and_classes_without_pixels_change_no_score():
+    labels, clusters = _images()
+    kept = [0, 1, 3, 4, 5, 6]
+    results = []
+    for chosen in (range(7), kept):
+        built = metric()
+        built.process({}, [sample(clusters[i], labels[i]) for i in chosen])
+        results.append(built.evaluate(len(chosen)))
+    assert results[0] == results[1]
+    agreement = (clusters == 1 + labels // 2)[labels != 255]  # clusters 1 and 2 are a and c, 3 is left over
+    assert results[0]['aAcc'] == pytest.approx(100 * agreement.mean(), abs=1e-4)
+    ious = [100 * ((labels == c) & (clusters == k)).sum() / (((labels == c) | (clusters == k)) & (labels != 255)).sum()
+            for c, k in ((0, 1), (2, 2))]
+    assert results[0]['mIoU'] == pytest.approx(sum(ious) / 2, abs=1e-4)  # b is no class of this set
 
 
 def test_partition_scores_do_not_depend_on_the_matching():

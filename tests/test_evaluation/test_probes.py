@@ -6,13 +6,15 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 from scipy import ndimage
+from skimage.measure import label as connected_components
 from sklearn.linear_model import LogisticRegression
 
 from mmseg_unsup.evaluation import DenseCRF, DenseKNNProbe, HungarianIoUMetric, KMeansProbe, LinearProbe
-from mmseg_unsup.evaluation import RepeatedIoUMetric
+from mmseg_unsup.evaluation import RepeatedIoUMetric, SegmentRetrievalProbe
 from mmseg_unsup.evaluation.functional import match_clusters
 from mmseg_unsup.evaluation.probes import dense_crf, labels_on_grid
 from mmseg_unsup.evaluation.probes.protocol import check_datasets, check_metrics
+from mmseg_unsup.models.utils import connected_segments
 
 N_IMAGES, N_CLASSES, N_CHANNELS, GRID = 13, 4, 8, 6
 
@@ -28,12 +30,18 @@ def scene(spread=0.5, seed=0, n_images=N_IMAGES):
     return feats, labels
 
 
+def segments_of(feats):
+    """Connected cells of one sign of the first channel."""
+    return connected_segments((feats[:, 0] > 0).long())
+
+
 def fit(probe, feats, labels, positions=None, batch_size=4, **kwargs):
     probe.begin(N_CHANNELS, N_CLASSES, N_IMAGES, seed=3, device=torch.device('cpu'), **kwargs)
     positions = list(range(len(feats))) if positions is None else positions
     for start in range(0, len(positions), batch_size):
         chosen = positions[start:start + batch_size]
-        probe.add(chosen, feats[chosen], labels[chosen])
+        segments = dict(segments=segments_of(feats[chosen])) if probe.needs_segments else {}
+        probe.add(chosen, feats[chosen], labels[chosen], **segments)
     probe.finish()
     return probe
 
@@ -63,6 +71,18 @@ def test_linear_equals_logistic_regression(spread):
     assert accuracy > (0.999 if spread == 0.1 else 0.6)
 
 
+def test_stages_of_a_linear_probe_are_points_of_one_training():
+    feats, labels = scene()
+    options = dict(max_cells=10**6, batch_size=64)
+    whole, staged = (fit(LinearProbe(epochs=6, stages=stages, **options), feats, labels) for stages in (1, 3))
+    assert staged.set_names == ['linear_1', 'linear_2', 'linear_3'] and whole.set_names == ['linear']
+    assert torch.equal(staged.scores(feats, 2), whole.scores(feats))
+    losses = [float(F.cross_entropy(staged.scores(feats, i), labels, ignore_index=255)) for i in range(3)]
+    assert losses[0] > losses[1] > losses[2]
+    with pytest.raises(ValueError, match="stages of the probe 'linear' must be from 1 to epochs=6, but it is 7"):
+        LinearProbe(epochs=6, stages=7)
+
+
 @pytest.mark.parametrize('chunk_bytes', [None, 1, 10_000])
 def test_knn_equals_brute_force(chunk_bytes):
     feats, labels = scene()
@@ -77,6 +97,70 @@ def test_knn_equals_brute_force(chunk_bytes):
         weights = np.exp(similarity[nearest] / 0.1)
         expected = np.bincount(targets[nearest], weights, minlength=N_CLASSES) / weights.sum()
         np.testing.assert_allclose(votes, expected, atol=1e-5)
+
+
+def brute_force_segments(feats, segments):
+    """Per image and segment, its cells and its unit descriptor."""
+    for of_image, ids in zip(feats.permute(0, 2, 3, 1).double().numpy(), segments.numpy()):
+        yield [(ids == i, (of_image[ids == i].sum(0) / np.linalg.norm(of_image[ids == i].sum(0))))
+               for i in range(ids.max() + 1)]
+
+
+@pytest.mark.parametrize('background, k, max_segments', [(None, 1, 10**6), (0, 1, 10**6), (None, 3, 2)])
+def test_retrieval_equals_brute_force(background, k, max_segments):
+    feats, labels = scene()
+    probe = SegmentRetrievalProbe(k=k, background=background, max_segments=max_segments, temperature=0.1)
+    fit(probe, feats, labels)
+    bank, classes = [], []
+    for of_image, image_labels in zip(brute_force_segments(feats, segments_of(feats)), labels.numpy()):
+        of_bank = []
+        for cells, descriptor in of_image:
+            counts = np.bincount(image_labels[cells & (image_labels != 255)], minlength=N_CLASSES)
+            if background is not None:
+                counts[background] = 0
+            if counts.any():
+                of_bank.append((cells.sum(), descriptor, counts.argmax()))
+        for _, descriptor, label in sorted(of_bank, key=lambda entry: -entry[0])[:max_segments]:
+            bank.append(descriptor)
+            classes.append(label)
+    assert len(probe.bank) == len(bank) > 20 and probe.bank_labels.tolist() == classes
+    test_feats, _ = scene(seed=1, n_images=2)
+    segments = segments_of(test_feats)
+    segments[:, 0] = -1  # the first row of cells belongs to no segment
+    ids = connected_segments(segments)
+    scores = probe.scores(test_feats, segments=ids).numpy()
+    for of_image, image_ids, of_scores in zip(brute_force_segments(test_feats, ids), ids.numpy(), scores):
+        for cells, descriptor in of_image:
+            similarity = np.array(bank) @ descriptor
+            nearest = np.argsort(-similarity)[:k]
+            weights = np.exp(similarity[nearest] / 0.1)
+            expected = np.bincount(np.array(classes)[nearest], weights, minlength=N_CLASSES) / weights.sum()
+            np.testing.assert_allclose(of_scores[:, cells].T, np.tile(expected, (cells.sum(), 1)), atol=1e-5)
+        assert (of_scores[:, image_ids < 0].argmax(0) == (background or 0)).all() and (image_ids < 0).sum() == GRID
+
+
+def test_retrieval_refuses_what_it_cannot_use():
+    feats, labels = scene()
+    probe = SegmentRetrievalProbe()
+    probe.begin(N_CHANNELS, N_CLASSES, N_IMAGES, 0, torch.device('cpu'))
+    with pytest.raises(ValueError, match="the probe 'retrieval' needs segments, but got none"):
+        probe.add([0], feats[:1], labels[:1])
+    with pytest.raises(ValueError, match='k=9999 neighbours, but the images gave [0-9]+ labelled segments'):
+        fit(SegmentRetrievalProbe(k=9999), feats, labels)
+    with pytest.raises(ValueError, match="'retrieval' found no labelled segment in 13 images"):
+        fit(SegmentRetrievalProbe(), feats, torch.full_like(labels, 255))
+    with pytest.raises(ValueError, match='label 9 is out of range for the probe'):
+        fit(SegmentRetrievalProbe(), feats, torch.full_like(labels, 9))
+    with pytest.raises(ValueError, match='background of the probe .* is 4, but the classes are 0..3'):
+        fit(SegmentRetrievalProbe(background=4), feats, labels)
+    with pytest.raises(ValueError, match='k and max_segments from 1 on'):
+        SegmentRetrievalProbe(k=0)
+
+
+def test_connected_segments():
+    clusters = torch.tensor([[[0, 0, 1], [1, 0, -1], [1, 1, -1]], [[2, 2, 2], [2, 2, 2], [2, 2, 2]]])
+    segments = connected_segments(clusters)
+    assert segments[0].tolist() == [[0, 0, 1], [2, 0, -1], [2, 2, -1]] and not segments[1].any()
 
 
 def test_kmeans_scores_the_nearest_centre_of_every_fit():
@@ -111,8 +195,10 @@ def all_scores(rank, world_size):
     labels[1:11:2] = 255
     mine = list(range(rank, N_IMAGES, world_size))
     test_feats, _ = scene(seed=1, n_images=2)
-    probes = [LinearProbe(max_cells=100, epochs=3), DenseKNNProbe(k=3, max_cells=100), KMeansProbe(n_clusters=5)]
-    return [fit(probe, feats, labels, mine, batch_size=3 - rank).scores(test_feats) for probe in probes]
+    probes = [LinearProbe(max_cells=100, epochs=3), DenseKNNProbe(k=3, max_cells=100), SegmentRetrievalProbe(),
+              KMeansProbe(n_clusters=5)]
+    return [fit(probe, feats, labels, mine, batch_size=3 - rank).scores(test_feats, segments=segments_of(test_feats))
+            for probe in probes]
 
 
 def worker(rank, folder):
@@ -121,12 +207,12 @@ def worker(rank, folder):
 
 
 def test_two_processes_fit_what_one_does(tmp_path):
-    linear, knn, kmeans = all_scores(0, 1)
+    *labelled, kmeans = all_scores(0, 1)
     mp.spawn(worker, (str(tmp_path), ), nprocs=2)
     for rank in range(2):
         results = torch.load(tmp_path / f'{rank}.pt')
-        assert torch.equal(results[0], linear) and torch.equal(results[1], knn)
-        torch.testing.assert_close(results[2], kmeans)
+        assert len(labelled) == 3 and all(torch.equal(found, alone) for found, alone in zip(results, labelled))
+        torch.testing.assert_close(results[3], kmeans)
 
 
 def test_what_cannot_be_fitted_is_said():
@@ -188,6 +274,7 @@ def test_mean_and_deviation_over_repeats():
             metric.process({}, samples[start:start + 3])
         return metric.evaluate(4)
 
+    stages = evaluate(RepeatedIoUMetric('kmeans', repeats=3, summary='last'))
     scores = evaluate(RepeatedIoUMetric('kmeans', repeats=3))
     single = [evaluate(HungarianIoUMetric(name, show_table=False)) for name in maps]
     for name in ('aAcc', 'mIoU', 'NMI'):
@@ -195,6 +282,11 @@ def test_mean_and_deviation_over_repeats():
         assert scores[name] == pytest.approx(np.mean(values), abs=1e-3)
         assert scores[f'{name}_std'] == pytest.approx(np.std(values, ddof=1), abs=1e-3) and scores[f'{name}_std'] > 1
         assert type(scores[name]) is type(scores[f'{name}_std']) is float
+    assert {name: stages[name] for name in single[0]} == single[2]
+    assert single[0]['mIoU'] > single[2]['mIoU'] + 10 and stages['best_on_val_stage'] == 1
+    assert all(stages[f'best_on_val_{name}'] == value for name, value in single[0].items())
+    with pytest.raises(ValueError, match="summary='best' is not one of"):
+        RepeatedIoUMetric('kmeans', repeats=3, summary='best')
     with pytest.raises(ValueError, match='RepeatedIoUMetric needs repeats from 2 on'):
         RepeatedIoUMetric('kmeans', repeats=1)
 
@@ -229,12 +321,16 @@ def test_data_sets_that_do_not_fit(wrong, message):
     (HungarianIoUMetric('over', match='identity'), "'over' predicts clusters, .* set match='hungarian' or 'majority'"),
     (HungarianIoUMetric('nothing'), "the set 'nothing', but the probes predict .*'linear'.* model .'fresh'"),
     (HungarianIoUMetric('linear', match='identity', ignore_index=0), 'ignores label 0, but the data set ignores 255'),
-    (RepeatedIoUMetric('kmeans', repeats=2), "'kmeans' averages 2 sets, but the probe has 3: give both the same"),
+    (RepeatedIoUMetric('kmeans', repeats=2), "'kmeans' reads 2 sets, but the probe has 3: give both the same"),
+    (RepeatedIoUMetric('kmeans', repeats=3, summary='last'), "'kmeans' are fits of their own, .*set summary='mean'"),
+    (RepeatedIoUMetric('staged', repeats=2, match='identity'), "'staged' are stages of one fit, .*set summary='last'"),
 ])
 def test_metrics_that_measure_something_else(metric, message):
-    probes = [LinearProbe(), KMeansProbe(name='over', n_clusters=7), KMeansProbe(repeats=3)]
+    probes = [LinearProbe(), KMeansProbe(name='over', n_clusters=7), KMeansProbe(repeats=3),
+              LinearProbe('staged', stages=2)]
     fine = [HungarianIoUMetric('linear', match='identity'), HungarianIoUMetric('over', match='majority'),
-            RepeatedIoUMetric('kmeans', repeats=3), HungarianIoUMetric('fresh'), HungarianIoUMetric(), object()]
+            RepeatedIoUMetric('kmeans', repeats=3), HungarianIoUMetric('fresh'), HungarianIoUMetric(), object(),
+            RepeatedIoUMetric('staged', repeats=2, summary='last', match='identity')]
     assert check_metrics(fine, probes, ['fresh'], Labelled()) == []
     with pytest.raises(ValueError, match=message):
         check_metrics([metric], probes, ['fresh'], Labelled())

@@ -1,7 +1,8 @@
 """Probes of a trained model: fitted to the training images before an evaluation, scored by its metrics."""
-from typing import Callable, List, Optional, Union
+from typing import Callable, List, Optional, Tuple, Union
 
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
@@ -11,7 +12,6 @@ from ...evaluation.probes.protocol import check_datasets, check_metrics
 from ...registry import HOOKS, PROBES
 from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
 from ..probe_loader import labelled_probe_dataloader, probe_dataloader
-from .fresh_kmeans_hook import model_features
 from .phase_timer_hook import time_phase
 
 
@@ -26,7 +26,7 @@ class ProbeHook(Hook):
 
     Args:
         probes: configs of :class:`mmseg_unsup.KMeansProbe`, :class:`mmseg_unsup.LinearProbe`,
-            :class:`mmseg_unsup.DenseKNNProbe`, or probes of your own.
+            :class:`mmseg_unsup.DenseKNNProbe`, :class:`mmseg_unsup.SegmentRetrievalProbe`, or probes of your own.
         max_images: images, or as a float the share of them, that the probes see; None for all.
         on_val: probe in validation too, fitted anew each time.
 
@@ -109,33 +109,48 @@ class ProbeHook(Hook):
         for probe in self.probes:
             probe.begin(model.decode_head.in_channels, len(dataset.metainfo['classes']), n_images, runner.seed, device,
                         getattr(dataset, 'ignore_index', 255))
-        extract = model_features(model)
-        if self._needs_labels:
-            extract = add_labels(extract)
+        needs_segments = any(probe.needs_segments for probe in self.probes)
+        names, extract = probe_inputs(model, self._needs_labels, needs_segments)
         was_training = model.training
         model.eval()
         with time_phase('probes'):
             for positions, batch in iterate_features(model, dataloader, extract, 'probes', n_images):
                 for probe in self.probes:
-                    probe.add(positions, *batch)
+                    probe.add(positions, **dict(zip(names, batch)))
             for probe in self.probes:
                 runner.logger.info(f'probe {probe.name}: {probe.finish()}')
         model.train(was_training)
         model.probes = self.probes
 
 
-def add_labels(extract: Callable) -> Callable:
-    """Make ``extract`` return, beside the (N, C, h, w) features, the (N, h, w) int64 labels of their cells."""
+def probe_inputs(model, with_labels: bool, with_segments: bool) -> Tuple[List[str], Callable]:
+    """What :meth:`Probe.add` takes, by name, and ``(views, data_samples)`` -> the tensors, for ``iterate_features``."""
+    names = ['feats'] + ['labels'] * with_labels + ['segments'] * with_segments
 
-    def extract_with_labels(views: list, samples: list) -> List[torch.Tensor]:
-        if not all('gt_sem_seg' in sample for sample in samples):
-            raise ValueError('the samples of labelled_probe_dataloader have no labels: put mmseg_unsup.LoadLabels '
-                             'after mmseg_unsup.LoadImage in its pipeline')
-        feats, = extract(views, samples)
-        grids = [labels_on_grid(sample.gt_sem_seg.data[0], feats.shape[2:]) for sample in samples]
-        return [feats, torch.stack(grids).to(feats.device)]
+    def extract(views: list, samples: list) -> List[torch.Tensor]:
+        outputs = model.extract_feat(views[0])
+        feats = F.normalize(outputs[model.decode_head.in_index].float(), dim=1)
+        tensors = [feats]
+        if with_labels:
+            tensors.append(read_labels(samples, feats))
+        if with_segments:
+            tensors.append(model.segments(outputs))
+        return tensors
 
-    return extract_with_labels
+    return names, extract
+
+
+def read_labels(samples: list, feats: torch.Tensor) -> torch.Tensor:
+    """(N, h, w) int64 labels of the cells of (N, C, h, w) features.
+
+    Raises:
+        ValueError: a sample has no labels.
+    """
+    if not all('gt_sem_seg' in sample for sample in samples):
+        raise ValueError('the samples of labelled_probe_dataloader have no labels: put mmseg_unsup.LoadLabels after '
+                         'mmseg_unsup.LoadImage in its pipeline')
+    grids = [labels_on_grid(sample.gt_sem_seg.data[0], feats.shape[2:]) for sample in samples]
+    return torch.stack(grids).to(feats.device)
 
 
 def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:

@@ -35,7 +35,8 @@ def match_clusters(confusion: np.ndarray, match: str = 'hungarian', match_on: st
 
     Args:
         match: ``'hungarian'``, one-to-one, the assignment with the largest total; with K > C the clusters left over
-            stay unmatched (their pixels count as wrong), with K < C some classes get no cluster. ``'majority'``,
+            stay unmatched (their pixels count as wrong), with K < C some classes get no cluster. A
+            class without labelled pixels gets none either: which one would be a matter of their order. ``'majority'``,
             many-to-one, each cluster gets its most frequent class. ``'identity'``, none: the prediction is a class
             already, as that of a supervised probe.
         match_on: what is summed: matched pixels (``'count'``, as published) or class IoU (``'iou'``).
@@ -59,8 +60,9 @@ def match_clusters(confusion: np.ndarray, match: str = 'hungarian', match_on: st
     if match == 'majority':
         return np.where(confusion.sum(0) > 0, gain.argmax(0), UNMATCHED)
     cluster_to_class = np.full(confusion.shape[1], UNMATCHED)
-    classes, clusters = linear_sum_assignment(gain, maximize=True)
-    cluster_to_class[clusters] = classes
+    labelled = np.flatnonzero(confusion.sum(1))
+    classes, clusters = linear_sum_assignment(gain[labelled], maximize=True)
+    cluster_to_class[clusters] = labelled[classes]
     return cluster_to_class
 
 

@@ -1,5 +1,5 @@
-"""Scores of a probe that was fitted several times."""
-from typing import List, Optional, Sequence
+"""Scores of a probe that predicts several sets."""
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -8,25 +8,29 @@ from ...registry import METRICS
 from ..probes.base import repeated_names
 from .hungarian_iou import HungarianIoUMetric
 
+SUMMARIES = ('mean', 'last')
+
 
 @METRICS.register_module()
 class RepeatedIoUMetric(BaseMetric):
-    """Mean of each score of :class:`HungarianIoUMetric` over repeated fits, and its standard deviation as
-    ``<score>_std`` (n - 1 in the denominator).
+    """Scores of :class:`HungarianIoUMetric` over the sets of one probe, each matched on its own.
 
     Args:
-        prototype_set: name of the probe; the sets ``<name>_1`` to ``<name>_<repeats>`` are scored, each matched on its
-            own.
-        repeats: of the probe, at least 2.
+        prototype_set: name of the probe; the sets ``<name>_1`` to ``<name>_<repeats>`` are scored.
+        repeats: of the probe (``stages`` of a linear one), at least 2.
+        summary: ``'mean'`` over fits of their own, and ``<score>_std``, the standard deviation (n - 1 in the
+            denominator); ``'last'`` of the stages of one fit, and ``best_on_val_<score>`` of the stage with the highest
+            mIoU, ``best_on_val_stage``: that choice reads the labels it is scored on.
         kwargs: of :class:`HungarianIoUMetric`.
 
     Raises:
-        ValueError: fewer than two repeats.
+        ValueError: fewer than two repeats; unknown ``summary``.
     """
 
     def __init__(self,
                  prototype_set: str,
                  repeats: int,
+                 summary: str = 'mean',
                  show_table: bool = False,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None,
@@ -35,6 +39,9 @@ class RepeatedIoUMetric(BaseMetric):
         if repeats < 2:
             raise ValueError(f'RepeatedIoUMetric needs repeats from 2 on, but it is {repeats}: HungarianIoUMetric '
                              'scores a single set')
+        if summary not in SUMMARIES:
+            raise ValueError(f'summary={summary!r} is not one of {SUMMARIES}')
+        self.summary = summary
         self.scored_sets = repeated_names(prototype_set, repeats)
         self._metrics = [HungarianIoUMetric(name, show_table=show_table, **kwargs) for name in self.scored_sets]
         self.match, self.ignore_index = self._metrics[0].match, self._metrics[0].ignore_index
@@ -49,13 +56,23 @@ class RepeatedIoUMetric(BaseMetric):
         self.results.extend(zip(*counts))
 
     def compute_metrics(self, results: List[tuple]) -> dict:
-        """Score every set on its own, then mean and standard deviation."""
+        """Score every set on its own, then sum up."""
         for metric in self._metrics:
             metric.dataset_meta = self.dataset_meta
         scores = [metric.compute_metrics(list(of_set)) for metric, of_set in zip(self._metrics, zip(*results))]
-        summary = {}
-        for name in scores[0]:
-            values = [of_set[name] for of_set in scores]
-            summary[name] = round(float(np.mean(values)), 4)
-            summary[f'{name}_std'] = round(float(np.std(values, ddof=1)), 4)
-        return summary
+        return _mean_and_std(scores) if self.summary == 'mean' else _last_and_best(scores)
+
+
+def _mean_and_std(scores: List[Dict[str, float]]) -> Dict[str, float]:
+    summary = {}
+    for name in scores[0]:
+        values = [of_set[name] for of_set in scores]
+        summary[name] = round(float(np.mean(values)), 4)
+        summary[f'{name}_std'] = round(float(np.std(values, ddof=1)), 4)
+    return summary
+
+
+def _last_and_best(scores: List[Dict[str, float]]) -> Dict[str, float]:
+    best = max(range(len(scores)), key=lambda stage: scores[stage]['mIoU'])
+    chosen = {f'best_on_val_{name}': value for name, value in scores[best].items()}
+    return dict(scores[-1], **chosen, best_on_val_stage=best + 1)

@@ -3,5 +3,8 @@ from .dense_crf import DenseCRF
 from .dense_knn import DenseKNNProbe
 from .kmeans import KMeansProbe
 from .linear import LinearProbe
+from .segment_retrieval import SegmentRetrievalProbe
 
-__all__ = ['DenseCRF', 'DenseKNNProbe', 'KMeansProbe', 'LinearProbe', 'Probe', 'labels_on_grid']
+__all__ = [
+    'DenseCRF', 'DenseKNNProbe', 'KMeansProbe', 'LinearProbe', 'Probe', 'SegmentRetrievalProbe', 'labels_on_grid'
+]

@@ -26,12 +26,17 @@ class Probe(metaclass=ABCMeta):
 
     Attributes:
         needs_labels (bool): whether :meth:`add` needs labels.
+        needs_segments (bool): whether :meth:`add` and :meth:`scores` need segments.
         predicts_classes (bool): scores are of classes, which need no matching.
-        repeats (int): R, fits that each give a set of scores.
+        repeats (int): R, sets of scores.
+        repeats_are_stages (bool): the sets are stages of one fit, the last one its end; else they are fits of their
+            own.
     """
     needs_labels = False
+    needs_segments = False
     predicts_classes = False
     repeats = 1
+    repeats_are_stages = False
 
     def __init__(self, name: str, crf: Union[bool, dict, None] = None) -> None:
         self.name = name
@@ -63,29 +68,88 @@ class Probe(metaclass=ABCMeta):
         self.seed, self.device, self.ignore_index = seed, device, ignore_index
 
     @abstractmethod
-    def add(self, positions: Sequence[int], feats: Tensor, labels: Optional[Tensor] = None) -> None:
-        """Take (N,) positions, (N, C, h, w) features of unit length and, where needed, (N, h, w) int64 labels."""
+    def add(self,
+            positions: Sequence[int],
+            feats: Tensor,
+            labels: Optional[Tensor] = None,
+            segments: Optional[Tensor] = None) -> None:
+        """Take (N,) positions, (N, C, h, w) features of unit length and, where needed, (N, h, w) int64 labels and
+        segments: ids from 0 on that count anew in every image, -1 for none."""
 
     @abstractmethod
     def finish(self) -> str:
         """Fit; afterwards :meth:`scores` works. Returns a line for the log."""
 
     @abstractmethod
-    def scores(self, feats: Tensor, index: int = 0) -> Tensor:
+    def scores(self, feats: Tensor, index: int = 0, segments: Optional[Tensor] = None) -> Tensor:
         """(N, C, h, w) features of unit length -> (N, K, h, w) scores of a set; the largest wins."""
 
 
-class LabelledCellsProbe(Probe):
+class LabelledRowsProbe(Probe):
+    """A probe that learns classes from rows with a label each, such as feature cells.
+
+    Attributes:
+        unit (str): what a row is, for messages.
+
+    Raises:
+        ValueError: at :meth:`gather`: no row has a label, a label is no class, or features are not finite.
+    """
+    needs_labels = True
+    predicts_classes = True
+    unit = 'cell'
+
+    def _begin_rows(self, capacity: int) -> None:
+        """Forget all rows and reserve memory for those of this rank."""
+        self._rows = RowBuffer(capacity)
+        self._labels: List[Tensor] = []
+        self._positions: List[int] = []
+
+    def _keep(self, position: int, rows: Tensor, labels: Tensor) -> None:
+        """Store (m, C) rows and (m,) labels of an image."""
+        self._rows.append(rows.float())
+        self._labels.append(labels.long().cpu())
+        self._positions.append(position)
+
+    def gather(self) -> Tuple[Tensor, Tensor]:
+        """(M, C) rows of all ranks in the order of their images, and their (M,) classes; the same on all ranks.
+
+        Collectives: three all-reduces.
+        """
+        counts = torch.zeros(self.n_images, dtype=torch.double)
+        for position, labels in zip(self._positions, self._labels):
+            counts[position] = len(labels)
+        all_reduce(counts)
+        counts = counts.long()
+        if not counts.any():
+            raise ValueError(f'the probe {self.name!r} found no labelled {self.unit} in {self.n_images} images: check '
+                             f'the label folder and ignore_index={self.ignore_index}')
+        starts = counts.cumsum(0) - counts
+        mine = [torch.arange(starts[position], starts[position] + counts[position]) for position in self._positions]
+        rows = torch.zeros(int(counts.sum()), self.n_channels, device=self.device)
+        labels = torch.zeros(len(rows), dtype=torch.long)
+        if mine:
+            rows[torch.cat(mine).to(self.device)], labels[torch.cat(mine)] = self._rows.rows, torch.cat(self._labels)
+        self._rows, self._labels, self._positions = None, [], []
+        all_reduce(rows)  # every row has one rank that holds it: the sums are exact
+        all_reduce(labels)
+        if labels.min() < 0 or labels.max() >= self.n_classes:
+            wrong = int(labels.min() if labels.min() < 0 else labels.max())
+            raise ValueError(f'label {wrong} is out of range for the probe {self.name!r}: expected '
+                             f'0..{self.n_classes - 1} or {self.ignore_index} (ignored)')
+        if not rows.isfinite().all():
+            raise ValueError(f'features for the probe {self.name!r} are not finite: check the checkpoint')
+        return rows, labels.to(self.device)
+
+
+class LabelledCellsProbe(LabelledRowsProbe):
     """A probe that learns classes from a bounded sample of labelled feature cells.
 
     Every image gives ``max_cells // n_images`` of its labelled cells, at least one, drawn by its position; of more than
     ``max_cells`` images the first ones do. Memory is ``2 x max_cells x C x 4`` bytes a rank.
 
     Raises:
-        ValueError: at :meth:`finish`: no cell has a label, a label is no class, or features are not finite.
+        ValueError: bad option; at :meth:`finish`, see :class:`LabelledRowsProbe`.
     """
-    needs_labels = True
-    predicts_classes = True
 
     def __init__(self, name: str, max_cells: int, crf: Union[bool, dict, None] = None) -> None:
         super().__init__(name, crf)
@@ -96,51 +160,20 @@ class LabelledCellsProbe(Probe):
     def begin(self, n_channels: int, n_classes: int, n_images: int, *args, **kwargs) -> None:
         super().begin(n_channels, n_classes, n_images, *args, **kwargs)
         self._per_image = max(1, self.max_cells // n_images)
-        self._rows = RowBuffer(self._per_image * math.ceil(min(n_images, self.max_cells) / get_world_size()))
-        self._labels: List[Tensor] = []
-        self._positions: List[int] = []
+        self._begin_rows(self._per_image * math.ceil(min(n_images, self.max_cells) / get_world_size()))
 
-    def add(self, positions: Sequence[int], feats: Tensor, labels: Optional[Tensor] = None) -> None:
+    def add(self,
+            positions: Sequence[int],
+            feats: Tensor,
+            labels: Optional[Tensor] = None,
+            segments: Optional[Tensor] = None) -> None:
         if labels is None:
             raise ValueError(f'the probe {self.name!r} learns from labels, but got none')
         for position, rows, of_image in zip(positions, feats.permute(0, 2, 3, 1).flatten(1, 2), labels.flatten(1)):
             labelled = torch.nonzero(of_image != self.ignore_index)
-            if position >= self.max_cells or not len(labelled):
-                continue
-            cells = sample_cells(labelled, self._per_image, (self.seed, position))[:, 0]
-            self._rows.append(rows[cells].float())
-            self._labels.append(of_image[cells].long().cpu())
-            self._positions.append(position)
-
-    def gather(self) -> Tuple[Tensor, Tensor]:
-        """(M, C) cells of all ranks in the order of their images, and their (M,) classes; the same on all ranks.
-
-        Collectives: three all-reduces.
-        """
-        counts = torch.zeros(self.n_images, dtype=torch.double)
-        for position, labels in zip(self._positions, self._labels):
-            counts[position] = len(labels)
-        all_reduce(counts)
-        counts = counts.long()
-        if not counts.any():
-            raise ValueError(f'the probe {self.name!r} found no labelled cell in {self.n_images} images: check the '
-                             f'label folder and ignore_index={self.ignore_index}')
-        starts = counts.cumsum(0) - counts
-        mine = [torch.arange(starts[position], starts[position] + counts[position]) for position in self._positions]
-        rows = torch.zeros(int(counts.sum()), self.n_channels, device=self.device)
-        labels = torch.zeros(len(rows), dtype=torch.long)
-        if mine:
-            rows[torch.cat(mine).to(self.device)], labels[torch.cat(mine)] = self._rows.rows, torch.cat(self._labels)
-        self._rows, self._labels, self._positions = None, [], []
-        all_reduce(rows)  # every cell has one rank that holds it: the sums are exact
-        all_reduce(labels)
-        if labels.min() < 0 or labels.max() >= self.n_classes:
-            wrong = int(labels.min() if labels.min() < 0 else labels.max())
-            raise ValueError(f'label {wrong} is out of range for the probe {self.name!r}: expected '
-                             f'0..{self.n_classes - 1} or {self.ignore_index} (ignored)')
-        if not rows.isfinite().all():
-            raise ValueError(f'features for the probe {self.name!r} are not finite: check the checkpoint')
-        return rows, labels.to(self.device)
+            if position < self.max_cells and len(labelled):
+                cells = sample_cells(labelled, self._per_image, (self.seed, position))[:, 0]
+                self._keep(position, rows[cells], of_image[cells])
 
 
 def labels_on_grid(labels: Tensor, shape: Tuple[int, int]) -> Tensor:
@@ -156,6 +189,23 @@ def labels_on_grid(labels: Tensor, shape: Tuple[int, int]) -> Tensor:
 def linear_scores(feats: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(N, C, h, w), (K, C), (K,) -> (N, K, h, w)."""
     return (feats.permute(0, 2, 3, 1) @ weight.t() + bias).permute(0, 3, 1, 2)
+
+
+def vote_of_neighbours(rows: Tensor, bank: Tensor, labels: Tensor, n_classes: int, k: int,
+                       temperature: float) -> Tensor:
+    """(n, C) rows -> (n, classes) shares of the vote of the ``k`` rows of the bank with the largest dot product s.
+
+    Each votes for its label with weight ``exp(s / temperature)``.
+
+    Args:
+        bank: (M, C), at least ``k`` rows.
+        labels: (M,) int64 theirs.
+
+    Source: arXiv 1805.01978, section 3.4.
+    """
+    similarity, neighbours = (rows @ bank.t()).topk(k, dim=1)
+    weights = (similarity / temperature).softmax(1)
+    return weights.new_zeros(len(rows), n_classes).scatter_add_(1, labels[neighbours], weights)
 
 
 def repeated_names(name: str, repeats: int) -> List[str]:

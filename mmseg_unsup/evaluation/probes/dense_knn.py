@@ -1,11 +1,11 @@
 """How often the nearest labelled cells of the training images have the right class."""
-from typing import Union
+from typing import Optional, Union
 
 import torch
 from torch import Tensor
 
 from ...registry import PROBES
-from .base import LabelledCellsProbe
+from .base import LabelledCellsProbe, vote_of_neighbours
 
 # Bytes of the similarities of a chunk of cells, by device.
 _CHUNK_BYTES = dict(cpu=2**25, cuda=2**29)
@@ -15,8 +15,7 @@ _CHUNK_BYTES = dict(cpu=2**25, cuda=2**29)
 class DenseKNNProbe(LabelledCellsProbe):
     """Each cell is classified by its nearest labelled cells of the training images; score it by ``match='identity'``.
 
-    Scores are shares of a vote: of the ``k`` cells of the bank with the largest cosine similarity s, each votes for its
-    class with weight ``exp(s / temperature)``. Nothing is trained.
+    Scores are shares of a vote, see :func:`vote_of_neighbours`. Nothing is trained.
 
     Args:
         k: neighbours.
@@ -51,15 +50,12 @@ class DenseKNNProbe(LabelledCellsProbe):
                              f'{len(self.bank)} labelled cells: lower k, or give more images or max_cells')
         return f'a bank of {len(self.bank)} cells of {len(self.bank_labels.unique())} classes'
 
-    def scores(self, feats: Tensor, index: int = 0) -> Tensor:
+    def scores(self, feats: Tensor, index: int = 0, segments: Optional[Tensor] = None) -> Tensor:
         rows = feats.permute(0, 2, 3, 1)
         budget = self.chunk_bytes or _CHUNK_BYTES.get(feats.device.type, _CHUNK_BYTES['cpu'])
         chunks = rows.flatten(0, 2).split(max(1, budget // (4 * len(self.bank))))
-        votes = torch.cat([self._vote(chunk) for chunk in chunks])
-        return votes.unflatten(0, rows.shape[:3]).permute(0, 3, 1, 2)
-
-    def _vote(self, rows: Tensor) -> Tensor:
-        """(n, C) -> (n, classes) shares."""
-        similarity, neighbours = (rows @ self.bank.t()).topk(self.k, dim=1)
-        weights = (similarity / self.temperature).softmax(1)
-        return weights.new_zeros(len(rows), self.n_classes).scatter_add_(1, self.bank_labels[neighbours], weights)
+        votes = [
+            vote_of_neighbours(chunk, self.bank, self.bank_labels, self.n_classes, self.k, self.temperature)
+            for chunk in chunks
+        ]
+        return torch.cat(votes).unflatten(0, rows.shape[:3]).permute(0, 3, 1, 2)

@@ -61,7 +61,11 @@ class KMeansProbe(Probe):
             seed=(self.seed, ),
             device=self.device)
 
-    def add(self, positions: Sequence[int], feats: Tensor, labels: Optional[Tensor] = None) -> None:
+    def add(self,
+            positions: Sequence[int],
+            feats: Tensor,
+            labels: Optional[Tensor] = None,
+            segments: Optional[Tensor] = None) -> None:
         self._stream.add(positions, [feats])
 
     def finish(self) -> str:
@@ -71,6 +75,6 @@ class KMeansProbe(Probe):
         n_empty = sum(int((model.counts_ == 0).sum()) for model in self.models)
         return f'{self.models[0].n_clusters} clusters, k-means loss {losses}, {n_empty} empty'
 
-    def scores(self, feats: Tensor, index: int = 0) -> Tensor:
+    def scores(self, feats: Tensor, index: int = 0, segments: Optional[Tensor] = None) -> Tensor:
         centers = self.models[index].cluster_centers_
         return linear_scores(feats, centers, -0.5 * torch.square(centers).sum(1))

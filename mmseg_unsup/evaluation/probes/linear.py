@@ -1,5 +1,5 @@
 """How well a linear layer reads classes from the frozen features."""
-from typing import Union
+from typing import List, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,8 @@ class LinearProbe(LabelledCellsProbe):
     """Multinomial logistic regression on labelled cells of the training images; score it by ``match='identity'``.
 
     Adam minimises the mean cross-entropy for a fixed number of epochs while the learning rate falls linearly to zero;
-    the last step is the score, no validation label is read. Features are standardised for the optimiser, and the
-    scaling is folded into the weights: the result is linear in the features. Training starts from zero.
+    the end of the schedule is the score, no label of the test set is read. Features are standardised for the optimiser,
+    and the scaling is folded into the weights: the result is linear in the features. Training starts from zero.
 
     Args:
         max_cells: size of the sample, see :class:`LabelledCellsProbe`.
@@ -29,13 +29,18 @@ class LinearProbe(LabelledCellsProbe):
         epochs: over the sampled cells.
         batch_size: cells per step.
         weight_decay: of the weights, decoupled.
+        stages: the layer is also kept after equal parts of the epochs, so many in all with the last one, and predicts
+            the sets ``<name>_1`` to ``<name>_<stages>``. :class:`mmseg_unsup.RepeatedIoUMetric` then reports, beside
+            the end of the schedule, the stage that scores best on the test labels, as much published work does.
 
     Attributes:
-        weight (Tensor), bias (Tensor): (C classes, channels) and (C classes,).
+        layers (list): per stage, weight (classes, channels) and bias (classes,).
 
     Raises:
         ValueError: bad option; see also :class:`LabelledCellsProbe`.
     """
+
+    repeats_are_stages = True
 
     def __init__(self,
                  name: str = 'linear',
@@ -44,33 +49,39 @@ class LinearProbe(LabelledCellsProbe):
                  epochs: int = 20,
                  batch_size: int = 1024,
                  weight_decay: float = 0.,
+                 stages: int = 1,
                  crf: Union[bool, dict, None] = None) -> None:
         super().__init__(name, max_cells, crf)
         if lr <= 0 or epochs < 1 or batch_size < 1 or weight_decay < 0:
             raise ValueError(f'the probe {name!r} needs positive lr, epochs, batch_size and weight_decay from 0 on, '
                              f'but they are {lr}, {epochs}, {batch_size}, {weight_decay}')
+        if not 1 <= stages <= epochs:
+            raise ValueError(f'stages of the probe {name!r} must be from 1 to epochs={epochs}, but it is {stages}')
+        self.repeats = stages
         self.lr, self.epochs, self.batch_size, self.weight_decay = lr, epochs, batch_size, weight_decay
 
     def finish(self) -> str:
         rows, labels = self.gather()
         mean, std = rows.mean(0), rows.std(0, unbiased=False).clamp(min=_MIN_STD)
         with torch.enable_grad():
-            weight, bias = self._train(rows.sub_(mean).div_(std), labels)
+            trained = self._train(rows.sub_(mean).div_(std), labels)
+        weight, bias = trained[-1]
         accuracy = 100 * float(((rows @ weight.t() + bias).argmax(1) == labels).float().mean())
-        self.weight = weight / std
-        self.bias = bias - self.weight @ mean
-        for tensor in (self.weight, self.bias):
+        self.layers = [(weight / std, bias - (weight / std) @ mean) for weight, bias in trained]
+        for tensor in (tensor for layer in self.layers for tensor in layer):
             broadcast(tensor)  # GPUs may round differently
         return f'{len(rows)} cells of {len(labels.unique())} classes, {accuracy:.1f} % of them right after training'
 
-    def _train(self, rows: Tensor, labels: Tensor):
-        """(M, C) standardised rows, (M,) -> weight (K, C) and bias (K,)."""
+    def _train(self, rows: Tensor, labels: Tensor) -> List[Tuple[Tensor, Tensor]]:
+        """(M, C) standardised rows, (M,) -> per stage, weight (K, C) and bias (K,)."""
         weight = torch.zeros(self.n_classes, self.n_channels, device=rows.device, requires_grad=True)
         bias = torch.zeros(self.n_classes, device=rows.device, requires_grad=True)
         optimizer = torch.optim.AdamW([dict(params=[weight], weight_decay=self.weight_decay),
                                        dict(params=[bias], weight_decay=0.)], lr=self.lr)
         n_steps = self.epochs * -(-len(rows) // self.batch_size)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / n_steps)
+        ends = {self.epochs * (stage + 1) // self.repeats for stage in range(self.repeats)}
+        layers = []
         for epoch in range(self.epochs):
             order = keyed_generator(self.seed, _SHUFFLE, epoch).permutation(len(rows))
             for cells in torch.from_numpy(order).to(rows.device).split(self.batch_size):
@@ -79,7 +90,9 @@ class LinearProbe(LabelledCellsProbe):
                 loss.backward()
                 optimizer.step()
                 scheduler.step()
-        return weight.detach(), bias.detach()
+            if epoch + 1 in ends:
+                layers.append((weight.detach().clone(), bias.detach().clone()))
+        return layers
 
-    def scores(self, feats: Tensor, index: int = 0) -> Tensor:
-        return linear_scores(feats, self.weight, self.bias)
+    def scores(self, feats: Tensor, index: int = 0, segments: Optional[Tensor] = None) -> Tensor:
+        return linear_scores(feats, *self.layers[index])

@@ -83,8 +83,13 @@ def check_metrics(metrics: Sequence, probes: Sequence[Probe], model_sets: Sequen
 
 def _check_match(metric, name: str, probe: Probe, n_classes: int) -> List[str]:
     if len(getattr(metric, 'scored_sets', probe.fitted_sets)) != len(probe.fitted_sets):
-        raise ValueError(f'the metric of {probe.name!r} averages {len(metric.scored_sets)} sets, but the probe has '
+        raise ValueError(f'the metric of {probe.name!r} reads {len(metric.scored_sets)} sets, but the probe has '
                          f'{len(probe.fitted_sets)}: give both the same repeats')
+    summary = getattr(metric, 'summary', None)
+    if summary is not None and (summary == 'last') != probe.repeats_are_stages:
+        raise ValueError(f'the sets of the probe {probe.name!r} are '
+                         f'{"stages of one fit" if probe.repeats_are_stages else "fits of their own"}, and its metric '
+                         f'has summary={summary!r}: set summary={"last" if probe.repeats_are_stages else "mean"!r}')
     match = getattr(metric, 'match', None)
     if match is None:
         return []

@@ -1,5 +1,5 @@
 """What all methods that train on views of an image share."""
-from typing import List, Sequence, Union
+from typing import List, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from torch import Tensor
 
-from ..utils import check_backbone_initialization, class_map, quiet_init_weights, warp
+from ..utils import check_backbone_initialization, class_map, connected_segments, quiet_init_weights, warp
 
 
 class ViewSegmentor(EncoderDecoder):
@@ -75,15 +75,24 @@ class ViewSegmentor(EncoderDecoder):
         feats = self.extract_feat(inputs)
         scores = self.decode_head.predict(feats, [sample.metainfo for sample in data_samples], self.test_cfg)
         data_samples = self.postprocess_result(scores, data_samples)
-        self._predict_probes(F.normalize(feats[self.decode_head.in_index].float(), dim=1), inputs, data_samples)
+        self._predict_probes(feats, inputs, data_samples)
         return data_samples
 
-    def _predict_probes(self, feats: Tensor, inputs: Tensor, data_samples: list) -> None:
-        """(N, C, h, w) unit features -> a map per set of every probe, image by image: K may be large."""
+    def segments(self, feats: Tuple[Tensor, ...]) -> Tensor:
+        """Outputs of the neck -> (N, h, w) ids of the segments of every image: connected cells of one cluster.
+
+        The clusters are those of the first set of ``test_cfg.prototype_sets``.
+        """
+        return connected_segments(self.decode_head(feats, self._predicted_sets()[:1]).argmax(1))
+
+    def _predict_probes(self, outputs: Tuple[Tensor, ...], inputs: Tensor, data_samples: list) -> None:
+        """A map per set of every probe, image by image: K may be large."""
+        feats = F.normalize(outputs[self.decode_head.in_index].float(), dim=1)
+        segments = self.segments(outputs) if any(probe.needs_segments for probe in self.probes) else None
         for probe in self.probes:
             names = [probe.set_names[r::probe.repeats] for r in range(probe.repeats)]  # the set, and it after the CRF
             for r, of_set in enumerate(names):
-                for i, (scores, sample) in enumerate(zip(probe.scores(feats, r), data_samples)):
+                for i, (scores, sample) in enumerate(zip(probe.scores(feats, r, segments), data_samples)):
                     stages = [scores] if probe.crf is None else [scores, self._refine(probe.crf, inputs[i], scores)]
                     for name, stage in zip(of_set, stages):
                         data = class_map(stage, sample.metainfo, self.align_corners)[None]
