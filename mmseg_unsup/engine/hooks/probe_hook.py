@@ -2,7 +2,6 @@
 from typing import Callable, List, Optional, Tuple, Union
 
 import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
@@ -92,6 +91,10 @@ class ProbeHook(Hook):
         model, dataset = unwrap(runner.model), loop.dataloader.dataset
         if not hasattr(model, 'probes'):
             raise TypeError(f'{type(model).__name__} does not predict probes: they need a segmentor of this package')
+        for probe in self.probes:
+            if probe.features not in (None, *model.probe_channels):
+                raise ValueError(f'the probe {probe.name!r} reads the features {probe.features!r}, but '
+                                 f'{type(model).__name__} has {list(model.probe_channels)}')
         taken = {name for probe in self.probes for name in probe.set_names} & set(model.decode_head.set_names())
         if taken:
             raise ValueError(f'the probe set {min(taken)!r} has the name of a prototype set of the model: rename it')
@@ -105,9 +108,9 @@ class ProbeHook(Hook):
         model, dataloader = unwrap(runner.model), self._loader(runner)
         set_view_key(dataloader, runner.seed, 0)
         n_images = limit_images(dataloader, self.max_images)
-        device = next(model.parameters()).device
+        device, default = next(model.parameters()).device, next(iter(model.probe_channels))
         for probe in self.probes:
-            probe.begin(model.decode_head.in_channels, len(dataset.metainfo['classes']), n_images, runner.seed, device,
+            probe.begin(model.probe_channels[probe.features or default], len(dataset.metainfo['classes']), n_images, runner.seed, device,
                         getattr(dataset, 'ignore_index', 255))
         needs_segments = any(probe.needs_segments for probe in self.probes)
         names, extract = probe_inputs(model, self._needs_labels, needs_segments)
@@ -115,8 +118,9 @@ class ProbeHook(Hook):
         model.eval()
         with time_phase('probes'):
             for positions, batch in iterate_features(model, dataloader, extract, 'probes', n_images):
+                found = dict(zip(names, batch))
                 for probe in self.probes:
-                    probe.add(positions, **dict(zip(names, batch)))
+                    probe.add(positions, found[probe.features or default], found.get('labels'), found.get('segments'))
             for probe in self.probes:
                 runner.logger.info(f'probe {probe.name}: {probe.finish()}')
         model.train(was_training)
@@ -124,15 +128,14 @@ class ProbeHook(Hook):
 
 
 def probe_inputs(model, with_labels: bool, with_segments: bool) -> Tuple[List[str], Callable]:
-    """What :meth:`Probe.add` takes, by name, and ``(views, data_samples)`` -> the tensors, for ``iterate_features``."""
-    names = ['feats'] + ['labels'] * with_labels + ['segments'] * with_segments
+    """Names of what probes read, and ``(views, data_samples)`` -> the tensors, for ``iterate_features``."""
+    names = [*model.probe_channels] + ['labels'] * with_labels + ['segments'] * with_segments
 
     def extract(views: list, samples: list) -> List[torch.Tensor]:
         outputs = model.extract_feat(views[0])
-        feats = F.normalize(outputs[model.decode_head.in_index].float(), dim=1)
-        tensors = [feats]
+        tensors = list(model.probe_features(outputs).values())
         if with_labels:
-            tensors.append(read_labels(samples, feats))
+            tensors.append(read_labels(samples, tensors[0]))
         if with_segments:
             tensors.append(model.segments(outputs))
         return tensors

@@ -21,6 +21,7 @@ class Probe(metaclass=ABCMeta):
 
     Args:
         name: the maps are ``pred_sem_seg_<name>``.
+        features: which of the model's feature maps to read; None for its first, of those in ``probe_channels``.
         crf: also predict ``<name>_crf``, the same scores after a dense CRF: settings of :class:`DenseCRF`, or True for
             its defaults.
 
@@ -38,8 +39,8 @@ class Probe(metaclass=ABCMeta):
     repeats = 1
     repeats_are_stages = False
 
-    def __init__(self, name: str, crf: Union[bool, dict, None] = None) -> None:
-        self.name = name
+    def __init__(self, name: str, features: Optional[str] = None, crf: Union[bool, dict, None] = None) -> None:
+        self.name, self.features = name, features
         self.crf = DenseCRF(**({} if crf is True else crf)) if crf else None
 
     @property
@@ -151,8 +152,8 @@ class LabelledCellsProbe(LabelledRowsProbe):
         ValueError: bad option; at :meth:`finish`, see :class:`LabelledRowsProbe`.
     """
 
-    def __init__(self, name: str, max_cells: int, crf: Union[bool, dict, None] = None) -> None:
-        super().__init__(name, crf)
+    def __init__(self, name: str, max_cells: int, **kwargs) -> None:
+        super().__init__(name, **kwargs)
         if max_cells < 1:
             raise ValueError(f'max_cells of the probe {name!r} must be at least 1, but it is {max_cells}')
         self.max_cells = max_cells

@@ -1,5 +1,5 @@
 """How often the nearest labelled cells of the training images have the right class."""
-from typing import Optional, Union
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -36,8 +36,8 @@ class DenseKNNProbe(LabelledCellsProbe):
                  max_cells: int = 20_000,
                  temperature: float = 0.07,
                  chunk_bytes: int = None,
-                 crf: Union[bool, dict, None] = None) -> None:
-        super().__init__(name, max_cells, crf)
+                 **kwargs) -> None:
+        super().__init__(name, max_cells, **kwargs)
         if k < 1 or temperature <= 0:
             raise ValueError(f'the probe {name!r} needs k from 1 on and a positive temperature, but they are {k} and '
                              f'{temperature}')

@@ -1,5 +1,5 @@
 """Clusters of the frozen features: the unsupervised probe."""
-from typing import Optional, Sequence, Union
+from typing import Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -38,8 +38,8 @@ class KMeansProbe(Probe):
                  init_images: int = 5120,
                  update_images: int = 256,
                  init_pixels: Optional[int] = 200_000,
-                 crf: Union[bool, dict, None] = None) -> None:
-        super().__init__(name, crf)
+                 **kwargs) -> None:
+        super().__init__(name, **kwargs)
         if repeats < 1:
             raise ValueError(f'repeats of the probe {name!r} must be at least 1, but it is {repeats}')
         self.n_clusters, self.repeats, self.kmeans = n_clusters, repeats, kmeans or {}

@@ -1,5 +1,5 @@
 """How well a linear layer reads classes from the frozen features."""
-from typing import List, Optional, Tuple, Union
+from typing import List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -50,8 +50,8 @@ class LinearProbe(LabelledCellsProbe):
                  batch_size: int = 1024,
                  weight_decay: float = 0.,
                  stages: int = 1,
-                 crf: Union[bool, dict, None] = None) -> None:
-        super().__init__(name, max_cells, crf)
+                 **kwargs) -> None:
+        super().__init__(name, max_cells, **kwargs)
         if lr <= 0 or epochs < 1 or batch_size < 1 or weight_decay < 0:
             raise ValueError(f'the probe {name!r} needs positive lr, epochs, batch_size and weight_decay from 0 on, '
                              f'but they are {lr}, {epochs}, {batch_size}, {weight_decay}')

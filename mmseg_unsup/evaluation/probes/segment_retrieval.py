@@ -1,6 +1,6 @@
 """How often the most similar segment of the training images has the right class."""
 import math
-from typing import Optional, Sequence, Tuple, Union
+from typing import Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -40,8 +40,8 @@ class SegmentRetrievalProbe(LabelledRowsProbe):
                  max_segments: int = 32,
                  temperature: float = 0.07,
                  background: Optional[int] = None,
-                 crf: Union[bool, dict, None] = None) -> None:
-        super().__init__(name, crf)
+                 **kwargs) -> None:
+        super().__init__(name, **kwargs)
         if k < 1 or max_segments < 1 or temperature <= 0:
             raise ValueError(f'the probe {name!r} needs k and max_segments from 1 on and a positive temperature, but '
                              f'they are {k}, {max_segments} and {temperature}')

@@ -1,16 +1,16 @@
 """What all methods that train on views of an image share."""
-from typing import List, Sequence, Tuple, Union
+from typing import Dict, List, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
-from mmseg.models import EncoderDecoder
 from torch import Tensor
 
-from ..utils import check_backbone_initialization, class_map, connected_segments, quiet_init_weights, warp
+from ..utils import check_backbone_initialization, connected_segments, quiet_init_weights, warp
+from .probed_segmentor import ProbedSegmentor
 
 
-class ViewSegmentor(EncoderDecoder):
+class ViewSegmentor(ProbedSegmentor):
     """Backbone, neck and a :class:`ClusterHead`; features of several views on one grid; predictions of several sets.
 
     The first view's image was cropped and flipped; of the other views, the feature maps are.
@@ -18,17 +18,12 @@ class ViewSegmentor(EncoderDecoder):
     Args:
         rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
         allow_missing: accept a pre-trained file that lacks tensors of the backbone.
-
-    Attributes:
-        probes (list): fitted :class:`mmseg_unsup.evaluation.probes.Probe` that predict beside the prototype sets, from
-            the same features; set by :class:`mmseg_unsup.ProbeHook`, in no checkpoint.
     """
 
     def __init__(self, *args, rounding: str = None, allow_missing: bool = False, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.rounding = rounding
         self.allow_missing = allow_missing
-        self.probes = []
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
 
     @property
@@ -61,51 +56,28 @@ class ViewSegmentor(EncoderDecoder):
         return [F.normalize(feat.float(), dim=1) for feat in self.extract_raw_view_feats(views, data_samples, extract)]
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
-        """Predict the prototype sets and, as ``pred_sem_seg_<set>`` alone, the probes; one pass of the backbone.
-
-        Raises:
-            ValueError: probes in slide mode.
-        """
+        """Predict the prototype sets and, as ``pred_sem_seg_<set>`` alone, the probes; one pass of the backbone."""
         # which sets, and so how many channels, is known only once prototypes are there
         self.out_channels = sum(self.decode_head.set_size(name) for name in self._predicted_sets())
         if not self.probes:
             return super().predict(inputs, data_samples)
-        if (self.test_cfg or {}).get('mode', 'whole') != 'whole':
-            raise ValueError(f"probes need whole images: set model.test_cfg.mode='whole', not {self.test_cfg.mode!r}")
         feats = self.extract_feat(inputs)
         scores = self.decode_head.predict(feats, [sample.metainfo for sample in data_samples], self.test_cfg)
         data_samples = self.postprocess_result(scores, data_samples)
-        self._predict_probes(feats, inputs, data_samples)
+        self.predict_probes(feats, inputs, data_samples)
         return data_samples
 
-    def segments(self, feats: Tuple[Tensor, ...]) -> Tensor:
-        """Outputs of the neck -> (N, h, w) ids of the segments of every image: connected cells of one cluster.
+    @property
+    def probe_channels(self) -> Dict[str, int]:
+        return dict(features=self.decode_head.in_channels)
 
-        The clusters are those of the first set of ``test_cfg.prototype_sets``.
-        """
-        return connected_segments(self.decode_head(feats, self._predicted_sets()[:1]).argmax(1))
+    def probe_features(self, outputs: Tuple[Tensor, ...]) -> Dict[str, Tensor]:
+        """The finished features, of unit length."""
+        return dict(features=F.normalize(outputs[self.decode_head.in_index].float(), dim=1))
 
-    def _predict_probes(self, outputs: Tuple[Tensor, ...], inputs: Tensor, data_samples: list) -> None:
-        """A map per set of every probe, image by image: K may be large."""
-        feats = F.normalize(outputs[self.decode_head.in_index].float(), dim=1)
-        segments = self.segments(outputs) if any(probe.needs_segments for probe in self.probes) else None
-        for probe in self.probes:
-            names = [probe.set_names[r::probe.repeats] for r in range(probe.repeats)]  # the set, and it after the CRF
-            for r, of_set in enumerate(names):
-                for i, (scores, sample) in enumerate(zip(probe.scores(feats, r, segments), data_samples)):
-                    stages = [scores] if probe.crf is None else [scores, self._refine(probe.crf, inputs[i], scores)]
-                    for name, stage in zip(of_set, stages):
-                        data = class_map(stage, sample.metainfo, self.align_corners)[None]
-                        sample.set_data({f'pred_sem_seg_{name}': PixelData(data=data)})
-
-    def _refine(self, crf, image: Tensor, scores: Tensor) -> Tensor:
-        """(3, H, W) normalised image, (K, h, w) scores -> (K, H, W) probabilities of the CRF."""
-        preprocessor = self.data_preprocessor
-        if preprocessor._enable_normalize:
-            image = image * preprocessor.std + preprocessor.mean
-        scores = F.interpolate(scores[None], image.shape[1:], mode='bilinear', align_corners=self.align_corners)[0]
-        rgb = image.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-        return torch.from_numpy(crf(rgb, scores.cpu().numpy())).to(scores.device)
+    def segments(self, outputs: Tuple[Tensor, ...]) -> Tensor:
+        """Connected cells of one cluster of the first set of ``test_cfg.prototype_sets``."""
+        return connected_segments(self.decode_head(outputs, self._predicted_sets()[:1]).argmax(1))
 
     def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
         """One prediction per prototype set.

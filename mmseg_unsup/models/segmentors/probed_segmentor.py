@@ -1,0 +1,69 @@
+"""What all segmentors have that :class:`mmseg_unsup.ProbeHook` can measure."""
+from abc import abstractmethod
+from typing import Dict, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.models import EncoderDecoder
+from torch import Tensor
+
+from ..utils import class_map
+
+
+class ProbedSegmentor(EncoderDecoder):
+    """Predicts the maps of fitted probes beside its own, from the same features.
+
+    Attributes:
+        probes (list): fitted :class:`mmseg_unsup.evaluation.probes.Probe`; set by :class:`mmseg_unsup.ProbeHook`, in no
+            checkpoint.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.probes = []
+
+    @property
+    @abstractmethod
+    def probe_channels(self) -> Dict[str, int]:
+        """Names of the feature maps that probes can read, and their channels; the first is the default."""
+
+    @abstractmethod
+    def probe_features(self, outputs: Tuple[Tensor, ...]) -> Dict[str, Tensor]:
+        """Outputs of :meth:`extract_feat` -> (N, C, h, w) maps by name."""
+
+    @abstractmethod
+    def segments(self, outputs: Tuple[Tensor, ...]) -> Tensor:
+        """Outputs of :meth:`extract_feat` -> (N, h, w) ids of the segments of every image, -1 for none."""
+
+    def predict_probes(self, outputs: Tuple[Tensor, ...], inputs: Tensor, data_samples: list) -> None:
+        """Set ``pred_sem_seg_<set>`` of every probe, image by image: there may be many clusters.
+
+        Args:
+            inputs: (N, 3, H, W), for a probe with a CRF.
+
+        Raises:
+            ValueError: slide mode.
+        """
+        if (self.test_cfg or {}).get('mode', 'whole') != 'whole':
+            raise ValueError(f"probes need whole images: set model.test_cfg.mode='whole', not {self.test_cfg.mode!r}")
+        feats = self.probe_features(outputs)
+        segments = self.segments(outputs) if any(probe.needs_segments for probe in self.probes) else None
+        for probe in self.probes:
+            names = [probe.set_names[r::probe.repeats] for r in range(probe.repeats)]  # the set, and it after the CRF
+            for r, of_set in enumerate(names):
+                all_scores = probe.scores(feats[probe.features or next(iter(feats))], r, segments)
+                for i, (scores, sample) in enumerate(zip(all_scores, data_samples)):
+                    stages = [scores] if probe.crf is None else [scores, self._refine(probe.crf, inputs[i], scores)]
+                    for name, stage in zip(of_set, stages):
+                        data = class_map(stage, sample.metainfo, self.align_corners)[None]
+                        sample.set_data({f'pred_sem_seg_{name}': PixelData(data=data)})
+
+    def _refine(self, crf, image: Tensor, scores: Tensor) -> Tensor:
+        """(3, H, W) normalised image, (K, h, w) scores -> (K, H, W) probabilities of the CRF."""
+        preprocessor = self.data_preprocessor
+        if preprocessor._enable_normalize:
+            image = image * preprocessor.std + preprocessor.mean
+        scores = F.interpolate(scores[None], image.shape[1:], mode='bilinear', align_corners=self.align_corners)[0]
+        rgb = image.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        return torch.from_numpy(crf(rgb, scores.cpu().numpy())).to(scores.device)
