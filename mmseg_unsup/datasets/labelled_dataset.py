@@ -30,16 +30,31 @@ class LabelledDataset(BaseSegDataset):
     Args:
         splits: sub-folders of every path of ``data_prefix`` which are used together, in this order; one name may stand
             for itself. None uses the paths as they are.
+        drop_classes: names of classes whose pixels are ignored, and which leave the groups.
 
     Raises:
         FileNotFoundError: a folder or ``ann_file`` is missing.
         ValueError: a folder or ``ann_file`` has no image; a line of ``ann_file`` is empty, absolute or has ``..``;
-            ``splits`` is empty, or given with ``ann_file``.
+            ``splits`` is empty, or given with ``ann_file``; ``drop_classes`` has a name that is no class.
     """
 
-    def __init__(self, *args, splits: Union[str, Sequence[str], None] = None, **kwargs) -> None:
+    def __init__(self,
+                 *args,
+                 splits: Union[str, Sequence[str], None] = None,
+                 drop_classes: Sequence[str] = (),
+                 **kwargs) -> None:
         self.splits = [splits] if isinstance(splits, str) else splits
         super().__init__(*args, **kwargs)
+        self.drop_classes = [self._class_index(name) for name in drop_classes]
+        if drop_classes and 'groups' in self.metainfo:
+            groups = self.metainfo['groups'].items()
+            self._metainfo['groups'] = {group: sorted({*members} - {*self.drop_classes}) for group, members in groups}
+
+    def _class_index(self, name: str) -> int:
+        classes = list(self.metainfo['classes'])
+        if name not in classes:
+            raise ValueError(f'drop_classes names {name!r}, which is none of the classes {classes}')
+        return classes.index(name)
 
     def label_table(self) -> np.ndarray:
         """(256,) uint8: PNG value -> class index, ``ignore_index``, or ``INVALID_LABEL``."""
@@ -75,7 +90,9 @@ class LabelledDataset(BaseSegDataset):
 
     def get_data_info(self, idx: int) -> dict:
         # one table for all samples, not a copy in each serialized record
-        return dict(super().get_data_info(idx), label_table=self.label_table())
+        table = self.label_table()
+        table[np.isin(table, self.drop_classes)] = self.ignore_index
+        return dict(super().get_data_info(idx), label_table=table)
 
 
 def table_from_values(classes: Sequence[int], ignore_index: int) -> np.ndarray:

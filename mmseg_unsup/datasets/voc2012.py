@@ -13,6 +13,7 @@ class VOC2012Dataset(LabelledDataset):
     palette), ``SegmentationClassAug`` (grey PNGs) and ``ImageSets/Segmentation/{train,val,trainaug}.txt``, the last
     one written with ``SegmentationClassAug`` by mmseg's ``tools/dataset_converters/voc_aug.py``. ``ann_file`` names
     the list; without one, every image is used (17125, most of them without labels).
+    The group ``objects`` is all classes but the background.
     """
 
-    METAINFO = PascalVOCDataset.METAINFO
+    METAINFO = dict(PascalVOCDataset.METAINFO, groups=dict(objects=list(range(1, 21))))

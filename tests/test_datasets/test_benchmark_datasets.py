@@ -196,9 +196,9 @@ def voc_root(tmp_path):
     return root
 
 
-def voc(root, ann_file, labels='SegmentationClass'):
+def voc(root, ann_file, labels='SegmentationClass', **kwargs):
     return VOC2012Dataset(data_root=str(root), ann_file=f'ImageSets/Segmentation/{ann_file}', pipeline=LOAD,
-                          data_prefix=dict(img_path='JPEGImages', seg_map_path=labels))
+                          data_prefix=dict(img_path='JPEGImages', seg_map_path=labels), **kwargs)
 
 
 def test_voc_labels(voc_root):
@@ -213,6 +213,17 @@ def test_voc_labels(voc_root):
     assert 'seg_map_path' not in loaders['train'].get_data_info(0)
     labels = loaders['val'][0]['data_samples'].gt_sem_seg.data
     assert labels.shape == (1, 320, 320) and set(labels.unique().tolist()) <= {*range(21), 255}
+
+
+def test_dropped_classes_are_ignored_and_leave_their_group(voc_root):
+    whole, part = (voc(voc_root, 'val.txt', drop_classes=names) for names in ((), ['bicycle', 'tvmonitor']))
+    expected = np.where(np.isin(whole[1]['gt_seg_map'], [2, 20]), 255, whole[1]['gt_seg_map'])
+    assert {2, 20} <= {*whole[1]['gt_seg_map'].ravel().tolist()}
+    np.testing.assert_array_equal(part[1]['gt_seg_map'], expected)
+    assert whole.metainfo['groups'] == dict(objects=list(range(1, 21)))
+    assert part.metainfo['groups'] == dict(objects=[1, *range(3, 20)])
+    with pytest.raises(ValueError, match="drop_classes names 'cow-boy', which is none of the classes"):
+        voc(voc_root, 'val.txt', drop_classes=['cow-boy'])
 
 
 @pytest.mark.parametrize('bits', [1, 2, 4, 8])
