@@ -170,7 +170,7 @@ def test_a_wrong_protocol_does_not_pass(root, tmp_path, options, message):
 def test_names_loaders_and_labels_that_are_missing(root, tmp_path):
     with pytest.raises(ValueError, match="several probes predict the set 'knn'"):
         probe_runner(root, tmp_path, [KNN, KNN], [scored('knn')])
-    with pytest.raises(ValueError, match="the probe set 'view1' has the name of a prototype set"):
+    with pytest.raises(ValueError, match="the probe set 'view1' has the name of a set of the model"):
         probe_runner(root, tmp_path, [dict(KNN, name='view1')], [scored('view1')]).test()
     runner = probe_runner(root, tmp_path, [KNN], [scored('knn')])
     runner.cfg.pop('labelled_probe_dataloader')

@@ -95,13 +95,12 @@ class ProbeHook(Hook):
             if probe.features not in (None, *model.probe_channels):
                 raise ValueError(f'the probe {probe.name!r} reads the features {probe.features!r}, but '
                                  f'{type(model).__name__} has {list(model.probe_channels)}')
-        taken = {name for probe in self.probes for name in probe.set_names} & set(model.decode_head.set_names())
+        taken = {name for probe in self.probes for name in probe.set_names} & set(model.own_sets)
         if taken:
-            raise ValueError(f'the probe set {min(taken)!r} has the name of a prototype set of the model: rename it')
+            raise ValueError(f'the probe set {min(taken)!r} has the name of a set of the model: rename it')
         loader = self._loader(runner)
         check_datasets(loader.dataset.dataset if self._needs_labels else None, dataset)
-        model_sets = (model.test_cfg or {}).get('prototype_sets') or [model.decode_head.default_set]
-        for line in check_metrics(loop.evaluator.metrics, self.probes, model_sets, dataset):
+        for line in check_metrics(loop.evaluator.metrics, self.probes, model.predicted_sets, dataset):
             runner.logger.warning(line)
 
     def _fit(self, runner, dataset) -> None:
@@ -164,9 +163,8 @@ def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
     """
     state = checkpoint.get('state_dict', checkpoint)
     given = {key.removeprefix('module.'): getattr(value, 'shape', None) for key, value in state.items()}
-    parts = ('labeller.', ) if getattr(model, 'averages_labeller', False) else ('backbone.', 'neck.')
     needed = {key: value.shape for key, value in model.state_dict().items()
-              if key.startswith(parts) and not key.endswith('num_batches_tracked')}
+              if key.startswith(model.feature_parts) and not key.endswith('num_batches_tracked')}
     missing = [key for key, shape in needed.items() if given.get(key) != shape]
     if missing:
         raise ValueError(f'the checkpoint has {len(needed) - len(missing)} of the {len(needed)} tensors that the '

@@ -1,6 +1,6 @@
 """What all segmentors have that :class:`mmseg_unsup.ProbeHook` can measure."""
 from abc import abstractmethod
-from typing import Dict, Tuple
+from typing import Dict, List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,21 @@ class ProbedSegmentor(EncoderDecoder):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.probes = []
+
+    @property
+    @abstractmethod
+    def own_sets(self) -> List[str]:
+        """Names of the sets that the model itself can predict, which probes must not have."""
+
+    @property
+    @abstractmethod
+    def predicted_sets(self) -> List[str]:
+        """Those of them that it does predict, as ``pred_sem_seg_<set>``."""
+
+    @property
+    def feature_parts(self) -> Tuple[str, ...]:
+        """Prefixes of the tensors that the features are made of."""
+        return 'backbone.', 'neck.'
 
     @property
     @abstractmethod

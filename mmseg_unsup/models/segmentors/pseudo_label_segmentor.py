@@ -66,6 +66,10 @@ class PseudoLabelSegmentor(ViewSegmentor):
         """After a clustering: initialise anew what depended on the old clusters, and return those parameters."""
         return []
 
+    @property
+    def feature_parts(self) -> Tuple[str, ...]:
+        return ('labeller.', ) if self.averages_labeller else super().feature_parts
+
     def extract_feat(self, inputs: Tensor) -> Tuple[Tensor]:
         """(N, 3, H, W) -> a tuple of one (N, C, h, w) map; outside training, of the averaged weights if there are."""
         if self.averages_labeller and not self.training:

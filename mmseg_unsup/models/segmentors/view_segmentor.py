@@ -1,5 +1,5 @@
 """What all methods that train on views of an image share."""
-from typing import Dict, List, Sequence, Tuple, Union
+from typing import Dict, List, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +58,7 @@ class ViewSegmentor(ProbedSegmentor):
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
         """Predict the prototype sets and, as ``pred_sem_seg_<set>`` alone, the probes; one pass of the backbone."""
         # which sets, and so how many channels, is known only once prototypes are there
-        self.out_channels = sum(self.decode_head.set_size(name) for name in self._predicted_sets())
+        self.out_channels = sum(self.decode_head.set_size(name) for name in self.predicted_sets)
         if not self.probes:
             return super().predict(inputs, data_samples)
         feats = self.extract_feat(inputs)
@@ -66,6 +66,15 @@ class ViewSegmentor(ProbedSegmentor):
         data_samples = self.postprocess_result(scores, data_samples)
         self.predict_probes(feats, inputs, data_samples)
         return data_samples
+
+    @property
+    def own_sets(self) -> List[str]:
+        return self.decode_head.set_names()
+
+    @property
+    def predicted_sets(self) -> List[str]:
+        """``test_cfg.prototype_sets``, or the set that plain prediction uses."""
+        return list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])
 
     @property
     def probe_channels(self) -> Dict[str, int]:
@@ -77,7 +86,7 @@ class ViewSegmentor(ProbedSegmentor):
 
     def segments(self, outputs: Tuple[Tensor, ...]) -> Tensor:
         """Connected cells of one cluster of the first set of ``test_cfg.prototype_sets``."""
-        return connected_segments(self.decode_head(outputs, self._predicted_sets()[:1]).argmax(1))
+        return connected_segments(self.decode_head(outputs, self.predicted_sets[:1]).argmax(1))
 
     def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
         """One prediction per prototype set.
@@ -85,17 +94,13 @@ class ViewSegmentor(ProbedSegmentor):
         ``pred_sem_seg`` and ``seg_logits`` are of the first set in ``test_cfg.prototype_sets``; each also leaves
         ``pred_sem_seg_<set>``.
         """
-        names = self._predicted_sets()
+        names = self.predicted_sets
         blocks = seg_logits.split([self.decode_head.set_size(name) for name in names], dim=1)
         for name, block in reversed(list(zip(names, blocks))):  # the first set is written last and stays
             data_samples = super().postprocess_result(block, data_samples)
             for sample in data_samples:
                 sample.set_data({f'pred_sem_seg_{name}': PixelData(data=sample.pred_sem_seg.data)})
         return data_samples
-
-    def _predicted_sets(self) -> Sequence[str]:
-        return list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])
-
 
 def parse_clusters(clusters: Union[int, str], n_clusters: int) -> int:
     """A number of clusters, given as such or as a multiple of ``n_clusters`` such as ``'2x'``.
