@@ -74,7 +74,7 @@ def iterate_features(model: torch.nn.Module,
 
     Args:
         model: supplies ``data_preprocessor``; unwrapped.
-        extract: ``(views, data_samples)`` -> V feature maps (N, C, h, w).
+        extract: ``(views, data_samples)`` -> V feature maps (N, C, h, w), or lists with an entry per image.
         description: of the progress display.
         n_images: stop after so many images of the order, over all ranks; all by default.
         precision: makes the context that ``extract`` runs in, such as autocast.
@@ -95,7 +95,14 @@ def iterate_features(model: torch.nn.Module,
                 if position < n_images and not sample.replaced
             ]
             if kept:
-                yield [positions[i] for i in kept], [feat[kept] if len(kept) < len(feat) else feat for feat in feats]
+                yield [positions[i] for i in kept], [_select(feat, kept) for feat in feats]
             advance(min(len(samples) * world_size, n_images))
             if world_size * ordinal >= n_images:  # the same batch on all ranks: synchronised batch norm needs all
                 break
+
+
+def _select(values: Union[Tensor, list], kept: List[int]) -> Union[Tensor, list]:
+    """Those of some images."""
+    if len(kept) == len(values):
+        return values
+    return values[kept] if isinstance(values, Tensor) else [values[i] for i in kept]

@@ -1,6 +1,10 @@
 from .data_preprocessor import MultiViewDataPreProcessor
-from .decode_heads import PrototypeHead, SoftClusterHead
+from .decode_heads import EmbeddingHead, PrototypeHead, SoftClusterHead
+from .losses import BalancedBCELoss, MaskNCELoss
 from .necks import LateralSumNeck
-from .segmentors import IIC, MDC, PiCIE
+from .segmentors import IIC, MDC, MaskContrast, PiCIE
 
-__all__ = ['IIC', 'LateralSumNeck', 'MDC', 'MultiViewDataPreProcessor', 'PiCIE', 'PrototypeHead', 'SoftClusterHead']
+__all__ = [
+    'BalancedBCELoss', 'EmbeddingHead', 'IIC', 'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss',
+    'MultiViewDataPreProcessor', 'PiCIE', 'PrototypeHead', 'SoftClusterHead'
+]

@@ -1,4 +1,5 @@
-"""Measure an epoch of a config: images/s and seconds per image of each phase, memory, and k-means by itself.
+"""Measure an epoch of a config: images/s and seconds per image of each phase, memory, and k-means, or the losses of
+MaskContrast, by themselves.
 
 On a CPU the data are loaded in the measured process and costs are CPU seconds, with what each phase consists of. On a
 GPU the loader keeps its workers and costs are seconds on the clock.
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from mmengine.fileio import dump
 from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from prettytable import PrettyTable
 
@@ -27,6 +29,8 @@ from mmseg_unsup.datasets.transforms.geometric import PairedCropFlip
 from mmseg_unsup.datasets.transforms.loading import LoadImage
 from mmseg_unsup.engine.feature_pass import unwrap
 from mmseg_unsup.engine.hooks import FreshKMeansHook, PixelClusteringHook
+from mmseg_unsup.models.utils.loss_benchmark import time_losses
+from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.command_line import add_speed_arguments, apply_speed_arguments, config_from, runner_parser
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.stopwatch import Stopwatch
@@ -221,6 +225,16 @@ def print_kmeans(report: dict) -> None:
         print(table)
 
 
+def print_losses(report: dict) -> None:
+    """Seconds per kind of anchor."""
+    table = PrettyTable(['losses, anchors', 's', 'x full', 'peak MiB'], align='r')
+    for name, run in report['runs'].items():
+        table.add_row([name, f'{run["seconds"]:.4f}', f'{run["seconds"] / report["runs"]["full"]["seconds"]:.3f}',
+                       f'{run["peak_bytes"] / 2**20:.0f}'])
+    print(f'losses forward and backward, batch {report["batch_size"]} of {report["size"]} px')
+    print(table)
+
+
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('--warmup', type=int, default=1, help='epochs before the measured one')
@@ -229,18 +243,23 @@ def main() -> None:
     parser.add_argument('--size', default='640x480', help='of the synthetic images, WIDTHxHEIGHT')
     parser.add_argument('--kmeans-points', type=int, default=200_000, help='points to time k-means by itself on')
     parser.add_argument('--kmeans-clusters', type=int, nargs='+', help="default: the config's")
-    parser.add_argument('--only', choices=['epoch', 'kmeans'], help='leave the other part out')
+    parser.add_argument('--only', choices=['epoch', 'kmeans', 'losses'], help='leave the other parts out')
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='default: the GPU if there is one')
     parser.add_argument('--out', help='also write the numbers into this JSON file')
     args = parser.parse_args()
     choose_device(args.device)
     report = {}
-    if args.only != 'kmeans':
+    has_objects = load_config(args.config, args.cfg_options).model.type == 'mmseg_unsup.MaskContrast'
+    parts = [args.only] if args.only else ['epoch', 'losses' if has_objects else 'kmeans']
+    if 'epoch' in parts:
         report.update(measure_config(args))
         print_report(report)
-    if args.only != 'epoch':
+    if 'kmeans' in parts:
         report['kmeans'] = measure_kmeans(args)
         print_kmeans(report['kmeans'])
+    if 'losses' in parts:
+        report['losses'] = measure_losses(args)
+        print_losses(report['losses'])
     if args.out:
         dump(report, args.out, indent=1)
 
@@ -265,6 +284,21 @@ def measure_kmeans(args) -> dict:
     n_clusters, n_iter = args.kmeans_clusters or [head.n_clusters], 20
     runs = {k: time_lloyd(args.kmeans_points, head.in_channels, k, n_iter, device) for k in n_clusters}
     return dict(points=args.kmeans_points, channels=head.in_channels, iterations=n_iter, runs=runs)
+
+
+def measure_losses(args) -> dict:
+    """The losses of MaskContrast by themselves, on random maps of stride 8.
+
+    Raises:
+        ValueError: the config is of another method.
+    """
+    cfg = load_config(args.config, args.cfg_options)
+    if cfg.model.type != 'mmseg_unsup.MaskContrast':
+        raise ValueError(f'--only losses measures mmseg_unsup.MaskContrast, but the config has {cfg.model.type}')
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model).to('cuda' if torch.cuda.is_available() else 'cpu')
+    batch_size = min(32, cfg.train_dataloader.batch_size)
+    return dict(batch_size=batch_size, size=cfg.size, runs=time_losses(model, batch_size, cfg.size))
 
 
 def measure_config(args) -> dict:

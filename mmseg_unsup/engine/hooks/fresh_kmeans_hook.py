@@ -1,6 +1,8 @@
 """k-means on the training images as evaluation sees them: the prototypes of the published score."""
+from abc import abstractmethod
 from typing import Optional, Union
 
+import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
 
@@ -11,48 +13,39 @@ from ..probe_loader import probe_dataloader
 from .phase_timer_hook import time_phase, validates_now
 
 
-@HOOKS.register_module()
-class FreshKMeansHook(Hook):
-    """Fits ``fresh_prototypes`` before every evaluation, and before the checkpoint of the same epoch.
+class FreshFitHook(Hook):
+    """Fits something to the finished features before every evaluation, and before the checkpoint of the same epoch.
 
-    Reads the images by the ``probe_dataloader`` of the config.
-
-    Training prototypes describe augmented views; the published score uses those of a new k-means on the training
-    images with the transform of evaluation. They go into the checkpoint, so ``tools/test.py`` and inference use them
-    without the training images. The first step of an epoch drops them: a checkpoint without an evaluation has none,
-    rather than those of older weights.
+    It goes into the checkpoint, so ``tools/test.py`` and inference use it without the training images. The first step
+    of an epoch drops it: a checkpoint without an evaluation has none, rather than that of older weights.
 
     Args:
-        n_clusters: K'; usually the number of classes of the evaluation.
-        kmeans: further arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans`.
-        init_images, update_images, init_pixels, max_images: see :class:`mmseg_unsup.PixelClusteringHook`.
-        refit_on_test: fit again in ``tools/test.py`` though the checkpoint has prototypes.
-
-    Source: train_picie.py:295-339 of the released code.
+        refit_on_test: fit again in ``tools/test.py`` though the checkpoint has brought one.
     """
 
     # after the epoch's own hooks, before CheckpointHook (VERY_LOW)
     priority = 'LOW'
 
-    def __init__(self,
-                 n_clusters: int,
-                 kmeans: Optional[dict] = None,
-                 init_images: int = 5120,
-                 update_images: int = 256,
-                 init_pixels: Optional[int] = 200_000,
-                 max_images: Optional[Union[int, float]] = None,
-                 refit_on_test: bool = False) -> None:
-        self.n_clusters = n_clusters
-        self.kmeans = kmeans or {}
-        MiniBatchKMeans(n_clusters, **self.kmeans)  # a bad setting must fail now, not after the first epoch
-        self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
-        self.max_images, self.refit_on_test = max_images, refit_on_test
+    def __init__(self, refit_on_test: bool = False) -> None:
+        self.refit_on_test = refit_on_test
         self._fitted_at = None  # iteration
+
+    @abstractmethod
+    def forget(self, model: torch.nn.Module) -> None:
+        """Drop what was fitted."""
+
+    @abstractmethod
+    def is_fitted(self, model: torch.nn.Module) -> bool:
+        """Whether the model has what this hook would fit."""
+
+    @abstractmethod
+    def fit(self, runner, model: torch.nn.Module) -> None:
+        """Fit; the model is in eval mode."""
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Drop what the weights are about to outgrow."""
         if batch_idx == 0:
-            unwrap(runner.model).decode_head.set_fresh_prototypes(None)
+            self.forget(unwrap(runner.model))
 
     def after_train_epoch(self, runner) -> None:
         """Fit for the checkpoint that follows and for the evaluation after it."""
@@ -65,20 +58,65 @@ class FreshKMeansHook(Hook):
             self._fit(runner)
 
     def before_test_epoch(self, runner) -> None:
-        """Fit if the checkpoint brought no prototypes of this number of clusters."""
-        if self.refit_on_test or len(unwrap(runner.model).decode_head.fresh_prototypes) != self.n_clusters:
+        """Fit if the checkpoint did not bring it."""
+        if self.refit_on_test or not self.is_fitted(unwrap(runner.model)):
             self._fit(runner)
 
     def _fit(self, runner) -> None:
-        with time_phase('fresh k-means'):
-            kmeans = self._run(runner)
-        unwrap(runner.model).decode_head.set_fresh_prototypes(kmeans.cluster_centers_)
+        model = unwrap(runner.model)
+        was_training = model.training
+        model.eval()
+        self.fit(runner, model)
+        model.train(was_training)
         self._fitted_at = runner.iter
+
+
+@HOOKS.register_module()
+class FreshKMeansHook(FreshFitHook):
+    """Fits ``fresh_prototypes``, see :class:`FreshFitHook`, to the images of ``probe_dataloader``.
+
+    Training prototypes describe augmented views; the published score uses those of a new k-means on the training
+    images with the transform of evaluation.
+
+    Args:
+        n_clusters: K'; usually the number of classes of the evaluation.
+        kmeans: further arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans`.
+        init_images, update_images, init_pixels, max_images: see :class:`mmseg_unsup.PixelClusteringHook`.
+        refit_on_test: see :class:`FreshFitHook`.
+
+    Source: train_picie.py:295-339 of the released code.
+    """
+
+    def __init__(self,
+                 n_clusters: int,
+                 kmeans: Optional[dict] = None,
+                 init_images: int = 5120,
+                 update_images: int = 256,
+                 init_pixels: Optional[int] = 200_000,
+                 max_images: Optional[Union[int, float]] = None,
+                 refit_on_test: bool = False) -> None:
+        super().__init__(refit_on_test)
+        self.n_clusters = n_clusters
+        self.kmeans = kmeans or {}
+        MiniBatchKMeans(n_clusters, **self.kmeans)  # a bad setting must fail now, not after the first epoch
+        self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
+        self.max_images = max_images
+
+    def forget(self, model: torch.nn.Module) -> None:
+        model.decode_head.set_fresh_prototypes(None)
+
+    def is_fitted(self, model: torch.nn.Module) -> bool:
+        return len(model.decode_head.fresh_prototypes) == self.n_clusters
+
+    def fit(self, runner, model: torch.nn.Module) -> None:
+        with time_phase('fresh k-means'):
+            kmeans = self._run(runner, model)
+        model.decode_head.set_fresh_prototypes(kmeans.cluster_centers_)
         runner.logger.info(f'fresh k-means: loss {kmeans.inertia_:.4f}, {self.n_clusters} clusters, '
                            f'{int((kmeans.counts_ == 0).sum())} empty')
 
-    def _run(self, runner) -> MiniBatchKMeans:
-        model, dataloader = unwrap(runner.model), probe_dataloader(runner)
+    def _run(self, runner, model: torch.nn.Module) -> MiniBatchKMeans:
+        dataloader = probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)
         n_images = limit_images(dataloader, self.max_images)
         kmeans = MiniBatchKMeans(self.n_clusters, **self.kmeans)
@@ -90,12 +128,9 @@ class FreshKMeansHook(Hook):
             init_pixels=self.init_pixels,
             seed=(runner.seed, ),
             device=next(model.parameters()).device)
-        was_training = model.training
-        model.eval()
         for positions, feats in iterate_features(model, dataloader, model_features(model), 'fresh k-means', n_images):
             stream.add(positions, feats)
         stream.finish()
-        model.train(was_training)
         return kmeans
 
 

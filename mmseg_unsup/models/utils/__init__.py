@@ -1,9 +1,12 @@
 from .class_map import class_map
 from .initialization import check_backbone_initialization, quiet_init_weights
 from .labeller import Labeller
+from .pooling import object_means, object_rows, resize_ids, sample_object_rows
+from .prototype_queue import PrototypeQueue, gather_prototypes
 from .segments import connected_segments
 from .warp import warp
 
 __all__ = [
-    'Labeller', 'check_backbone_initialization', 'class_map', 'connected_segments', 'quiet_init_weights', 'warp'
+    'Labeller', 'PrototypeQueue', 'check_backbone_initialization', 'class_map', 'connected_segments',
+    'gather_prototypes', 'object_means', 'object_rows', 'quiet_init_weights', 'resize_ids', 'sample_object_rows', 'warp'
 ]

@@ -1,0 +1,140 @@
+"""Images with one object mask each: what MaskContrast trains on."""
+import os.path as osp
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import List, Tuple, Union
+
+import numpy as np
+from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.fileio import list_from_file
+from mmengine.logging import print_log
+from mmseg.datasets import BaseSegDataset
+
+from ..registry import DATASETS
+from .errors import LabelError
+from .image_files import check_folder, check_list, find_images
+from .transforms.masks import read_mask
+
+MISSING = ('raise', 'skip')
+_READERS = 8  # threads; decoding releases the interpreter
+
+
+@DATASETS.register_module()
+class MaskedImageDataset(BaseSegDataset):
+    """Every image below a folder, or those of a list, with a mask of the same relative name in another folder.
+
+    ``IMAGES/a/b.jpg`` has the mask ``MASKS/a/b.png``. Values other than 0 are objects; see
+    :class:`mmseg_unsup.LoadMask`. All masks are read once at the start; images without a usable one are left out, and
+    the counts are logged.
+
+    Args:
+        data_root: folder of the images.
+        mask_root: folder of the masks, as it is, not below ``data_root``.
+        data_prefix: ``img_path`` may name a folder below ``data_root``.
+        ann_file: a list of images, below ``data_root``: names without suffix, relative to the image folder. Without
+            one, every image is used.
+        img_suffix: of the images of ``ann_file``.
+        mask_suffix: of the masks.
+        min_area: a mask must cover this share of its image.
+        missing: an image without a mask file stops the run (``'raise'``) or is left out (``'skip'``).
+
+    Raises:
+        FileNotFoundError: a folder, the list, or (``'raise'``) a mask does not exist.
+        ValueError: a bad option; no image, or no usable mask; a mask that cannot be read; two images with one mask.
+    """
+
+    METAINFO = dict(classes=('background', 'object'), palette=[[0, 0, 0], [255, 255, 255]])
+
+    def __init__(self,
+                 data_root: str,
+                 mask_root: str,
+                 data_prefix: dict = dict(img_path=''),
+                 mask_suffix: str = '.png',
+                 min_area: float = 0.01,
+                 missing: str = 'raise',
+                 **kwargs) -> None:
+        if missing not in MISSING:
+            raise ValueError(f'missing={missing!r} is not one of {MISSING}')
+        if not 0 <= min_area < 1:
+            raise ValueError(f'min_area must be a share of the image in [0, 1), but it is {min_area}')
+        self.mask_root, self.mask_suffix = mask_root, mask_suffix
+        self.min_area, self.missing = min_area, missing
+        super().__init__(data_root=data_root, data_prefix=dict(img_path=data_prefix['img_path']), **kwargs)
+
+    def load_data_list(self) -> List[dict]:
+        if not osp.isdir(self.mask_root):
+            raise FileNotFoundError(f'the mask folder {self.mask_root!r} does not exist: set mask_root (--cfg-options '
+                                    'mask_root=PATH); tools/make_priors.py makes masks')
+        pairs = self._pair()
+        pairs = self._drop_missing(pairs)
+        areas = self._areas([mask for _, mask in pairs])
+        usable = [(image, mask) for (image, mask), area in zip(pairs, areas) if area > 0 and area >= self.min_area]
+        n_empty, n_small = sum(area == 0 for area in areas), sum(0 < area < self.min_area for area in areas)
+        if not usable:
+            raise ValueError(f'none of the {len(pairs)} masks below {self.mask_root} can be used: {n_empty} are empty '
+                             f'(all 0) and {n_small} cover less than {100 * self.min_area:g} % of their image. Set '
+                             'mask_root to the right folder, make other masks, or lower min_area of the data set')
+        print_log(f'masks: {len(usable)} of {len(pairs)} images are used, object pixels {100 * _mean(areas):.1f} %; '
+                  f'left out: {n_empty} with an empty mask, {n_small} with less than {100 * self.min_area:g} %',
+                  logger='current')
+        return [dict(img_path=image, mask_path=mask, seg_fields=[]) for image, mask in usable]
+
+    def _pair(self) -> List[Tuple[str, str]]:
+        """All images and the paths that their masks must have."""
+        folder = osp.normpath(self.data_prefix['img_path'])
+        check_folder(folder)
+        images = self._listed(folder) if self.ann_file else find_images(folder)
+        stems = [osp.splitext(osp.relpath(image, folder))[0] for image in images]
+        stem, count = Counter(stems).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f'{count} images below {folder} are named {stem!r} and would share one mask: rename them')
+        return [(image, osp.join(self.mask_root, stem + self.mask_suffix)) for image, stem in zip(images, stems)]
+
+    def _listed(self, folder: str) -> List[str]:
+        if not osp.isfile(self.ann_file):
+            raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
+                                    f'use every image in {folder}')
+        check_list(self.ann_file)
+        names = [line.strip() for line in list_from_file(self.ann_file)]
+        if not names:
+            raise ValueError(f'the list {self.ann_file!r} names no image')
+        return [osp.join(folder, name + self.img_suffix) for name in names]
+
+    def _drop_missing(self, pairs: List[Tuple[str, str]]) -> List[Tuple[str, str]]:
+        found = [(image, mask) for image, mask in pairs if osp.isfile(mask)]
+        n_missing = len(pairs) - len(found)
+        if not n_missing:
+            return pairs
+        image, mask = next((image, mask) for image, mask in pairs if not osp.isfile(mask))
+        facts = f'{n_missing} of {len(pairs)} images have no mask, for example {image}: {mask} does not exist'
+        if not found or self.missing == 'raise':
+            raise FileNotFoundError(f"{facts}. Set mask_root to the folder of the masks, or missing='skip' of the data "
+                                    'set to leave such images out')
+        print_log(f'masks: {facts}', logger='current')
+        return found
+
+    def _areas(self, paths: List[str]) -> List[float]:
+        """Share of object pixels of every mask; the ranks read a part each."""
+        rank, world_size = get_dist_info()
+        with ThreadPoolExecutor(_READERS) as pool:
+            mine = list(pool.map(_area, paths[rank::world_size]))
+        areas = [None] * len(paths)
+        for other, part in enumerate(all_gather_object(mine)):
+            areas[other::world_size] = part
+        faults = [area for area in areas if isinstance(area, str)]
+        if faults:  # raised by all ranks together
+            raise LabelError(faults[0] + (f'; {len(faults) - 1} more masks cannot be used' if len(faults) > 1 else ''))
+        return areas
+
+
+def _area(path: str) -> Union[float, str]:
+    """The share of object pixels, or why the mask cannot be used."""
+    try:
+        mask = read_mask(path)
+    except LabelError as error:
+        return str(error)
+    return np.count_nonzero(mask) / mask.size
+
+
+def _mean(values: List[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,74 @@
+"""k-means on the objects of the training images."""
+from typing import Optional, Union
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, broadcast
+
+from ...evaluation.functional import fit_descriptor_kmeans
+from ...registry import HOOKS
+from ..feature_pass import iterate_features, limit_images, set_view_key
+from ..probe_loader import probe_dataloader
+from .fresh_kmeans_hook import FreshFitHook
+from .phase_timer_hook import time_phase
+
+
+@HOOKS.register_module()
+class ObjectClusteringHook(FreshFitHook):
+    """Gives :class:`mmseg_unsup.MaskContrast` clusters of objects, see :class:`FreshFitHook`, from the images of
+    ``probe_dataloader``: it then predicts 0 outside objects and 1 to K inside.
+
+    :class:`mmseg_unsup.ObjectKMeansMetric` clusters the evaluated images instead, as published.
+
+    Args:
+        n_clusters: K, without the background.
+        whiten, seed: see :func:`mmseg_unsup.evaluation.functional.fit_descriptor_kmeans`.
+        max_images: images, or as a float the share of them, to cluster; None for all.
+        refit_on_test: see :class:`FreshFitHook`.
+
+    Raises:
+        ValueError: bad option; fewer objects than clusters.
+    """
+
+    def __init__(self,
+                 n_clusters: int,
+                 whiten: bool = True,
+                 seed: int = 1234,
+                 max_images: Optional[Union[int, float]] = None,
+                 refit_on_test: bool = False) -> None:
+        super().__init__(refit_on_test)
+        if n_clusters < 1:
+            raise ValueError(f'ObjectClusteringHook needs n_clusters from 1 on, but it is {n_clusters}')
+        self.n_clusters, self.whiten, self.seed, self.max_images = n_clusters, whiten, seed, max_images
+
+    def forget(self, model: torch.nn.Module) -> None:
+        model.decode_head.set_object_clusters(None, None)
+
+    def is_fitted(self, model: torch.nn.Module) -> bool:
+        return len(model.decode_head.object_bias) == self.n_clusters
+
+    def fit(self, runner, model: torch.nn.Module) -> None:
+        with time_phase('object clustering'):
+            descriptors = self._collect(runner, model)
+            weight, bias = (torch.from_numpy(values).float().to(next(model.parameters()).device) for values in
+                            fit_descriptor_kmeans(descriptors, self.n_clusters, self.seed, self.whiten))
+        for tensor in (weight, bias):
+            broadcast(tensor)  # machines may round differently
+        model.decode_head.set_object_clusters(weight, bias)
+        runner.logger.info(f'object clustering: {len(descriptors)} objects, {self.n_clusters} clusters')
+
+    def _collect(self, runner, model: torch.nn.Module) -> np.ndarray:
+        """(S, D) descriptors of the objects of all ranks, in the order of their images.
+
+        Collectives: one gathering of objects.
+        """
+        dataloader = probe_dataloader(runner)
+        set_view_key(dataloader, runner.seed, 0)
+        n_images = limit_images(dataloader, self.max_images)
+        found = []
+        for positions, (descriptors, ) in iterate_features(
+                model, dataloader, lambda views, samples: [model.describe_objects(views[0])],
+                'object clustering', n_images):
+            found += list(zip(positions, descriptors))
+        everywhere = sorted((entry for of_rank in all_gather_object(found) for entry in of_rank), key=lambda e: e[0])
+        return np.concatenate([of_image for _, of_image in everywhere])
