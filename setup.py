@@ -79,6 +79,6 @@ if __name__ == '__main__':
             install_requires=requirements('runtime'),
             extras_require={
                 name: requirements(name)
-                for name in ('onedl', 'openmmlab', 'mmpretrain', 'faiss', 'gpu', 'crf', 'tensorboard', 'tests')
+                for name in ('onedl', 'openmmlab', 'mmpretrain', 'faiss', 'gpu', 'crf', 'onnx', 'tensorboard', 'tests')
             },
             zip_safe=False)

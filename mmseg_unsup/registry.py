@@ -10,6 +10,7 @@ from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import Registry
 from mmseg.registry import DATASETS as MMSEG_DATASETS
 from mmseg.registry import HOOKS as MMSEG_HOOKS
+from mmseg.registry import INFERENCERS as MMSEG_INFERENCERS
 from mmseg.registry import METRICS as MMSEG_METRICS
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.registry import OPTIM_WRAPPERS as MMSEG_OPTIM_WRAPPERS
@@ -25,6 +26,8 @@ MODELS = Registry('model', parent=MMSEG_MODELS, locations=['mmseg.models', 'mmse
 HOOKS = Registry('hook', parent=MMSEG_HOOKS, locations=['mmseg.engine.hooks', 'mmseg_unsup.engine'])
 METRICS = Registry('metric', parent=MMSEG_METRICS, locations=['mmseg.evaluation', 'mmseg_unsup.evaluation'])
 PROBES = Registry('probe', parent=MMSEG_TASK_UTILS, locations=['mmseg.models', 'mmseg_unsup.evaluation'])
+# one parent cannot have two children of one scope: inferencers too map an image to a picture
+PRIORS = Registry('prior', parent=MMSEG_INFERENCERS, locations=['mmseg_unsup.priors'])
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMSEG_OPTIM_WRAPPERS, locations=['mmseg.engine.optimizers', 'mmseg_unsup.engine'])
 FUNCTIONS = Registry('function', parent=MMENGINE_FUNCTIONS, locations=['mmseg_unsup.datasets.transforms'])

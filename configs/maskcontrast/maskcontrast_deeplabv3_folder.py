@@ -1,7 +1,23 @@
-# A folder of images and one of masks: --cfg-options data_root=FOLDER mask_root=MASKS
+# A folder of images and one of masks: --cfg-options data_root=FOLDER mask_root=MASKS n_clusters=K out=FOLDER_OF_MAPS
 _base_ = [
     '../_base_/models/maskcontrast_deeplabv3_r50.py',
     '../_base_/datasets/masked.py',
     '../_base_/maskcontrast.py'
 ]
+out = 'work_dirs/maskcontrast_deeplabv3_folder/cluster_maps'
 model = dict(queue_length=64)
+# there is nothing to score; the last epoch writes the maps
+train_cfg = dict(val_interval=40)
+val_evaluator = dict(_delete_=True, type='mmseg_unsup.ClusterMaps', output_dir=out, root='data/images')
+test_evaluator = val_evaluator
+shortcuts = dict(
+    data_root=[
+        'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
+        'val_dataloader.dataset.data_root', 'test_dataloader.dataset.data_root', 'val_evaluator.root',
+        'test_evaluator.root'
+    ],
+    out=['val_evaluator.output_dir', 'test_evaluator.output_dir'],
+    eval_size=[
+        'probe_dataloader.dataset.pipeline.1.size', 'val_dataloader.dataset.pipeline.1.size',
+        'test_dataloader.dataset.pipeline.1.size'
+    ])

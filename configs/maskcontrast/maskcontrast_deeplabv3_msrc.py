@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/datasets/msrc_v2_masked.py',
     '../_base_/maskcontrast.py'
 ]
-size = 128
+size, eval_size = 128, 192
 model = dict(queue_length=64)
 train_dataloader = dict(batch_size=32)
 optim_wrapper = dict(optimizer=dict(lr=0.02))  # few steps

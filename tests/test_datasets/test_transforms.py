@@ -168,6 +168,9 @@ def test_evaluation_protocols():
     full = ResizeForEvaluation(30, 'full_resolution')(results())
     assert full['img'].shape == (30, 40, 3) and full['ori_shape'] == (60, 80)
     np.testing.assert_array_equal(full['gt_seg_map'], labels)
+    squash = ResizeForEvaluation(30, 'squash')(results())
+    np.testing.assert_array_equal(squash['img'], cv2.resize(PICTURE, (30, 30), interpolation=cv2.INTER_AREA))
+    assert squash['ori_shape'] == (60, 80) and squash['gt_seg_map'] is labels
     with pytest.raises(ValueError, match="protocol='crop'"):
         ResizeForEvaluation(30, 'crop')
 

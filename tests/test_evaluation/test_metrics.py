@@ -12,7 +12,7 @@ from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters,
 
 def sample(clusters, labels=None, n_clusters=4, path='x.jpg', key='pred_sem_seg'):
     out = {key: dict(data=torch.as_tensor(clusters)[None]), 'img_path': path,
-           'seg_logits': dict(data=torch.zeros(n_clusters, *np.shape(clusters)))}
+           'n_clusters': n_clusters}
     if labels is not None:
         out['gt_sem_seg'] = dict(data=torch.as_tensor(labels)[None])
     return out

@@ -102,10 +102,20 @@ def test_the_linear_classifier_is_the_nearest_centre(n_rows, whiten):
     assert (np.unique(clusters)[again] == clusters).mean() > (0.95 if n_rows == 200 else 0.99)
 
 
+def test_few_objects_end_no_run():
+    """Untrained networks may see none."""
+    images = scene()
+    each_its_own = evaluate(images, n_clusters=40, repeats=1)
+    assert each_its_own == evaluate(images, n_clusters=30, repeats=1)
+    nothing = [(labels, np.zeros_like(objects), descriptors[:0]) for labels, objects, descriptors in images]
+    labels = np.stack([image[0] for image in images])
+    assert evaluate(nothing, repeats=2)['aAcc'] == pytest.approx(100 * (labels == 0).sum() / (labels != 255).sum())
+    weight, bias = fit_descriptor_kmeans(np.ones((1, 5)), 4, seed=0)
+    assert weight.shape == (1, 5) and bias.shape == (1, )
+
+
 def test_what_cannot_be_scored_is_said():
     images = scene()
-    with pytest.raises(ValueError, match='30 objects cannot form 40 clusters: give more images'):
-        evaluate(images, n_clusters=40)
     with pytest.raises(ValueError, match='none of the 30 images has a labelled pixel'):
         evaluate([(np.full_like(labels, 255), *rest) for labels, *rest in images])
     with pytest.raises(ValueError, match='object descriptors are not finite'):

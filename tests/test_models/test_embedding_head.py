@@ -83,13 +83,3 @@ def test_one_image_alone_trains():
     torch.testing.assert_close(mean, module.eval().aspp._embed_mean(x))
     module.train()(x[None].expand(2, 1, 6, 7, 9).flatten(0, 1)[None])
     assert not torch.equal(module.aspp.image_mean.bn.running_mean, before)
-
-
-@pytest.mark.parametrize('threshold', [0.5, 0., -1.])
-def test_prediction_is_by_the_logit(threshold):
-    module = head(saliency_threshold=threshold)
-    x = 9 * torch.randn(2, 6, 4, 6)
-    logits = module.predict((x, ), [dict(img_shape=(32, 48))], {})
-    torch.testing.assert_close(logits, F.interpolate(module((x, ))[1], (32, 48), mode='bilinear'))
-    above = logits.sigmoid() > module.threshold  # what mmseg computes
-    assert torch.equal(above, logits > threshold) and above.any() and not above.all()

@@ -272,16 +272,17 @@ def test_prediction_and_embeddings():
     model = build().eval()
     model.decode_head.saliency.weight.data.mul_(20)
     inputs = views(2)[0]
-    embeddings, saliency, trunk = model.extract_embeddings(inputs)
-    assert embeddings.shape == (2, D, 6, 6) and saliency.shape == (2, 1, 6, 6) and trunk.shape == (2, 12, 6, 6)
-    torch.testing.assert_close(model.decode_head.embedding(trunk), embeddings)
-    torch.testing.assert_close(model._query_branch()(inputs), (embeddings, saliency))
-    assert not embeddings.requires_grad
+    embeddings, saliency = model._query_branch()(inputs)
+    feats, segments = model.read_features(inputs)
+    torch.testing.assert_close(feats['embedding'], embeddings * saliency)
+    torch.testing.assert_close(model.decode_head.embedding(feats['trunk']), embeddings)
+    assert {name: feat.size(1) for name, feat in feats.items()} == model.probe_channels
+    assert torch.equal(segments(), (saliency[:, 0] > 0.5).long() - 1)
     metas = dict(img_shape=(SIZE, SIZE), ori_shape=(60, 72))
     predicted = model.predict(inputs, [SegDataSample(metainfo=metas) for _ in range(2)])
     logits = F.interpolate(F.interpolate(saliency, (SIZE, SIZE), mode='bilinear'), (60, 72), mode='bilinear')
     maps = torch.stack([sample.pred_sem_seg.data for sample in predicted])
-    assert torch.equal(maps, (logits > 0.5).to(maps)) and 0 < maps.mean() < 1
+    assert torch.equal(maps, (logits > 0.5).to(maps)) and 0 < maps.float().mean() < 1
 
 
 @pytest.mark.parametrize('options, message', [

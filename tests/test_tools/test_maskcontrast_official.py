@@ -128,7 +128,8 @@ def test_maps_are_the_released_ones(tool, config, monkeypatch, tmp_path, capsys)
     images = torch.randn(2, 3, 64, 80)
     with torch.no_grad():
         expected = model.module.model_q(images)
-        torch.testing.assert_close(ours.extract_embeddings(images), expected)
+        trunk = ours.decode_head.trunk(ours.extract_feat(images))
+        torch.testing.assert_close((*ours._query_branch()(images), trunk), expected)
         torch.testing.assert_close(ours.key_branch(images), model.module.model_k(images)[:2])
     assert torch.equal(ours.queue.prototypes, model.module.queue.t()) and int(ours.queue.pointer) == 5
     ours.start_key_branch()  # training goes on from the key branch of the file
@@ -152,7 +153,7 @@ def test_without_key_branch_and_queue(tool, config, monkeypatch, tmp_path, capsy
     load_checkpoint(ours, str(tmp_path / 'out.pth'))
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        for maps in (ours.extract_embeddings(images)[:2], ours.key_branch(images)):
+        for maps in (ours._query_branch()(images), ours.key_branch(images)):
             torch.testing.assert_close(maps, model.module.model_q(images)[:2])
     assert int(ours.key_branch.steps) == 0
 

@@ -47,7 +47,7 @@ NAMES = (
 )
 BRANCHES = (('model_q.', ''), ('model_k.', 'key_branch.module.'))
 # what a model makes anew
-NOT_NEEDED = re.compile(r'num_batches_tracked$|^queue\.')
+NOT_NEEDED = re.compile(r'num_batches_tracked$|^queue\.|^object_')
 
 
 def convert(checkpoint: dict) -> 'OrderedDict[str, Tensor]':

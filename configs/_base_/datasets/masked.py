@@ -2,6 +2,31 @@
 data_root, mask_root = 'data/images', 'data/masks'
 objects = 'image'  # one object an image; 'components': several
 size = 224  # pixels of the side of a view
+eval_size = 512  # evaluation sees every image as a square of this side and scores it at the size of its file
+eval_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.LoadLabels'),
+    dict(type='mmseg_unsup.ResizeForEvaluation', size=eval_size, protocol='squash'),
+    dict(type='PackSegInputs')
+]
+unlabelled_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.ResizeForEvaluation', size=eval_size, protocol='squash'),
+    dict(type='PackSegInputs')
+]
+probe_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.ResizeForEvaluation', size=eval_size, protocol='squash'),
+    dict(type='mmseg_unsup.MakeViews', num_views=1),
+    dict(type='mmseg_unsup.PackViews')
+]
+labelled_probe_pipeline = [
+    dict(type='mmseg_unsup.LoadImage'),
+    dict(type='mmseg_unsup.LoadLabels'),
+    dict(type='mmseg_unsup.ResizeForEvaluation', size=eval_size, protocol='squash'),
+    dict(type='mmseg_unsup.MakeViews', num_views=1),
+    dict(type='mmseg_unsup.PackViews')
+]
 train_dataloader = dict(
     batch_size=32,
     num_workers=4,
@@ -45,3 +70,21 @@ train_dataloader = dict(
             dict(type='mmseg_unsup.PackMaskedViews')
         ],
         on_error='raise'))
+probe_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    pin_memory=True,
+    collate_fn=dict(type='mmseg_unsup.stack_views'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='mmseg_unsup.ViewDataset',
+        dataset=dict(type='mmseg_unsup.UnlabelledFolder', data_root=data_root),
+        pipeline=probe_pipeline,
+        on_error='raise'))
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    pin_memory=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='mmseg_unsup.UnlabelledFolder', data_root=data_root, pipeline=unlabelled_pipeline))
+test_dataloader = val_dataloader

@@ -52,19 +52,20 @@ class CenterSquareCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ResizeForEvaluation(BaseTransform):
-    """Shorter side of the image to ``size``, in one of two protocols.
+    """Shorter side of the image to ``size``, in one of three protocols.
 
     * ``'center_crop'``, as published: image and labels become the centre square of side ``size``, and scores are
       taken at that size. What lies outside the square is never scored.
     * ``'full_resolution'``: the whole image is seen, labels stay as they are, and scores are taken at the size of the
       file (the prediction is brought back to ``ori_shape``).
+    * ``'squash'``: as ``'full_resolution'``, but both sides become ``size``, so that images of any aspect fit one batch.
 
     Args:
         size: pixels of the shorter side.
         protocol: see above.
     """
 
-    PROTOCOLS = ('center_crop', 'full_resolution')
+    PROTOCOLS = ('center_crop', 'full_resolution', 'squash')
 
     def __init__(self, size: int, protocol: str = 'center_crop') -> None:
         if protocol not in self.PROTOCOLS:
@@ -76,6 +77,8 @@ class ResizeForEvaluation(BaseTransform):
             height, width = results['img'].shape[:2]
             scale = self.size / min(height, width)
             results['img'] = resize_image(results['img'], (max(1, round(height * scale)), max(1, round(width * scale))))
+        elif self.protocol == 'squash':
+            results['img'] = resize_image(results['img'], (self.size, self.size))
         else:
             # cropping first gives the same square and resamples fewer pixels
             results['img'] = resize_image(center_square(results['img']), (self.size, self.size))

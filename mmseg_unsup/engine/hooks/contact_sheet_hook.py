@@ -38,7 +38,7 @@ class ContactSheetHook(Hook):
         for image, sample in zip(data_batch['inputs'], outputs):
             clusters = sample.pred_sem_seg.data.squeeze(0).cpu().numpy()
             labels = sample.gt_sem_seg.data.squeeze(0).cpu().numpy() if 'gt_sem_seg' in sample else None
-            n_clusters = len(sample.seg_logits.data)
+            n_clusters = sample.n_clusters
             if labels is not None:
                 self._counts.append(confusion_matrix(labels, clusters, n_classes, n_clusters))
             if len(self._rows) < self.n_images:

@@ -27,7 +27,7 @@ class ObjectClusteringHook(FreshFitHook):
         refit_on_test: see :class:`FreshFitHook`.
 
     Raises:
-        ValueError: bad option; fewer objects than clusters.
+        ValueError: bad option.
     """
 
     def __init__(self,
@@ -42,19 +42,26 @@ class ObjectClusteringHook(FreshFitHook):
         self.n_clusters, self.whiten, self.seed, self.max_images = n_clusters, whiten, seed, max_images
 
     def forget(self, model: torch.nn.Module) -> None:
-        model.decode_head.set_object_clusters(None, None)
+        model.set_object_clusters(None, None)
 
     def is_fitted(self, model: torch.nn.Module) -> bool:
-        return len(model.decode_head.object_bias) == self.n_clusters
+        return len(model.object_bias) == self.n_clusters
 
     def fit(self, runner, model: torch.nn.Module) -> None:
         with time_phase('object clustering'):
             descriptors = self._collect(runner, model)
+            if len(descriptors) < self.n_clusters:  # a run of hours must not end here
+                runner.logger.warning(
+                    f'{len(descriptors)} objects in the training images cannot form {self.n_clusters} clusters'
+                    f'{", each is one" if len(descriptors) else ""}: lower model.decode_head.saliency_threshold, or '
+                    'train longer')
+            if not len(descriptors):
+                return self.forget(model)
             weight, bias = (torch.from_numpy(values).float().to(next(model.parameters()).device) for values in
                             fit_descriptor_kmeans(descriptors, self.n_clusters, self.seed, self.whiten))
         for tensor in (weight, bias):
             broadcast(tensor)  # machines may round differently
-        model.decode_head.set_object_clusters(weight, bias)
+        model.set_object_clusters(weight, bias)
         runner.logger.info(f'object clustering: {len(descriptors)} objects, {self.n_clusters} clusters')
 
     def _collect(self, runner, model: torch.nn.Module) -> np.ndarray:

@@ -131,12 +131,12 @@ def probe_inputs(model, with_labels: bool, with_segments: bool) -> Tuple[List[st
     names = [*model.probe_channels] + ['labels'] * with_labels + ['segments'] * with_segments
 
     def extract(views: list, samples: list) -> List[torch.Tensor]:
-        outputs = model.extract_feat(views[0])
-        tensors = list(model.probe_features(outputs).values())
+        feats, segments = model.read_features(views[0])
+        tensors = list(feats.values())
         if with_labels:
             tensors.append(read_labels(samples, tensors[0]))
         if with_segments:
-            tensors.append(model.segments(outputs))
+            tensors.append(segments())
         return tensors
 
     return names, extract

@@ -44,7 +44,7 @@ class ClusterMaps(BaseMetric):
         """Write the maps of a batch and count their pixels."""
         for sample in data_samples:
             clusters = sample['pred_sem_seg']['data'][0].cpu().numpy().astype(np.uint8)
-            n_clusters = sample['seg_logits']['data'].shape[0]
+            n_clusters = sample['n_clusters']
             if n_clusters > 256:
                 raise ValueError(f'{n_clusters} clusters do not fit an 8-bit PNG: use at most 256')
             path = self._path(sample['img_path'])

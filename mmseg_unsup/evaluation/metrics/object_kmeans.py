@@ -38,7 +38,7 @@ class ObjectKMeansMetric(BaseMetric):
 
     Raises:
         KeyError: a sample has no labels or no objects' descriptors.
-        ValueError: bad option; fewer objects than clusters; no labelled pixel.
+        ValueError: bad option; no labelled pixel.
     """
 
     def __init__(self,
@@ -88,16 +88,26 @@ class ObjectKMeansMetric(BaseMetric):
         if not sum(counts.sum() for _, counts in results):
             raise ValueError(f'none of the {len(results)} images has a labelled pixel: check the label folder and '
                              f'ignore_index={self.ignore_index}')
+        if len(descriptors) < n_clusters:  # a run of hours must not end here
+            MMLogger.get_current_instance().warning(
+                f'{len(descriptors)} objects cannot form {n_clusters} clusters, each is one: lower '
+                'model.decode_head.saliency_threshold, or train longer')
         n_empty = sum(not len(of_image) for of_image, _ in results)
         MMLogger.get_current_instance().info(f'{len(descriptors)} objects in {len(results)} images, {n_empty} images '
                                              f'without one; {n_clusters} clusters and the rest, {self.match} matching '
                                              f'on {self.match_on} to {n_classes} classes')
         scores = []
         for repeat in range(self.repeats):
-            weight, bias = fit_descriptor_kmeans(descriptors, n_clusters, self.seed + repeat, self.whiten)
-            clusters = 1 + (descriptors @ weight.T + bias).argmax(1)
+            clusters = self._cluster(descriptors, n_clusters, self.seed + repeat)
             scores.append(self._score(_confusion(results, clusters, n_classes, 1 + n_clusters)))
         return mean_and_std(scores) if self.repeats > 1 else scores[0]
+
+    def _cluster(self, descriptors: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
+        """(S, D) -> (S,) from 1 on."""
+        if not len(descriptors):
+            return np.zeros(0, np.int64)
+        weight, bias = fit_descriptor_kmeans(descriptors, n_clusters, seed, self.whiten)
+        return 1 + (descriptors @ weight.T + bias).argmax(1)
 
     def _score(self, confusion: np.ndarray) -> dict:
         matched = matched_confusion(confusion, match_clusters(confusion, self.match, self.match_on))

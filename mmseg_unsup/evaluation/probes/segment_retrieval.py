@@ -1,12 +1,13 @@
 """How often the most similar segment of the training images has the right class."""
 import math
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Sequence
 
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from torch import Tensor
 
+from ...models.utils import describe_segments
 from ...registry import PROBES
 from .base import LabelledRowsProbe, vote_of_neighbours
 
@@ -100,14 +101,3 @@ class SegmentRetrievalProbe(LabelledRowsProbe):
         votes = vote_of_neighbours(descriptors, self.bank, self.bank_labels, self.n_classes, self.k, self.temperature)
         outside = F.one_hot(ids.new_tensor([self.background or 0]), self.n_classes).to(votes)
         return torch.cat([votes, outside])[ids].permute(2, 0, 1)  # -1, no segment, is the last row
-
-
-def describe_segments(feats: Tensor, ids: Tensor) -> Tuple[Tensor, Tensor]:
-    """(C, h, w) features, (h, w) ids -> (S, C) sums of the cells of each segment, of unit length, and (S,) sizes."""
-    inside = ids.flatten() >= 0
-    of_cells = ids.flatten()[inside]
-    n_segments = int(of_cells.max()) + 1 if len(of_cells) else 0
-    # a product, not index_add_, whose order of summation on GPUs is not fixed
-    members = F.one_hot(of_cells, n_segments).to(feats) if n_segments else feats.new_zeros(0, 0)
-    sums = members.t() @ feats.flatten(1).t()[inside]
-    return F.normalize(sums, dim=1), members.sum(0)

@@ -1,9 +1,7 @@
 """DeepLabV3 head that embeds pixels and tells objects from background."""
-import math
-from typing import List, Sequence, Tuple
+from typing import Sequence, Tuple
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.dist import get_world_size
 from mmengine.model import BaseModule
@@ -68,7 +66,7 @@ class EmbeddingHead(BaseModule):
     probability of 0.62.
     """
 
-    # what mmseg's segmentors read: one channel, and the threshold of its probability
+    # what mmseg's segmentors read: object or not, by one channel
     num_classes, out_channels = 2, 1
 
     def __init__(self,
@@ -85,7 +83,7 @@ class EmbeddingHead(BaseModule):
         super().__init__(init_cfg)
         self.in_channels, self.channels, self.embedding_channels = in_channels, channels, embedding_channels
         self.in_index, self.align_corners = in_index, align_corners
-        self.threshold = 1 / (1 + math.exp(-saliency_threshold))
+        self.saliency_threshold = saliency_threshold
         self.aspp = ASPP(in_channels, channels, dilations, dropout_ratio, norm_cfg)
         self.smooth = ConvModule(channels, channels, 3, padding=1, norm_cfg=norm_cfg)
         self.embedding = nn.Conv2d(channels, embedding_channels, 1)
@@ -99,9 +97,3 @@ class EmbeddingHead(BaseModule):
         """Outputs of the backbone -> (N, D, h, w) embeddings, not of unit length, and (N, 1, h, w) saliency logits."""
         trunk = self.trunk(feats)
         return self.embedding(trunk), self.saliency(trunk)
-
-    def predict(self, feats: Tuple[Tensor, ...], batch_img_metas: List[dict], test_cfg: dict) -> Tensor:
-        """(N, 1, H, W) saliency logits at the size of the image."""
-        saliency = self.saliency(self.trunk(feats)).float()
-        size = batch_img_metas[0].get('pad_shape', batch_img_metas[0]['img_shape'])[:2]
-        return F.interpolate(saliency, size=tuple(size), mode='bilinear', align_corners=self.align_corners)

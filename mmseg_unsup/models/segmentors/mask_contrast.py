@@ -4,12 +4,12 @@ from typing import Dict, List, Optional, Tuple, Union
 import torch
 import torch.nn.functional as F
 from mmengine.model import ExponentialMovingAverage
-from mmseg.models import EncoderDecoder
 from torch import Tensor, nn
 
 from ...registry import MODELS
 from ..utils import (PrototypeQueue, check_backbone_initialization, gather_prototypes, object_means, object_rows,
                      quiet_init_weights, resize_ids, sample_object_rows)
+from .object_segmentor import ObjectSegmentor
 
 Anchor = Union[str, int, Tuple[str, int]]
 
@@ -27,7 +27,7 @@ class _Branch(nn.Module):
 
 
 @MODELS.register_module()
-class MaskContrast(EncoderDecoder):
+class MaskContrast(ObjectSegmentor):
     """Contrasts the object pixels of a *query* view with prototypes, means of an object over a *key* view.
 
     The prototype of the anchor's own object is the positive; those of the other objects of the batch, and of past
@@ -51,6 +51,7 @@ class MaskContrast(EncoderDecoder):
             queue.
         loss_contrast, loss_saliency: configs of the two losses.
         allow_missing: accept a pre-trained file that lacks tensors of the backbone.
+        test_cfg: see :class:`ObjectSegmentor`.
 
     Attributes:
         key_branch (ExponentialMovingAverage): in the checkpoint.
@@ -140,18 +141,6 @@ class MaskContrast(EncoderDecoder):
             loss_saliency=self.loss_saliency(saliency[:, 0], masks[:, 0]),
             acc_contrast=contrast['accuracy'],
             foreground=(masks[:, 0] != 0).float().mean())
-
-    @torch.no_grad()
-    def extract_embeddings(self, inputs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        """What evaluation reads, of the query branch: (N, 3, H, W) normalised images -> three maps at the stride of the
-        backbone, without a gradient.
-
-        Returns:
-            tuple: (N, D, h, w) embeddings, not of unit length; (N, 1, h, w) saliency logits; (N, C, h, w) features of
-            the trunk.
-        """
-        trunk = self.decode_head.trunk(self.extract_feat(inputs))
-        return self.decode_head.embedding(trunk), self.decode_head.saliency(trunk), trunk
 
     def _query_branch(self) -> _Branch:
         return _Branch(self.backbone, self.neck if self.with_neck else None, self.decode_head)

@@ -1,7 +1,8 @@
 """What all segmentors have that :class:`mmseg_unsup.ProbeHook` can measure."""
 from abc import abstractmethod
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, NamedTuple, Tuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
@@ -9,6 +10,12 @@ from mmseg.models import EncoderDecoder
 from torch import Tensor
 
 from ..utils import class_map
+
+
+class ProbeInput(NamedTuple):
+    """Features of a batch of images."""
+    feats: Dict[str, Tensor]  # (N, C, h, w) by the names of `probe_channels`
+    segments: Callable[[], Tensor]  # makes the (N, h, w) ids of the segments of every image, -1 for none
 
 
 class ProbedSegmentor(EncoderDecoder):
@@ -44,14 +51,14 @@ class ProbedSegmentor(EncoderDecoder):
         """Names of the feature maps that probes can read, and their channels; the first is the default."""
 
     @abstractmethod
-    def probe_features(self, outputs: Tuple[Tensor, ...]) -> Dict[str, Tensor]:
-        """Outputs of :meth:`extract_feat` -> (N, C, h, w) maps by name."""
+    def read_features(self, inputs: Tensor) -> ProbeInput:
+        """(N, 3, H, W) normalised images -> what probes read, in one pass of the network."""
 
-    @abstractmethod
-    def segments(self, outputs: Tuple[Tensor, ...]) -> Tensor:
-        """Outputs of :meth:`extract_feat` -> (N, h, w) ids of the segments of every image, -1 for none."""
+    @property
+    def probes_need_segments(self) -> bool:
+        return any(probe.needs_segments for probe in self.probes)
 
-    def predict_probes(self, outputs: Tuple[Tensor, ...], inputs: Tensor, data_samples: list) -> None:
+    def predict_probes(self, read: ProbeInput, inputs: Tensor, data_samples: list) -> None:
         """Set ``pred_sem_seg_<set>`` of every probe, image by image: there may be many clusters.
 
         Args:
@@ -62,23 +69,25 @@ class ProbedSegmentor(EncoderDecoder):
         """
         if (self.test_cfg or {}).get('mode', 'whole') != 'whole':
             raise ValueError(f"probes need whole images: set model.test_cfg.mode='whole', not {self.test_cfg.mode!r}")
-        feats = self.probe_features(outputs)
-        segments = self.segments(outputs) if any(probe.needs_segments for probe in self.probes) else None
+        segments = read.segments() if self.probes_need_segments else None
         for probe in self.probes:
             names = [probe.set_names[r::probe.repeats] for r in range(probe.repeats)]  # the set, and it after the CRF
             for r, of_set in enumerate(names):
-                all_scores = probe.scores(feats[probe.features or next(iter(feats))], r, segments)
+                all_scores = probe.scores(read.feats[probe.features or next(iter(read.feats))], r, segments)
                 for i, (scores, sample) in enumerate(zip(all_scores, data_samples)):
                     stages = [scores] if probe.crf is None else [scores, self._refine(probe.crf, inputs[i], scores)]
                     for name, stage in zip(of_set, stages):
                         data = class_map(stage, sample.metainfo, self.align_corners)[None]
                         sample.set_data({f'pred_sem_seg_{name}': PixelData(data=data)})
 
-    def _refine(self, crf, image: Tensor, scores: Tensor) -> Tensor:
-        """(3, H, W) normalised image, (K, h, w) scores -> (K, H, W) probabilities of the CRF."""
+    def rgb_image(self, image: Tensor) -> np.ndarray:
+        """(3, H, W) normalised image -> (H, W, 3) uint8."""
         preprocessor = self.data_preprocessor
         if preprocessor._enable_normalize:
             image = image * preprocessor.std + preprocessor.mean
+        return image.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+
+    def _refine(self, crf, image: Tensor, scores: Tensor) -> Tensor:
+        """(3, H, W) normalised image, (K, h, w) scores -> (K, H, W) probabilities of the CRF."""
         scores = F.interpolate(scores[None], image.shape[1:], mode='bilinear', align_corners=self.align_corners)[0]
-        rgb = image.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-        return torch.from_numpy(crf(rgb, scores.cpu().numpy())).to(scores.device)
+        return torch.from_numpy(crf(self.rgb_image(image), scores.cpu().numpy())).to(scores.device)

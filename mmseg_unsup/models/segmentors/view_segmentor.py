@@ -7,7 +7,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from ..utils import check_backbone_initialization, connected_segments, quiet_init_weights, warp
-from .probed_segmentor import ProbedSegmentor
+from .probed_segmentor import ProbedSegmentor, ProbeInput
 
 
 class ViewSegmentor(ProbedSegmentor):
@@ -64,7 +64,7 @@ class ViewSegmentor(ProbedSegmentor):
         feats = self.extract_feat(inputs)
         scores = self.decode_head.predict(feats, [sample.metainfo for sample in data_samples], self.test_cfg)
         data_samples = self.postprocess_result(scores, data_samples)
-        self.predict_probes(feats, inputs, data_samples)
+        self.predict_probes(self._read(feats), inputs, data_samples)
         return data_samples
 
     @property
@@ -80,13 +80,16 @@ class ViewSegmentor(ProbedSegmentor):
     def probe_channels(self) -> Dict[str, int]:
         return dict(features=self.decode_head.in_channels)
 
-    def probe_features(self, outputs: Tuple[Tensor, ...]) -> Dict[str, Tensor]:
-        """The finished features, of unit length."""
-        return dict(features=F.normalize(outputs[self.decode_head.in_index].float(), dim=1))
+    def read_features(self, inputs: Tensor) -> ProbeInput:
+        """The finished features, of unit length; segments are connected cells of one cluster of the first set of
+        ``test_cfg.prototype_sets``."""
+        return self._read(self.extract_feat(inputs))
 
-    def segments(self, outputs: Tuple[Tensor, ...]) -> Tensor:
-        """Connected cells of one cluster of the first set of ``test_cfg.prototype_sets``."""
-        return connected_segments(self.decode_head(outputs, self.predicted_sets[:1]).argmax(1))
+    def _read(self, outputs: Tuple[Tensor, ...]) -> ProbeInput:
+        feats = F.normalize(outputs[self.decode_head.in_index].float(), dim=1)
+        return ProbeInput(
+            dict(features=feats),
+            lambda: connected_segments(self.decode_head(outputs, self.predicted_sets[:1]).argmax(1)))
 
     def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
         """One prediction per prototype set.
@@ -100,7 +103,9 @@ class ViewSegmentor(ProbedSegmentor):
             data_samples = super().postprocess_result(block, data_samples)
             for sample in data_samples:
                 sample.set_data({f'pred_sem_seg_{name}': PixelData(data=sample.pred_sem_seg.data)})
+                sample.set_metainfo(dict(n_clusters=block.size(1)))
         return data_samples
+
 
 def parse_clusters(clusters: Union[int, str], n_clusters: int) -> int:
     """A number of clusters, given as such or as a multiple of ``n_clusters`` such as ``'2x'``.

@@ -1,5 +1,8 @@
-"""From a map of clusters to segments."""
+"""Segments of an image, and what describes them."""
+from typing import Optional, Tuple
+
 import torch
+import torch.nn.functional as F
 from skimage.measure import label
 from torch import Tensor
 
@@ -11,3 +14,19 @@ def connected_segments(clusters: Tensor) -> Tensor:
     """
     maps = [label(of_image, background=-1, connectivity=1) - 1 for of_image in clusters.clamp(min=-1).cpu().numpy()]
     return torch.stack([torch.from_numpy(ids) for ids in maps]).long().to(clusters.device)
+
+
+def describe_segments(feats: Tensor, ids: Tensor, n_segments: Optional[int] = None) -> Tuple[Tensor, Tensor]:
+    """(C, h, w) features, (h, w) ids -> (S, C) sums of the cells of each segment, of unit length, and (S,) sizes.
+
+    Args:
+        n_segments: S, if more than there are on the grid; the others have size 0 and a zero vector.
+    """
+    inside = ids.flatten() >= 0
+    of_cells = ids.flatten()[inside]
+    if n_segments is None:
+        n_segments = int(of_cells.max()) + 1 if len(of_cells) else 0
+    # a product, not index_add_, whose order of summation on GPUs is not fixed
+    members = (of_cells[:, None] == torch.arange(n_segments, device=ids.device)).to(feats)
+    sums = members.t() @ feats.flatten(1).t()[inside]
+    return F.normalize(sums, dim=1), members.sum(0)

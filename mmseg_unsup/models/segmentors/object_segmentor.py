@@ -1,0 +1,195 @@
+"""Predicting with objects: where they are, what describes them, and which cluster they belong to."""
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from ...registry import PRIORS
+from ..utils import class_map, connected_segments, describe_segments, resize_ids
+from .probed_segmentor import ProbedSegmentor, ProbeInput
+
+OBJECTS, POOLS, DESCRIPTORS = ('image', 'components'), ('logit', 'mean'), ('embedding', 'backbone')
+TEST_CFG = dict(mode='whole', objects='image', pool='logit', descriptor='embedding', min_area=0.01, prior=None)
+
+
+class Read(NamedTuple):
+    """What a pass of the network gives."""
+    feats: Dict[str, Tensor]  # (N, C, h, w) by name
+    scores: List[Tensor]  # per image (1 + S, h', w') of background and objects, the largest wins
+    ids: Tensor  # (N, h, w) int64, 0 is background, s is object s
+
+
+class ObjectSegmentor(ProbedSegmentor):
+    """Backbone and an :class:`mmseg_unsup.EmbeddingHead`; predicts the cluster of every object.
+
+    A prediction has ``pred_sem_seg`` (0 outside objects; inside, 1 to K if :class:`mmseg_unsup.ObjectClusteringHook`
+    has fitted clusters, else 1), ``object_map`` (H, W) with the ids of the objects, and ``object_descriptors`` (S, D)
+    of unit length.
+
+    Args:
+        test_cfg: ``objects``: ``'image'``, everything salient in an image is one object, as published, or
+            ``'components'``, connected components from ``min_area`` on, a share of the image. ``pool``: a descriptor is
+            the sum over its object's cells of ``'logit'``, embeddings times their saliency logit, as published, or
+            ``'mean'``, embeddings of unit length. ``descriptor``: ``'embedding'``, or ``'backbone'``, the features
+            below the head, which a network that was never trained has too (with ``'mean'``). ``prior``: config of a
+            prior of :mod:`mmseg_unsup.priors` whose masks take the place of the predicted saliency (with ``'mean'``).
+
+    Attributes:
+        object_weight (Tensor), object_bias (Tensor): (K, D) and (K,), clusters of descriptors as a linear classifier;
+            empty before they are fitted. Checkpoints carry them.
+
+    Raises:
+        ValueError: unknown keys or values in ``test_cfg``, or such that do not go together.
+    """
+
+    def __init__(self, *args, test_cfg: dict = None, **kwargs) -> None:
+        settings = dict(TEST_CFG, **(test_cfg or {}))
+        check_test_cfg(settings)
+        super().__init__(*args, test_cfg=ConfigDict(settings), **kwargs)
+        self.set_object_clusters(None, None)
+        self.prior = None if self.test_cfg.prior is None else PRIORS.build(self.test_cfg.prior)
+
+    @property
+    def n_object_clusters(self) -> int:
+        """K; without fitted clusters all objects are one."""
+        return len(self.object_bias) or 1
+
+    def set_object_clusters(self, weight: Optional[Tensor], bias: Optional[Tensor]) -> None:
+        """Store (K, D) and (K,) of a linear classifier of descriptors; None forgets it."""
+        like = next(self.parameters())
+        self.register_buffer('object_weight', like.new_zeros(0, 0) if weight is None else weight.to(like).clone())
+        self.register_buffer('object_bias', like.new_zeros(0) if bias is None else bias.to(like).clone())
+
+    def cluster_objects(self, descriptors: Tensor) -> Tensor:
+        """(S, D) -> (S,) int64 clusters from 0 on; all 0 before there are any."""
+        if not len(self.object_bias):
+            return torch.zeros(len(descriptors), dtype=torch.long, device=descriptors.device)
+        return (descriptors @ self.object_weight.t() + self.object_bias).argmax(1)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, strict: bool,
+                              missing_keys: List[str], *args) -> None:
+        weight, bias = (state_dict.get(prefix + name) for name in ('object_weight', 'object_bias'))
+        self.set_object_clusters(weight, bias)  # as large as in the checkpoint
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, *args)
+        if weight is None:  # a converted checkpoint has none
+            missing_keys[:] = [key for key in missing_keys if not key.startswith(prefix + 'object_')]
+
+    @property
+    def own_sets(self) -> List[str]:
+        return ['objects']
+
+    @property
+    def predicted_sets(self) -> List[str]:
+        return ['objects']
+
+    @property
+    def feature_parts(self) -> Tuple[str, ...]:
+        return (*super().feature_parts, 'decode_head.')
+
+    @property
+    def probe_channels(self) -> Dict[str, int]:
+        head = self.decode_head
+        return dict(trunk=head.channels, embedding=head.embedding_channels, backbone=head.in_channels)
+
+    def read_features(self, inputs: Tensor) -> ProbeInput:
+        """``trunk``, the 256 channels below both outputs; what descriptors are the sum of, ``embedding`` and
+        ``backbone``. Segments are objects."""
+        read = self._read(inputs)
+        return ProbeInput(read.feats, lambda: read.ids - 1)
+
+    @torch.no_grad()
+    def describe_objects(self, inputs: Tensor) -> List[np.ndarray]:
+        """(N, 3, H, W) normalised images -> per image (S, D) descriptors of its objects, of unit length."""
+        return [descriptors.cpu().numpy() for descriptors in self._descriptors(self._read(inputs))]
+
+    def predict(self, inputs: Tensor, data_samples: list = None) -> list:
+        """See the class; fitted probes predict beside, from the same pass."""
+        read = self._read(inputs)
+        for sample, scores, descriptors in zip(data_samples, read.scores, self._descriptors(read)):
+            objects = class_map(scores, sample.metainfo, self.align_corners)
+            clusters = F.pad(1 + self.cluster_objects(descriptors), (1, 0))  # of background and objects
+            prediction = PixelData(data=clusters[objects.long()][None])
+            sample.set_data(dict(pred_sem_seg=prediction, pred_sem_seg_objects=prediction,
+                                 object_map=PixelData(data=objects[None])))
+            sample.object_descriptors = descriptors
+            sample.set_metainfo(dict(n_clusters=1 + self.n_object_clusters))
+        if self.probes:
+            self.predict_probes(ProbeInput(read.feats, lambda: read.ids - 1), inputs, data_samples)
+        return data_samples
+
+    def _read(self, inputs: Tensor) -> Read:
+        outputs = self.extract_feat(inputs)
+        head = self.decode_head
+        trunk = head.trunk(outputs)
+        embedding, saliency = head.embedding(trunk).float(), head.saliency(trunk).float()
+        backbone = outputs[head.in_index].float()
+        if self.test_cfg.pool == 'logit':
+            embedding, backbone = embedding * saliency, backbone * saliency
+        else:
+            embedding, backbone = F.normalize(embedding, dim=1), F.normalize(backbone, dim=1)
+        feats = dict(trunk=trunk.float(), embedding=embedding, backbone=backbone)
+        if self.prior is None:
+            margin = saliency[:, 0] - head.saliency_threshold
+            ids = self._separate(margin > 0)
+            return Read(feats, [_scores(*of_image) for of_image in zip(margin, ids)], ids)
+        masks = torch.stack([torch.from_numpy(self._prior_ids(image)) for image in inputs]).to(inputs.device)
+        scores = [F.one_hot(ids.long()).permute(2, 0, 1).float() for ids in masks]
+        return Read(feats, scores, resize_ids(masks, trunk.shape[2:]).long())
+
+    def _descriptors(self, read: Read) -> List[Tensor]:
+        """Per image (S, D); an object that lies between the cells of the feature map has the zero vector."""
+        feats = read.feats[self.test_cfg.descriptor]
+        return [describe_segments(of_image, ids - 1, len(scores) - 1)[0]
+                for of_image, ids, scores in zip(feats, read.ids, read.scores)]
+
+    def _separate(self, salient: Tensor) -> Tensor:
+        """(N, h, w) bool -> int64 ids of the objects."""
+        if self.test_cfg.objects == 'image':
+            return salient.long()
+        ids = 1 + connected_segments(salient.long() - 1)
+        for of_image in ids:
+            areas = of_image.flatten().bincount()
+            large = areas >= self.test_cfg.min_area * of_image.numel()
+            large[0] = False
+            of_image.copy_((large.cumsum(0) * large)[of_image])
+        return ids
+
+    def _prior_ids(self, image: Tensor) -> np.ndarray:
+        """(3, H, W) normalised image -> (H, W) uint8 ids of the prior's objects."""
+        mask = self.prior(self.rgb_image(image))
+        if self.test_cfg.objects == 'image':
+            return (mask > 0).astype(np.uint8)
+        if mask.max(initial=0) < 255:  # the prior tells regions apart itself
+            return mask
+        return cv2.connectedComponents((mask > 0).astype(np.uint8))[1].astype(np.uint8)
+
+
+def _scores(margin: Tensor, ids: Tensor) -> Tensor:
+    """(h, w) logits above the threshold, (h, w) ids -> (1 + S, h, w).
+
+    Enlarged bilinearly, a single object is where the enlarged logit exceeds the threshold; several compete.
+    """
+    objects = torch.arange(1, int(ids.max()) + 1, device=ids.device)[:, None, None]
+    own = torch.where((ids == objects) | (margin <= 0), margin, -margin)
+    return torch.cat([torch.zeros_like(margin)[None], own])
+
+
+def check_test_cfg(settings: dict) -> None:
+    """Raise ValueError unless these are settings of :class:`ObjectSegmentor`."""
+    unknown = sorted(set(settings) - set(TEST_CFG))
+    if unknown:
+        raise ValueError(f'model.test_cfg has no setting {unknown[0]!r}: it has {sorted(TEST_CFG)}')
+    for key, allowed in (('mode', ('whole', )), ('objects', OBJECTS), ('pool', POOLS), ('descriptor', DESCRIPTORS)):
+        if settings[key] not in allowed:
+            raise ValueError(f'model.test_cfg.{key}={settings[key]!r} is not one of {allowed}')
+    if not 0 <= settings['min_area'] < 1:
+        raise ValueError(f'model.test_cfg.min_area is a share of the image in [0, 1), but it is {settings["min_area"]}')
+    for key, default in (('prior', None), ('descriptor', 'embedding')):
+        if settings[key] != default and settings['pool'] != 'mean':
+            raise ValueError(f'model.test_cfg.{key}={settings[key]!r} goes with pool=\'mean\': the saliency that would '
+                             'weigh the cells was not trained for it')

@@ -1,0 +1,137 @@
+"""What all mask priors share: a map of saliency, and the mask that is made from it. Pure functions of an image."""
+import inspect
+from abc import ABCMeta, abstractmethod
+from typing import Any, Dict, Optional, Union
+
+import cv2
+import numpy as np
+from skimage.filters import threshold_otsu
+
+
+class Prior(metaclass=ABCMeta):
+    """Maps an image to a guess of its objects, the same on every machine and in every order of images.
+
+    Subclasses keep every argument of their constructor as an attribute of that name, so that :meth:`describe` is
+    complete.
+
+    Args:
+        threshold: 'otsu', or the saliency above which a pixel belongs to an object.
+        min_area: share of the image. Smaller objects are dropped, smaller holes filled; a mask that covers less, or
+            leaves less uncovered, is not usable, and all zero.
+
+    Attributes:
+        labels (str): which labels the weights have seen; 'none' without any.
+
+    Raises:
+        ValueError: an option out of its range.
+    """
+    labels = 'none'
+
+    def __init__(self, threshold: Union[str, float] = 'otsu', min_area: float = 0.01) -> None:
+        if threshold != 'otsu' and not (_is_number(threshold) and 0 <= threshold < 1):
+            raise ValueError(f"threshold={threshold!r} of {type(self).__name__}: give 'otsu' or a number from 0 to "
+                             'less than 1')
+        if not (_is_number(min_area) and 0 <= min_area < 0.5):
+            raise ValueError(f'min_area={min_area!r} of {type(self).__name__} is a share of the image: give a number '
+                             'from 0 to less than 0.5')
+        self.threshold, self.min_area = threshold, min_area
+
+    @abstractmethod
+    def saliency(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
+        """(H, W, 3) uint8 RGB -> (H, W) float32 in 0..1, larger on objects.
+
+        Args:
+            stem: path of the image below its folder, without suffix; for priors that read a file per image.
+        """
+
+    def mask(self, saliency: np.ndarray) -> np.ndarray:
+        """(H, W) float32 in 0..1 -> (H, W) uint8, 255 on objects; all zero if the mask is not usable."""
+        threshold = threshold_otsu(saliency) if self.threshold == 'otsu' else self.threshold
+        return clean_mask(saliency > threshold, self.min_area)
+
+    def __call__(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
+        """(H, W, 3) uint8 RGB -> (H, W) uint8 mask: 0 is background, other values are objects.
+
+        Raises:
+            TypeError: the array is no such image.
+        """
+        check_image(image)
+        return self.mask(self.saliency(image, stem))
+
+    def describe(self) -> Dict[str, Any]:
+        """The method, its parameters, and the labels that its weights have seen; can be written as JSON."""
+        names = {
+            name
+            for cls in type(self).__mro__ if '__init__' in vars(cls) and issubclass(cls, Prior)
+            for name, parameter in inspect.signature(cls.__init__).parameters.items()
+            if name != 'self' and parameter.kind is not parameter.VAR_KEYWORD
+        }
+        parameters = {name: _jsonable(getattr(self, name)) for name in sorted(names)}
+        return dict(method=type(self).__name__, parameters=parameters, labels=self.labels)
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raise TypeError unless this is an (H, W, 3) uint8 array with pixels."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or \
+            not image.size:
+        found = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
+        raise TypeError(f'a prior takes an RGB image as an array uint8 (H, W, 3), but got {found}')
+
+
+def clean_mask(mask: np.ndarray, min_area: float) -> np.ndarray:
+    """(H, W) bool -> (H, W) uint8 with 255 on objects.
+
+    Objects (8-connected) under ``min_area`` of the image go, then holes (4-connected, off the border) under it are
+    filled. All zero if objects then cover nothing, less than ``min_area``, or more than all but ``min_area``.
+    """
+    smallest = min_area * mask.size
+    _, ids, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    keep = stats[:, cv2.CC_STAT_AREA] >= smallest
+    keep[0] = False
+    mask = keep[ids]
+    _, ids, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    fill = stats[:, cv2.CC_STAT_AREA] < smallest
+    fill[0] = False
+    fill[_border_values(ids)] = False
+    mask = mask | fill[ids]
+    covered = mask.sum()
+    is_usable = covered and smallest <= covered <= mask.size - smallest
+    return mask.astype(np.uint8) * np.uint8(255 if is_usable else 0)
+
+
+def shrink(image: np.ndarray, max_side: int) -> np.ndarray:
+    """(H, W[, C]) -> the same picture with its longer side at most ``max_side``, pixels averaged."""
+    scale = max_side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def enlarge(saliency: np.ndarray, shape: tuple) -> np.ndarray:
+    """(h, w) -> (H, W) float32, bilinear."""
+    return cv2.resize(saliency.astype(np.float32), shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def rescale(values: np.ndarray) -> np.ndarray:
+    """The same array from 0 to 1; zero where nothing varies."""
+    low, high = values.min(), values.max()
+    # rounding alone must not become a picture
+    return (values - low) / (high - low) if high - low > 1e-6 * max(abs(high), abs(low)) else np.zeros_like(values)
+
+
+def _border_values(ids: np.ndarray) -> np.ndarray:
+    return np.unique(np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _jsonable(value: Any) -> Any:
+    """Containers of a config as plain ones."""
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

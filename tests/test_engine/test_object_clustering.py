@@ -1,0 +1,55 @@
+"""Clusters of objects through the runner, on eight images."""
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmseg_unsup.evaluation.functional import fit_descriptor_kmeans
+from ..conftest import run_tool
+from .test_mask_contrast_training import folders, tiny_config, tiny_runner  # noqa: F401
+
+OPTIONS = dict(
+    n_clusters=3, eval_size=32, train_cfg__val_interval=1, model__decode_head__saliency_threshold=-10.,
+    probe_dataloader__num_workers=0, probe_dataloader__batch_size=3, val_dataloader__num_workers=0,
+    val_dataloader__batch_size=3, test_dataloader__num_workers=0)
+
+
+def test_clusters_of_the_training_images_predict_and_stay(folders, tmp_path):  # noqa: F811
+    maps = tmp_path / 'maps'
+    runner = tiny_runner(folders, tmp_path / 'run', out=str(maps), **OPTIONS)
+    runner.train()
+    model = runner.model
+    descriptors = []
+    order = list(runner._probe_dataloader.sampler)
+    for start in range(0, 8, 3):  # whitening eight descriptors makes much of rounding: batches as the hook has them
+        views = [runner._probe_dataloader.dataset[i]['inputs'][0] for i in order[start:start + 3]]
+        images = model.data_preprocessor(dict(inputs=[views], data_samples=None))['inputs'][0]
+        descriptors += [of_image[0] for of_image in model.eval().describe_objects(images)]
+    weight, bias = fit_descriptor_kmeans(np.stack(descriptors), 3, seed=1234)
+    np.testing.assert_allclose(model.object_weight, weight, rtol=1e-3, atol=1e-3)
+    expected = 1 + (np.stack(descriptors) @ weight.T + bias).argmax(1)
+    written = sorted(maps.rglob('*.png'))
+    # everything is salient: one id fills each map
+    assert sorted(np.unique(np.array(Image.open(path))).item() for path in written) == sorted(expected)
+    saved = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=False)['state_dict']
+    assert torch.equal(saved['object_weight'], model.object_weight)
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert 'object clustering: 8 objects, 3 clusters' in log
+
+
+def test_no_object_ends_no_run(folders, tmp_path):  # noqa: F811
+    options = dict(OPTIONS, model__decode_head__saliency_threshold=1e4)
+    runner = tiny_runner(folders, tmp_path / 'run', out=str(tmp_path / 'maps'), **options)
+    runner.train()
+    assert not len(runner.model.object_bias)
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert '0 objects in the training images cannot form 3 clusters: lower model.decode_head.saliency_threshold' in log
+
+
+@pytest.mark.slow
+def test_the_start_is_scored_without_a_checkpoint(folders, tmp_path):  # noqa: F811
+    cfg = tiny_config(folders, tmp_path / 'run', out=str(tmp_path / 'maps'), **OPTIONS)
+    cfg.pop('shortcuts')  # they name the weights that this network does without
+    cfg.dump(str(tmp_path / 'tiny.py'))
+    out = run_tool('test.py', tmp_path / 'tiny.py', 'none', '--work-dir', tmp_path / 'test').stdout
+    assert 'object clustering: 8 objects' in out and len(list((tmp_path / 'maps').rglob('*.png'))) == 8

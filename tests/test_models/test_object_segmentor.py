@@ -1,0 +1,120 @@
+"""Predicting with objects, against the steps of the protocol on full maps."""
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmseg.structures import SegDataSample
+
+from mmseg_unsup.priors import Prior
+from mmseg_unsup.registry import PRIORS
+from .test_mask_contrast import D, SIZE, build, views
+
+METAS = dict(img_shape=(SIZE, SIZE), ori_shape=(60, 72))
+
+
+@PRIORS.register_module(name='TopLeftPrior', force=True)
+class TopLeftPrior(Prior):
+    """The bright quarter of a picture."""
+
+    def saliency(self, image, stem=None):
+        return (image[..., 0] > 128).astype(np.float32)
+
+
+def segmentor(**test_cfg):
+    model = build(test_cfg=ConfigDict(test_cfg)).eval()
+    model.decode_head.saliency.weight.data.mul_(20)
+    return model
+
+
+def predict(model, inputs):
+    with torch.no_grad():
+        return model.predict(inputs, [SegDataSample(metainfo=METAS) for _ in inputs])
+
+
+def maps(model, inputs):
+    with torch.no_grad():
+        return model._query_branch()(inputs)
+
+
+def test_one_object_an_image_is_where_the_enlarged_logit_exceeds_the_threshold():
+    model, inputs = segmentor(), views(3)[0]
+    embeddings, saliency = maps(model, inputs)
+    enlarged = F.interpolate(F.interpolate(saliency, (SIZE, SIZE), mode='bilinear'), (60, 72), mode='bilinear')
+    for sample, logits, e, s in zip(predict(model, inputs), enlarged, embeddings, saliency[:, 0]):
+        assert torch.equal(sample.object_map.data.bool(), logits > 0.5) and sample.object_map.data.any()
+        assert torch.equal(sample.pred_sem_seg.data, sample.object_map.data.long()) and sample.n_clusters == 2
+        expected = sum(s[y, x] * e[:, y, x] for y in range(6) for x in range(6) if s[y, x] > 0.5)
+        torch.testing.assert_close(sample.object_descriptors, F.normalize(expected, dim=0)[None])
+
+
+def test_components_are_objects_of_their_own():
+    model, inputs = segmentor(objects='components', pool='mean', min_area=0.05), views(4, seed=3)[0]
+    embeddings, saliency = maps(model, inputs)
+    counts = []
+    for sample, e, s in zip(predict(model, inputs), embeddings, saliency[:, 0]):
+        n, ids = cv2.connectedComponents((s > 0.5).numpy().astype(np.uint8), connectivity=4)
+        large = [i for i in range(1, n) if (ids == i).sum() >= 0.05 * 36]
+        counts.append(len(large))
+        expected = [F.normalize(F.normalize(e, dim=0)[:, ids == i].sum(1), dim=0) for i in large]
+        found = sample.object_descriptors
+        assert found.shape == (len(large), D) and sample.object_map.data.max() <= len(large)
+        for descriptor in expected:  # components may be numbered in another order
+            assert (found - descriptor).abs().max(1).values.min() < 1e-5
+        centers = F.interpolate(sample.object_map.data[None].float(), (6, 6), mode='nearest-exact')[0, 0]
+        assert ((centers > 0) == torch.from_numpy(np.isin(ids, large))).float().mean() > 0.8
+    assert max(counts) > 1
+
+
+def test_a_prior_in_place_of_the_saliency():
+    model = segmentor(prior=dict(type='mmseg_unsup.TopLeftPrior', min_area=0.), pool='mean', descriptor='backbone')
+    model.data_preprocessor._enable_normalize = False
+    inputs = torch.zeros(2, 3, SIZE, SIZE)
+    inputs[0, :, :24, :24] = 255  # the second picture has no object
+    first, second = predict(model, inputs)
+    assert first.object_map.data[0, :29, :35].all() and not first.object_map.data[0, 31:].any()
+    assert not second.object_map.data.any() and second.object_descriptors.shape == (0, 64)
+    with torch.no_grad():
+        feats = F.normalize(model.backbone(inputs)[-1][0], dim=0)
+    torch.testing.assert_close(first.object_descriptors[0], F.normalize(feats[:, :3, :3].sum((1, 2)), dim=0))
+    assert [len(rows) for rows in model.describe_objects(inputs)] == [1, 0]
+
+
+def test_clusters_name_the_objects():
+    model, inputs = segmentor(), views(3)[0]
+    descriptors = np.concatenate(model.describe_objects(inputs))
+    model.set_object_clusters(torch.from_numpy(descriptors)[[2, 0, 1]], torch.zeros(3))
+    for sample, cluster in zip(predict(model, inputs), (1, 2, 0)):
+        inside = sample.object_map.data == 1
+        assert (sample.pred_sem_seg.data[inside] == 1 + cluster).all() and sample.n_clusters == 4
+        assert not sample.pred_sem_seg.data[~inside].any()
+
+
+def test_clusters_of_objects_travel_with_the_weights():
+    module, descriptors = segmentor(), torch.randn(9, 4)
+    assert module.n_object_clusters == 1 and not module.cluster_objects(descriptors).any()
+    weight, bias = torch.randn(3, 4), torch.randn(3)
+    module.set_object_clusters(weight, bias)
+    expected = [max(range(3), key=lambda k: float(weight[k] @ row + bias[k])) for row in descriptors]
+    other = segmentor()
+    module.update_key_branch()  # what was fitted is no part of the average
+    other.load_state_dict(module.state_dict())
+    assert other.n_object_clusters == 3 and other.cluster_objects(descriptors).tolist() == expected
+    module.set_object_clusters(None, None)
+    other.load_state_dict(module.state_dict())
+    assert other.n_object_clusters == 1
+
+
+@pytest.mark.parametrize('test_cfg, message', [
+    (dict(objects='pixels'), "model.test_cfg.objects='pixels' is not one of"),
+    (dict(pool='max'), "model.test_cfg.pool='max' is not one of"),
+    (dict(mode='slide'), "model.test_cfg.mode='slide' is not one of"),
+    (dict(min_area=1.), 'model.test_cfg.min_area is a share of the image'),
+    (dict(thresh=1), "model.test_cfg has no setting 'thresh'"),
+    (dict(descriptor='backbone'), "model.test_cfg.descriptor='backbone' goes with pool='mean'"),
+    (dict(prior=dict(type='mmseg_unsup.RBDPrior')), "model.test_cfg.prior=.* goes with pool='mean'"),
+])
+def test_bad_settings(test_cfg, message):
+    with pytest.raises(ValueError, match=message):
+        segmentor(**test_cfg)

@@ -1,0 +1,266 @@
+"""tools/make_priors.py and tools/analysis_tools/score_priors.py on drawn pictures."""
+import json
+import os
+import os.path as osp
+
+import cv2
+import numpy as np
+import pytest
+
+from mmseg_unsup.priors import RBDPrior, RegionPrior
+from ..conftest import ROOT, run_tool, shared_file
+from ..test_priors.test_rbd import disc_picture, iou
+
+TOOL = 'make_priors.py'
+SMALL = ('--options', 'max_side=60', 'n_superpixels=60')
+
+
+def write_discs(folder, count=5):
+    """Discs in pictures of different ground, and their masks; one in a sub-folder."""
+    truths = {}
+    for i in range(count):
+        image, truth = disc_picture(noise=2 + i)
+        name = f'more/{i}' if i == 0 else f'{i}'
+        for kind, picture in (('images', image[..., ::-1]), ('labels', truth.astype(np.uint8))):
+            path = folder / kind / f'{name}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), picture)
+        truths[name] = truth
+    return truths
+
+
+@pytest.fixture
+def make_priors(monkeypatch):
+    """The tool as a module."""
+    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools'))
+    import make_priors as module
+    return module
+
+
+@pytest.fixture
+def score_priors(monkeypatch):
+    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools', 'analysis_tools'))
+    import score_priors as module
+    return module
+
+
+@pytest.fixture
+def call(make_priors, monkeypatch):
+    """Run the tool in this process; returns the exit status."""
+
+    def run(*args):
+        monkeypatch.setattr('sys.argv', [TOOL, *(str(arg) for arg in args)])
+        return make_priors.main()
+
+    return run
+
+
+def record_of(folder):
+    return json.loads((folder / 'priors.json').read_text())
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*.png')}
+
+
+def test_masks_and_record(call, tmp_path):
+    truths = write_discs(tmp_path)
+    images, out = tmp_path / 'images', tmp_path / 'out'
+    cv2.imwrite(str(images / 'plain.jpg'), np.full((60, 80, 3), 90, np.uint8))
+    assert call(images, out, *SMALL) == 0
+    for name, truth in truths.items():
+        mask = cv2.imread(str(out / f'{name}.png'), cv2.IMREAD_UNCHANGED)
+        image = cv2.imread(str(images / f'{name}.png'))[..., ::-1]
+        np.testing.assert_array_equal(mask, RBDPrior(max_side=60, n_superpixels=60)(np.ascontiguousarray(image)))
+        assert iou(mask > 0, truth) > 0.85
+    plain = cv2.imread(str(out / 'plain.png'), cv2.IMREAD_UNCHANGED)
+    assert plain.shape == (60, 80) and not plain.any()
+    record = record_of(out)
+    assert (record['n_images'], record['kept'], record['not_kept'], record['unreadable']) == (6, 5, ['plain'], {})
+    assert record['kept_fraction'] == pytest.approx(5 / 6) and record['complete'] and record['labels'] == 'none'
+    assert (record['method'], record['parameters']['max_side']) == ('RBDPrior', 60)
+    areas = [(cv2.imread(str(out / f'{name}.png'), 0) > 0).mean() for name in truths]
+    assert record['foreground_area']['mean'] == pytest.approx(np.mean(areas))
+    assert record['foreground_area']['counts'] == np.histogram(areas, 10, (0, 1))[0].tolist()
+    assert record['cpu_ms_per_image'] > 0 and record['wall_s'] > 0 and record['images_timed'] == 6
+    # pictures of 6 images in rows of 3, two columns each
+    assert cv2.imread(str(out / 'contact_sheet.jpg')).shape == (24 + 2 * 166, 6 + 6 * 166, 3)
+    assert not list(out.rglob('*.part'))
+
+
+@pytest.mark.slow
+def test_workers_do_not_change_the_masks(tmp_path):
+    write_discs(tmp_path)
+    for workers in (1, 2):
+        run_tool(TOOL, tmp_path / 'images', tmp_path / f'out{workers}', '--workers', workers, *SMALL)
+    first, second = (files_of(tmp_path / f'out{workers}') for workers in (1, 2))
+    assert len(first) == 5 and first == second
+    one, two = (record_of(tmp_path / f'out{workers}') for workers in (1, 2))
+    timed = ('wall_s', 'cpu_ms_per_image')
+    assert {k: v for k, v in one.items() if k not in timed} == {k: v for k, v in two.items() if k not in timed}
+
+
+def test_a_second_call_makes_what_is_missing(call, tmp_path, capsys):
+    write_discs(tmp_path)
+    images, out = tmp_path / 'images', tmp_path / 'out'
+    call(images, out, *SMALL)
+    complete, record = files_of(out), record_of(out)
+    (out / '3.png').unlink()
+    marked = np.zeros((90, 120), np.uint8)
+    marked[:45] = 255
+    cv2.imwrite(str(out / '2.png'), marked)
+    assert call(images, out, *SMALL) == 0
+    assert '4 of 5 masks are there already' in capsys.readouterr().out
+    assert files_of(out)['3.png'] == complete['3.png'] and files_of(out)['2.png'] != complete['2.png']
+    assert record_of(out)['images_timed'] == 1 and record_of(out)['kept'] == 5
+    assert record_of(out)['foreground_area']['counts'][4] + record_of(out)['foreground_area']['counts'][5] == 1
+    (out / '2.png').write_bytes(complete['2.png'])
+    call(images, out, *SMALL)  # nothing to do: the times stay
+    assert {**record_of(out), 'wall_s': 0, 'images_timed': 0, 'cpu_ms_per_image': 0} == \
+        {**record, 'wall_s': 0, 'images_timed': 0, 'cpu_ms_per_image': 0}
+    assert record_of(out)['images_timed'] == 1
+
+
+def test_other_settings_are_refused(call, tmp_path):
+    write_discs(tmp_path, 2)
+    images, out = tmp_path / 'images', tmp_path / 'out'
+    call(images, out, *SMALL)
+    before = files_of(out)
+    with pytest.raises(ValueError, match='records masks with parameters.max_side=60, but this call has 80'):
+        call(images, out, '--options', 'max_side=80', 'n_superpixels=60')
+    with pytest.raises(ValueError, match='masks with images=.*images., but this call has .*labels.: use another OUT'):
+        call(tmp_path / 'labels', out, *SMALL)
+    with pytest.raises(ValueError, match="records masks with method='RBDPrior', but this call has 'RegionPrior'"):
+        call(images, out, '--prior', 'region')
+    assert files_of(out) == before
+
+
+def test_an_interrupted_call_leaves_a_record(call, make_priors, tmp_path, monkeypatch):
+    write_discs(tmp_path, 3)
+    images, out = tmp_path / 'images', tmp_path / 'out'
+    make_mask, made = make_priors.make_mask, []
+
+    def stop_at_the_second(*job):
+        if made:
+            raise KeyboardInterrupt
+        made.append(job)
+        return make_mask(*job)
+
+    monkeypatch.setattr(make_priors, 'make_mask', stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        call(images, out, *SMALL)
+    assert len(files_of(out)) == 1 and record_of(out)['complete'] is False
+    with pytest.raises(ValueError, match='parameters.max_side=60'):
+        call(images, out)
+    monkeypatch.setattr(make_priors, 'make_mask', make_mask)
+    call(images, out, *SMALL)
+    assert len(files_of(out)) == 3 and record_of(out)['complete'] is True
+
+
+def test_unreadable_images(call, tmp_path):
+    write_discs(tmp_path, 3)
+    images, out = tmp_path / 'images', tmp_path / 'out'
+    (images / 'broken.jpg').write_bytes(b'\xff\xd8 cut off')
+    with pytest.raises(ValueError, match='cannot use the image .*broken.jpg: it is cut off.*--on-error skip'):
+        call(images, out, *SMALL)
+    assert call(images, out, '--on-error', 'skip', *SMALL) == 0
+    record = record_of(out)
+    assert list(record['unreadable']) == ['broken'] and 'cut off' in record['unreadable']['broken']
+    assert (record['n_images'], record['kept'], record['kept_fraction']) == (4, 3, 1)
+    assert not (out / 'broken.png').exists()
+
+
+def test_too_few_masks_give_a_failure(call, tmp_path, capsys):
+    write_discs(tmp_path, 2)
+    images, out = tmp_path / 'images', tmp_path / 'out'
+    for name in 'abc':
+        cv2.imwrite(str(images / f'{name}.jpg'), np.full((60, 80, 3), 90, np.uint8))
+    assert call(images, out, *SMALL) == 1
+    assert 'only 40% of the images have a usable mask, fewer than --min-kept 60%' in capsys.readouterr().err
+    assert len(files_of(out)) == 5 and record_of(out)['complete']
+    assert call(images, out, '--min-kept', 0.4, *SMALL) == 0
+
+
+def test_region_ids_and_masks_of_a_folder(call, tmp_path):
+    truths = write_discs(tmp_path, 3)
+    images = tmp_path / 'images'
+    assert call(images, tmp_path / 'regions', '--prior', 'region', '--options', 'max_regions=2') == 0
+    image = np.ascontiguousarray(cv2.imread(str(images / '1.png'))[..., ::-1])
+    found = cv2.imread(str(tmp_path / 'regions' / '1.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found, RegionPrior(max_regions=2)(image))
+    assert set(np.unique(found)) == {1, 2}
+    assert call(images, tmp_path / 'copied', '--prior', 'folder', '--options', f'root={tmp_path / "labels"}') == 0
+    for name, truth in truths.items():
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'copied' / f'{name}.png'), 0) > 0, truth)
+
+
+def test_nested_options(make_priors):
+    config = make_priors.prior_config('spectral', {'backbone.depth': 18, 'backbone.init_cfg.type': 'Pretrained'})
+    assert config == dict(type='mmseg_unsup.SpectralPrior',
+                          backbone=dict(depth=18, init_cfg=dict(type='Pretrained')))
+    assert make_priors.prior_config('my.Prior', None) == dict(type='my.Prior')
+
+
+def test_options_keep_their_types_and_spaces(make_priors):
+    texts = ['a=3', 'b=0.5', 'c=250,400', 'd=ImageNet labels', 'e.f=None', 'g=my data/x=y']
+    assert make_priors.parse_options(texts) == {
+        'a': 3, 'b': 0.5, 'c': (250, 400), 'd': 'ImageNet labels', 'e.f': None, 'g': 'my data/x=y'}
+    for text in ('a', '=3'):
+        with pytest.raises(ValueError, match=f"--options '{text}' is not of the form KEY=VALUE"):
+            make_priors.parse_options([text])
+
+
+def test_two_images_of_one_mask_are_refused(call, tmp_path):
+    write_discs(tmp_path, 2)
+    os.link(tmp_path / 'images' / '1.png', tmp_path / 'images' / '1.bmp')
+    with pytest.raises(ValueError, match='1.bmp and .*1.png would get the same mask 1.png: rename one'):
+        call(tmp_path / 'images', tmp_path / 'out')
+
+
+def test_the_sample_of_the_sheet_follows_the_seed(call, tmp_path):
+    write_discs(tmp_path, 14)
+    sheets = []
+    for seed in (0, 0, 1):
+        call(tmp_path / 'images', tmp_path / 'out', '--seed', seed, *SMALL)
+        sheets.append((tmp_path / 'out' / 'contact_sheet.jpg').read_bytes())
+    assert sheets[0] == sheets[1] != sheets[2]
+
+
+def test_scores_by_hand(score_priors):
+    label, mask = np.zeros((4, 5), bool), np.zeros((4, 5), bool)
+    label[:2] = True  # 10 pixels
+    mask[1:3, :4] = True  # 8 pixels, 4 of them right
+    precision, recall = 4 / 8, 4 / 10
+    expected = 1.3 * precision * recall / (0.3 * precision + recall)
+    assert score_priors.mask_scores(mask, label) == pytest.approx((4 / 14, expected))
+    assert score_priors.mask_scores(~label, label) == (0, 0)
+    assert score_priors.mask_scores(label, label) == pytest.approx((1, 1))
+
+
+def test_table_and_json(score_priors, tmp_path, monkeypatch, capsys):
+    truths = write_discs(tmp_path, 2)
+    monkeypatch.setattr('sys.argv', ['score_priors.py', str(tmp_path / 'images'), str(tmp_path / 'labels'), '--priors',
+                                     'rbd', 'region', '--out', str(tmp_path / 'scores.json')])
+    score_priors.main()
+    rbd, region = json.loads((tmp_path / 'scores.json').read_text())['results']
+    ious, errors = [], []
+    for name, truth in truths.items():
+        image = np.ascontiguousarray(cv2.imread(str(tmp_path / 'images' / f'{name}.png'))[..., ::-1])
+        ious.append(iou(RBDPrior()(image) > 0, truth))
+        errors.append(np.abs(RBDPrior().saliency(image) - truth).mean())
+    assert rbd['iou'] == pytest.approx(np.mean(ious)) and rbd['mae'] == pytest.approx(np.mean(errors))
+    assert rbd['kept'] == 1 and rbd['cpu_ms'] > 0 and rbd['settings']['method'] == 'RBDPrior'
+    assert region['prior'] == 'region (best region)' and region['iou'] > 0.85 and region['mae'] is None
+    assert f'| rbd | {np.mean(ious):.3f} | ' in capsys.readouterr().out
+
+
+def test_spectral_is_scored_once_per_file_of_weights(score_priors, resnet18_weights):
+    caffe = shared_file('weights', 'resnet50_in1k_caffe_stride.pth')
+    configs = score_priors.configs_of(['rbd', 'spectral'], [resnet18_weights, caffe], ['pytorch', 'caffe'])
+    backbones = [config.get('backbone') for config in configs.values()]
+    assert backbones[0] is None
+    assert [(b['depth'], b['style'], b['init_cfg']['checkpoint']) for b in backbones[1:]] == [
+        (18, 'pytorch', resnet18_weights), (50, 'caffe', caffe)]
+    for names, weights, styles in ((['spectral'], [], []), (['rbd'], ['a'], []), (['spectral'], ['a'], ['caffe'] * 2)):
+        with pytest.raises(ValueError, match='--priors spectral needs --weights'):
+            score_priors.configs_of(names, weights, styles)

@@ -1,0 +1,44 @@
+"""Make object masks from label maps: the upper bound of what mask priors could give.
+
+LABELS/a/b.png becomes OUT/a/b.png, 255 where the label is one of --objects, 0 elsewhere.
+"""
+import argparse
+import os
+import os.path as osp
+
+import cv2
+import numpy as np
+
+from mmseg_unsup.datasets.image_files import find_images
+from mmseg_unsup.datasets.transforms.masks import read_mask
+from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.progress import track_progress
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('labels', help='folder of label maps')
+    parser.add_argument('out', help='folder of the masks')
+    parser.add_argument('--objects', type=int, nargs='+', required=True, help='values of the label maps that are objects')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    paths = find_images(args.labels)
+    n_with_object = 0
+    with track_progress('masks', len(paths)) as advance:
+        for path in paths:
+            mask = np.isin(read_mask(path), args.objects)
+            target = osp.join(args.out, osp.splitext(osp.relpath(path, args.labels))[0] + '.png')
+            os.makedirs(osp.dirname(target), exist_ok=True)
+            with replacing(target, flush=False) as part:
+                with open(part, 'wb') as file:
+                    file.write(cv2.imencode('.png', mask.astype(np.uint8) * 255)[1].tobytes())
+            n_with_object += bool(mask.any())
+            advance(1)
+    print(f'wrote {len(paths)} masks to {args.out}, {n_with_object} with an object')
+
+
+if __name__ == '__main__':
+    main()
