@@ -120,8 +120,12 @@ def legacy_partition_scores(confusion: np.ndarray, cluster_to_class: np.ndarray,
 
     It moves the *rows* of the confusion matrix to the cluster ids and then cuts out rows and columns by class index, so
     the group it scores is not the group it names. Kept to compare with printed numbers only; needs C = K and a
-    one-to-one matching.
+    one-to-one matching. Clusters left over take the classes that never occur, in order.
     """
+    unmatched = np.flatnonzero(cluster_to_class == UNMATCHED)
+    left = np.setdiff1d(np.arange(len(confusion)), cluster_to_class)
+    cluster_to_class = cluster_to_class.copy()
+    cluster_to_class[unmatched[:len(left)]] = left[:len(unmatched)]
     if confusion.shape[0] != confusion.shape[1] or (np.sort(cluster_to_class) != np.arange(len(confusion))).any():
         raise ValueError('legacy_partition needs as many clusters as classes and a one-to-one matching, but got '
                          f'{confusion.shape[1]} clusters for {confusion.shape[0]} classes')

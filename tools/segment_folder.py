@@ -1,0 +1,214 @@
+"""From a folder of images to segments, without labels, in one command.
+
+    python tools/segment_folder.py IMAGES --method maskcontrast --out OUT
+    python tools/segment_folder.py IMAGES --method picie --out OUT --n-clusters 12
+
+MaskContrast looks for objects: every image gets a mask by tools/make_priors.py (OUT/masks), a network learns to tell
+objects apart, and clusters of objects are what is found; 0 is background. PiCIE gives every pixel a cluster.
+
+OUT/maps has a PNG of cluster ids per image, OUT/overlays the images coloured by them, OUT/gallery.jpg the images with
+most of each cluster, OUT/train log and checkpoints. The same command given again goes on where it was stopped.
+"""
+import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
+import argparse
+import json
+import os
+import os.path as osp
+import subprocess
+import sys
+from typing import Dict, List, Sequence
+
+import cv2
+import numpy as np
+import torch
+from mmengine.fileio import load
+
+from mmseg_unsup.datasets.image_files import find_images
+from mmseg_unsup.datasets.transforms.loading import LoadImage
+from mmseg_unsup.datasets.transforms.masks import read_mask
+from mmseg_unsup.utils import track_progress
+from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.command_line import add_speed_arguments
+from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.visualization import cluster_palette, contact_sheet, highlight, overlay
+
+TOOLS = osp.dirname(osp.abspath(__file__))
+CONFIGS = osp.join(osp.dirname(TOOLS), 'configs')
+RECORD = 'segment_folder.json'
+# arguments that do not change the result
+FREE_ARGUMENTS = ('out', 'workers')
+GALLERY_COLUMNS = 5
+
+
+def default_config(method: str) -> str:
+    """The folder config of a method; a smaller network of MaskContrast where there is no GPU."""
+    names = dict(picie='picie/picie_fpn_folder.py', maskcontrast='maskcontrast/maskcontrast_deeplabv3_folder.py')
+    name = names[method]
+    if method == 'maskcontrast' and not torch.cuda.is_available():
+        name = name.replace('.py', '_r18.py')
+    return osp.join(CONFIGS, name)
+
+
+class Stages:
+    """Which stages of a folder are finished, on disk.
+
+    Raises:
+        ValueError: the folder was made by a call with other settings.
+    """
+
+    def __init__(self, out: str, settings: Dict[str, str]) -> None:
+        self.path = osp.join(out, RECORD)
+        record = load(self.path) if osp.isfile(self.path) else dict(settings=settings, finished=[])
+        for key in sorted({*record['settings'], *settings}):
+            old, new = record['settings'].get(key), settings.get(key)
+            if old != new:
+                raise ValueError(f'{self.path} records {key}={old}, but this call has {new}: use another --out, or '
+                                 'remove that folder')
+        self.record = record
+        self._write()
+
+    def run(self, name: str, command: Sequence[str]) -> None:
+        """Run a script of this folder, unless the stage was finished before.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        if name in self.record['finished']:
+            print(f'{name}: finished before', flush=True)
+            return
+        print(f'{name}: {" ".join(command)}', flush=True)
+        status = subprocess.run([sys.executable, osp.join(TOOLS, command[0]), *command[1:]]).returncode
+        if status:
+            raise RuntimeError(f'the stage {name!r} ended with status {status}, see above; after mending the cause, give '
+                               'the same command again: finished stages are kept')
+        self.record['finished'].append(name)
+        self._write()
+
+    def _write(self) -> None:
+        with replacing(self.path) as part, open(part, 'w') as file:
+            json.dump(self.record, file, indent=1)
+
+
+def model_options(args: argparse.Namespace) -> List[str]:
+    """Settings of the config, for training and for the maps."""
+    options = [f'data_root={args.images}', f'out={osp.join(args.out, "maps")}']
+    if args.n_clusters:
+        options.append(f'n_clusters={args.n_clusters}')
+    if args.method == 'maskcontrast':
+        options += [f'mask_root={osp.join(args.out, "masks")}', f'objects={args.objects}',
+                    'train_dataloader.dataset.dataset.missing=skip']
+    if args.init:
+        options.append('model.backbone.init_cfg=None' if args.init == 'none' else f'init={args.init}')
+    if args.epochs:
+        options.append(f'train_cfg.max_epochs={args.epochs}')
+        if args.method == 'maskcontrast':
+            options.append(f'param_scheduler.0.end={args.epochs + 1}')
+    if args.on_error == 'skip':
+        options += [f'{loader}.dataset.on_error=skip' for loader in ('train_dataloader', 'probe_dataloader')]
+    return [*options, *args.cfg_options]
+
+
+def train_command(args: argparse.Namespace) -> List[str]:
+    work_dir = osp.join(args.out, 'train')
+    command = ['train.py', args.config, '--work-dir', work_dir]
+    command += [f'--{name}' for name in ('amp', 'compile') if getattr(args, name)]
+    if osp.isfile(osp.join(work_dir, 'last_checkpoint')):
+        command.append('--resume')
+    # the maps are a stage of their own
+    return [*command, '--cfg-options', *model_options(args), f'train_cfg.val_interval={10**6}']
+
+
+def maps_command(args: argparse.Namespace) -> List[str]:
+    epochs = args.epochs or load_config(args.config).train_cfg.max_epochs
+    checkpoint = osp.join(args.out, 'train', f'epoch_{epochs}.pth')
+    return ['test.py', args.config, checkpoint, '--work-dir', osp.join(args.out, 'test'), '--cfg-options',
+            *model_options(args)]
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Overlays of all images, and the gallery."""
+    images = find_images(args.images)
+    maps = [osp.join(args.out, 'maps', osp.relpath(path, args.images)) for path in images]
+    maps = [path if path.endswith('.png') else f'{path}.png' for path in maps]
+    pairs = [(image, path) for image, path in zip(images, maps) if osp.isfile(path)]
+    shares = [np.bincount(read_mask(path).ravel(), minlength=256) for _, path in pairs]
+    shares = np.array([of_image / of_image.sum() for of_image in shares])
+    n_clusters = int(np.flatnonzero(shares.sum(0)).max()) + 1
+    background = 0 if args.method == 'maskcontrast' else None
+    palette = cluster_palette(n_clusters)
+    with track_progress('overlays', len(pairs)) as advance:
+        for image, path in pairs:
+            target = osp.join(args.out, 'overlays', osp.splitext(osp.relpath(path, osp.join(args.out, 'maps')))[0])
+            write_jpeg(f'{target}.jpg', overlay(read_rgb(image), read_mask(path), palette, background))
+            advance(1)
+    write_jpeg(osp.join(args.out, 'gallery.jpg'), gallery(pairs, shares, n_clusters, background))
+    print(f'{len(pairs)} images, {n_clusters} clusters: {args.out}/maps, {args.out}/overlays, {args.out}/gallery.jpg')
+
+
+def gallery(pairs: Sequence[tuple], shares: np.ndarray, n_clusters: int, background) -> np.ndarray:
+    """A row per cluster: the images with most of it, what is not of it pale."""
+    rows = []
+    for k in range(n_clusters):
+        if k == background:
+            continue
+        largest = np.argsort(-shares[:, k], kind='stable')[:GALLERY_COLUMNS]
+        pictures = [highlight(read_rgb(pairs[i][0]), read_mask(pairs[i][1]) == k) for i in largest if shares[i, k]]
+        pictures += [np.full((8, 8, 3), 255, np.uint8)] * (GALLERY_COLUMNS - len(pictures))
+        total = 100 * shares[:, k].mean()
+        name = np.full((160, 160, 3), 255, np.uint8)
+        for line, text in enumerate((f'cluster {k}', f'{total:.1f} % of pixels')):
+            cv2.putText(name, text, (4, 74 + 24 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
+        rows.append([name, *pictures])
+    return contact_sheet(rows, ['', 'most of it'] + [''] * (GALLERY_COLUMNS - 1))
+
+
+def read_rgb(path: str) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    return np.ascontiguousarray(LoadImage(min_size=1).transform(dict(img_path=path))['img'][..., ::-1])
+
+
+def write_jpeg(path: str, image: np.ndarray) -> None:
+    os.makedirs(osp.dirname(path), exist_ok=True)
+    with replacing(path, flush=False) as part, open(part, 'wb') as file:
+        file.write(cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('images', help='folder of images, with sub-folders')
+    parser.add_argument('--method', choices=['maskcontrast', 'picie'], default='maskcontrast',
+                        help='objects, or every pixel (default: %(default)s)')
+    parser.add_argument('--out', required=True, help='folder of everything that is written')
+    parser.add_argument('--n-clusters', type=int, help="number of clusters (default: the config's)")
+    parser.add_argument('--prior', default='rbd', help='of the masks, see tools/make_priors.py (default: %(default)s)')
+    parser.add_argument('--objects', choices=['image', 'components'], default='image',
+                        help='one object an image, or several (default: %(default)s)')
+    parser.add_argument('--config', help='of the method; by default its folder config, a small one without a GPU')
+    parser.add_argument('--init', help="weights to start from, with torchvision's names; 'none' for random ones (default:"
+                        " the config's, which are downloaded)")
+    parser.add_argument('--epochs', type=int, help="(default: the config's)")
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes that make masks')
+    parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')
+    parser.add_argument('--cfg-options', nargs='+', default=[], help='further settings of the config, key=value')
+    add_speed_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    args.images = osp.normpath(args.images)
+    args.config = args.config or default_config(args.method)
+    find_images(args.images)  # a wrong folder must fail before anything is written
+    os.makedirs(args.out, exist_ok=True)
+    settings = {key: str(value) for key, value in vars(args).items() if key not in FREE_ARGUMENTS}
+    stages = Stages(args.out, dict(settings, config=osp.relpath(args.config, osp.dirname(TOOLS))))
+    if args.method == 'maskcontrast':
+        stages.run('masks', ['make_priors.py', args.images, osp.join(args.out, 'masks'), '--prior', args.prior,
+                             '--workers', str(args.workers), '--on-error', args.on_error])
+    stages.run('train', train_command(args))
+    stages.run('maps', maps_command(args))
+    draw(args)
+
+
+if __name__ == '__main__':
+    main()
