@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 # one thread per process by default: small matrices gain nothing from more, and busy machines lose a lot
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test install clean
+# processes that test side by side
+JOBS ?= 2
+
+.PHONY: demo test test-long install clean
 
 install: $(VENV)/.installed
 
@@ -19,7 +22,10 @@ demo: install
 	$(BIN)/python tools/train.py configs/picie/picie_fpn_demo.py
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS)
+
+test-long: install
+	$(BIN)/python -m pytest -n $(JOBS) -m long
 
 clean:
 	rm -rf $(VENV) build *.egg-info mmseg_unsup/.mim

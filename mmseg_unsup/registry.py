@@ -11,11 +11,13 @@ from mmengine.registry import Registry
 from mmseg.registry import DATASETS as MMSEG_DATASETS
 from mmseg.registry import HOOKS as MMSEG_HOOKS
 from mmseg.registry import INFERENCERS as MMSEG_INFERENCERS
+from mmseg.registry import LOOPS as MMSEG_LOOPS
 from mmseg.registry import METRICS as MMSEG_METRICS
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.registry import OPTIM_WRAPPERS as MMSEG_OPTIM_WRAPPERS
 from mmseg.registry import TASK_UTILS as MMSEG_TASK_UTILS
 from mmseg.registry import TRANSFORMS as MMSEG_TRANSFORMS
+from mmseg.registry import WEIGHT_INITIALIZERS as MMSEG_WEIGHT_INITIALIZERS
 
 DATASETS = Registry('dataset', parent=MMSEG_DATASETS, locations=['mmseg.datasets', 'mmseg_unsup.datasets'])
 TRANSFORMS = Registry(
@@ -24,10 +26,13 @@ TRANSFORMS = Registry(
     locations=['mmseg.datasets.transforms', 'mmseg_unsup.datasets.transforms'])
 MODELS = Registry('model', parent=MMSEG_MODELS, locations=['mmseg.models', 'mmseg_unsup.models'])
 HOOKS = Registry('hook', parent=MMSEG_HOOKS, locations=['mmseg.engine.hooks', 'mmseg_unsup.engine'])
+LOOPS = Registry('loop', parent=MMSEG_LOOPS, locations=['mmseg.engine', 'mmseg_unsup.engine'])
 METRICS = Registry('metric', parent=MMSEG_METRICS, locations=['mmseg.evaluation', 'mmseg_unsup.evaluation'])
 PROBES = Registry('probe', parent=MMSEG_TASK_UTILS, locations=['mmseg.models', 'mmseg_unsup.evaluation'])
 # one parent cannot have two children of one scope: inferencers too map an image to a picture
 PRIORS = Registry('prior', parent=MMSEG_INFERENCERS, locations=['mmseg_unsup.priors'])
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMSEG_OPTIM_WRAPPERS, locations=['mmseg.engine.optimizers', 'mmseg_unsup.engine'])
+WEIGHT_INITIALIZERS = Registry(
+    'weight initializer', parent=MMSEG_WEIGHT_INITIALIZERS, locations=['mmseg.models', 'mmseg_unsup.models'])
 FUNCTIONS = Registry('function', parent=MMENGINE_FUNCTIONS, locations=['mmseg_unsup.datasets.transforms'])

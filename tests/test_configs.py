@@ -5,12 +5,15 @@ import os.path as osp
 import pytest
 import yaml
 from mmengine.registry import init_default_scope
+from mmseg.models.backbones import ResNet
 
 from mmseg_unsup.registry import HOOKS, METRICS, MODELS, TRANSFORMS
 from mmseg_unsup.utils import load_config
 from .conftest import ROOT
 
 CONFIGS = sorted(path for path in glob.glob(osp.join(ROOT, 'configs', '*', '*.py')) if '_base_' not in path)
+FINETUNE = [path for path in CONFIGS if osp.basename(osp.dirname(path)) == 'finetune']
+METHODS = [path for path in CONFIGS if path not in FINETUNE]
 
 LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader', 'labelled_probe_dataloader')
 
@@ -19,7 +22,7 @@ def name(path):
     return osp.splitext(osp.basename(path))[0]
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=name)
+@pytest.mark.parametrize('path', METHODS, ids=name)
 def test_builds(path):
     cfg = load_config(path)
     init_default_scope(cfg.default_scope)
@@ -41,11 +44,42 @@ def test_builds(path):
             TRANSFORMS.build(transform)
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=name)
+@pytest.mark.parametrize('path', METHODS, ids=name)
 def test_data_root_reaches_every_loader(path):
     cfg = load_config(path, dict(data_root='some/where'))
     loaders = [cfg[key] for key in LOADERS if key in cfg]
     assert {loader.dataset.get('dataset', loader.dataset).data_root for loader in loaders} == {'some/where'}
+
+
+@pytest.mark.parametrize('path', FINETUNE, ids=name)
+def test_finetuning_config_builds(path):
+    cfg = load_config(path, dict(data_root='some/where', init='x.pth', averaged=False, weights_seen='none'))
+    init_default_scope('mmseg')
+    model = MODELS.build(cfg.model)
+    assert type(model.backbone) is ResNet and model.backbone.depth == int(name(path).split('_r')[1][:2])
+    parts = ['backbone', *(['neck'] if 'neck' in cfg.model else [])]
+    for part in parts:
+        init_cfg = getattr(model, part).init_cfg
+        assert init_cfg['type'] == f'mmseg_unsup.Pretrained{part.capitalize()}'
+        assert init_cfg['checkpoint'] == 'x.pth' and init_cfg['averaged'] is False
+    assert HOOKS.build(cfg.default_hooks.initialization).stated == 'none'
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        assert cfg[key].dataset.data_root == 'some/where'
+        for transform in cfg[key].dataset.pipeline:
+            TRANSFORMS.build(transform)
+    scratch = load_config(path, dict(init=None))
+    assert all(scratch.model[part].init_cfg is None for part in parts)
+
+
+def test_scratch_configs_differ_in_the_start_only():
+    paths = [path for path in METHODS if path.endswith('_scratch.py')]
+    assert len(paths) == 3
+    for path in paths:
+        scratch, usual = load_config(path), load_config(path.replace('_scratch', ''))
+        assert scratch.model.backbone.init_cfg is None
+        usual.model.backbone.init_cfg, usual.init = None, None
+        assert scratch.to_dict() == usual.to_dict()
+        assert load_config(path, dict(init='x.pth')).model.backbone.init_cfg.checkpoint == 'x.pth'
 
 
 def test_variables_and_full_keys():

@@ -9,14 +9,27 @@ import pytest
 
 from mmseg_unsup.registry import HOOKS
 from .conftest import ROOT, run_tool, write_images
+from .test_tools.test_segment_folder import LOADERS, WIDTH
+from .test_tools.test_segment_folder import SMALL as SMALL_FOLDER
 from .test_tools.test_train_and_test import SMALL, coco_root  # noqa: F401
 
 README = open(osp.join(ROOT, 'README.md')).read()
 COMMANDS = [line for block in re.findall(r'```bash\n(.*?)```', README, re.S) for line in block.splitlines()]
+SHORT = ['--init', 'none', '--epochs', 1, '--workers', 1]
+# the same for configs/finetune/fpn_*
+SMALL_SUPERVISED = [
+    *(option for option in SMALL if 'probe' not in option and 'pipeline' not in option and 'decode_head' not in option
+      and 'init_cfg' not in option),
+    'model.decode_head.in_channels=[16]', 'train_dataloader.dataset.pipeline.2.scale=(1000,32)',
+    'train_dataloader.dataset.pipeline.3.crop_size=(32,32)', 'model.data_preprocessor.size=(32,32)',
+    'val_dataloader.dataset.pipeline.2.size=32', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2'
+]
 
 
 def small_options(config: str) -> list:
     """What makes the run of a config last a second, without changing the command's own options."""
+    if 'finetune' in config:
+        return SMALL_SUPERVISED
     options = [option for option in SMALL if not ('folder' in config and 'pipeline.2.size' in option)]
     if 'folder' in config:
         options += ['val_dataloader.batch_size=1', 'test_dataloader.batch_size=1',
@@ -41,7 +54,7 @@ def camvid(root):
 
 def test_the_commands_are_found():
     assert COMMANDS[0] == 'make demo' and 'pip install -e ".[onedl]"' in COMMANDS
-    assert sum(command.startswith('python tools/') for command in COMMANDS) == 8
+    assert sum(command.startswith('python tools/') for command in COMMANDS) == 11
 
 
 @pytest.mark.slow
@@ -60,13 +73,20 @@ def test_commands(tmp_path, coco_root):  # noqa: F811
         if 'converter' in script:  # the list of a tiny tree is not the published one, and the tool says so
             assert run_tool(osp.relpath(script, 'tools'), *rest, cwd=tmp_path, check=False).returncode == 3
             continue
+        if 'segment_folder' in script:
+            method = rest[rest.index('--method') + 1]
+            run_tool('segment_folder.py', *rest, *SHORT, '--cfg-options', *WIDTH, *LOADERS, *SMALL_FOLDER[method],
+                     cwd=tmp_path)
+            continue
         if '--cfg-options' not in rest:
             rest.append('--cfg-options')
         at = rest.index('--cfg-options') + 1
         done = run_tool(osp.relpath(script, 'tools'), *rest[:at], *small_options(config), *rest[at:], cwd=tmp_path)
         assert 'benchmark' not in script or 'images/s' in done.stdout
     assert (tmp_path / 'work_dirs' / 'picie_fpn_camvid' / 'epoch_5.pth').exists()
-    assert len(list((tmp_path / 'MAPS').rglob('*.png'))) == 8
+    assert (tmp_path / 'work_dirs' / 'fpn_r18_camvid' / 'iter_2.pth').exists()
+    for maps in ('MAPS', 'OBJECTS/maps', 'PIXELS/maps'):
+        assert len(list((tmp_path / maps).rglob('*.png'))) == 8
     assert len(list((tmp_path / 'TEST_MAPS').rglob('*.png'))) == 4
 
 
@@ -78,7 +98,7 @@ def test_files_that_the_readme_names_exist():
 def test_variables_that_the_readme_names_exist():
     from mmseg_unsup.utils import load_config
     cfg = load_config(osp.join(ROOT, 'configs', 'picie', 'picie_fpn_camvid.py'))
-    assert set(cfg.shortcuts) == {'data_root', 'n_clusters', 'init'}
+    assert set(cfg.shortcuts) == {'data_root', 'n_clusters', 'init', 'weights_seen'}
     assert cfg.val_dataloader.dataset.pipeline[2].type == 'mmseg_unsup.ResizeForEvaluation'
     options = dict(max_images=0.5, kmeans=dict(n_iter=20, spherical=True, backend='torch', chunk_bytes=2**20))
     HOOKS.build(dict(cfg.default_hooks.clustering, **options))

@@ -1,4 +1,8 @@
-"""Train a model from a config."""
+"""Train a model from a config.
+
+Exit status: 0 finished; 75 stopped by SIGTERM or SIGUSR1 after a checkpoint was written (continue with --resume); 143
+or 138 stopped by a second signal; 1 an error.
+"""
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 from mmengine.runner import Runner
 
@@ -16,6 +20,8 @@ def main() -> None:
     args = parser.parse_args()
     cfg = config_from(args)
     apply_speed_arguments(cfg, args)
+    # configs of MMSegmentation do not list it
+    cfg.setdefault('default_hooks', {}).setdefault('initialization', dict(type='mmseg_unsup.InitializationHook'))
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -1,4 +1,6 @@
 default_scope = 'mmseg'
+# labels that the initial weights have seen, such as 'none' or 'ImageNet', where their file does not say it
+weights_seen = None
 randomness = dict(seed=0)
 env_cfg = dict(
     cudnn_benchmark=True,
@@ -16,8 +18,12 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=True),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
+    checkpoint=dict(type='mmseg_unsup.AtomicCheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    initialization=dict(type='mmseg_unsup.InitializationHook', weights_seen=weights_seen),
+    non_finite=dict(type='mmseg_unsup.NonFiniteHook'),
+    preemption=dict(type='mmseg_unsup.PreemptionHook'),
+    unreadable_images=dict(type='mmseg_unsup.UnreadableImagesHook'),
     view_epoch=dict(type='mmseg_unsup.ViewEpochHook'),
     phase_timer=dict(type='mmseg_unsup.PhaseTimerHook'),
     train_progress=dict(type='mmseg_unsup.TrainProgressHook'))

@@ -4,7 +4,6 @@ _base_ = ['./schedules/sgd_poly_40e.py', './default_runtime.py']
 n_clusters = 20  # of objects; one more is what lies outside
 default_hooks = dict(
     momentum_update=dict(type='mmseg_unsup.MomentumUpdateHook'),
-    step_seed=dict(type='mmseg_unsup.StepSeedHook'),
     # clusters of the training images' objects, for prediction; the published score clusters those of the test images
     object_clustering=dict(type='mmseg_unsup.ObjectClusteringHook', n_clusters=n_clusters))
 val_evaluator = [
@@ -30,4 +29,5 @@ shortcuts = dict(
         'test_dataloader.dataset.pipeline.2.size'
     ],
     n_clusters=['default_hooks.object_clustering.n_clusters'],
-    init=['model.backbone.init_cfg.checkpoint'])
+    init=['model.backbone.init_cfg.checkpoint'],
+    weights_seen=['default_hooks.initialization.weights_seen'])

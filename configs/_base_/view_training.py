@@ -12,4 +12,5 @@ shortcuts = dict(
         'val_dataloader.dataset.data_root', 'test_dataloader.dataset.data_root'
     ],
     n_clusters=['model.decode_head.n_clusters', 'default_hooks.fresh_kmeans.n_clusters'],
-    init=['model.backbone.init_cfg.checkpoint'])
+    init=['model.backbone.init_cfg.checkpoint'],
+    weights_seen=['default_hooks.initialization.weights_seen'])

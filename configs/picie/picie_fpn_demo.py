@@ -4,7 +4,7 @@ _base_ = ['../_base_/datasets/procedural_scenes.py', '../_base_/picie.py']
 n_clusters = 6
 init = None
 model = dict(
-    backbone=dict(base_channels=32, stem_channels=32, init_cfg=None),
+    backbone=dict(base_channels=32, stem_channels=32),
     neck=dict(in_channels=[32, 64, 128, 256]),
     decode_head=dict(n_clusters=n_clusters))
 default_hooks = dict(
@@ -12,6 +12,5 @@ default_hooks = dict(
     fresh_kmeans=dict(n_clusters=n_clusters, init_pixels=50_000),
     initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'),
     contact_sheet=dict(type='mmseg_unsup.ContactSheetHook'))
-shortcuts = dict(init=[])  # nothing to load
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_epochs=8, val_interval=8)

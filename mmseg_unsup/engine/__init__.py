@@ -1,9 +1,16 @@
-from .hooks import (CompileHook, ContactSheetHook, FreshKMeansHook, InitialEvaluationHook, MomentumUpdateHook,
-                    PCAInitHook, PhaseTimerHook, PixelClusteringHook, StepSeedHook, TrainProgressHook, ViewEpochHook)
+from ..utils.safe_loading import register_safe_loaders
+from .hooks import (AtomicCheckpointHook, CompileHook, ContactSheetHook, FreshKMeansHook, InitialEvaluationHook,
+                   InitializationHook, MomentumUpdateHook, NonFiniteHook, ObjectClusteringHook, PCAInitHook,
+                   PhaseTimerHook, PixelClusteringHook, PreemptionHook, ProbeHook, TrainProgressHook,
+                   UnreadableImagesHook, ViewEpochHook)
+from .loops import ResumableTrainLoop
 from .optimizers import BFloat16OptimWrapper
 
+register_safe_loaders()
+
 __all__ = [
-    'BFloat16OptimWrapper', 'CompileHook', 'ContactSheetHook', 'FreshKMeansHook', 'InitialEvaluationHook',
-    'MomentumUpdateHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'StepSeedHook', 'TrainProgressHook',
-    'ViewEpochHook'
+    'AtomicCheckpointHook', 'BFloat16OptimWrapper', 'CompileHook', 'ContactSheetHook', 'FreshKMeansHook',
+    'InitialEvaluationHook', 'InitializationHook', 'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook',
+    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ResumableTrainLoop',
+    'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

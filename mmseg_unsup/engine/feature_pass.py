@@ -11,6 +11,25 @@ from torch.utils.data import DataLoader
 
 from ..datasets import ViewDataset
 from ..utils.progress import track_progress
+from .preemption import stop_if_asked
+
+
+class NonFiniteError(ValueError):
+    """A loss, gradient or feature that is infinite or no number."""
+
+
+def check_finite(feats: List[Tensor], samples: list, purpose: str) -> None:
+    """Features that are no numbers would make clusters that are none.
+
+    Raises:
+        NonFiniteError: names the images of the batch.
+    """
+    tensors = [tensor for feat in feats for tensor in (feat if isinstance(feat, list) else [feat])]
+    if all(bool(tensor.sum(dtype=torch.float64).isfinite()) for tensor in tensors if tensor.is_floating_point()):
+        return
+    names = ', '.join(sample.img_path for sample in samples)
+    raise NonFiniteError(f'{purpose}: the features of the batch {names} are not finite, so the weights are spoilt or '
+                         'too large: resume from an earlier checkpoint (--resume PATH) with a lower learning rate')
 
 
 def check_view_loader(dataloader: DataLoader, purpose: str) -> None:
@@ -72,6 +91,8 @@ def iterate_features(model: torch.nn.Module,
     A position is the place of an image in the global order of the sampler: rank r of W holds r, r + W, r + 2 W, ...
     Images that the sampler repeats to fill up the last round, and stand-ins for unreadable images, are left out.
 
+    A batch is a safe point: a run that got a signal stops there (:mod:`mmseg_unsup.engine.preemption`).
+
     Args:
         model: supplies ``data_preprocessor``; unwrapped.
         extract: ``(views, data_samples)`` -> V feature maps (N, C, h, w), or lists with an entry per image.
@@ -88,6 +109,7 @@ def iterate_features(model: torch.nn.Module,
             samples = batch['data_samples']
             with precision():
                 feats = extract(batch['inputs'], samples)
+            check_finite(feats, samples, description)
             positions = [rank + world_size * (ordinal + i) for i in range(len(samples))]
             ordinal += len(samples)
             kept = [
@@ -97,6 +119,7 @@ def iterate_features(model: torch.nn.Module,
             if kept:
                 yield [positions[i] for i in kept], [_select(feat, kept) for feat in feats]
             advance(min(len(samples) * world_size, n_images))
+            stop_if_asked()
             if world_size * ordinal >= n_images:  # the same batch on all ranks: synchronised batch norm needs all
                 break
 

@@ -4,6 +4,7 @@ import copy
 from torch.utils.data import DataLoader
 
 from .feature_pass import check_view_loader
+from .preemption import protect_workers
 
 _KEY = 'probe_dataloader'
 _LABELLED_KEY = 'labelled_probe_dataloader'
@@ -48,5 +49,6 @@ def _build_once(runner, key: str, purpose: str) -> DataLoader:
             raise KeyError(f'the config has no {key}: {purpose}')
         loader = runner.build_dataloader(copy.deepcopy(config), seed=runner.seed)
         check_view_loader(loader, key)
+        protect_workers(loader)
         setattr(runner, f'_{key}', loader)
     return loader

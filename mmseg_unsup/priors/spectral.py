@@ -106,7 +106,7 @@ def load_backbone(config: dict) -> torch.nn.Module:
     Raises:
         ValueError: it has no weights, or the file lacks tensors.
     """
-    from ..models.utils import check_backbone_initialization, quiet_init_weights  # all of mmseg's models; slow
+    from ..models.utils import check_stock_initialization, quiet_init_weights  # all of mmseg's models; slow
     if not config.get('init_cfg'):
         raise ValueError(f'the backbone {config.get("type")!r} of SpectralPrior has no weights: set '
                          "init_cfg=dict(type='Pretrained', checkpoint=...)")
@@ -114,10 +114,7 @@ def load_backbone(config: dict) -> torch.nn.Module:
         backbone = MODELS.build(dict(config))
     with quiet_init_weights(backbone):
         backbone.init_weights()
-    for module in backbone.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.num_batches_tracked = None  # nothing reads it here, and files have it in several shapes
-    check_backbone_initialization(backbone)
+        check_stock_initialization(backbone, strict=True)
     backbone.eval()  # not chained: that of mmseg's ResNet returns nothing
     return backbone
 

@@ -1,4 +1,5 @@
 """Reading configs: package references, and command-line variables that reach every place they are used."""
+import ast
 from importlib.util import find_spec
 from typing import Optional
 
@@ -25,7 +26,8 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
         data_root = 'data/camvid'
         shortcuts = dict(data_root=['train_dataloader.dataset.dataset.data_root', ...])
 
-    so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
+    so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them. A part of
+    the model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``.
 
     Args:
         path: config file; its ``_base_`` may be a ``package::`` reference.
@@ -53,6 +55,14 @@ def merge_options(cfg: Config, options: dict) -> None:
     _apply_shortcuts(cfg, {name: shortcuts[name] for name in variables})
     # full keys come last: they are the more precise wish
     cfg.merge_from_dict({key: value for key, value in options.items() if key not in variables})
+    _drop_empty_initializations(cfg)
+
+
+def _drop_empty_initializations(cfg: Config) -> None:
+    for part in (cfg.get('model') or {}).values():
+        init_cfg = part.get('init_cfg') if isinstance(part, dict) else None
+        if isinstance(init_cfg, dict) and 'checkpoint' in init_cfg and init_cfg['checkpoint'] is None:
+            part['init_cfg'] = None
 
 
 def _apply_shortcuts(cfg: Config, shortcuts: dict) -> None:
@@ -74,3 +84,34 @@ def _set_existing(cfg: Config, key: str, value, variable: str) -> None:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         raise KeyError(f'the shortcut {variable!r} sets {key!r}, which the config does not have') from None
     node[leaf] = value
+
+
+def parse_config_text(text: str) -> dict:
+    """Read what ``Config.pretty_text`` wrote, as it lies in the meta of checkpoints, without running it.
+
+    Only assignments of plain values and ``dict(...)`` are understood, which is all that mmengine writes; an assignment
+    of anything else, such as a call, is left out.
+    """
+    try:
+        lines = ast.parse(text).body
+    except SyntaxError:
+        return {}
+    values = {}
+    for line in lines:
+        if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name):
+            try:
+                values[line.targets[0].id] = _plain_value(line.value)
+            except ValueError:
+                continue
+    return values
+
+
+def _plain_value(node: ast.expr):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+        return {keyword.arg: _plain_value(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.Dict):
+        return {_plain_value(key): _plain_value(value) for key, value in zip(node.keys, node.values)}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        values = [_plain_value(element) for element in node.elts]
+        return values if isinstance(node, ast.List) else tuple(values)
+    return ast.literal_eval(node)

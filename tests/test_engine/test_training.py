@@ -223,6 +223,7 @@ def test_unreadable_images(image_folder, tmp_path, caplog):
     tiny_runner(image_folder, tmp_path / 'skip', **skip).train()
     log = next((tmp_path / 'skip').glob('*/*.log')).read_text()
     assert f'1 of 8 images could not be read and were replaced by others, for example {path}' in log
+    assert (tmp_path / 'skip' / 'unreadable_images.txt').read_text() == f'{path}\n'
 
 
 @pytest.mark.parametrize('options, error, message', [
@@ -256,9 +257,9 @@ def test_pre_trained_backbone_is_counted(image_folder, tmp_path):
     runner = tiny_runner(image_folder, tmp_path / 'target', model__backbone__init_cfg=init_cfg)
     runner.train()
     log = next((tmp_path / 'target').glob('*/*.log')).read_text()
-    assert f'init: 120/120 backbone tensors from {checkpoint}' in log
+    assert f'init: loaded 120/120 backbone tensors from {checkpoint} (backbone.*)' in log
     assert log.count('PretrainedInit') == 0
-    with pytest.raises(ValueError, match='initialises only .* of 120 backbone tensors.*prefix in init_cfg'):
+    with pytest.raises(ValueError, match='only 0/120 backbone tensors.*wrong prefix.*set prefix in init_cfg'):
         tiny_runner(image_folder, tmp_path / 'wrong', model__backbone__init_cfg=dict(
             type='Pretrained', checkpoint=checkpoint, prefix='labeller.')).train()
 

@@ -139,10 +139,11 @@ def test_processes_of_different_configs_are_refused(options, tmp_path):
                          'start all processes with the same command', output)
 
 
-def test_a_killed_process_ends_the_others(options, tmp_path):
+@pytest.mark.parametrize('moment', ['clustering epoch 1 ', 'Saving checkpoint at 1 epochs'])
+def test_a_killed_process_ends_the_others(options, tmp_path, moment):
     running = Launch(tmp_path / 'output', 'dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'run', *options,
                      'train_cfg.max_epochs=1000', PORT=str(free_port()))
-    running.wait_for('clustering epoch 1 ')
+    running.wait_for(moment)
     workers = running.workers()
     os.kill(workers[1], signal.SIGKILL)
     assert running.finish(timeout=60) != 0

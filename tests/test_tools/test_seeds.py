@@ -8,7 +8,10 @@ import statistics
 from types import SimpleNamespace
 
 import pytest
+from mmengine.config import Config
 from mmengine.fileio import load
+
+from mmseg_unsup.utils import experiments
 
 from ..conftest import ROOT, run_tool
 from ..test_readme import camvid
@@ -59,6 +62,7 @@ def test_two_seeds_are_trained_once_and_averaged(tmp_path):
             assert row['scores'][metric]['std'] == pytest.approx(std)
             assert f'{mean:.2f} ± {std:.2f}' in table
     protocol = report['protocols']['picie_fpn_camvid']
+    assert protocol['labels'] == 'none' and '| none |' in table  # random weights
     assert (protocol['data set'], protocol['validation images'], protocol['classes'], protocol['K'], protocol['size'],
             protocol['crop']) == ('CamVidDataset', 4, 11, 11, 32, 'center_crop')
     for run in report['runs']:
@@ -87,9 +91,11 @@ def make_run(seeds, tmp_path, name: str, seed: int, evaluations: dict, sub_dir: 
             file.write(json.dumps(dict(scores, data_time=0.1, time=0.2, step=epoch)) + '\n')
             file.write(json.dumps(dict(loss=1., lr=0.1, epoch=epoch + 1, iter=7, step=7)) + '\n')
         file.write('{"aAcc": 1')
-    cfg = SimpleNamespace(train_cfg=SimpleNamespace(max_epochs=max_epochs))
-    run = seeds.Run(f'{name}.py', name, seed, str(folder), cfg, {'n_clusters': '3'})
-    seeds._write_record(run, finished=True)
+    (folder / 'train.log').write_text('INFO - labels seen by the initial weights: ImageNet labels\n')
+    cfg = Config(dict(train_cfg=dict(max_epochs=max_epochs), n_clusters=3))
+    words = ['x=1', f'randomness.seed={seed}']
+    run = seeds.Run(f'{name}, seed {seed}', f'{name}.py', str(folder), words, ['--amp'], cfg, name, seed)
+    experiments.write_record(run, finished=True)
     return run
 
 
@@ -123,6 +129,7 @@ def test_configs_share_the_untrained_row_only_if_they_start_alike(seeds, tmp_pat
     assert [row['name'] for row in report['rows']] == ['untrained (a, b)', 'untrained (c)', 'a', 'b', 'c']
     table = seeds.to_markdown(report, args)
     assert '| a | 65.00 ± 5.57 | 20.00 ± 0.00 | 3 |' in table
+    assert '| a | 3 | hungarian | ImageNet labels |' in table
     # the best epoch by labels is said, and does not enter the scores
     assert '| b | 2 | epoch 2: 58.00 / 20.00 | epoch 1: 99.00 / 99.00 |' in table
     assert 'best mIoU by labels, for information' in table
@@ -187,29 +194,29 @@ def test_runs_go_on_or_stop_with_their_log(seeds, tmp_path, monkeypatch):
         stdout.write('Traceback\nValueError: bad learning rate\n')
         return SimpleNamespace(returncode=status)
 
-    monkeypatch.setattr(seeds.subprocess, 'run', fake_run)
-    run, args = make_run(seeds, tmp_path, 'a', 5, {2: scores(1, 2)}), arguments(tmp_path, amp=True)
-    seeds.train(run, args)
+    monkeypatch.setattr(experiments.subprocess, 'run', fake_run)
+    run = make_run(seeds, tmp_path, 'a', 5, {2: scores(1, 2)})
+    seeds.train(run, seeds.TRAIN)
     assert not commands  # finished
-    seeds._write_record(run, finished=False)
+    experiments.write_record(run, finished=False)
     status = 3
     with pytest.raises(RuntimeError, match='a, seed 5: .* status 3 .ValueError: bad learning rate.: see .*train.log'):
-        seeds.train(run, args)
+        seeds.train(run, seeds.TRAIN)
     assert not load(run.record)['finished'] and '--resume' not in commands[0]
     assert commands[0][1] == osp.join(ROOT, 'tools', 'train.py') and '--amp' in commands[0]
     assert commands[0][-3:] == ['--cfg-options', 'x=1', 'randomness.seed=5']
     status = 0
     open(osp.join(run.work_dir, 'last_checkpoint'), 'w').close()
-    seeds.train(run, args)
+    seeds.train(run, seeds.TRAIN)
     assert '--resume' in commands[1] and load(run.record)['finished']
-    run.settings = {'n_clusters': '4'}
+    run.settings['n_clusters'] = '4'
     with pytest.raises(ValueError, match='other settings .1 differ, such as n_clusters: 3 there, 4 now.: give another'):
-        seeds.train(run, args)
+        seeds.train(run, seeds.TRAIN)
 
 
 def test_the_plan(seeds, tmp_path):
     picie, mdc = config('picie_fpn_camvid'), f'{ROOT}/configs/mdc/mdc_fpn_camvid.py'
-    args = arguments(tmp_path, [picie, mdc], [3, 5], cfg_options={'n_clusters': 7}, words=['n_clusters=7'])
+    args = arguments(tmp_path, [picie, mdc], [3, 5], words=['n_clusters=7'])
     runs = seeds.plan_runs(args)
     assert [(run.name, run.seed) for run in runs] == [(name, seed) for seed in (3, 5)
                                                       for name in ('picie_fpn_camvid', 'mdc_fpn_camvid')]

@@ -79,7 +79,7 @@ def test_real_images_and_weights(camvid_root, resnet18_weights, tmp_path):
                'train_dataloader.dataset.dataset.indices=48', 'probe_dataloader.dataset.dataset.indices=48',
                'val_dataloader.dataset.indices=24']
     log = run_tool('train.py', config('picie_fpn_camvid'), '--work-dir', tmp_path, '--cfg-options', *options).stdout
-    assert f'init: 120/120 backbone tensors from {resnet18_weights}' in log
+    assert f'init: loaded 120/120 backbone tensors from {resnet18_weights}' in log
     scores = [(float(a), float(m)) for a, m in re.findall(r'Epoch\(val\).*?aAcc: ([\d.]+)  mIoU: ([\d.]+)', log)]
     assert len(scores) == 2
     # 11 clusters drawn at random would match some 15 % of the pixels and 4 % mIoU

@@ -10,58 +10,35 @@ later one of equals. Labels choose nothing; the epoch that they would choose is 
 """
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 import argparse
-import glob
-import json
-import math
 import os
 import os.path as osp
 import re
-import statistics
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence
 
-import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.fileio import dump, load
 
 from mmseg_unsup.engine.feature_sample import fit_kmeans, fresh_settings, sample_features
 from mmseg_unsup.evaluation.functional.label_free import SCORES, label_free_scores
-from mmseg_unsup.registry import DATASETS
-from mmseg_unsup.utils.atomic import replacing
 from mmseg_unsup.utils.command_line import add_speed_arguments
-from mmseg_unsup.utils.config import load_config, merge_options
-from mmseg_unsup.utils.distributed import flatten_config
+from mmseg_unsup.utils.experiments import (OptionsAction, check_metrics, describe_evaluation, describe_training,
+                                           finite, format_mean_and_std, is_number, labels_seen, markdown_table,
+                                           mean_and_std, planned_config, read_evaluations, software_of, train)
+from mmseg_unsup.utils.experiments import Run as TrainingRun
 from mmseg_unsup.utils.setup_env import register_all_modules
-from mmseg_unsup.utils.speed import adapt_loaders
 
 TRAIN = osp.join(osp.dirname(osp.dirname(osp.abspath(__file__))), 'train.py')
 TITLES = dict(aAcc='accuracy')
-# what mmengine writes into a line of scores besides the scores
-NOT_SCORES = ('step', 'time', 'data_time', 'memory')
 SELECT_BY = 'view_NMI'
 
 
 @dataclass
-class Run:
+class Run(TrainingRun):
     """A config with a seed."""
-    config: str
     name: str
     seed: int
-    work_dir: str
-    cfg: Config
-    settings: Dict[str, str]
-    evaluations: Dict[int, Dict[str, float]] = field(default_factory=dict)  # epoch -> scores, 0 is before training
     label_free: Dict[int, Dict[str, float]] = field(default_factory=dict)  # epoch of a checkpoint -> scores
-
-    @property
-    def record(self) -> str:
-        return osp.join(self.work_dir, 'run.json')
-
-    @property
-    def last(self) -> int:
-        return max(self.evaluations)
 
     @property
     def selected(self) -> Optional[int]:
@@ -71,16 +48,8 @@ class Run:
 
     def best_by_labels(self, metric: str) -> Optional[int]:
         """Epoch of the highest score after training began."""
-        scored = {epoch: s[metric] for epoch, s in self.evaluations.items() if epoch and _is_number(s.get(metric))}
+        scored = {epoch: s[metric] for epoch, s in self.evaluations.items() if epoch and is_number(s.get(metric))}
         return max(scored, key=scored.get, default=None)
-
-
-class OptionsAction(DictAction):
-    """Also keeps the words of the command line, for the processes that train."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        super().__call__(parser, namespace, values, option_string)
-        namespace.words = [*namespace.words, *values]
 
 
 def plan_runs(args: argparse.Namespace) -> List[Run]:
@@ -92,9 +61,6 @@ def plan_runs(args: argparse.Namespace) -> List[Run]:
     """
     names = {}
     for path in args.configs:
-        if not osp.isfile(path):
-            raise FileNotFoundError(f'there is no config {path!r}: give paths of config files, such as '
-                                    'configs/picie/picie_fpn_camvid.py')
         name = osp.splitext(osp.basename(path))[0]
         if name in names:
             raise ValueError(f'{names[name]} and {path} have the same name and would share {args.work_dir}/{name}: '
@@ -107,12 +73,10 @@ def plan_runs(args: argparse.Namespace) -> List[Run]:
 
 
 def _make_run(args: argparse.Namespace, path: str, name: str, seed: int) -> Run:
-    cfg = load_config(path, args.cfg_options)
-    merge_options(cfg, {'randomness.seed': seed})
-    adapt_loaders(cfg)
-    settings = {key: str(value) for key, value in flatten_config(cfg) if key != 'work_dir'}
-    settings.update({'--amp': str(args.amp), '--compile': str(args.compile)})
-    return Run(path, name, seed, osp.join(args.work_dir, name, f'seed_{seed}'), cfg, settings)
+    words = [*args.words, f'randomness.seed={seed}']
+    flags = [f'--{flag}' for flag in ('amp', 'compile') if getattr(args, flag)]
+    work_dir = osp.join(args.work_dir, name, f'seed_{seed}')
+    return Run(f'{name}, seed {seed}', path, work_dir, words, flags, planned_config(path, words), name, seed)
 
 
 def describe_protocol(cfg: Config, args: argparse.Namespace) -> dict:
@@ -121,108 +85,16 @@ def describe_protocol(cfg: Config, args: argparse.Namespace) -> dict:
     Raises:
         ValueError: the config does not evaluate.
     """
-    if not cfg.get('val_dataloader') or not cfg.get('val_evaluator'):
-        raise ValueError(f'{cfg.filename} has no val_dataloader or val_evaluator, so its runs would have no scores: '
-                         'add them, as in configs/_base_/datasets/')
-    config = cfg.val_dataloader.dataset
-    dataset = DATASETS.build(config)
-    resize = next((t for t in config.pipeline if t['type'].endswith('ResizeForEvaluation')), {})
+    evaluation = describe_evaluation(cfg)
     evaluators = cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [cfg.val_evaluator]
     metric = next((e for e in evaluators if e['type'].endswith('HungarianIoUMetric')), None)
     matching = '-' if metric is None else f'{metric.get("match", "hungarian")}, on {metric.get("match_on", "count")}'
-    optimizer = cfg.optim_wrapper.optimizer
     return {
-        'data set': config.type.split('.')[-1],
-        'validation images': len(dataset),
-        'classes': len(dataset.metainfo['classes']) or '-',
+        **evaluation,
         'K': fresh_settings(cfg)[0] or cfg.model.decode_head.n_clusters,
-        'size': resize.get('size', '-'),
-        'crop': resize.get('protocol', 'center_crop') if resize else '-',
         'matching': matching,
-        'epochs': cfg.train_cfg.max_epochs,
-        'batch': cfg.train_dataloader.batch_size,
-        'optimiser': f'{optimizer.type}, lr {optimizer.get("lr", "-")}',
-        'precision': 'mixed' if args.amp else 'float32',
+        **describe_training(cfg, args.amp),
     }
-
-
-def train(run: Run, args: argparse.Namespace) -> None:
-    """Bring a run to its end, unless it is there.
-
-    Raises:
-        ValueError: the folder holds a run with other settings.
-        RuntimeError: the training failed.
-    """
-    record = load(run.record) if osp.isfile(run.record) else None
-    if record is not None:
-        _check_same_settings(run, record['settings'])
-        if record['finished']:
-            print(f'{run.name}, seed {run.seed}: finished before', flush=True)
-            return
-    os.makedirs(run.work_dir, exist_ok=True)
-    _write_record(run, finished=False)
-    command = [sys.executable, TRAIN, run.config, '--work-dir', run.work_dir]
-    command += [f'--{name}' for name in ('amp', 'compile') if getattr(args, name)]
-    if osp.isfile(osp.join(run.work_dir, 'last_checkpoint')):
-        command.append('--resume')
-    command += ['--cfg-options', *args.words, f'randomness.seed={run.seed}']
-    log = osp.join(run.work_dir, 'train.log')
-    print(f'{run.name}, seed {run.seed}: training, log {log}', flush=True)
-    with open(log, 'a') as file:
-        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
-    if status:
-        raise RuntimeError(f'{run.name}, seed {run.seed}: training ended with status {status} ({_last_line(log)}): see '
-                           f'{log}, then give the same command again; finished runs are kept')
-    read_evaluations(run)
-    _write_record(run, finished=True)
-
-
-def _check_same_settings(run: Run, settings: Dict[str, str]) -> None:
-    differing = sorted(key for key in {*settings, *run.settings} if settings.get(key) != run.settings.get(key))
-    if differing:
-        key = differing[0]
-        raise ValueError(f'{run.work_dir} holds a run with other settings ({len(differing)} differ, such as {key}: '
-                         f'{settings.get(key)} there, {run.settings.get(key)} now): give another --work-dir, or remove '
-                         'that folder')
-
-
-def _write_record(run: Run, finished: bool) -> None:
-    """Replace the record in one step."""
-    software = dict(mmseg_unsup=mmseg_unsup.__version__, torch=str(torch.__version__))
-    with replacing(run.record) as part, open(part, 'w') as file:
-        json.dump(dict(finished=finished, software=software, settings=run.settings), file, indent=1)
-
-
-def _last_line(path: str) -> str:
-    with open(path, errors='replace') as file:
-        lines = [line.strip() for line in file if line.strip()]
-    return lines[-1] if lines else 'no output'
-
-
-def read_evaluations(run: Run) -> None:
-    """Fill ``run.evaluations`` from the JSON logs; of a run that was resumed, the latest of each epoch counts.
-
-    Raises:
-        ValueError: there is none, or not that of the last epoch.
-    """
-    pattern = osp.join(run.work_dir, '*', 'vis_data', 'scalars.json')
-    for path in sorted(glob.glob(pattern)):
-        with open(path) as file:
-            for line in file:
-                try:
-                    values = json.loads(line)
-                except json.JSONDecodeError:  # cut off when a run was killed
-                    continue
-                if 'iter' not in values:  # which lines of the training have
-                    scores = {name: value for name, value in values.items() if name not in NOT_SCORES}
-                    run.evaluations[values['step']] = scores
-    max_epochs = run.cfg.train_cfg.max_epochs
-    if not run.evaluations:
-        raise ValueError(f'no evaluation in {pattern}: check that the config has val_dataloader, val_evaluator, '
-                         'vis_backends with LocalVisBackend and train_cfg.val_begin of at most max_epochs')
-    if run.last != max_epochs:
-        raise ValueError(f'the last evaluation in {pattern} is of epoch {run.last}, but the run has {max_epochs}: '
-                         f'remove {run.work_dir} and give the same command again')
 
 
 def kept_checkpoints(run: Run) -> Dict[int, str]:
@@ -246,7 +118,7 @@ def score_without_labels(run: Run, args: argparse.Namespace) -> None:
             sample = sample_features(run.cfg, path, args.images, args.cells)
             kmeans = fit_kmeans(sample.rows, n_clusters, settings, seed=0)
             scores = label_free_scores(sample.rows, kmeans.cluster_centers_, sample.views)
-            cache[key] = {name: _finite(value) for name, value in scores.items()}
+            cache[key] = {name: finite(value) for name, value in scores.items()}
             dump(cache, cache_path, indent=1)
         run.label_free[epoch] = cache[key]
 
@@ -258,22 +130,11 @@ def summarise(runs: List[Run], args: argparse.Namespace, protocols: Dict[str, di
     rows = [dict(name=title, **_row(by_name[members[0]], args.metrics, untrained=True))
             for title, members in untrained_groups(by_name, args.metrics).items()]
     rows += [dict(name=name, **_row(by_name[name], args.metrics)) for name in names]
-    records = [load(run.record)['software'] for run in runs]
-    software = {key: sorted({record[key] for record in records}) for key in records[0]}
-    return dict(seeds=args.seeds, metrics=args.metrics, options=args.words, software=software, protocols=protocols,
+    for name, of_config in by_name.items():
+        protocols[name]['labels'] = ' and '.join(sorted({labels_seen(run) for run in of_config}))
+    return dict(seeds=args.seeds, metrics=args.metrics, options=args.words, software=software_of(runs),
+                protocols=protocols,
                 rows=rows, runs=[_run_report(run, args, protocols[run.name]['matching'] != '-') for run in runs])
-
-
-def check_metrics(runs: List[Run], metrics: Sequence[str]) -> None:
-    """
-    Raises:
-        ValueError: a metric that no run reported.
-    """
-    reported = sorted({name for run in runs for name in run.evaluations[run.last]})
-    for metric in metrics:
-        if metric not in reported:
-            raise ValueError(f'no run reported the metric {metric!r}: choose with --metrics from those in the logs, '
-                             f'{", ".join(reported) or "which have none (the config evaluates without labels)"}')
 
 
 def untrained_groups(by_name: Dict[str, List[Run]], metrics: Sequence[str]) -> Dict[str, List[str]]:
@@ -290,19 +151,13 @@ def untrained_groups(by_name: Dict[str, List[Run]], metrics: Sequence[str]) -> D
 
 def _row(runs: List[Run], metrics: Sequence[str], untrained: bool = False) -> dict:
     """Mean and standard deviation (n - 1) of every metric over the runs; None where there is none."""
-    row = dict(n=len(runs), scores={})
-    for metric in metrics:
-        values = [run.evaluations[0 if untrained else run.last].get(metric) for run in runs]
-        usable = bool(values) and all(_is_number(value) for value in values)
-        row['scores'][metric] = dict(
-            values=[_finite(value) for value in values],
-            mean=statistics.fmean(values) if usable else None,
-            std=statistics.stdev(values) if usable and len(values) > 1 else None)
-    return row
+    evaluated = [run.evaluations[0 if untrained else run.last] for run in runs]
+    scores = {metric: mean_and_std([of_run.get(metric) for of_run in evaluated]) for metric in metrics}
+    return dict(n=len(runs), scores=scores)
 
 
 def _run_report(run: Run, args: argparse.Namespace, has_labels: bool) -> dict:
-    evaluations = {epoch: {name: _finite(value) for name, value in scores.items()}
+    evaluations = {epoch: {name: finite(value) for name, value in scores.items()}
                    for epoch, scores in sorted(run.evaluations.items())}
     report = dict(config=run.config, name=run.name, seed=run.seed, work_dir=run.work_dir, last_epoch=run.last,
                   evaluations=evaluations, label_free=run.label_free,
@@ -315,15 +170,6 @@ def _run_report(run: Run, args: argparse.Namespace, has_labels: bool) -> dict:
 
 def _ranking_metric(metrics: Sequence[str]) -> str:
     return 'mIoU' if 'mIoU' in metrics else metrics[0]
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _finite(value) -> Optional[float]:
-    """JSON has no NaN."""
-    return value if _is_number(value) else None
 
 
 def to_markdown(report: dict, args: argparse.Namespace) -> str:
@@ -347,20 +193,15 @@ def to_markdown(report: dict, args: argparse.Namespace) -> str:
 
 def _score_table(report: dict) -> str:
     metrics = report['metrics']
-    rows = [[row['name'], *(_mean_and_std(row['scores'][metric]) for metric in metrics), row['n']]
+    rows = [[row['name'], *(format_mean_and_std(row['scores'][metric]) for metric in metrics), row['n']]
             for row in report['rows']]
-    return _table(['', *(TITLES.get(metric, metric) for metric in metrics), 'seeds'], rows)
-
-
-def _mean_and_std(score: dict) -> str:
-    if score['mean'] is None:
-        return '-'
-    return f'{score["mean"]:.2f} ± ' + ('-' if score['std'] is None else f'{score["std"]:.2f}')
+    return markdown_table(['', *(TITLES.get(metric, metric) for metric in metrics), 'seeds'], rows)
 
 
 def _protocol_table(report: dict) -> str:
     columns = list(next(iter(report['protocols'].values())))
-    return _table(['', *columns], [[name, *protocol.values()] for name, protocol in report['protocols'].items()])
+    rows = [[name, *protocol.values()] for name, protocol in report['protocols'].items()]
+    return markdown_table(['', *columns], rows)
 
 
 def _checkpoint_table(report: dict, args: argparse.Namespace) -> str:
@@ -371,7 +212,7 @@ def _checkpoint_table(report: dict, args: argparse.Namespace) -> str:
     for run in report['runs']:
         epochs = [run['last_epoch'], *([run['selected_epoch']] if args.select else []), run['best_epoch_by_labels']]
         rows.append([run['name'], run['seed'], *(_epoch_scores(run, epoch, report['metrics']) for epoch in epochs)])
-    return _table([*titles, f'best {_ranking_metric(report["metrics"])} by labels, for information'], rows)
+    return markdown_table([*titles, f'best {_ranking_metric(report["metrics"])} by labels, for information'], rows)
 
 
 def _epoch_scores(run: dict, epoch: Optional[int], metrics: Sequence[str]) -> str:
@@ -388,12 +229,7 @@ def _label_free_table(report: dict) -> str:
         for epoch, scores in sorted(run['label_free'].items()):
             values = ['-' if scores[name] is None else f'{scores[name]:.3f}' for name in SCORES]
             rows.append([run['name'], run['seed'], epoch, *values])
-    return _table(['', 'seed', 'epoch', *SCORES], rows)
-
-
-def _table(titles: Sequence, rows: Sequence[Sequence]) -> str:
-    lines = [titles, ['---'] * len(titles), *rows]
-    return '\n'.join('| ' + ' | '.join(map(str, line)) + ' |' for line in lines)
+    return markdown_table(['', 'seed', 'epoch', *SCORES], rows)
 
 
 def parse_args() -> argparse.Namespace:
@@ -420,7 +256,7 @@ def main() -> None:
     runs = plan_runs(args)
     protocols = {run.name: describe_protocol(run.cfg, args) for run in runs[:len(args.configs)]}
     for i, run in enumerate(runs):
-        train(run, args)
+        train(run, TRAIN)
         read_evaluations(run)
         if i + 1 == len(protocols):  # every config has run once: a wrong metric must not cost the other seeds
             check_metrics(runs[:i + 1], args.metrics)

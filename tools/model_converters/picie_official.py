@@ -5,17 +5,15 @@
 
 The file holds what a run of the config would have saved: backbone, neck, labeller and the prototypes of each view.
 Class weights are not in released files and become ones. There are no fresh prototypes: tools/test.py fits them on the
-training images, as published; to predict without those images set model.test_cfg.prototype_sets=[view1]. To start
-supervised training from it, set model.backbone.init_cfg to type 'Pretrained' with prefix 'backbone.'.
+training images, as published; to predict without those images set model.test_cfg.prototype_sets=[view1]. The file
+starts supervised training as any checkpoint does (configs/finetune/README.md).
 
 Names of the released model: modules/fpn.py and modules/backbone.py of github.com/janghyuncho/PiCIE.
 """
 import argparse
 import os.path as osp
-import pydoc
 import re
 from collections import OrderedDict
-from contextlib import contextmanager
 from typing import List, Sequence
 
 import torch
@@ -29,6 +27,7 @@ from torch import Tensor
 from mmseg_unsup.registry import DATASETS, MODELS
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.safe_loading import load_safely, resolve_globals
 
 CONFIG = osp.join(
     osp.dirname(osp.abspath(__file__)), '..', '..', 'configs', 'picie', 'picie_fpn_cocostuff_parity.py')
@@ -49,39 +48,8 @@ def load_released(path: str, allow: Sequence[str] = ()) -> dict:
     Raises:
         ValueError: the file names another global, or is no checkpoint.
     """
-    trusted = [(pydoc.locate(name), name) for name in allow]
-    unknown = [name for thing, name in trusted if thing is None]
-    if unknown:
-        raise ValueError(f'--allow {unknown[0]}: there is no such thing to import')
-    try:
-        # torch before 2.5 takes no (thing, name) pairs
-        known = [thing if f'{thing.__module__}.{thing.__qualname__}' == name else (thing, name)
-                 for thing, name in trusted]
-        with _only_safe_globals([argparse.Namespace, *known]):
-            return torch.load(path, map_location='cpu', weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a file of another kind can fail anywhere
-        found = re.search(r'GLOBAL ([\w.]+)', str(error))
-        if found:
-            raise ValueError(
-                f'{path} wants to load {found[1]}, which is neither a tensor nor a plain value and could run code: '
-                f'nothing was loaded. If you trust the file, add --allow {found[1]}') from None
-        raise ValueError(f'{path} cannot be read as a checkpoint of tensors and plain values: '
-                         f'{str(error).splitlines()[-1] if str(error) else type(error).__name__}') from None
-
-
-@contextmanager
-def _only_safe_globals(allowed: list):
-    """Replace the process-wide list, to which mmengine may have added ``getattr``; ``safe_globals`` would extend it."""
-    before = list(torch.serialization.get_safe_globals())
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(allowed)
-    try:
-        yield
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(before)
+    allowed = [argparse.Namespace, *resolve_globals(allow, '--allow ')]
+    return load_safely(path, 'cpu', allowed, 'If you trust the file, add --allow {name}')
 
 
 def convert(checkpoint: dict, drop_bias: bool = False) -> 'OrderedDict[str, Tensor]':

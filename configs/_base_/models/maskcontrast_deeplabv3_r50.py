@@ -16,7 +16,7 @@ model = dict(
         frozen_stages=-1,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         norm_eval=False,
-        init_cfg=dict(type='Pretrained', checkpoint=init)),
+        init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init)),
     decode_head=dict(
         type='mmseg_unsup.EmbeddingHead',
         in_channels=2048,

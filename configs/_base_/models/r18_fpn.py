@@ -1,4 +1,5 @@
 # what every method here starts from: ResNet-18, lateral sum to 128 channels at stride 4
+# path or URL of what the backbone starts from, None for random weights
 init = 'torchvision://resnet18'
 n_clusters = 27
 model = dict(
@@ -12,7 +13,7 @@ model = dict(
         depth=18,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         norm_eval=False,
-        init_cfg=dict(type='Pretrained', checkpoint=init)),
+        init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init)),
     neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[64, 128, 256, 512], out_channels=128, init='pca'),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))

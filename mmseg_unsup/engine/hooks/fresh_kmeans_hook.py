@@ -23,8 +23,9 @@ class FreshFitHook(Hook):
         refit_on_test: fit again in ``tools/test.py`` though the checkpoint has brought one.
     """
 
-    # after the epoch's own hooks, before CheckpointHook (VERY_LOW)
-    priority = 'LOW'
+    # after TrainProgressHook (BELOW_NORMAL, 60) closed its display; before ParamSchedulerHook (LOW, 70), whose step a
+    # run that is stopped in this pass would repeat; and before the checkpoint (VERY_LOW)
+    priority = 65
 
     def __init__(self, refit_on_test: bool = False) -> None:
         self.refit_on_test = refit_on_test

@@ -76,6 +76,6 @@ class ObjectClusteringHook(FreshFitHook):
         for positions, (descriptors, ) in iterate_features(
                 model, dataloader, lambda views, samples: [model.describe_objects(views[0])],
                 'object clustering', n_images):
-            found += list(zip(positions, descriptors))
+            found += [(position, of_image.cpu().numpy()) for position, of_image in zip(positions, descriptors)]
         everywhere = sorted((entry for of_rank in all_gather_object(found) for entry in of_rank), key=lambda e: e[0])
         return np.concatenate([of_image for _, of_image in everywhere])

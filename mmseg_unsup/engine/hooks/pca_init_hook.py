@@ -30,11 +30,11 @@ class PCAInitHook(Hook):
         self.n_pixels = n_pixels
 
     def before_train(self, runner) -> None:
-        """Fit and set the projection, unless the run is resumed or starts from a checkpoint of the whole model."""
+        """Fit and set the projection, unless the neck or the whole model comes from a checkpoint."""
         model = unwrap(runner.model)
         neck = model.neck
         # asked to resume, a run without a checkpoint starts anew: what counts is whether one was loaded
-        if neck.init != 'pca' or runner._has_loaded:
+        if neck.init != 'pca' or runner._has_loaded or hasattr(neck, 'initialization'):
             return
         dataloader = probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)

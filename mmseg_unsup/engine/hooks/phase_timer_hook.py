@@ -48,7 +48,7 @@ class PhaseTimerHook(Hook):
 
     def before_train_epoch(self, runner) -> None:
         """Start the clock of the training."""
-        self._start = time.time()
+        self._start = self._last = time.time()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Take the time after the last iteration, before other hooks save or cluster."""

@@ -1,8 +1,8 @@
 """Clusters the pixels of the training set before an epoch."""
+from contextlib import contextmanager
 from typing import List, Optional, Union
 
 import torch
-from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
@@ -11,6 +11,7 @@ from ...clustering.weights import MODES
 from ...registry import HOOKS
 from ...utils.random import keyed_generator
 from ..feature_pass import check_view_loader, iterate_features, limit_images, unwrap
+from ..preemption import Preempted
 from .phase_timer_hook import time_phase
 
 # Stream of the keyed generator that draws classifiers anew, apart from those of k-means.
@@ -71,7 +72,7 @@ class PixelClusteringHook(Hook):
         """Fail now rather than after hours."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise TypeError(f'{type(runner.train_loop).__name__} would cluster once and never again: use '
-                            'train_cfg=dict(type="EpochBasedTrainLoop", max_epochs=...)')
+                            'train_cfg=dict(type="mmseg_unsup.ResumableTrainLoop", max_epochs=...)')
         check_view_loader(runner.train_dataloader, 'clustering')
         limit_images(runner.train_dataloader, self.max_images)
         if self.bn_mode == 'train' and unwrap(runner.model).averages_labeller:
@@ -79,10 +80,12 @@ class PixelClusteringHook(Hook):
                              'their averaged batch statistics')
 
     def before_train_epoch(self, runner) -> None:
-        """Cluster if it is time."""
-        if runner.epoch % self.interval == 0:
-            with time_phase('cluster'):
+        """Cluster if it is time, and a checkpoint of this epoch has not brought the result."""
+        done = getattr(runner.train_loop, 'done', {})
+        if runner.epoch % self.interval == 0 and done.get('clustering') != runner.epoch:
+            with time_phase('cluster'), _undone_if_preempted(unwrap(runner.model)):
                 self._cluster(runner)
+            done['clustering'] = runner.epoch
 
     def _cluster(self, runner) -> None:
         model = unwrap(runner.model)
@@ -149,12 +152,15 @@ class PixelClusteringHook(Hook):
             steps_per_epoch = len(runner.train_dataloader) / optim_wrapper._accumulative_counts
             unwrap(runner.model).average_labeller(steps_per_epoch)
 
-    def after_train_epoch(self, runner) -> None:
-        """Say how many images could not be read (``on_error='skip'``)."""
-        paths = runner.train_dataloader.dataset.unreadable()
-        count = torch.tensor(len(paths))
-        all_reduce(count)
-        if count:
-            example = f', for example {paths[0]}' if paths else ''
-            runner.logger.warning(f'{int(count)} of {len(runner.train_dataloader.dataset)} images could not be read '
-                                  f'and were replaced by others{example}')
+
+@contextmanager
+def _undone_if_preempted(model):
+    """A pass that is stopped inside the block leaves no trace in the statistics of batch norm."""
+    before = {name: buffer.clone() for name, buffer in model.named_buffers() if 'running_' in name or 'batches' in name}
+    try:
+        yield
+    except Preempted:
+        buffers = dict(model.named_buffers())
+        for name, buffer in before.items():
+            buffers[name].copy_(buffer)
+        raise

@@ -16,15 +16,18 @@ class TrainProgressHook(Hook):
 
     def __init__(self) -> None:
         self._stack = ExitStack()
+        self._advance = None
         atexit.register(self._stack.close)  # a run that fails must not leave the terminal without a cursor
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Open the display at the first step, when clustering and evaluation have closed theirs."""
-        if batch_idx > 0:
+        if self._advance is not None:
             return
         total = runner.world_size * len(runner.train_dataloader.sampler)
         description = f'training epoch {runner.epoch + 1}/{runner.max_epochs}'
         self._advance = self._stack.enter_context(track_progress(description, total))
+        if batch_idx > 0:  # of a run that was resumed inside the epoch
+            self._advance(batch_idx * runner.train_dataloader.batch_size * runner.world_size)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Advance by one batch."""
@@ -34,3 +37,4 @@ class TrainProgressHook(Hook):
     def after_train_epoch(self, runner) -> None:
         """Close the display before others print."""
         self._stack.close()
+        self._advance = None

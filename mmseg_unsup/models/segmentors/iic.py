@@ -21,7 +21,7 @@ class IIC(ViewSegmentor):
             as ``'3x'``; None for none.
         max_displacement: of the neighbours, in cells of the feature map (stride 4).
         marginal_weight: above 1 it favours clusters of equal size.
-        rounding, allow_missing: see :class:`ViewSegmentor`.
+        rounding: see :class:`ViewSegmentor`.
 
     Source: arXiv 1807.06653, section 3.3. Backbone, neck and views are PiCIE's, as in the comparison of arXiv
     2103.17070; the released IIC trains both heads in turn, here they train together.

@@ -7,7 +7,7 @@ from mmengine.model import ExponentialMovingAverage
 from torch import Tensor, nn
 
 from ...registry import MODELS
-from ..utils import (PrototypeQueue, check_backbone_initialization, gather_prototypes, object_means, object_rows,
+from ..utils import (PrototypeQueue, check_stock_initialization, gather_prototypes, object_means, object_rows,
                      quiet_init_weights, resize_ids, sample_object_rows)
 from .object_segmentor import ObjectSegmentor
 
@@ -50,7 +50,6 @@ class MaskContrast(ObjectSegmentor):
         cross_rank_negatives: prototypes of the other ranks' objects are negatives too. As released they only reach the
             queue.
         loss_contrast, loss_saliency: configs of the two losses.
-        allow_missing: accept a pre-trained file that lacks tensors of the backbone.
         test_cfg: see :class:`ObjectSegmentor`.
 
     Attributes:
@@ -72,13 +71,11 @@ class MaskContrast(ObjectSegmentor):
                  cross_rank_negatives: bool = False,
                  loss_contrast: dict = dict(type='mmseg_unsup.MaskNCELoss', temperature=0.5),
                  loss_saliency: dict = dict(type='mmseg_unsup.BalancedBCELoss'),
-                 allow_missing: bool = False,
                  **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if not 0 < momentum < 1:
             raise ValueError(f'momentum, the share of the new weights, must lie between 0 and 1, but it is {momentum}')
         self.anchor, self.cross_rank_negatives = _parse_anchor(anchor), cross_rank_negatives
-        self.allow_missing = allow_missing
         self.queue = PrototypeQueue(queue_length, self.decode_head.embedding_channels)
         self.loss_contrast, self.loss_saliency = MODELS.build(loss_contrast), MODELS.build(loss_saliency)
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
@@ -88,7 +85,7 @@ class MaskContrast(ObjectSegmentor):
     def init_weights(self) -> None:
         with quiet_init_weights(self):
             super().init_weights()
-        check_backbone_initialization(self.backbone, self.allow_missing)
+            check_stock_initialization(self.backbone, strict=True)
         self.key_branch.module.load_state_dict(self._query_branch().state_dict())
 
     def start_key_branch(self) -> None:

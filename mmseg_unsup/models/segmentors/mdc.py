@@ -19,7 +19,7 @@ class MDC(PseudoLabelSegmentor):
         classifier: ``'learnable'``, a 1x1 convolution with weights from N(0, 0.01) and bias 0 after each clustering,
             or ``'prototypes'``, the cluster centres themselves (``--nonparametric`` of the released code).
         temperature: of the logits of prototypes; a learnable classifier finds its own.
-        labeller_epochs, over_clustering, rounding, allow_missing: see :class:`PseudoLabelSegmentor` and
+        labeller_epochs, over_clustering, rounding: see :class:`PseudoLabelSegmentor` and
             :class:`ViewSegmentor`.
 
     Source: "modified DeepCluster" of arXiv 2103.17070, section 4; train_mdc.py of the released PiCIE code.

@@ -103,9 +103,9 @@ class ObjectSegmentor(ProbedSegmentor):
         return ProbeInput(read.feats, lambda: read.ids - 1)
 
     @torch.no_grad()
-    def describe_objects(self, inputs: Tensor) -> List[np.ndarray]:
+    def describe_objects(self, inputs: Tensor) -> List[Tensor]:
         """(N, 3, H, W) normalised images -> per image (S, D) descriptors of its objects, of unit length."""
-        return [descriptors.cpu().numpy() for descriptors in self._descriptors(self._read(inputs))]
+        return self._descriptors(self._read(inputs))
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
         """See the class; fitted probes predict beside, from the same pass."""

@@ -17,7 +17,7 @@ class PiCIE(PseudoLabelSegmentor):
     Args:
         temperature: of the logits; 1 in the released code.
         within_weight, cross_weight: of the two losses.
-        labeller_epochs, over_clustering, rounding, allow_missing: see :class:`PseudoLabelSegmentor` and
+        labeller_epochs, over_clustering, rounding: see :class:`PseudoLabelSegmentor` and
             :class:`ViewSegmentor`.
 
     Source: arXiv 2103.17070; train_picie.py of the released code.

@@ -26,6 +26,9 @@ class ProbedSegmentor(EncoderDecoder):
             checkpoint.
     """
 
+    # its checkpoints have seen no more labels than the weights it started from (InitializationHook)
+    uses_labels = False
+
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.probes = []

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from ..utils import check_backbone_initialization, connected_segments, quiet_init_weights, warp
+from ..utils import check_stock_initialization, connected_segments, quiet_init_weights, warp
 from .probed_segmentor import ProbedSegmentor, ProbeInput
 
 
@@ -17,13 +17,11 @@ class ViewSegmentor(ProbedSegmentor):
 
     Args:
         rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
-        allow_missing: accept a pre-trained file that lacks tensors of the backbone.
     """
 
-    def __init__(self, *args, rounding: str = None, allow_missing: bool = False, **kwargs) -> None:
+    def __init__(self, *args, rounding: str = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.rounding = rounding
-        self.allow_missing = allow_missing
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
 
     @property
@@ -33,7 +31,7 @@ class ViewSegmentor(ProbedSegmentor):
     def init_weights(self) -> None:
         with quiet_init_weights(self):
             super().init_weights()
-        check_backbone_initialization(self.backbone, self.allow_missing)
+            check_stock_initialization(self.backbone, strict=True)
 
     def extract_raw_view_feats(self, views: List[Tensor], data_samples: list, extract=None) -> List[Tensor]:
         """V image batches (N, 3, H, W) -> V feature maps (N, C, h, w) on the grid of the first view.

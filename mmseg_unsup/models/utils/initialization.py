@@ -1,68 +1,186 @@
-"""What the weights start from, checked and said in one line."""
+"""What the weights start from: loaded, checked and said in one line."""
 import logging
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Dict, Optional
 
+import torch
 from mmengine.logging import MMLogger, print_log
 from mmengine.model import BaseModule
-from mmengine.runner import CheckpointLoader
-from torch import nn
+from mmengine.runner import load_state_dict
+from mmseg.models.backbones import ResNet
+from torch import Tensor, nn
+
+from ...registry import WEIGHT_INITIALIZERS
+from .pretrained_file import PretrainedPart, read_part
+from .tensor_match import TensorMatch, explain, match_tensors
+from .weights_seen import NOTHING
+
+_LINE = 'init: '
+
+
+@dataclass
+class Initialization:
+    """How a module was initialised, kept as its attribute ``initialization``.
+
+    Attributes:
+        source: file.
+        seen: labels that its weights have seen.
+        sums: name -> sum over the bytes of a loaded tensor.
+    """
+    source: str
+    seen: str
+    sums: Dict[str, int]
+
+
+class _PretrainedPartInit:
+    """Load one part of a model from a file, entirely or not at all.
+
+    Args:
+        checkpoint: path, URL or ``torchvision://NAME``; of this package, of any segmentor, or of a plain backbone.
+        prefix, averaged: which tensors of the file, see :func:`read_part`.
+        allow_missing: accept tensors that are missing from the file, unknown to the model or of another shape.
+
+    Raises:
+        ValueError: the file is unreadable or does not fit; with the likely cause.
+    """
+
+    part = ''
+
+    def __init__(self,
+                 checkpoint: str,
+                 prefix: Optional[str] = None,
+                 averaged: Optional[bool] = None,
+                 allow_missing: bool = False) -> None:
+        if not checkpoint:
+            raise ValueError(f'init_cfg of the {self.part} has checkpoint={checkpoint!r}: name a file, or set '
+                             f'model.{self.part}.init_cfg=None to start from random weights')
+        self.checkpoint, self.prefix, self.averaged = checkpoint, prefix, averaged
+        self.allow_missing = allow_missing
+
+    def __call__(self, module: nn.Module) -> None:
+        pretrained = read_part(self.checkpoint, self.part, self.prefix, self.averaged)
+        if not pretrained.state:  # a plain backbone has nothing for a neck
+            print_log(f'{_LINE}random {self.part}, as {pretrained} is a plain backbone', logger='current')
+            return
+        match = _check(pretrained, module, self.allow_missing)
+        load_state_dict(module, {name: pretrained.state[name] for name in match.loaded}, strict=False, logger=None)
+        _keep(module, match)
+        current = module.state_dict()
+        sums = {name: _byte_sum(current[name]) for name in match.loaded}
+        module.initialization = Initialization(str(pretrained), pretrained.seen, sums)
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class PretrainedBackbone(_PretrainedPartInit):
+    __doc__ = _PretrainedPartInit.__doc__
+    part = 'backbone'
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class PretrainedNeck(_PretrainedPartInit):
+    __doc__ = _PretrainedPartInit.__doc__
+    part = 'neck'
+
+
+def _check(pretrained: PretrainedPart, module: nn.Module, allow_missing: bool) -> TensorMatch:
+    """Log how many tensors fit; raise ValueError unless all do."""
+    match = match_tensors(pretrained, module.state_dict())
+    if not match.is_complete and not allow_missing:
+        raise ValueError(explain(match))
+    print_log(f'{_LINE}loaded {match} from {pretrained}', logger='current')
+    return match
+
+
+def _keep(module: nn.Module, match: TensorMatch) -> None:
+    """Mark what was loaded as initialised: mmengine would give the children of ``module`` random weights next."""
+    absent = {name.rpartition('.')[0] for name in match.missing + match.misshaped}
+    for name, child in module.named_modules():
+        is_whole = not any(owner == name or owner.startswith(f'{name}.') for owner in absent)
+        if name and is_whole and hasattr(child, 'init_weights'):
+            child.is_init = True
+
+
+def _byte_sum(value: Tensor) -> int:
+    """Does not depend on the order in memory, which a change to channels-last permutes."""
+    return int(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).sum(dtype=torch.int64))
+
+
+def check_unchanged(module: nn.Module, part: str) -> None:
+    """
+    Raises:
+        RuntimeError: tensors that an init class of this file loaded have changed since.
+    """
+    initialization = getattr(module, 'initialization', None)
+    if initialization is None:
+        return
+    current = module.state_dict()
+    changed = [name for name, value in initialization.sums.items() if _byte_sum(current[name]) != value]
+    if changed:
+        raise RuntimeError(f'{len(changed)} of {len(initialization.sums)} {part} tensors, such as {changed[0]}, were '
+                           f'loaded from {initialization.source} and then overwritten: {type(module).__name__} '
+                           "initialises itself; set its init_cfg to dict(type='Pretrained', checkpoint=..., "
+                           f"prefix='{part}.'), which it knows")
+
+
+def check_stock_initialization(module: nn.Module, part: str = 'backbone', strict: bool = False) -> None:
+    """The same check for a module that ``type='Pretrained'`` of mmengine has loaded, which drops tensors silently.
+
+    Modules without such an ``init_cfg``, and those that convert names by an ``init_weights`` of their own, are left
+    alone. Without a prefix the file may hold more than the module has: heads of any name.
+
+    Args:
+        strict: always raise. Otherwise only for files that this package wrote and for ResNets; published weights of
+            other networks may lack tensors on purpose, which is a warning.
+
+    Raises:
+        ValueError: as the init classes.
+    """
+    init_cfg = _stock_cfg(module)
+    if init_cfg is None or type(module).init_weights is not BaseModule.init_weights:
+        return
+    pretrained, target = _read_stock(init_cfg, part), module.state_dict()
+    if not init_cfg.get('prefix') and any(name in target for name in pretrained.state):
+        pretrained.state = {name: value for name, value in pretrained.state.items() if name in target}
+    must_fit = strict or pretrained.is_ours or isinstance(module, ResNet)
+    match = _check(pretrained, module, allow_missing=not must_fit)
+    if not match.is_complete:
+        print_log(f'{_LINE}{explain(match)}', logger='current', level=logging.WARNING)
+    module.initialization = Initialization(str(pretrained), pretrained.seen, {})
+
+
+def _read_stock(init_cfg: dict, part: str) -> PretrainedPart:
+    return read_part(init_cfg['checkpoint'], part, init_cfg.get('prefix') or '')
+
+
+def initial_weights_seen(module: nn.Module) -> str:
+    """Labels that the initial weights of a backbone have seen; ``'none'`` for random ones."""
+    if hasattr(module, 'initialization'):
+        return module.initialization.seen
+    init_cfg = _stock_cfg(module)
+    if init_cfg is None:
+        return NOTHING
+    return _read_stock(init_cfg, 'backbone').seen
+
+
+def _stock_cfg(module: nn.Module) -> Optional[dict]:
+    cfgs = getattr(module, 'init_cfg', None) or []
+    return next((cfg for cfg in ([cfgs] if isinstance(cfgs, dict) else cfgs)
+                 if cfg.get('type') == 'Pretrained' and cfg.get('checkpoint')), None)
 
 
 @contextmanager
 def quiet_init_weights(model: BaseModule):
     """Silence what mmengine says of every tensor while ``init_weights`` runs inside the block."""
     logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR or str(record.msg).startswith(_LINE)
+
+    logger.addFilter(is_ours)
     model._dump_init_info = lambda: None  # it writes one paragraph a tensor past the logger, into its file
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.removeFilter(is_ours)
         del model._dump_init_info
-
-
-def check_backbone_initialization(backbone: BaseModule, allow_missing: bool = False) -> None:
-    """Log ``init: 120/120 backbone tensors`` and raise when the pre-trained file left tensors of the backbone out.
-
-    Args:
-        backbone: initialised module; its ``init_cfg`` says from which file, if any.
-        allow_missing: only log what is missing.
-
-    Raises:
-        ValueError: tensors are missing in the file or have another shape.
-    """
-    cfg = _pretrained_cfg(backbone)
-    if cfg is None:
-        print_log('init: random backbone (its init_cfg names no checkpoint)', logger='current')
-        return
-    source = _state_dict(cfg)
-    target = backbone.state_dict()
-    missing = [key for key in target if key not in source and not key.endswith('num_batches_tracked')]
-    misshaped = [key for key in target if key in source and source[key].shape != target[key].shape]
-    total = len(target)
-    n_loaded = total - len(missing) - len(misshaped)
-    print_log(f'init: {n_loaded}/{total} backbone tensors from {cfg["checkpoint"]}', logger='current')
-    if (missing or misshaped) and not allow_missing:
-        raise ValueError(
-            f'{cfg["checkpoint"]} initialises only {n_loaded} of {total} backbone tensors; missing: '
-            f'{missing[:3] or "none"}, of another shape: {misshaped[:3] or "none"}. Check depth and type of the '
-            "backbone (ResNetV1c has a deep stem, plain checkpoints need type='ResNet') and the prefix in init_cfg, "
-            'or set model.allow_missing=True')
-
-
-def _pretrained_cfg(module: nn.Module):
-    cfgs = getattr(module, 'init_cfg', None) or []
-    for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
-        if cfg.get('type') == 'Pretrained':
-            return cfg
-    return None
-
-
-def _state_dict(cfg: dict) -> dict:
-    checkpoint = CheckpointLoader.load_checkpoint(cfg['checkpoint'], map_location='cpu', logger=None)
-    state = checkpoint.get('state_dict', checkpoint)
-    prefix = cfg.get('prefix') or ''
-    if prefix and not prefix.endswith('.'):
-        prefix += '.'
-    return {key[len(prefix):]: value for key, value in state.items() if key.startswith(prefix)}

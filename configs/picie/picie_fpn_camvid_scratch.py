@@ -1,0 +1,3 @@
+# CamVid from nothing but images: random weights, no ImageNet, no labels
+_base_ = './picie_fpn_camvid.py'
+init = None

@@ -1,0 +1,3 @@
+# COCO-Stuff 27 from nothing but images: random weights, no ImageNet, no labels
+_base_ = './picie_fpn_cocostuff.py'
+init = None

@@ -1,0 +1,3 @@
+# A folder of images from nothing but images: random weights, no ImageNet, no labels
+_base_ = './picie_fpn_folder.py'
+init = None

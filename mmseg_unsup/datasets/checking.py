@@ -1,0 +1,108 @@
+"""What is wrong with the files of a config, before a run finds out."""
+import copy
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from mmengine.config import Config
+
+from ..registry import DATASETS, TRANSFORMS
+from ..utils.progress import track_progress
+from .errors import LabelError, UnreadableImageError
+
+TRAINING = ('train_dataloader', 'probe_dataloader', 'labelled_probe_dataloader')
+EVALUATION = ('val_dataloader', 'test_dataloader')
+
+
+class Problem(NamedTuple):
+    """One file that is not as it should be: ``kind`` is image, label or duplicate."""
+    kind: str
+    loader: str
+    message: str
+
+
+class _Job(NamedTuple):
+    """Files to open once, by the transforms that the run would use."""
+    loader: str
+    info: dict
+    load_image: object
+    load_labels: Optional[object]
+
+
+def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
+    """Open every image and every label map that the loaders of a config read, once.
+
+    Finds images that cannot be read; label maps that cannot be read, have another size than their image or a value that
+    the data set does not define; and images of a labelled evaluation set whose bytes are those of a training image.
+
+    Args:
+        workers: threads; decoding does not hold the lock of the interpreter.
+
+    Returns:
+        The problems in the order of the loaders, and the number of images.
+    """
+    jobs = list(_jobs(cfg))
+    problems: List[Problem] = []
+    digests: Dict[str, str] = {}
+    with ThreadPoolExecutor(workers) as pool, track_progress('checking files', len(jobs)) as advance:
+        for job, (found, digest) in zip(jobs, pool.map(_open, jobs)):
+            problems += found
+            if digest is not None:
+                digests[job.info['img_path']] = digest
+            advance(1)
+    return problems + list(_duplicates(jobs, digests)), len({job.info['img_path'] for job in jobs})
+
+
+def _jobs(cfg: Config) -> Iterator[_Job]:
+    """The files of all loaders; those that several read, with the same labels, once."""
+    seen = set()
+    for key in (*TRAINING, *EVALUATION):
+        config = copy.deepcopy((cfg.get(key) or {}).get('dataset'))
+        if config is None:
+            continue
+        transforms = {transform['type'].split('.')[-1]: transform for transform in config.get('pipeline', [])}
+        if 'LoadImage' not in transforms:  # images that are computed
+            continue
+        load_image = TRANSFORMS.build(dict(transforms['LoadImage'], reduce_to=None))  # a cut file may look whole
+        load_labels = TRANSFORMS.build(transforms['LoadLabels']) if 'LoadLabels' in transforms else None
+        is_view = config['type'].split('.')[-1] == 'ViewDataset'
+        dataset = DATASETS.build(config['dataset'] if is_view else dict(config, pipeline=[]))
+        for idx in range(len(dataset)):
+            info = dataset.get_data_info(idx)
+            files = (key in EVALUATION, info['img_path'], load_labels is not None and info.get('seg_map_path'))
+            if files not in seen:
+                seen.add(files)
+                yield _Job(key, info, load_image, load_labels)
+
+
+def _open(job: _Job) -> Tuple[List[Problem], Optional[str]]:
+    """Problems of the files, and the SHA-256 of the image if it can be read."""
+    results = dict(job.info)
+    try:
+        results = job.load_image(results)
+        with open(results['img_path'], 'rb') as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+    except (UnreadableImageError, OSError) as error:
+        return [Problem('image', job.loader, str(error))], None
+    try:
+        if job.load_labels is not None and 'seg_map_path' in results:
+            job.load_labels(results)
+    except LabelError as error:
+        return [Problem('label', job.loader, str(error))], digest
+    return [], digest
+
+
+def _duplicates(jobs: List[_Job], digests: Dict[str, str]) -> Iterator[Problem]:
+    """Images of a labelled evaluation set that are among the training images."""
+    training = {}
+    for job in jobs:
+        if job.loader in TRAINING and job.info['img_path'] in digests:
+            training.setdefault(digests[job.info['img_path']], job.info['img_path'])
+    told = set()
+    for job in jobs:
+        path = job.info['img_path']
+        twin = training.get(digests.get(path))
+        if job.loader in EVALUATION and job.load_labels is not None and twin is not None and path not in told:
+            told.add(path)
+            yield Problem('duplicate', job.loader, f'the image {path} is the training image {twin}: scores on images '
+                          'that were trained on say little; remove one')

@@ -1,0 +1,103 @@
+"""Checkpoint files of a run folder: which of them are whole, and which one to go on from."""
+import os
+import os.path as osp
+import re
+import zipfile
+from typing import List, NamedTuple, Optional, Tuple
+
+from ..utils.safe_loading import load_safely
+
+# written when a run is stopped by a signal; the next checkpoint replaces it
+PREEMPTED = 'preempted.pth'
+LAST = 'last_checkpoint'
+_NEEDED = ('meta', 'state_dict', 'message_hub')
+
+
+class Search(NamedTuple):
+    """What :func:`find_checkpoint` found: a path or None, and per file that was passed over, why."""
+    path: Optional[str]
+    skipped: List[str]
+
+
+def verify_checkpoint(path: str) -> dict:
+    """Read a checkpoint wholly and return its ``meta``; its tensors are not kept.
+
+    Raises:
+        ValueError: it is cut off, damaged, or lacks what a run is continued from.
+        OSError: it cannot be opened.
+    """
+    meta = _read_meta(path)
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f'the checkpoint {path} is damaged: the checksum of {damaged} is wrong')
+    return meta
+
+
+def find_checkpoint(folder: str, pattern: 're.Pattern', work_dir: str) -> Search:
+    """The most advanced checkpoint that verifies, among the files of a folder and the one named in ``last_checkpoint``.
+
+    Args:
+        folder: where the run writes its checkpoints.
+        pattern: of their names.
+        work_dir: where ``last_checkpoint`` is.
+    """
+    candidates, skipped = _candidates(folder, pattern, work_dir)
+    ranked = []
+    for path in candidates:
+        try:
+            meta = _read_meta(path)
+            ranked.append((meta['epoch'], meta['iter'], os.stat(path).st_mtime_ns, path))
+        except (OSError, ValueError) as error:
+            skipped.append(f'{path} ({error})')
+    for *_, path in sorted(ranked, reverse=True):
+        try:
+            verify_checkpoint(path)
+            return Search(path, skipped)
+        except (OSError, ValueError) as error:
+            skipped.append(f'{path} ({error})')
+    return Search(None, skipped)
+
+
+def remove_parts(folder: str, pattern: 're.Pattern') -> None:
+    """Remove what a killed process left half-written."""
+    for name in os.listdir(folder) if osp.isdir(folder) else []:
+        whole, separator, _ = name.rpartition('.part')[0].rpartition('.')
+        if separator and (whole == LAST or pattern.fullmatch(whole)):
+            os.remove(osp.join(folder, name))
+
+
+def name_pattern(template: str) -> 're.Pattern':
+    """``'epoch_{}.pth'`` -> what matches the checkpoints of a run."""
+    before, after = template.split('{}')
+    return re.compile(rf'{re.escape(before)}\d+{re.escape(after)}|{re.escape(PREEMPTED)}')
+
+
+def _candidates(folder: str, pattern: 're.Pattern', work_dir: str) -> Tuple[List[str], List[str]]:
+    names = os.listdir(folder) if osp.isdir(folder) else []
+    paths = [osp.join(folder, name) for name in sorted(names) if pattern.fullmatch(name)]
+    pointer = osp.join(work_dir, LAST)
+    if not osp.isfile(pointer):
+        return paths, []
+    with open(pointer) as file:
+        named = file.read().strip()
+    if any(osp.basename(path) == osp.basename(named) for path in paths):
+        return paths, []
+    if osp.isfile(named):
+        return [*paths, named], []
+    return paths, [f'{named} (named in {pointer}, but it does not exist)']
+
+
+def _read_meta(path: str) -> dict:
+    """``meta`` of a checkpoint; its tensors stay on the disk.
+
+    Raises:
+        ValueError: the archive is cut off or lacks something; OSError.
+    """
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f'the checkpoint {path} is cut off or no checkpoint')
+    checkpoint = load_safely(path, map_location='cpu', mmap=True)
+    lacking = [key for key in _NEEDED if not isinstance(checkpoint, dict) or key not in checkpoint]
+    if lacking or not {'epoch', 'iter'} <= set(checkpoint['meta']):
+        raise ValueError(f'{path} is no checkpoint of a training: it has no {" and no ".join(lacking) or "epoch"}')
+    return checkpoint['meta']

@@ -1,0 +1,75 @@
+"""Says what the weights of a run have seen, and that they are those that the config asked for."""
+from typing import Optional
+
+from mmengine.hooks import Hook
+
+from ...models.utils import add_labels, check_stock_initialization, check_unchanged, initial_weights_seen
+from ...models.utils.weights_seen import NOTHING, UNKNOWN, stated_labels
+from ...registry import HOOKS
+from ..feature_pass import unwrap
+
+_PARTS = ('backbone', 'neck')
+
+
+@HOOKS.register_module()
+class InitializationHook(Hook):
+    """Before the first step, checks the pre-trained parts; writes into every checkpoint which labels it has seen.
+
+    The statement, ``meta['weights_seen']``, is what the initial weights have seen and, unless the model has
+    ``uses_labels = False``, the labels of the training set. :func:`mmseg_unsup.models.utils.weights_seen` reads it when
+    the checkpoint starts another run.
+
+    Args:
+        weights_seen: labels that the initial weights have seen, ``'none'``, ``'ImageNet'`` or others by name, where
+            their file does not say it; without it they are ``'unknown'``.
+
+    Raises:
+        ValueError, RuntimeError: a part does not hold the tensors of its file.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, weights_seen: Optional[str] = None) -> None:
+        self.stated = stated_labels(weights_seen) if weights_seen else UNKNOWN
+        self.weights_seen = UNKNOWN
+        self._of_checkpoint = None
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Remember what the loaded checkpoint says of itself."""
+        self._of_checkpoint = (checkpoint.get('meta') or {}).get('weights_seen')
+
+    def before_train(self, runner) -> None:
+        """Check and say."""
+        model = unwrap(runner.model)
+        if not runner._has_loaded:  # of a resumed run, the weights have moved on
+            for part in _PARTS:
+                if hasattr(model, part):
+                    check_stock_initialization(getattr(model, part), part)
+                    check_unchanged(getattr(model, part), part)
+            if initial_weights_seen(model.backbone) == NOTHING and not hasattr(model.backbone, 'initialization'):
+                runner.logger.info('init: random backbone (its init_cfg names no checkpoint)')
+        seen = self._initial(runner, model)
+        seen = self.stated if seen == UNKNOWN else seen
+        runner.logger.info(f'labels seen by the initial weights: {seen}')
+        if getattr(model, 'uses_labels', True):
+            seen = add_labels(seen, f'{_name(runner.train_dataloader.dataset)} labels')
+        self.weights_seen = seen
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Add the statement to the meta."""
+        checkpoint['meta']['weights_seen'] = self.weights_seen
+
+    def _initial(self, runner, model) -> str:
+        if not runner._has_loaded:
+            return initial_weights_seen(model.backbone)
+        if self._of_checkpoint is not None:
+            return self._of_checkpoint
+        # a resumed run that was started by an older version began with the init_cfg that it still has
+        return initial_weights_seen(model.backbone) if runner._resume else UNKNOWN
+
+
+def _name(dataset) -> str:
+    """``'CamVid'`` for a CamVidDataset, however it is wrapped."""
+    while hasattr(dataset, 'dataset'):
+        dataset = dataset.dataset
+    return type(dataset).__name__.removesuffix('Dataset')

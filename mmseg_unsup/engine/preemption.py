@@ -1,0 +1,96 @@
+"""Stopping by a signal: where a run may stop, and how all ranks agree on it.
+
+A scheduler that takes a machine away sends SIGTERM or, some time before, SIGUSR1. A handler can only take note; the
+run asks at *safe points* (after a step, a batch of validation, a chunk of clustering) whether any rank was told.
+"""
+import atexit
+import functools
+import os
+import signal
+from typing import Dict
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.logging import print_log
+from torch.utils.data import DataLoader
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# EX_TEMPFAIL of sysexits.h, "try again": the run wrote a checkpoint and can be continued by --resume
+EXIT_CODE = 75
+
+
+class Preempted(BaseException):
+    """All ranks agreed to stop here; no ``Exception``, so that nothing on the way takes it for an error."""
+
+
+class _Listener:
+    """The signals that this process got."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.pid = os.getpid()
+        self.ending = torch.zeros(1, dtype=torch.bool).share_memory_()
+        # before multiprocessing's own, which ends data workers by SIGTERM
+        atexit.register(self.ending.fill_, True)
+
+    def __call__(self, signum, frame) -> None:
+        if os.getpid() != self.pid:
+            self._in_worker(signum)
+        elif self.received:
+            os._exit(128 + signum)  # neither the step nor a checkpoint is finished; the old checkpoint is whole
+        else:
+            self.received = signum
+
+    def _in_worker(self, signum) -> None:
+        """Schedulers signal data workers too, which must outlive the step; their parent ends them by SIGTERM."""
+        if os.getppid() != self.pid or self.ending[0]:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+
+
+_listener = None
+
+
+def listen() -> Dict[int, object]:
+    """Take over the signals; returns the former handlers, for :func:`stop_listening`. Main thread only."""
+    global _listener
+    _listener = _Listener()
+    return {signum: signal.signal(signum, _listener) for signum in SIGNALS}
+
+
+def stop_listening(handlers: Dict[int, object]) -> None:
+    """Give the signals back."""
+    global _listener
+    _listener = None
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
+
+
+def protect_workers(loader: DataLoader) -> None:
+    """Let workers that the loader forks from now on outlive a signal to the whole job."""
+    loader.worker_init_fn = functools.partial(_init_worker, loader.worker_init_fn)
+
+
+def _init_worker(original, worker_id: int) -> None:
+    if _listener is not None:  # forked; torch has put a handler of its own in the place of ours
+        for signum in SIGNALS:
+            signal.signal(signum, _listener)
+    if original is not None:
+        original(worker_id)
+
+
+def stop_if_asked() -> None:
+    """A safe point: stop if any rank got a signal. Collective while the run listens; else nothing happens.
+
+    Raises:
+        Preempted: on all ranks.
+    """
+    if _listener is None:
+        return
+    signum = torch.tensor(_listener.received)
+    if get_world_size() > 1:
+        all_reduce(signum, 'max')
+    if signum:
+        name = signal.Signals(int(signum)).name
+        print_log(f'{name}: stopping; a second signal ends the run at once', logger='current')
+        raise Preempted

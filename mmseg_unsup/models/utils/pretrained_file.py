@@ -1,0 +1,163 @@
+"""The backbone or neck in a file of weights, whoever wrote it."""
+import os.path as osp
+import pickle
+import re
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from typing import Dict, Optional
+
+import torch
+from mmengine.runner import CheckpointLoader
+from torch import Tensor
+
+from ...utils.config import parse_config_text
+from .weights_seen import weights_seen
+
+# classifiers that files of whole networks hold beside the backbone: torchvision, timm, mmpretrain
+_CLASSIFIER = re.compile(r'^(fc|head|classifier|head_dist)\.')
+_REMEDY = 'copy or download it again, or name another one (--cfg-options init=PATH)'
+
+
+@dataclass
+class PretrainedPart:
+    """Tensors of one part of a network, by the names that they have in the part itself.
+
+    Attributes:
+        state: name -> tensor; empty if the file holds a plain backbone and the part is another one.
+        prefix: that their names had in the file.
+        seen: labels that they have seen, see :func:`weights_seen`.
+        config: of the run that wrote the file, as plain values; empty if the file does not hold it.
+        is_ours: the file was written by this package.
+    """
+    source: str
+    part: str
+    state: Dict[str, Tensor]
+    prefix: str
+    seen: str
+    config: dict
+    is_ours: bool
+
+    def __str__(self) -> str:
+        return f'{self.source} ({self.prefix}*)' if self.prefix else self.source
+
+
+def read_part(source: str,
+              part: str = 'backbone',
+              prefix: Optional[str] = None,
+              averaged: Optional[bool] = None) -> PretrainedPart:
+    """Read one part of a network from a file.
+
+    A file whose names have a part in front (``backbone.conv1.weight``) is a checkpoint of a whole model; any other one
+    is a plain backbone, in which classifiers are left out.
+
+    Args:
+        source: path, URL, or ``torchvision://NAME``.
+        part: ``'backbone'`` or ``'neck'``.
+        prefix: of the names; None finds it.
+        averaged: of a checkpoint with a labeller, take the labeller's weights (True) or the trained ones (False). None
+            takes those by which the run predicts and is scored: the labeller's where it is a moving average.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file cannot be read, or holds no such part or values that are no numbers.
+    """
+    checkpoint = _load(source)
+    meta = checkpoint.get('meta') if isinstance(checkpoint.get('meta'), dict) else {}
+    config = parse_config_text(meta['cfg']) if isinstance(meta.get('cfg'), str) else {}
+    state = _tensors(checkpoint, source)
+    is_whole = any(name.startswith(('backbone.', 'labeller.backbone.')) for name in state)
+    if prefix is None and is_whole:
+        prefix = _part_prefix(state, source, part, averaged, config)
+    prefix = f'{prefix.rstrip(".")}.' if prefix else ''
+    if prefix:
+        selected = {name[len(prefix):]: value for name, value in state.items() if name.startswith(prefix)}
+        if not selected:
+            raise ValueError(f'{source} has no tensor whose name begins with {prefix!r}, but {_prefixes(state)}: set '
+                             f'prefix in the init_cfg of the {part}, or leave it out to have it found')
+    else:
+        selected = {name: value for name, value in state.items() if not _CLASSIFIER.match(name)}
+        selected = selected if part == 'backbone' else {}
+    broken = [name for name, value in selected.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} of {len(selected)} {part} '
+                         f'tensors, such as {broken[0]}: the training that wrote it diverged or the file is corrupted; '
+                         f'{_REMEDY}')
+    is_ours = 'weights_seen' in meta or str((config.get('model') or {}).get('type')).startswith('mmseg_unsup.')
+    return PretrainedPart(source, part, selected, prefix, weights_seen(source, meta), config, is_ours)
+
+
+def _load(source: str) -> dict:
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
+    except FileNotFoundError:
+        raise FileNotFoundError(f'there is no file of weights {source!r}: set init (--cfg-options init=PATH), or '
+                                'init=None to start from random weights') from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError, ImportError,
+            zipfile.BadZipFile) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f'{source} cannot be read as a file of weights ({reason[:200]}): it is cut off, corrupted or '
+                         f'of another kind; {_REMEDY}') from None
+    damaged = _damaged_record(source)
+    if damaged:
+        raise ValueError(f'{source} is corrupted: the checksum of {damaged} is wrong; {_REMEDY}')
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{source} holds a {type(checkpoint).__name__}, not a dict of tensors: {_REMEDY}')
+    return checkpoint
+
+
+def _damaged_record(source: str) -> Optional[str]:
+    """First record of a local file whose checksum is wrong; torch writes checksums and does not look at them."""
+    path = osp.expanduser(source)
+    if not osp.isfile(path) or not zipfile.is_zipfile(path):  # remote, or of an old version of torch
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip()
+
+
+def _tensors(checkpoint: dict, source: str) -> Dict[str, Tensor]:
+    state = next((checkpoint[key] for key in ('state_dict', 'model', 'teacher')
+                  if isinstance(checkpoint.get(key), dict)), checkpoint)
+    tensors = {name.removeprefix('module.'): value for name, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise ValueError(f'{source} holds no tensors but {sorted(map(str, state))[:3]}: {_REMEDY}')
+    # early versions of torch saved the counters of batch norm with one dimension
+    return {name: value.reshape(()) if name.endswith('num_batches_tracked') else value
+            for name, value in tensors.items()}
+
+
+def _part_prefix(state: Dict[str, Tensor], source: str, part: str, averaged: Optional[bool], config: dict) -> str:
+    has_labeller = any(name.startswith('labeller.') for name in state)
+    if averaged is None:  # the config of the run says whether its labeller is an average
+        averaged = has_labeller and (config.get('model') or {}).get('labeller_epochs') is not None
+    elif averaged and not has_labeller:
+        raise ValueError(f'averaged=True, but {source} has no labeller, only {_prefixes(state)}: leave averaged out')
+    prefix = f'labeller.{part}.' if averaged else f'{part}.'
+    if not any(name.startswith(prefix) for name in state):
+        remedy = f'set model.{part}.init_cfg=None to start it from random weights, or name another file'
+        raise ValueError(f'{source} has no tensor of a {part} ({prefix}*), but {_prefixes(state)}: {remedy}')
+    return prefix
+
+
+def _prefixes(state: Dict[str, Tensor]) -> str:
+    """``backbone. (120), neck. (8)``"""
+    counts = Counter('.'.join(name.split('.')[:2 if name.startswith('labeller.') else 1]) for name in state)
+    listed = [f'{prefix}. ({count})' for prefix, count in counts.most_common(6)]
+    return ', '.join(listed) + (', ...' if len(counts) > 6 else '')
+
+
+def resnet_depth(state: Dict[str, Tensor]) -> Optional[int]:
+    """Depth of a ResNet by its blocks, None where there is no such ResNet."""
+    from mmseg.models.backbones import ResNet
+    blocks = tuple(
+        len({name.split('.')[1] for name in state if name.startswith(f'layer{i}.')}) for i in range(1, 5))
+    expansion = 4 if 'layer1.0.conv3.weight' in state else 1
+    for depth, (block, stages) in ResNet.arch_settings.items():
+        if stages == blocks and block.expansion == expansion:
+            return depth
+    return None
+
+
+def as_checkpoint_tensor(value: Tensor) -> Tensor:
+    """A copy in ordinary memory order that shares nothing with a larger storage, which torch would save whole."""
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)

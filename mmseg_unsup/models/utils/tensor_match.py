@@ -1,0 +1,92 @@
+"""Whether the tensors of a file are those of a module, and what is likely wrong when they are not."""
+from dataclasses import dataclass
+from typing import Dict, List
+
+from torch import Tensor
+
+from .pretrained_file import PretrainedPart, resnet_depth
+
+# counters that old files lack; they are only read by batch norm without momentum
+_COUNTER = 'num_batches_tracked'
+
+
+@dataclass
+class TensorMatch:
+    """Names of the tensors of a part that are in the file and in the module with the same shape, and the others."""
+    pretrained: PretrainedPart
+    target: Dict[str, Tensor]
+    loaded: List[str]
+    missing: List[str]
+    unexpected: List[str]
+    misshaped: List[str]
+    absent_counters: int
+
+    @property
+    def is_complete(self) -> bool:
+        return not (self.missing or self.unexpected or self.misshaped)
+
+    def __str__(self) -> str:
+        """``120/120 backbone tensors``"""
+        total = len(self.target) - self.absent_counters
+        note = f' ({self.absent_counters} counters of batches are not in the file)' if self.absent_counters else ''
+        return f'{len(self.loaded)}/{total} {self.pretrained.part} tensors{note}'
+
+
+def match_tensors(pretrained: PretrainedPart, target: Dict[str, Tensor]) -> TensorMatch:
+    """Compare names and shapes; ``target`` is the state dict of the module."""
+    source = pretrained.state
+    common = [name for name in target if name in source]
+    missing = [name for name in target if name not in source]
+    counters = [name for name in missing
+                if name.endswith(_COUNTER) and name.replace(_COUNTER, 'running_mean') in source]
+    return TensorMatch(
+        pretrained=pretrained,
+        target=target,
+        loaded=[name for name in common if source[name].shape == target[name].shape],
+        missing=[name for name in missing if name not in counters],
+        unexpected=[name for name in source if name not in target],
+        misshaped=[name for name in common if source[name].shape != target[name].shape],
+        absent_counters=len(counters))
+
+
+def explain(match: TensorMatch) -> str:
+    """One sentence for the error: what does not fit, the likely cause, the fix."""
+    parts = [
+        f'{title} {len(names)} (such as {names[0]})' for title, names in (
+            ('missing from the file', match.missing), ('unknown to the model', match.unexpected),
+            ('of another shape', match.misshaped)) if names
+    ]
+    return f'only {match} fit {match.pretrained}; {", ".join(parts)}. {_cause(match)}'
+
+
+def _cause(match: TensorMatch) -> str:
+    source, target, part = match.pretrained.state, match.target, match.pretrained.part
+    if part != 'backbone':
+        return (f'Likely cause: the {part} of the config is another one than that of the pre-training. Fix: give it '
+                f'the same settings, or set model.{part}.init_cfg=None to start it from random weights')
+    if 'stem.0.weight' in target and 'conv1.weight' in source:
+        return ('Likely cause: this backbone is a ResNetV1c or V1d, whose deep stem a plain ResNet does not have. Fix: '
+                "set model.backbone.type='ResNet', or take the config with a `b` after the depth (r18b, r50b)")
+    if 'stem.0.weight' in source and 'conv1.weight' in target:
+        return ('Likely cause: the file holds a ResNetV1c or V1d with a deep stem, and this backbone is a plain '
+                "ResNet. Fix: set model.backbone.type='ResNetV1c'")
+    depths = resnet_depth(source), resnet_depth(target)
+    if None not in depths and depths[0] != depths[1]:
+        return (f'Likely cause: the file holds a ResNet-{depths[0]}, and the config builds a ResNet-{depths[1]}. Fix: '
+                f'take a config of that depth, or set model.backbone.depth={depths[0]} with the channels of its heads')
+    if not match.loaded and not match.misshaped:
+        return ('Likely cause: a wrong prefix or another kind of network; after the prefix '
+                f'{match.pretrained.prefix!r} the names begin with {_first_words(source)}, those of the model with '
+                f'{_first_words(target)}. Fix: set prefix in init_cfg, or leave it out with '
+                "type='mmseg_unsup.PretrainedBackbone', which finds it")
+    if match.misshaped:
+        name = match.misshaped[0]
+        return (f'Likely cause: the widths differ; {name} is {tuple(source[name].shape)} in the file and '
+                f'{tuple(target[name].shape)} in the model. Fix: set the same model.backbone.base_channels and '
+                'stem_channels as in the pre-training')
+    return ('Likely cause: another type of backbone. Fix: give model.backbone the type and settings of the '
+            'pre-training, or accept the rest as random by allow_missing=True in init_cfg')
+
+
+def _first_words(state: Dict[str, Tensor]) -> str:
+    return ', '.join(sorted({name.split('.')[0] for name in state})[:4])

@@ -1,0 +1,282 @@
+"""Many runs of tools/train.py: each a process with a folder and a record, then means, deviations and tables.
+
+Finished runs are not repeated and interrupted ones go on, so a tool that plans the same runs can be started again.
+"""
+import glob
+import json
+import math
+import os
+import os.path as osp
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Sequence
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.fileio import load
+
+from ..registry import DATASETS
+from ..version import __version__
+from .atomic import replacing
+from .config import load_config
+from .distributed import flatten_config
+from .speed import adapt_loaders
+
+# what mmengine writes into a line of scores besides the scores
+_NOT_SCORES = ('step', 'time', 'data_time', 'memory')
+
+
+@dataclass
+class Run:
+    """A config with options.
+
+    Attributes:
+        title: names the run in messages.
+        words: of ``--cfg-options``.
+        flags: further arguments of tools/train.py.
+        cfg: what they make, as the process will see it.
+        evaluations: epoch, or iteration where the run counts those, -> scores; 0 is before training.
+    """
+    title: str
+    config: str
+    work_dir: str
+    words: List[str]
+    flags: List[str]
+    cfg: Config
+    evaluations: Dict[int, Dict[str, float]] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.settings = {key: str(value) for key, value in flatten_config(self.cfg) if key != 'work_dir'}
+        self.settings.update({f'--{name}': str(f'--{name}' in self.flags) for name in ('amp', 'compile')})
+
+    @property
+    def record(self) -> str:
+        return osp.join(self.work_dir, 'run.json')
+
+    @property
+    def last(self) -> int:
+        return max(self.evaluations)
+
+    @property
+    def length(self) -> int:
+        """Epochs, or iterations where the run counts those."""
+        train_cfg = self.cfg.train_cfg
+        return train_cfg.max_epochs if 'max_epochs' in train_cfg else train_cfg.max_iters
+
+    @property
+    def unit(self) -> str:
+        return 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
+
+
+class OptionsAction(DictAction):
+    """Also keeps the words of the command line, for the processes that train."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        super().__call__(parser, namespace, values, option_string)
+        namespace.words = [*namespace.words, *values]
+
+
+def option_words(options: Dict[str, object]) -> List[str]:
+    """Dotted key -> value, as words of ``--cfg-options``.
+
+    Raises:
+        ValueError: a value that a command line would read as another one, such as a text with a comma.
+    """
+    words = []
+    for key, value in options.items():
+        word = str(value).replace(' ', '') if isinstance(value, (list, tuple)) else str(value)
+        if parse_words([f'{key}={word}'])[key] != value:
+            raise ValueError(f'{key}: {value!r} cannot be given as an option, where it would become '
+                             f'{parse_words([f"{key}={word}"])[key]!r}: write a config that sets it')
+        words.append(f'{key}={word}')
+    return words
+
+
+def parse_words(words: Sequence[str]) -> dict:
+    """Words of ``--cfg-options`` -> dotted key -> value."""
+    return {key: DictAction._parse_iterable(value) for key, value in (word.split('=', 1) for word in words)}
+
+
+def planned_config(path: str, words: Sequence[str]) -> Config:
+    """The config that tools/train.py will see.
+
+    Raises:
+        FileNotFoundError: no such config.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'there is no config {path!r}: give paths of config files, such as '
+                                'configs/picie/picie_fpn_camvid.py')
+    cfg = load_config(path, parse_words(words))
+    adapt_loaders(cfg)
+    return cfg
+
+
+def train(run: Run, script: str) -> None:
+    """Bring a run to its end, unless it is there.
+
+    Args:
+        script: tools/train.py.
+
+    Raises:
+        ValueError: the folder holds a run with other settings.
+        RuntimeError: the training failed.
+    """
+    record = load(run.record) if osp.isfile(run.record) else None
+    if record is not None:
+        _check_same_settings(run, record['settings'])
+        if record['finished']:
+            print(f'{run.title}: finished before', flush=True)
+            return
+    os.makedirs(run.work_dir, exist_ok=True)
+    write_record(run, finished=False)
+    command = [sys.executable, script, run.config, '--work-dir', run.work_dir, *run.flags]
+    if osp.isfile(osp.join(run.work_dir, 'last_checkpoint')):
+        command.append('--resume')
+    command += ['--cfg-options', *run.words]
+    log = osp.join(run.work_dir, 'train.log')
+    print(f'{run.title}: training, log {log}', flush=True)
+    with open(log, 'a') as file:
+        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
+    if status:
+        raise RuntimeError(f'{run.title}: training ended with status {status} ({_last_line(log)}): see {log}, then '
+                           'give the same command again; finished runs are kept')
+    read_evaluations(run)
+    write_record(run, finished=True)
+
+
+def _check_same_settings(run: Run, settings: Dict[str, str]) -> None:
+    differing = sorted(key for key in {*settings, *run.settings} if settings.get(key) != run.settings.get(key))
+    if differing:
+        key = differing[0]
+        raise ValueError(f'{run.work_dir} holds a run with other settings ({len(differing)} differ, such as {key}: '
+                         f'{settings.get(key)} there, {run.settings.get(key)} now): give another --work-dir, or remove '
+                         'that folder')
+
+
+def write_record(run: Run, finished: bool) -> None:
+    """Replace the record in one step."""
+    software = dict(mmseg_unsup=__version__, torch=str(torch.__version__))
+    with replacing(run.record) as part, open(part, 'w') as file:
+        json.dump(dict(finished=finished, software=software, settings=run.settings), file, indent=1)
+
+
+def _last_line(path: str) -> str:
+    with open(path, errors='replace') as file:
+        lines = [line.strip() for line in file if line.strip()]
+    return lines[-1] if lines else 'no output'
+
+
+def read_evaluations(run: Run) -> None:
+    """Fill ``run.evaluations`` from the JSON logs; of a run that was resumed, the latest of each epoch counts.
+
+    Raises:
+        ValueError: there is none, or not that of the last epoch.
+    """
+    pattern = osp.join(run.work_dir, '*', 'vis_data', 'scalars.json')
+    for path in sorted(glob.glob(pattern)):
+        with open(path) as file:
+            for line in file:
+                try:
+                    values = json.loads(line)
+                except json.JSONDecodeError:  # cut off when a run was killed
+                    continue
+                if 'iter' not in values:  # which lines of the training have
+                    scores = {name: value for name, value in values.items() if name not in _NOT_SCORES}
+                    run.evaluations[values['step']] = scores
+    if not run.evaluations:
+        raise ValueError(f'no evaluation in {pattern}: check that the config has val_dataloader, val_evaluator, '
+                         'vis_backends with LocalVisBackend and train_cfg.val_begin of at most max_epochs')
+    if run.last != run.length:
+        raise ValueError(f'the last evaluation in {pattern} is of {run.unit} {run.last}, but the run has {run.length}: '
+                         f'remove {run.work_dir} and give the same command again')
+
+
+def labels_seen(run: Run) -> str:
+    """What the initial weights of a finished run have seen, as its log says; ``'unknown'`` for runs of old versions."""
+    marker = 'labels seen by the initial weights: '
+    with open(osp.join(run.work_dir, 'train.log'), errors='replace') as file:
+        found = [line.partition(marker)[2].strip() for line in file if marker in line]
+    return found[0] if found else 'unknown'
+
+
+def check_metrics(runs: Sequence[Run], metrics: Sequence[str]) -> None:
+    """
+    Raises:
+        ValueError: a metric that no run reported.
+    """
+    reported = sorted({name for run in runs for name in run.evaluations[run.last]})
+    for metric in metrics:
+        if metric not in reported:
+            raise ValueError(f'no run reported the metric {metric!r}: choose with --metrics from those in the logs, '
+                             f'{", ".join(reported) or "which have none (the config evaluates without labels)"}')
+
+
+def mean_and_std(values: Sequence) -> dict:
+    """``values``, ``mean`` and ``std`` (n - 1); None where there is none."""
+    usable = bool(values) and all(is_number(value) for value in values)
+    return dict(
+        values=[finite(value) for value in values],
+        mean=statistics.fmean(values) if usable else None,
+        std=statistics.stdev(values) if usable and len(values) > 1 else None)
+
+
+def format_mean_and_std(score: dict) -> str:
+    """``60.12 ± 3.45``"""
+    if score['mean'] is None:
+        return '-'
+    return f'{score["mean"]:.2f} ± ' + ('-' if score['std'] is None else f'{score["std"]:.2f}')
+
+
+def is_number(value) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def finite(value) -> Optional[float]:
+    """JSON has no NaN."""
+    return value if is_number(value) else None
+
+
+def software_of(runs: Sequence[Run]) -> Dict[str, List[str]]:
+    """Package -> versions that the runs were made with."""
+    records = [load(run.record)['software'] for run in runs]
+    return {key: sorted({record[key] for record in records}) for key in records[0]}
+
+
+def markdown_table(titles: Sequence, rows: Sequence[Sequence]) -> str:
+    lines = [titles, ['---'] * len(titles), *rows]
+    return '\n'.join('| ' + ' | '.join(map(str, line)) + ' |' for line in lines)
+
+
+def describe_evaluation(cfg: Config) -> dict:
+    """What the scores of a config are taken on.
+
+    Raises:
+        ValueError: the config does not evaluate.
+    """
+    if not cfg.get('val_dataloader') or not cfg.get('val_evaluator'):
+        raise ValueError(f'{cfg.filename} has no val_dataloader or val_evaluator, so its runs would have no scores: '
+                         'add them, as in configs/_base_/datasets/')
+    config = cfg.val_dataloader.dataset
+    dataset = DATASETS.build(config)
+    resize = next((t for t in config.pipeline if t['type'].endswith('ResizeForEvaluation')), {})
+    return {
+        'data set': config.type.split('.')[-1],
+        'validation images': len(dataset),
+        'classes': len(dataset.metainfo['classes']) or '-',
+        'size': resize.get('size', '-'),
+        'crop': resize.get('protocol', 'center_crop') if resize else '-',
+    }
+
+
+def describe_training(cfg: Config, mixed: bool) -> dict:
+    """Schedule of a config; ``mixed`` precision or not."""
+    optimizer = cfg.optim_wrapper.optimizer
+    length = 'epochs' if 'max_epochs' in cfg.train_cfg else 'iterations'
+    return {
+        length: cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters,
+        'batch': cfg.train_dataloader.batch_size,
+        'optimiser': f'{optimizer.type}, lr {optimizer.get("lr", "-")}',
+        'precision': 'mixed' if mixed else 'float32',
+    }

@@ -1,0 +1,160 @@
+"""Checkpoints as data: whatever a file names besides tensors and plain values is refused by name, never run."""
+import _codecs  # how pickle of protocol 2 writes bytes
+import functools
+import os
+import pydoc
+import re
+from contextlib import contextmanager
+from typing import List, Sequence
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+
+# names that the user trusts, for the whole process
+_allowed: List[str] = []
+_FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+_REMEDY = ('if you trust the file, allow it by --cfg-options allowed_globals="[{name}]", in the config by '
+           "allowed_globals=['{name}'], or by mmseg_unsup.utils.safe_loading.allow_globals(['{name}'])")
+
+
+def allow_globals(names: Sequence[str]) -> None:
+    """Let checkpoints name these things, ``module.name``, in this process: their code may run when a file is read.
+
+    Raises:
+        ValueError: there is no such thing to import.
+    """
+    resolve_globals(names, 'allowed_globals: ')
+    _allowed.extend(names)
+
+
+def resolve_globals(names: Sequence[str], option: str = '') -> list:
+    """``module.name`` -> what ``torch.serialization.add_safe_globals`` takes.
+
+    Raises:
+        ValueError: there is no such thing to import.
+    """
+    found = [(pydoc.locate(name), name) for name in names]
+    unknown = [name for thing, name in found if thing is None]
+    if unknown:
+        raise ValueError(f'{option}{unknown[0]}: there is no such thing to import')
+    # torch before 2.5 takes no (thing, name) pairs
+    return [thing if f'{thing.__module__}.{thing.__qualname__}' == name else (thing, name) for thing, name in found]
+
+
+def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: str = _REMEDY, **kwargs):
+    """``torch.load`` of tensors and plain values.
+
+    Args:
+        allowed: further things, for ``torch.serialization.add_safe_globals``; by default those of mmengine's message
+            hub and of :func:`allow_globals`.
+        remedy: the end of the message for a refused ``{name}``.
+        kwargs: of ``torch.load``.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it names something else, or is no checkpoint.
+    """
+    allowed = [*_mmengine_globals(), *resolve_globals(_allowed)] if allowed is None else allowed
+    try:
+        with _only_safe_globals(allowed):
+            return torch.load(path, map_location=map_location, weights_only=True, **kwargs)
+    except OSError:
+        raise
+    except Exception as error:  # a file of another kind can fail anywhere
+        raise _refusal(path, error, remedy) from None
+
+
+def register_safe_loaders() -> None:
+    """Make all loading through mmengine safe: ``load_from``, ``--resume`` and ``init_cfg``, from files and addresses.
+
+    By itself mmengine repeats a refused load without the restriction, which runs what the file asks for.
+    """
+    for prefix, loader in list(CheckpointLoader._schemes.items()):
+        if not hasattr(loader, 'is_safe'):
+            CheckpointLoader.register_scheme(prefix, _guard(loader, is_file=prefix == ''), force=True)
+
+
+def _guard(loader, is_file: bool):
+
+    @functools.wraps(loader)
+    def load(filename, map_location=None, **kwargs):
+        if is_file:
+            path = os.path.expanduser(filename)
+            if not os.path.isfile(path):
+                raise FileNotFoundError(f'there is no checkpoint {path!r}: check the path')
+            return load_safely(path, map_location)
+        with _forced_weights_only(), _only_safe_globals([*_mmengine_globals(), *resolve_globals(_allowed)]):
+            try:
+                return loader(filename, map_location, **kwargs)
+            except OSError:
+                raise
+            except Exception as error:
+                if 'eights only' not in str(error) and 'GLOBAL' not in str(error):
+                    raise
+                raise _refusal(filename, error, _REMEDY) from None
+
+    load.is_safe = True
+    return load
+
+
+@contextmanager
+def _forced_weights_only():
+    """Inside the block ``torch.load`` is restricted, whatever its caller asks for."""
+    before = os.environ.get(_FORCE)
+    os.environ[_FORCE] = '1'
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_FORCE]
+        else:
+            os.environ[_FORCE] = before
+
+
+@contextmanager
+def _only_safe_globals(allowed: Sequence):
+    """Replace the process-wide list, to which mmengine may have added ``getattr``; ``safe_globals`` would extend it."""
+    before = list(torch.serialization.get_safe_globals())
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(list(allowed))
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _refusal(path: str, error: Exception, remedy: str) -> ValueError:
+    found = re.search(r'GLOBAL ([\w.]+)', str(error))
+    if found:
+        return ValueError(f'{path} wants to load {found[1]}, which is neither a tensor nor a plain value and could run '
+                          f'code: nothing was loaded. {remedy.format(name=found[1])}')
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return ValueError(f'{path} cannot be read as a checkpoint of tensors and plain values: '
+                      f'{lines[-1] if lines else type(error).__name__}')
+
+
+def _method_of_history(owner, name: str):
+    """What the message hub needs of ``getattr``."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise ValueError(f'a checkpoint may not take {name!r} of {owner!r}')
+    return getattr(owner, name)
+
+
+def _mmengine_globals() -> list:
+    """What the message hub in checkpoints of mmengine and mmseg is made of: numbers, arrays and their history."""
+    multiarray = np._core.multiarray if hasattr(np, '_core') else np.core.multiarray
+    functions = [multiarray._reconstruct, multiarray.scalar]
+    dtypes = {type(np.dtype(name)) for name in ('bool', 'int32', 'int64', 'uint8', 'uint32', 'float32', 'float64')}
+    plain = [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *functions, _codecs.encode]
+    if not _takes_pairs():
+        return plain
+    renamed = [(function, f'numpy.{core}.multiarray.{function.__name__}') for function in functions
+               for core in ('core', '_core')]  # numpy 2 renamed the module
+    return [*plain, *renamed, (_method_of_history, 'builtins.getattr')]
+
+
+def _takes_pairs() -> bool:
+    return tuple(int(part) for part in torch.__version__.split('.')[:2]) >= (2, 5)

@@ -1,0 +1,248 @@
+"""Checkpoints on the disk: written whole, found again, refused when damaged."""
+import os
+import os.path as osp
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import CheckpointLoader, Runner
+
+from mmseg_unsup.engine.checkpoint_files import find_checkpoint, name_pattern, verify_checkpoint
+from mmseg_unsup.engine.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
+from mmseg_unsup.utils import safe_loading
+from ..conftest import ROOT
+from .tiny import tiny_config, tiny_runner
+
+pytestmark = pytest.mark.filterwarnings('ignore')
+NAMES = name_pattern('epoch_{}.pth')
+
+
+def write_checkpoint(path, epoch: int = 1) -> str:
+    torch.save(dict(meta=dict(epoch=epoch, iter=10 * epoch), state_dict=dict(w=torch.arange(5000.)), message_hub={}),
+               path)
+    return str(path)
+
+
+def test_a_whole_checkpoint_verifies(tmp_path):
+    assert verify_checkpoint(write_checkpoint(tmp_path / 'a', 3)) == dict(epoch=3, iter=30)
+
+
+@pytest.mark.parametrize('share', [0., 0.1, 0.5, 0.9, 0.999])
+def test_a_cut_checkpoint_is_refused(tmp_path, share):
+    path = write_checkpoint(tmp_path / 'a')
+    os.truncate(path, int(share * osp.getsize(path)))
+    with pytest.raises(ValueError, match=f'{path} .*cut off'):
+        verify_checkpoint(path)
+
+
+def test_a_flipped_bit_in_the_weights_is_refused(tmp_path):
+    path = write_checkpoint(tmp_path / 'a')
+    content = bytearray(open(path, 'rb').read())
+    at = content.find(torch.arange(100., 200.).numpy().tobytes())
+    content[at] ^= 1
+    open(path, 'wb').write(content)
+    with pytest.raises(ValueError, match=f'{path} is damaged: the checksum of .*data/0 is wrong'):
+        verify_checkpoint(path)
+
+
+def test_weights_alone_are_no_training(tmp_path):
+    torch.save(dict(state_dict={}), tmp_path / 'a')
+    with pytest.raises(ValueError, match='no checkpoint of a training: it has no meta and no message_hub'):
+        verify_checkpoint(str(tmp_path / 'a'))
+
+
+def test_the_most_advanced_whole_checkpoint_is_found(tmp_path):
+    """By progress, not by name or date; a pointer to a file that is gone is named, as is everything passed over."""
+    for epoch in (9, 10, 11):
+        write_checkpoint(tmp_path / f'epoch_{epoch}.pth', epoch)
+    os.utime(tmp_path / 'epoch_9.pth')
+    os.truncate(tmp_path / 'epoch_11.pth', 4000)
+    write_checkpoint(tmp_path / 'other.pth', 99)
+    (tmp_path / 'epoch_12.pth.77.part').write_text('half')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_12.pth'))
+    found = find_checkpoint(str(tmp_path), NAMES, str(tmp_path))
+    assert found.path == str(tmp_path / 'epoch_10.pth')
+    assert re.search(r'epoch_12.pth \(named in .*does not exist', found.skipped[0])
+    assert re.search(r'epoch_11.pth \(.*cut off', found.skipped[1]) and len(found.skipped) == 2
+    assert find_checkpoint(str(tmp_path / 'none'), NAMES, str(tmp_path / 'none')) == (None, [])
+
+
+def epochs(folder) -> list:
+    return sorted(path.name for path in folder.glob('*.pth'))
+
+
+def test_old_checkpoints_go_and_parts_of_killed_runs(image_folder, tmp_path):
+    (tmp_path / 'epoch_7.pth.123.part').write_text('half')
+    (tmp_path / 'my.pth.123.part').write_text('not ours')
+    tiny_runner(image_folder, tmp_path, max_epochs=6, default_hooks__checkpoint__max_keep_ckpts=3).train()
+    assert epochs(tmp_path) == ['epoch_4.pth', 'epoch_5.pth', 'epoch_6.pth']
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_6.pth')
+    assert [path.name for path in tmp_path.glob('*.part')] == ['my.pth.123.part']
+
+
+def test_resume_passes_over_a_damaged_checkpoint(image_folder, tmp_path):
+    tiny_runner(image_folder, tmp_path, max_epochs=2).train()
+    os.truncate(tmp_path / 'epoch_2.pth', 1000)
+    runner = tiny_runner(image_folder, tmp_path, max_epochs=2, resume=True)
+    runner.train()
+    logs = ''.join(path.read_text() for path in tmp_path.glob('*/*.log'))
+    assert f'not resumed from {tmp_path}/epoch_2.pth (the checkpoint {tmp_path}/epoch_2.pth is cut off' in logs
+    assert 'resumed epoch: 1, iter: 2' in logs and runner.epoch == 2
+    for name in epochs(tmp_path):
+        os.truncate(tmp_path / name, 1000)
+    with pytest.raises(ValueError, match='no checkpoint in .* can be resumed from: .*epoch_1.*To start anew'):
+        tiny_runner(image_folder, tmp_path, max_epochs=2, resume=True).train()
+
+
+class ScoreHook(Hook):
+    """A validation whose score is best after the second of three epochs."""
+    priority = 'HIGH'
+
+    def after_val_epoch(self, runner, metrics=None):
+        metrics['score'] = [0.1, 0.9, 0.5][runner.epoch - 1]
+
+
+def test_the_best_checkpoint_is_replaced_last(image_folder, tmp_path, monkeypatch):
+    options = dict(max_epochs=3, train_cfg__val_interval=1, default_hooks__checkpoint__save_best='score',
+                   default_hooks__checkpoint__rule='greater')
+    seen = []
+    write = AtomicCheckpointHook._write
+
+    def watched(runner, out_dir, filename, *args, **kwargs):
+        write(runner, out_dir, filename, *args, **kwargs)
+        seen.append((filename, sorted(path.name for path in tmp_path.glob('best*'))))
+
+    monkeypatch.setattr(AtomicCheckpointHook, '_write', staticmethod(watched))
+    runner = tiny_runner(image_folder, tmp_path, **options)
+    runner.register_hook(ScoreHook())
+    runner.train()
+    assert ('best_score_epoch_2.pth', ['best_score_epoch_1.pth', 'best_score_epoch_2.pth']) in seen
+    assert [path.name for path in tmp_path.glob('best*')] == ['best_score_epoch_2.pth']
+
+
+TRAIN = '''
+import resource, runpy, sys
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+sys.argv[0] = 'train.py'
+runpy.run_path(sys.argv.pop(1), run_name='__main__')
+'''
+
+
+def train_with_limit(tmp_path, cfg, limit: int):
+    """``tools/train.py`` with a bound on the size of every file."""
+    cfg.pop('shortcuts')  # the values are in their places
+    cfg.dump(str(tmp_path / 'config.py'))
+    return subprocess.run([sys.executable, '-W', 'ignore', '-c', TRAIN, str(limit), f'{ROOT}/tools/train.py',
+                           str(tmp_path / 'config.py'), '--work-dir', str(tmp_path / 'run'), '--resume'],
+                          env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def assert_old_is_intact(tmp_path, done, reason: str):
+    assert done.returncode == 1
+    path = tmp_path / 'run' / 'epoch_2.pth'
+    message = done.stdout.splitlines()[-1]
+    assert message.startswith(f'OSError: cannot write the checkpoint {path} (') and reason in message
+    assert 'epoch_1.pth is whole' in message or 'there is none before it' in message
+    assert done.stdout.count('Traceback') == 1
+    assert verify_checkpoint(str(tmp_path / 'run' / 'epoch_1.pth'))['epoch'] == 1
+    assert epochs(tmp_path / 'run') == ['epoch_1.pth'] and not list((tmp_path / 'run').glob('*.part'))
+
+
+def test_a_full_disk(image_folder, tmp_path):
+    tiny_runner(image_folder, tmp_path / 'run').train()
+    cfg = tiny_config(image_folder, tmp_path / 'run', max_epochs=2)
+    assert_old_is_intact(tmp_path, train_with_limit(tmp_path, cfg, 500_000), 'File too large')
+
+
+def test_a_folder_that_cannot_be_written(image_folder, tmp_path):
+    """Logs are elsewhere; for root a folder is only closed by the attribute of the file system."""
+    tiny_runner(image_folder, tmp_path / 'run').train()
+    folder = tmp_path / 'run'
+    cfg = tiny_config(image_folder, folder, max_epochs=2)
+    close = ['chattr', '+i'] if os.geteuid() == 0 else ['chmod', '555']
+    if subprocess.run([*close, str(folder)], capture_output=True).returncode:
+        pytest.skip(f'{" ".join(close)} does not work here')
+    try:
+        cfg.work_dir = str(tmp_path / 'logs' / 'run')
+        cfg.load_from, cfg.resume = str(folder / 'epoch_1.pth'), True
+        cfg.default_hooks.checkpoint.out_dir = str(tmp_path)
+        runner = Runner.from_cfg(cfg)
+        with pytest.raises(OSError, match='cannot write the checkpoint .*run/epoch_2.pth .*(not permitted|denied)'):
+            runner.train()
+    finally:
+        subprocess.run(['chattr', '-i', str(folder)] if os.geteuid() == 0 else ['chmod', '755', str(folder)])
+    assert epochs(folder) == ['epoch_1.pth'] and verify_checkpoint(str(folder / 'epoch_1.pth'))
+
+
+class Command:
+    """Unpickles by running a command."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.path}', )
+
+
+@pytest.fixture
+def nothing_allowed(monkeypatch):
+    monkeypatch.setattr(safe_loading, '_allowed', [])
+
+
+def test_a_malicious_checkpoint_runs_nothing(image_folder, tmp_path, nothing_allowed):
+    evil = str(tmp_path / 'epoch_1.pth')
+    torch.save(dict(state_dict={}, meta=dict(epoch=1, iter=1), message_hub={}, evil=Command(tmp_path / 'ran')), evil)
+    refusal = r'epoch_1.pth wants to load (posix|nt).system, .*could run code: nothing was loaded. .*allowed_globals'
+    with pytest.raises(ValueError, match=refusal):
+        CheckpointLoader.load_checkpoint(evil)
+    for options in (dict(load_from=evil), dict(load_from=evil, resume=True), dict(resume=True),
+                    dict(model__backbone__init_cfg=dict(type='Pretrained', checkpoint=evil))):
+        with pytest.raises(ValueError, match=refusal):
+            tiny_runner(image_folder, tmp_path, **options).train()
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_other_sources_are_restricted_too(tmp_path, monkeypatch, nothing_allowed):
+    """Addresses go through loaders of mmengine, which load without the restriction."""
+    evil = str(tmp_path / 'evil.pth')
+    torch.save(Command(tmp_path / 'ran'), evil)
+    fetched = lambda url, **kwargs: torch.load(evil, weights_only=False)  # noqa: E731
+    monkeypatch.setattr('mmengine.runner.checkpoint.load_url', fetched)
+    with pytest.raises(ValueError, match=r'http://x/y wants to load posix.system'):
+        CheckpointLoader.load_checkpoint('http://x/y')
+    assert not (tmp_path / 'ran').exists() and safe_loading._FORCE not in os.environ
+
+
+def test_what_the_user_trusts_is_loaded(tmp_path, nothing_allowed):
+    from fractions import Fraction
+    path = str(tmp_path / 'a.pth')
+    torch.save(dict(a=Fraction(1, 3)), path)
+    with pytest.raises(ValueError, match=r"allowed_globals=\['fractions.Fraction'\]"):
+        safe_loading.load_safely(path)
+    with pytest.raises(ValueError, match='allowed_globals: fractions.Fracture: there is no such thing'):
+        safe_loading.allow_globals(['fractions.Fracture'])
+    safe_loading.allow_globals(['fractions.Fraction'])
+    assert safe_loading.load_safely(path) == dict(a=Fraction(1, 3))
+
+
+@pytest.mark.skipif(not safe_loading._takes_pairs(), reason='torch before 2.5 cannot restrict getattr')
+def test_checkpoints_of_mmengine_load(tmp_path, nothing_allowed):
+    from mmengine.logging import HistoryBuffer
+    path = str(tmp_path / 'a.pth')
+    torch.save(dict(message_hub=dict(log_scalars=dict(loss=HistoryBuffer([1., 2.], [1, 1])))), path)
+    loaded = CheckpointLoader.load_checkpoint(path)
+    assert loaded['message_hub']['log_scalars']['loss'].mean() == 1.5
+
+    class Other:
+
+        def __reduce__(self):
+            return getattr, (HistoryBuffer, '__init__')
+
+    torch.save(Other(), path)
+    with pytest.raises(ValueError, match="may not take '__init__'"):
+        safe_loading.load_safely(path)

@@ -1,0 +1,95 @@
+"""resumed == uninterrupted, to the bit, wherever a run is stopped."""
+import pytest
+import torch
+
+from ..conftest import write_images
+from .resuming import METHODS, differences, final, moments, resumable_config, terminate, train
+
+N_PCA_BATCHES = 2  # of 4 images, before training
+
+pytestmark = pytest.mark.filterwarnings('ignore')
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """Per method, an undisturbed run: its folder of images, its last checkpoint, the phases of its batches."""
+    found = {}
+
+    def run(method):
+        if method not in found:
+            folder = tmp_path_factory.mktemp(method)
+            root = write_images(folder / 'images', 8)
+            phases = train(resumable_config(method, root, folder / 'run'))
+            found[method] = root, final(folder / 'run'), phases
+        return found[method]
+
+    return run
+
+
+def test_the_moments_are_what_they_are_called(whole):
+    _, _, phases = whole('picie')
+    found = moments(phases)
+    assert phases[found['in_clustering']] == ('train', 1, False) and len(found) == 4
+    assert phases[found['mid_epoch'] - 1] == phases[found['mid_epoch'] + 1] == ('train', 1, True)
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('moment', ['mid_epoch', 'end_of_epoch', 'in_clustering', 'in_evaluation'])
+def test_resumed_equals_uninterrupted(whole, tmp_path, method, moment):
+    root, expected, phases = whole(method)
+    at = moments(phases).get(moment)
+    if at is None:
+        pytest.skip(f'{method} has no clustering')
+    assert_exact(method, root, tmp_path, expected, at)
+
+
+def assert_exact(method, root, folder, expected, at):
+    """Stopped at batch ``at``, a run reads no further batch than that, and ends in the same state."""
+    stopped = train(resumable_config(method, root, folder), at, terminate)
+    assert len(stopped) == at + 1
+    # before the first epoch there is nothing to keep: the run starts anew
+    assert (folder / 'preempted.pth').exists() == (at >= N_PCA_BATCHES)
+    train(resumable_config(method, root, folder, resume=True))
+    assert differences(expected, final(folder)) == []
+    assert not (folder / 'preempted.pth').exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('method', METHODS)
+def test_every_moment(whole, tmp_path, method):
+    """Every fourth batch of the run, of whatever pass, from before the first epoch to the last evaluation."""
+    root, expected, phases = whole(method)
+    for at in range(list(METHODS).index(method) % 4, len(phases), 4):
+        assert_exact(method, root, tmp_path / str(at), expected, at)
+
+
+def test_the_comparison_sees_one_bit(whole):
+    _, expected, _ = whole('picie')
+    other = dict(expected, state_dict=dict(expected['state_dict']))
+    weight = other['state_dict']['backbone.conv1.weight'].clone()
+    weight[0, 0, 0, 0] = torch.nextafter(weight[0, 0, 0, 0], torch.tensor(9.))
+    other['state_dict']['backbone.conv1.weight'] = weight
+    assert differences(expected, other) == ['/state_dict/backbone.conv1.weight']
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(train_dataloader__batch_size=4), 'batch_size 2 then and 4 now'),
+    (dict(train_cfg=dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=2)), 'ResumableTrainLoop. can continue'),
+])
+def test_a_place_inside_an_epoch_that_this_run_does_not_have(whole, tmp_path, options, message):
+    root, _, phases = whole('picie')
+    train(resumable_config('picie', root, tmp_path), moments(phases)['mid_epoch'] - 1, terminate)
+    with pytest.raises(ValueError, match=message):
+        train(resumable_config('picie', root, tmp_path, resume=True, **options))
+
+
+def test_gradients_of_an_unfinished_accumulation_are_kept(whole, tmp_path):
+    """Three steps to an update: the place is inside one."""
+    root, _, phases = whole('picie')
+    options = dict(optim_wrapper__accumulative_counts=3)
+    train(resumable_config('picie', root, tmp_path / 'whole', **options))
+    train(resumable_config('picie', root, tmp_path / 'run', **options), moments(phases)['mid_epoch'] - 1, terminate)
+    kept = torch.load(tmp_path / 'run' / 'preempted.pth', weights_only=True)['run_state']['ranks'][0]['gradients']
+    assert len(kept) > 60
+    train(resumable_config('picie', root, tmp_path / 'run', resume=True, **options))
+    assert differences(final(tmp_path / 'whole'), final(tmp_path / 'run')) == []

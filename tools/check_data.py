@@ -1,0 +1,44 @@
+"""Open every file of a config once and list what is wrong, before a run finds out.
+
+    python tools/check_data.py configs/picie/picie_fpn_camvid.py --cfg-options data_root=data/camvid
+
+Lists images that cannot be read, label maps of another size or with values out of range, and images that are in the
+training and in the evaluation set. Exit status: 0 nothing found, 1 problems found or the config cannot be used.
+"""
+import argparse
+import sys
+from collections import Counter
+
+import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
+from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
+
+from mmseg_unsup.datasets.checking import check_data
+from mmseg_unsup.utils import load_config
+from mmseg_unsup.utils.atomic import replacing
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings, as in tools/train.py')
+    parser.add_argument('--workers', type=int, default=8, help='threads that read files (default: 8)')
+    parser.add_argument('--out', help='also write the list to this file')
+    args = parser.parse_args()
+    if args.workers < 1:
+        parser.error(f'--workers must be at least 1, but it is {args.workers}')
+    init_default_scope('mmseg')
+    problems, n_images = check_data(load_config(args.config, args.cfg_options), args.workers)
+    lines = [f'{problem.kind}, {problem.loader}: {problem.message}' for problem in problems]
+    print('\n'.join(lines), end='\n' if lines else '')
+    if args.out:
+        with replacing(args.out) as part, open(part, 'w') as file:
+            file.writelines(f'{line}\n' for line in lines)
+    counts = Counter(problem.kind for problem in problems)
+    listing = ', '.join(f'{count} of kind {kind}' for kind, count in sorted(counts.items())) or 'no problem'
+    print(f'{n_images} images checked: {listing}')
+    return 1 if problems else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

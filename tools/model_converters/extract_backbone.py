@@ -1,0 +1,191 @@
+"""Write the backbone of a checkpoint as a plain file for other code.
+
+    python tools/model_converters/extract_backbone.py work_dirs/picie_fpn_camvid/epoch_5.pth resnet18.pth \
+        --format torchvision
+
+    mmseg        any backbone of mmseg: init_cfg=dict(type='Pretrained', checkpoint=OUT)
+    mmpretrain   ResNet: init_cfg=dict(type='Pretrained', checkpoint=OUT, prefix='backbone.')
+    torchvision  ResNet: torchvision.models.resnet18().load_state_dict(torch.load(OUT), strict=False), without fc
+    timm         ResNet: timm.create_model('resnet18', num_classes=0).load_state_dict(torch.load(OUT))
+
+Every file holds tensors and plain values only (torch.load with weights_only=True), and is written after a model of the
+other code, loaded from it, gave the same features, bit by bit. Where the other code cannot be imported, a ResNet of
+mmseg with that code's settings takes its place, and the last line says so. The formats mmseg and mmpretrain carry in
+their meta which labels the weights have seen; the other two have no place for it.
+"""
+import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
+import argparse
+import importlib
+import os.path as osp
+from typing import Dict, List, Tuple
+
+import torch
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from mmseg_unsup.models.utils import match_tensors, read_part, resnet_depth
+from mmseg_unsup.models.utils.pretrained_file import PretrainedPart, as_checkpoint_tensor
+from mmseg_unsup.models.utils.tensor_match import explain
+from mmseg_unsup.models.utils.weights_seen import stated_labels
+from mmseg_unsup.registry import MODELS
+from mmseg_unsup.utils import load_config
+from mmseg_unsup.utils.atomic import replacing
+
+FORMATS = ('mmseg', 'torchvision', 'mmpretrain', 'timm')
+WEIGHTS = dict(auto=None, trained=False, averaged=True)
+# of mmseg's ResNet, what mmpretrain's has too
+_COMMON_SETTINGS = ('depth', 'in_channels', 'stem_channels', 'base_channels', 'strides', 'dilations', 'style')
+
+
+def backbone_config(pretrained: PretrainedPart, config: str = None) -> dict:
+    """Settings of the backbone, from a config file or from the config that the checkpoint holds.
+
+    Raises:
+        ValueError: there is neither.
+    """
+    model = load_config(config).model if config else pretrained.config.get('model') or {}
+    if 'backbone' not in model:
+        raise ValueError(f'{pretrained.source} does not hold the config of its run: give it with --config')
+    return dict(model['backbone'], init_cfg=None, norm_cfg=dict(type='BN'))
+
+
+def build_reference(pretrained: PretrainedPart, cfg: dict) -> nn.Module:
+    """The backbone that the checkpoint is of.
+
+    Raises:
+        ValueError: the tensors are not those of the config.
+    """
+    backbone = MODELS.build(cfg)
+    match = match_tensors(pretrained, backbone.state_dict())
+    if not match.is_complete:
+        raise ValueError(explain(match))
+    backbone.load_state_dict(pretrained.state, strict=False)
+    backbone.eval()
+    return backbone
+
+
+def contents(state: Dict[str, Tensor], form: str, meta: dict) -> dict:
+    """What the file holds."""
+    if form in ('torchvision', 'timm'):
+        return state
+    prefix = 'backbone.' if form == 'mmpretrain' else ''
+    return dict(meta=meta, state_dict={f'{prefix}{name}': value for name, value in state.items()})
+
+
+def check_is_resnet(cfg: dict, state: Dict[str, Tensor], form: str) -> None:
+    """
+    Raises:
+        ValueError: not a ResNet with a plain stem.
+    """
+    if cfg['type'].split('.')[-1] != 'ResNet' or resnet_depth(state) is None or 'conv1.weight' not in state:
+        raise ValueError(f'--format {form} is for backbones of type ResNet with a plain stem, but this one is of type '
+                         f'{cfg["type"]!r}: use --format mmseg')
+
+
+def load_back(path: str, form: str, cfg: dict) -> Tuple[nn.Module, str]:
+    """A model of the format's own code with the weights of a written file, and the name of that code."""
+    depth, content = cfg.get('depth'), torch.load(path, map_location='cpu', weights_only=True)
+    if form == 'mmseg':
+        model = MODELS.build(dict(cfg, init_cfg=dict(type='Pretrained', checkpoint=path)))
+        model.init_weights()
+        return model, 'mmseg'
+    try:
+        library = importlib.import_module(form)
+        model = _foreign_model(library, form, depth, cfg)
+    except (ImportError, RuntimeError) as error:  # a torchvision for CUDA raises RuntimeError beside a torch for CPUs
+        reason = str(error).strip().splitlines()[0][:100]
+        style = cfg.get('style', 'pytorch') if form == 'mmpretrain' else 'pytorch'
+        model = MODELS.build(dict(type='ResNet', depth=depth, style=style, norm_cfg=dict(type='BN')))
+        name = f"mmseg's ResNet with {form}'s settings, as {form} cannot be imported ({reason})"
+    else:
+        name = f'{form} {library.__version__}'
+    state = content['state_dict'] if form == 'mmpretrain' else content
+    state = {key.removeprefix('backbone.'): value for key, value in state.items()}
+    left = model.load_state_dict(state, strict=False)
+    lacking = [key for key in left.missing_keys if not key.startswith('fc.')]
+    if lacking or left.unexpected_keys:
+        raise ValueError(f'{name} does not take the names of the file; missing: {lacking[:3] or "none"}, unknown: '
+                         f'{left.unexpected_keys[:3] or "none"}')
+    return model, name
+
+
+def _foreign_model(library, form: str, depth: int, cfg: dict) -> nn.Module:
+    if form == 'mmpretrain':
+        settings = {key: cfg[key] for key in _COMMON_SETTINGS if key in cfg}
+        return importlib.import_module('mmpretrain.models').ResNet(out_indices=(0, 1, 2, 3), **settings)
+    if form == 'torchvision':
+        return getattr(importlib.import_module('torchvision.models'), f'resnet{depth}')()
+    return library.create_model(f'resnet{depth}', num_classes=0)
+
+
+@torch.no_grad()
+def features(model: nn.Module, images: Tensor) -> List[Tensor]:
+    """The levels of a backbone of mmseg or mmpretrain, or the four stages of a ResNet of torchvision or timm."""
+    if not hasattr(model, 'fc'):
+        return list(model(images))
+    activation = model.relu if hasattr(model, 'relu') else model.act1
+    outputs = [model.maxpool(activation(model.bn1(model.conv1(images))))]
+    for i in range(1, 5):
+        outputs.append(getattr(model, f'layer{i}')(outputs[-1]))
+    return outputs[1:]
+
+
+def verify(path: str, form: str, reference: nn.Module, cfg: dict) -> str:
+    """Compare the features of a written file with those of the checkpoint; what it was verified with.
+
+    Raises:
+        ValueError: they are not equal to the bit.
+    """
+    model, name = load_back(path, form, cfg)
+    model.eval()
+    images = torch.randn(2, 3, 96, 64, generator=torch.Generator().manual_seed(0))
+    expected, found = features(reference, images), features(model, images)
+    if any(level.min() == level.max() for level in expected):  # equal to those of any other dead network
+        raise ValueError('the features of the checkpoint are constant on random images, so nothing can be verified: '
+                         'its training has diverged; take another checkpoint')
+    if len(expected) != len(found):  # the config may take some of the levels only
+        found = [found[i] for i in cfg.get('out_indices', range(4))]
+    if any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(expected, found)):
+        raise ValueError(f'the features in {name} differ from those of the checkpoint: its backbone has other settings '
+                         f'(style, strides, dilations or widths) than --format {form} can express; use --format mmseg')
+    return name
+
+
+def write(source: str, target: str, form: str, averaged: bool = None, config: str = None, seen: str = None) -> str:
+    """Write and verify; a line on what was done."""
+    pretrained = read_part(source, 'backbone', averaged=averaged)
+    cfg = backbone_config(pretrained, config)
+    if form != 'mmseg':
+        check_is_resnet(cfg, pretrained.state, form)
+    reference = build_reference(pretrained, cfg)
+    state = {name: as_checkpoint_tensor(value) for name, value in reference.state_dict().items()}
+    labels = stated_labels(seen) if seen and pretrained.seen == 'unknown' else pretrained.seen
+    meta = dict(weights_seen=labels, source=osp.basename(source), tensors=pretrained.prefix)
+    with replacing(target) as part:
+        torch.save(contents(state, form, meta), part)
+        name = verify(part, form, reference, cfg)
+    return (f'wrote {target}: {len(state)} backbone tensors of {pretrained}; labels: {labels}; equal features, bit by '
+            f'bit, in {name}')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', metavar='CKPT', help='checkpoint of a run')
+    parser.add_argument('target', metavar='OUT', help='file to write')
+    parser.add_argument('--format', choices=FORMATS, required=True, help='who is to read it')
+    parser.add_argument('--weights', choices=WEIGHTS, default='auto',
+                        help='of a run with a labeller: the weights that were trained, the averaged ones of the '
+                        'labeller, or (default) those by which the run predicts')
+    parser.add_argument('--config', help='of the run, if the checkpoint does not hold it')
+    parser.add_argument('--weights-seen', help="labels that they have seen, such as ImageNet, if the "
+                        'checkpoint does not say it')
+    parser.add_argument('--force', action='store_true', help='replace OUT if it is there')
+    args = parser.parse_args()
+    if osp.lexists(args.target) and not args.force:
+        raise FileExistsError(f'{args.target} is there already: choose another name, or replace it with --force')
+    init_default_scope('mmseg')
+    print(write(args.source, args.target, args.format, WEIGHTS[args.weights], args.config, args.weights_seen))
+
+
+if __name__ == '__main__':
+    main()
