@@ -1,6 +1,7 @@
 """Shared fixtures: one thread, real data where it is there, tiny data sets that the tests write."""
 import os
 import os.path as osp
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import torch  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 import mmseg_unsup  # noqa: E402, F401
+from mmseg_unsup.engine import preemption  # noqa: E402
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 SHARED = osp.join(ROOT, '..', 'shared')
@@ -24,6 +26,14 @@ cv2.setNumThreads(1)
 @pytest.fixture(autouse=True)
 def mmseg_scope():
     init_default_scope('mmseg')
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    """A run that ends by an exception does not give the signals back."""
+    yield
+    if preemption._listener is not None:
+        preemption.stop_listening(dict.fromkeys(preemption.SIGNALS, signal.SIG_DFL))
 
 
 def shared_file(*parts: str) -> str:

@@ -48,7 +48,7 @@ def test_no_object_ends_no_run(folders, tmp_path):  # noqa: F811
 
 @pytest.mark.slow
 def test_the_start_is_scored_without_a_checkpoint(folders, tmp_path):  # noqa: F811
-    cfg = tiny_config(folders, tmp_path / 'run', out=str(tmp_path / 'maps'), **OPTIONS)
+    cfg = tiny_config(folders, tmp_path / 'run', out=str(tmp_path / 'maps'), mask_root='not needed', **OPTIONS)
     cfg.pop('shortcuts')  # they name the weights that this network does without
     cfg.dump(str(tmp_path / 'tiny.py'))
     out = run_tool('test.py', tmp_path / 'tiny.py', 'none', '--work-dir', tmp_path / 'test').stdout

@@ -130,7 +130,7 @@ def test_counts_of_batches_are_not_needed(backbone):
 def test_refusals(backbone):
     with pytest.raises(ValueError, match='has no weights: set init_cfg'):
         SpectralPrior(dict(depth=18))
-    with pytest.raises(ValueError, match='initialises only'):
+    with pytest.raises(ValueError, match='only 126/222 backbone tensors fit'):
         SpectralPrior(dict(backbone, depth=34))
     with pytest.raises(ValueError, match='fusion_weight=2'):
         SpectralPrior(backbone, fusion_weight=2)

@@ -15,7 +15,7 @@ from mmseg.models.backbones import ResNet
 from torch import nn
 
 from mmseg_unsup.registry import MODELS
-from mmseg_unsup.utils import load_config
+from mmseg_unsup.utils import load_config, safe_loading
 from ..conftest import NO_WORKERS, ROOT, run_tool
 from .test_train_and_test import coco_root, config, write_curated_lists  # noqa: F401
 
@@ -175,7 +175,7 @@ def test_a_malicious_file_does_not_run(tool, monkeypatch, tmp_path, checkpoint, 
     trace = tmp_path / 'trace'
     checkpoint['optimizer'] = Runs(function, *(arg.format(trace) for arg in args))
     source = save(checkpoint, tmp_path / 'evil.pth.tar', _use_new_zipfile_serialization=zipped)
-    with tool._only_safe_globals([getattr, open]):
+    with safe_loading._only_safe_globals([getattr, open]):
         before = set(torch.serialization.get_safe_globals())
         assert before == {getattr, open}
         message = rf'evil.pth.tar wants to load (?:builtins.)?{named}, .*nothing was loaded.*--allow'

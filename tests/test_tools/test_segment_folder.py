@@ -16,8 +16,8 @@ SMALL = dict(
     maskcontrast=['model.decode_head.in_channels=64', 'model.decode_head.channels=16', 'size=32', 'eval_size=32',
                   'model.decode_head.saliency_threshold=-10'])
 WIDTH = ['model.backbone.base_channels=8', 'model.backbone.stem_channels=8']
-LOADERS = [f'{loader}.{key}' for loader in ('train_dataloader', 'probe_dataloader', 'test_dataloader')
-           for key in ('num_workers=0', 'persistent_workers=False', 'batch_size=4')]
+LOADERS = [f'{loader}_dataloader.{key}' for loader, batch_size in (('train', 4), ('probe', 4), ('test', 1))
+           for key in ('num_workers=0', 'persistent_workers=False', f'batch_size={batch_size}')]
 
 
 def command(method, images, out, *more):
@@ -46,8 +46,8 @@ def test_a_folder_becomes_maps_and_pictures(discs, tmp_path, method):
     for folder, suffix in (('maps', 'png'), ('overlays', 'jpg')) + ((('masks', 'png'), ) * (method == 'maskcontrast')):
         stems = sorted(path.relative_to(out / folder).with_suffix('') for path in (out / folder).rglob(f'*.{suffix}'))
         assert [str(stem) for stem in stems] == sorted(['more/0', *map(str, range(1, 8))]), folder
-    clusters = np.stack([cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., 0] for path in (out / 'overlays').rglob('*')])
-    assert clusters.shape == (8, 64, 80)
+    drawn = np.stack([cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., 0] for path in sorted((out / 'overlays').rglob('*.jpg'))])
+    assert drawn.shape == (8, 64, 80)
     gallery = cv2.imread(str(out / 'gallery.jpg'))
     assert gallery.shape == (24 + 166 * 3, 6 + 166 * 6, 3)
     # the same command has nothing left to do but pictures; another setting is refused

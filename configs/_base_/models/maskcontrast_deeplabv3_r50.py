@@ -33,4 +33,4 @@ model = dict(
     loss_contrast=dict(type='mmseg_unsup.MaskNCELoss', temperature=0.5),
     loss_saliency=dict(type='mmseg_unsup.BalancedBCELoss'),
     train_cfg=dict(),
-    test_cfg=dict(objects='image', pool='logit', descriptor='embedding', prior=None))
+    test_cfg=dict(objects='image', pool='logit', descriptor='embedding'))

@@ -5,6 +5,7 @@ from typing import Optional, Union
 import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
 from ...registry import HOOKS
@@ -55,7 +56,7 @@ class FreshFitHook(Hook):
 
     def before_val_epoch(self, runner) -> None:
         """Fit if the weights moved since the last fit."""
-        if self._fitted_at != runner.iter:
+        if self._fitted_at is None or self._fitted_at != _iteration(runner):
             self._fit(runner)
 
     def before_test_epoch(self, runner) -> None:
@@ -69,7 +70,7 @@ class FreshFitHook(Hook):
         model.eval()
         self.fit(runner, model)
         model.train(was_training)
-        self._fitted_at = runner.iter
+        self._fitted_at = _iteration(runner)
 
 
 @HOOKS.register_module()
@@ -133,6 +134,11 @@ class FreshKMeansHook(FreshFitHook):
             stream.add(positions, feats)
         stream.finish()
         return kmeans
+
+
+def _iteration(runner) -> Optional[int]:
+    """None outside training, where asking the runner would build the training data set."""
+    return runner.iter if isinstance(runner._train_loop, BaseLoop) else None
 
 
 def model_features(model):
