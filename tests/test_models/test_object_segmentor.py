@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmseg.structures import SegDataSample
 
+from mmseg_unsup.engine import ObjectClusteringHook
 from mmseg_unsup.priors import Prior
 from mmseg_unsup.registry import PRIORS
 from .test_mask_contrast import D, SIZE, build, views
@@ -104,6 +105,17 @@ def test_clusters_of_objects_travel_with_the_weights():
     module.set_object_clusters(None, None)
     other.load_state_dict(module.state_dict())
     assert other.n_object_clusters == 1
+
+
+def test_clusters_of_other_descriptors():
+    model, inputs = segmentor(descriptor='backbone', pool='mean'), views(3)[0]
+    model.set_object_clusters(torch.randn(3, D), torch.zeros(3))
+    assert not ObjectClusteringHook(n_clusters=3).is_fitted(model)
+    with pytest.raises(ValueError, match=f'descriptors with {D} channels, but .*backbone.* has 64: set .*refit_on_test'):
+        predict(model, inputs)
+    model.set_object_clusters(torch.randn(3, 64), torch.zeros(3))
+    assert ObjectClusteringHook(n_clusters=3).is_fitted(model)
+    assert not ObjectClusteringHook(n_clusters=4).is_fitted(model)
 
 
 @pytest.mark.parametrize('test_cfg, message', [

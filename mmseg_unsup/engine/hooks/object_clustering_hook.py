@@ -45,7 +45,8 @@ class ObjectClusteringHook(FreshFitHook):
         model.set_object_clusters(None, None)
 
     def is_fitted(self, model: torch.nn.Module) -> bool:
-        return len(model.object_bias) == self.n_clusters
+        n_channels = model.probe_channels[model.test_cfg.descriptor]  # the clusters may be of other descriptors
+        return model.object_weight.shape == (self.n_clusters, n_channels)
 
     def fit(self, runner, model: torch.nn.Module) -> None:
         with time_phase('object clustering'):

@@ -69,6 +69,10 @@ class ObjectSegmentor(ProbedSegmentor):
         """(S, D) -> (S,) int64 clusters from 0 on; all 0 before there are any."""
         if not len(self.object_bias):
             return torch.zeros(len(descriptors), dtype=torch.long, device=descriptors.device)
+        if descriptors.size(1) != self.object_weight.size(1):
+            raise ValueError(f'the clusters of the checkpoint are of descriptors with {self.object_weight.size(1)} '
+                             f'channels, but model.test_cfg.descriptor={self.test_cfg.descriptor!r} has '
+                             f'{descriptors.size(1)}: set default_hooks.object_clustering.refit_on_test=True')
         return (descriptors @ self.object_weight.t() + self.object_bias).argmax(1)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, strict: bool,
