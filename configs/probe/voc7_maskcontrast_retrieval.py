@@ -5,22 +5,7 @@ dropped = [
     'bicycle', 'bird', 'boat', 'chair', 'diningtable', 'dog', 'horse', 'motorbike', 'pottedplant', 'sheep', 'sofa',
     'train', 'tvmonitor'
 ]
-default_hooks = dict(
-    probes=dict(probes=[
-        dict(
-            type='mmseg_unsup.SegmentRetrievalProbe',
-            name='retrieval',
-            features='embedding',
-            k=1,
-            max_segments=1,
-            background=0)
-    ]))
-test_evaluator = dict(
-    _delete_=True,
-    type='mmseg_unsup.HungarianIoUMetric',
-    prototype_set='retrieval',
-    match='identity',
-    prefix='retrieval',
-    show_table=False)
+default_hooks = dict(probes=dict(probes=[{{_base_.retrieval_probe}}]))
+test_evaluator = [{{_base_.retrieval_evaluator}}]
 labelled_probe_dataloader = dict(dataset=dict(dataset=dict(drop_classes=dropped)))
 test_dataloader = dict(dataset=dict(drop_classes=dropped))

@@ -93,7 +93,7 @@ def test_a_loop_of_mmengine_stops_after_the_step(image_folder, tmp_path):
     assert len(seen) == 5 and (tmp_path / 'preempted.pth').exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_tool_with_data_workers_and_a_signal_for_all(tmp_path):
     """Schedulers signal the whole group: workers outlive the step, the tool exits with 75, --resume goes on."""
     root = write_images(tmp_path / 'images', 8)

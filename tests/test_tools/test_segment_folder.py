@@ -37,7 +37,7 @@ def discs(tmp_path):
     return tmp_path / 'images'
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize('method', ['maskcontrast', 'picie'])
 def test_a_folder_becomes_maps_and_pictures(discs, tmp_path, method):
     out = tmp_path / 'out'
