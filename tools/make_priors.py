@@ -31,11 +31,11 @@ from mmengine.config import Config  # noqa: E402
 
 from mmseg_unsup.datasets.errors import UnreadableImageError  # noqa: E402
 from mmseg_unsup.datasets.image_files import find_images  # noqa: E402
-from mmseg_unsup.datasets.transforms.loading import LoadImage  # noqa: E402
 from mmseg_unsup.registry import PRIORS  # noqa: E402
 from mmseg_unsup.utils import keyed_generator, track_progress  # noqa: E402
 from mmseg_unsup.utils.atomic import replacing  # noqa: E402
 from mmseg_unsup.utils.distributed import flatten_config  # noqa: E402
+from mmseg_unsup.utils.pictures import read_rgb, write_picture  # noqa: E402
 from mmseg_unsup.visualization import cluster_palette, contact_sheet  # noqa: E402
 
 SHORT_NAMES = dict(rbd='RBDPrior', spectral='SpectralPrior', region='RegionPrior', model='ModelPrior',
@@ -84,15 +84,6 @@ def prior_config(name: str, options: Optional[dict]) -> dict:
     return config.to_dict()
 
 
-def read_image(path: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB.
-
-    Raises:
-        UnreadableImageError: it cannot be used.
-    """
-    return np.ascontiguousarray(LoadImage(min_size=1).transform(dict(img_path=path))['img'][..., ::-1])
-
-
 def stems_of(paths: List[str], root: str) -> List[str]:
     """Paths below the root without suffix.
 
@@ -120,13 +111,11 @@ def make_mask(path: str, stem: str, target: str) -> Result:
     """Write the mask of an image."""
     start = time.process_time()
     try:
-        image = read_image(path)
+        image = read_rgb(path)
     except UnreadableImageError as error:
         return Result(stem, None, error=str(error))
     mask = PRIOR(image, stem)
-    os.makedirs(osp.dirname(target), exist_ok=True)
-    with replacing(target, flush=False) as part, open(part, 'wb') as file:
-        file.write(cv2.imencode('.png', mask)[1].tobytes())
+    write_picture(target, mask)
     return Result(stem, float((mask > 0).mean()), time.process_time() - start)
 
 
@@ -231,7 +220,7 @@ def write_sheet(paths: Sequence[str], results: Sequence[Result], out: str, seed:
     chosen = sorted(keyed_generator(seed).choice(readable, n, replace=False)) if n else []
     pictures = []
     for i in chosen:
-        image = read_image(paths[i])
+        image = read_rgb(paths[i])
         mask = cv2.imread(osp.join(out, f'{results[i].stem}.png'), cv2.IMREAD_UNCHANGED)
         pictures += [image, overlay(image, mask)]
     columns = min(SHEET_COLUMNS, n)
@@ -240,9 +229,7 @@ def write_sheet(paths: Sequence[str], results: Sequence[Result], out: str, seed:
     blank = np.full((1, 1, 3), 255, np.uint8)
     pictures += [blank] * (-len(pictures) % (2 * columns))
     rows = [pictures[i:i + 2 * columns] for i in range(0, len(pictures), 2 * columns)]
-    sheet = contact_sheet(rows, ['image', 'mask'] * columns)
-    with replacing(osp.join(out, SHEET)) as part, open(part, 'wb') as file:
-        file.write(cv2.imencode('.jpg', sheet[..., ::-1])[1].tobytes())
+    write_picture(osp.join(out, SHEET), contact_sheet(rows, ['image', 'mask'] * columns), flush=True)
 
 
 def parse_args() -> argparse.Namespace:

@@ -24,12 +24,12 @@ import torch
 from mmengine.fileio import load
 
 from mmseg_unsup.datasets.image_files import find_images
-from mmseg_unsup.datasets.transforms.loading import LoadImage
 from mmseg_unsup.datasets.transforms.masks import read_mask
 from mmseg_unsup.utils import track_progress
 from mmseg_unsup.utils.atomic import replacing
 from mmseg_unsup.utils.command_line import add_speed_arguments
 from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.pictures import read_rgb, write_picture
 from mmseg_unsup.visualization import cluster_palette, contact_sheet, highlight, overlay
 
 TOOLS = osp.dirname(osp.abspath(__file__))
@@ -131,17 +131,18 @@ def draw(args: argparse.Namespace) -> None:
     maps = [osp.join(args.out, 'maps', osp.relpath(path, args.images)) for path in images]
     maps = [path if path.endswith('.png') else f'{path}.png' for path in maps]
     pairs = [(image, path) for image, path in zip(images, maps) if osp.isfile(path)]
-    shares = [np.bincount(read_mask(path).ravel(), minlength=256) for _, path in pairs]
-    shares = np.array([of_image / of_image.sum() for of_image in shares])
-    n_clusters = int(np.flatnonzero(shares.sum(0)).max()) + 1
     background = 0 if args.method == 'maskcontrast' else None
-    palette = cluster_palette(n_clusters)
+    palette, shares = cluster_palette(256), np.zeros((len(pairs), 256))
     with track_progress('overlays', len(pairs)) as advance:
-        for image, path in pairs:
+        for of_image, (image, path) in zip(shares, pairs):
+            clusters = read_mask(path)
+            of_image[:] = np.bincount(clusters.ravel(), minlength=256) / clusters.size
             target = osp.join(args.out, 'overlays', osp.splitext(osp.relpath(path, osp.join(args.out, 'maps')))[0])
-            write_jpeg(f'{target}.jpg', overlay(read_rgb(image), read_mask(path), palette, background))
+            write_picture(f'{target}.jpg', overlay(read_rgb(image), clusters, palette, background), quality=90)
             advance(1)
-    write_jpeg(osp.join(args.out, 'gallery.jpg'), gallery(pairs, shares, n_clusters, background))
+    n_clusters = int(np.flatnonzero(shares.sum(0)).max()) + 1
+    sheet = gallery(pairs, shares, n_clusters, background)
+    write_picture(osp.join(args.out, 'gallery.jpg'), sheet, quality=90)
     print(f'{len(pairs)} images, {n_clusters} clusters: {args.out}/maps, {args.out}/overlays, {args.out}/gallery.jpg')
 
 
@@ -160,17 +161,6 @@ def gallery(pairs: Sequence[tuple], shares: np.ndarray, n_clusters: int, backgro
             cv2.putText(name, text, (4, 74 + 24 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
         rows.append([name, *pictures])
     return contact_sheet(rows, ['', 'most of it'] + [''] * (GALLERY_COLUMNS - 1))
-
-
-def read_rgb(path: str) -> np.ndarray:
-    """(H, W, 3) uint8."""
-    return np.ascontiguousarray(LoadImage(min_size=1).transform(dict(img_path=path))['img'][..., ::-1])
-
-
-def write_jpeg(path: str, image: np.ndarray) -> None:
-    os.makedirs(osp.dirname(path), exist_ok=True)
-    with replacing(path, flush=False) as part, open(part, 'wb') as file:
-        file.write(cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
 
 
 def parse_args() -> argparse.Namespace:

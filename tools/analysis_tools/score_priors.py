@@ -32,9 +32,10 @@ from mmseg_unsup.priors.folder import find_mask, read_mask  # noqa: E402
 from mmseg_unsup.registry import PRIORS  # noqa: E402
 from mmseg_unsup.utils import track_progress  # noqa: E402
 from mmseg_unsup.utils.atomic import replacing  # noqa: E402
+from mmseg_unsup.utils.pictures import read_rgb  # noqa: E402
 
 sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
-from make_priors import prior_config, read_image, stems_of  # noqa: E402
+from make_priors import prior_config, stems_of  # noqa: E402
 
 BETA_SQUARED = 0.3
 # (with a third convolution per block, blocks of the third stage) -> depth
@@ -73,7 +74,7 @@ def score_prior(name: str, prior: Prior, pairs: Sequence[tuple]) -> dict:
     scores: List[dict] = []
     with track_progress(name, len(pairs)) as advance:
         for path, stem, label_path in pairs:
-            image, label = read_image(path), read_mask(label_path) > 0
+            image, label = read_rgb(path), read_mask(label_path) > 0
             if label.shape != image.shape[:2] or not label.any():
                 raise ValueError(f'the label {label_path} has shape {label.shape} and {label.sum()} pixels of an '
                                  f'object: expected the shape {image.shape[:2]} of {path}, and an object')

@@ -3,15 +3,13 @@
 LABELS/a/b.png becomes OUT/a/b.png, 255 where the label is one of --objects, 0 elsewhere.
 """
 import argparse
-import os
 import os.path as osp
 
-import cv2
 import numpy as np
 
 from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.datasets.transforms.masks import read_mask
-from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.pictures import write_picture
 from mmseg_unsup.utils.progress import track_progress
 
 
@@ -31,10 +29,7 @@ def main() -> None:
         for path in paths:
             mask = np.isin(read_mask(path), args.objects)
             target = osp.join(args.out, osp.splitext(osp.relpath(path, args.labels))[0] + '.png')
-            os.makedirs(osp.dirname(target), exist_ok=True)
-            with replacing(target, flush=False) as part:
-                with open(part, 'wb') as file:
-                    file.write(cv2.imencode('.png', mask.astype(np.uint8) * 255)[1].tobytes())
+            write_picture(target, mask.astype(np.uint8) * 255)
             n_with_object += bool(mask.any())
             advance(1)
     print(f'wrote {len(paths)} masks to {args.out}, {n_with_object} with an object')

@@ -3,7 +3,6 @@ from abc import abstractmethod
 from typing import Optional, Union
 
 import torch
-import torch.nn.functional as F
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
@@ -143,4 +142,4 @@ def _iteration(runner) -> Optional[int]:
 
 def model_features(model):
     """``(views, data_samples)`` -> [unit features of the first view], for :func:`iterate_features`."""
-    return lambda views, samples: [F.normalize(model.extract_feat(views[0])[model.decode_head.in_index].float(), dim=1)]
+    return lambda views, samples: [model.read_features(views[0]).feats['features']]

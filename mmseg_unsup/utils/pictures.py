@@ -1,0 +1,33 @@
+"""Reading and writing the pictures of the tools."""
+import os
+import os.path as osp
+
+import cv2
+import numpy as np
+
+from ..datasets.transforms.loading import LoadImage
+from .atomic import replacing
+
+
+def read_rgb(path: str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB.
+
+    Raises:
+        UnreadableImageError: it cannot be used.
+    """
+    return np.ascontiguousarray(LoadImage(min_size=1).transform(dict(img_path=path))['img'][..., ::-1])
+
+
+def write_picture(path: str, picture: np.ndarray, flush: bool = False, quality: int = 95) -> None:
+    """Write (H, W) or RGB (H, W, 3) uint8 in one step, in the format of the suffix; makes the folder.
+
+    Args:
+        flush: see :func:`mmseg_unsup.utils.atomic.replacing`.
+        quality: of a JPEG.
+    """
+    if osp.dirname(path):
+        os.makedirs(osp.dirname(path), exist_ok=True)
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.endswith('.jpg') else []
+    content = cv2.imencode(osp.splitext(path)[1], picture if picture.ndim == 2 else picture[..., ::-1], settings)[1]
+    with replacing(path, flush=flush) as part, open(part, 'wb') as file:
+        file.write(content.tobytes())
