@@ -15,7 +15,9 @@ install: $(VENV)/.installed
 $(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c requirements/constraints-cpu.txt -e ".[onedl,tests]"
+	$(BIN)/python -m pip install --quiet -c requirements/constraints-cpu.txt -e ".[onedl,tests]" onedl-mmpretrain
+# torchvision stops every program beside a torch without CUDA; tests/conftest.py alone knows how to import it
+	$(BIN)/python -m pip install --quiet -c requirements/constraints-cpu.txt --no-deps --target $(VENV)/torchvision-for-tests torchvision
 	touch $@
 
 demo: install

@@ -4,6 +4,7 @@ import os.path as osp
 import signal
 import subprocess
 import sys
+from typing import Optional
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
@@ -11,6 +12,33 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+
+def import_torchvision() -> Optional[torch.library.Library]:
+    """Beside a torch without CUDA the published torchvision for Linux does not import: two operators are missing, of a
+    CUDA library that it cannot load. With their names defined it does; the operators themselves still raise its error.
+
+    `make install` puts torchvision into a folder that only the tests see: elsewhere it would stop every run, so also in
+    processes that the tests start, which inherit the path.
+    """
+    folder, library = osp.join(sys.prefix, 'torchvision-for-tests'), None
+    sys.path.append(folder)
+    try:
+        import torchvision  # noqa: F401
+    except ImportError:  # there is none
+        pass
+    except RuntimeError:
+        library = torch.library.Library('torchvision', 'FRAGMENT')
+        for name in ('nms', 'qnms'):
+            library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+        import torchvision  # noqa: F401
+    finally:
+        sys.path.remove(folder)
+    return library  # the definitions live as long as it does
+
+
+_OPERATORS = import_torchvision()
+
 from mmengine.registry import init_default_scope  # noqa: E402
 
 import mmseg_unsup  # noqa: E402, F401

@@ -25,6 +25,9 @@ def name(path):
 @pytest.mark.parametrize('path', METHODS, ids=name)
 def test_builds(path):
     cfg = load_config(path)
+    if cfg.model.backbone.type.startswith('mmpretrain.'):
+        pytest.importorskip('mmpretrain')
+        pytest.importorskip('torchvision')
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)
     if cfg.model.type == 'mmseg_unsup.MaskContrast':

@@ -6,6 +6,5 @@ _base_ = [
     '../_base_/maskcontrast.py'
 ]
 init = 'https://dl.fbaipublicfiles.com/moco/moco_checkpoints/moco_v2_800ep/moco_v2_800ep_pretrain.pth.tar'
-weights_seen = 'none'
-model = dict(backbone=dict(init_cfg=dict(checkpoint=init, prefix='module.encoder_q.')), queue_length=256)
+model = dict(backbone=dict(init_cfg=dict(checkpoint=init)), queue_length=256)
 train_dataloader = dict(batch_size=128, num_workers=8)

@@ -1,4 +1,5 @@
 """Which distributions provide torch, mmengine, mmcv and mmseg, and whether they belong together."""
+import importlib
 import warnings
 from importlib import metadata
 from importlib.util import find_spec
@@ -46,3 +47,19 @@ def check_stack() -> dict:
         listing = ', '.join(f'{module} from {flavour}' for module, flavour in flavours.items())
         warnings.warn(f'the host packages are mixed ({listing}): uninstall them, then {_REMEDY}')
     return flavours
+
+
+def check_mmpretrain(kind: str) -> None:
+    """Check, for the backbone ``kind``, that mmpretrain can be imported.
+
+    Raises:
+        ImportError: mmpretrain or torchvision is missing, or torchvision was built for another torch; the message names
+            the extra that brings them.
+    """
+    try:
+        importlib.import_module('torchvision')  # beside a torch that it was not built for it raises RuntimeError
+        importlib.import_module('mmpretrain')
+    except (ImportError, RuntimeError) as error:
+        raise ImportError(f'the backbone {kind} needs mmpretrain and a torchvision built for this torch '
+                          f'({str(error).splitlines()[0]}): pip install "mmseg-unsup[mmpretrain]" torch, in one '
+                          'command ("mmseg-unsup[openmmlab-mmpretrain]" with the upstream packages)') from None

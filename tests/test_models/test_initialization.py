@@ -10,7 +10,8 @@ from torch import nn
 from mmseg_unsup.models.utils import (add_labels, check_stock_initialization, check_unchanged, initial_weights_seen,
                                       read_part, resnet_depth, weights_seen)
 from mmseg_unsup.models.utils.weights_seen import stated_labels
-from mmseg_unsup.utils.config import parse_config_text
+from mmseg_unsup.utils.config import load_config, parse_config_text
+from ..conftest import ROOT
 
 CONFIG = "model = dict(type='mmseg_unsup.PiCIE', labeller_epochs={})\nn_clusters = 3\n"
 
@@ -102,11 +103,30 @@ def test_a_plain_file_has_a_classifier_and_no_neck(parts, tmp_path):
     assert len(load(backbone_cfg(), str(tmp_path / 'old.pth')).initialization.sums) == 100
 
 
+@pytest.mark.parametrize('options', [{}, dict(prefix='module.encoder_q.'), dict(prefix='encoder_q')])
+def test_checkpoints_of_moco(parts, tmp_path, options):
+    """The trained encoder of the published files, without its projection, its moving average and the queue."""
+    trained = dict(parts['backbone.'], **{f'fc.{i}.{name}': torch.ones(8) for i in '02' for name in ('weight', 'bias')})
+    state = {f'module.encoder_q.{name}': value for name, value in trained.items()}
+    state |= {name.replace('_q', '_k'): torch.zeros_like(value) for name, value in state.items()}
+    state |= {'module.queue': torch.ones(8, 4), 'module.queue_ptr': torch.zeros(1)}
+    torch.save(dict(epoch=800, arch='resnet18', state_dict=state, optimizer=dict(state={})), tmp_path / 'moco.pth.tar')
+    module = load(backbone_cfg(), str(tmp_path / 'moco.pth.tar'), **options)
+    assert_equal(module, parts['backbone.'])
+    assert len(module.initialization.sums) == 120 and '(encoder_q.*)' in module.initialization.source
+    shipped = load_config(f'{ROOT}/configs/maskcontrast/maskcontrast_deeplabv3_voc.py',
+                          dict(init=str(tmp_path / 'moco.pth.tar'))).model.backbone
+    shipped.update(depth=18, base_channels=8, stem_channels=8, dilations=(1, 1, 1, 1))
+    module = MODELS.build(shipped)
+    module.init_weights()
+    assert_equal(module, parts['backbone.'])
+
+
 @pytest.mark.parametrize('cfg, options, message', [
     (backbone_cfg(depth=50), {}, 'only 97/318 .*holds a ResNet-18, and the config builds a ResNet-50.*depth=18'),
     (backbone_cfg() | dict(type='ResNetV1c'), {}, r"whose deep stem.* set model.backbone.type='ResNet'.*r18b"),
     (backbone_cfg(width=16), {}, r'the widths differ; conv1.weight is \(8, 3, 7, 7\) in the file and \(16, 3, 7, 7\)'),
-    (backbone_cfg(), dict(prefix='module.backbone'), r"begins with 'module.backbone.', but backbone. \(120\)"),
+    (backbone_cfg(), dict(prefix='module.encoder'), r"begins with 'encoder.', but backbone. \(120\)"),
     (backbone_cfg(), dict(prefix='labeller'), 'only 0/120 .* a wrong prefix .* begin with backbone, neck'),
 ])
 def test_a_wrong_backbone_says_why(checkpoint, cfg, options, message):

@@ -85,6 +85,27 @@ def test_features_in_the_other_code(tool, tmp_path, checkpoint, form):
     assert f'in {form} ' in tool.write(checkpoint, str(tmp_path / 'out.pth'), form)
 
 
+@pytest.mark.parametrize('settings', [
+    dict(type='mmpretrain.VisionTransformer', img_size=64, out_type='featmap', out_indices=[1],
+         arch=dict(embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=40)),
+    dict(type='mmpretrain.ConvNeXt', out_indices=(1, 3), gap_before_final_norm=False,
+         arch=dict(depths=[1, 1, 1, 1], channels=[8, 12, 16, 20]))], ids=lambda settings: settings['type'])
+@pytest.mark.parametrize('form', ['mmpretrain', 'mmseg'])
+def test_other_backbones_of_mmpretrain(tool, tmp_path, settings, form):
+    pytest.importorskip('mmpretrain')
+    pytest.importorskip('torchvision')
+    backbone, path = MODELS.build(settings), str(tmp_path / 'vit.pth')
+    state = {name: torch.rand_like(value) for name, value in backbone.state_dict().items()}
+    config = f"model = dict(type='mmseg_unsup.PiCIE', backbone={settings!r})\n"
+    prefixed = {f'backbone.{name}': value for name, value in state.items()}
+    torch.save(dict(meta=dict(cfg=config), state_dict=prefixed), path)
+    assert f'equal features, bit by bit, in {form}' in tool.write(path, str(tmp_path / 'out.pth'), form)
+    written = plain(tmp_path / 'out.pth', 'backbone.' if form == 'mmpretrain' else '')
+    assert set(written) == set(state) and all(torch.equal(value, written[name]) for name, value in state.items())
+    with pytest.raises(ValueError, match=f"timm is for backbones of type ResNet .* '{settings['type']}'"):
+        tool.write(path, str(tmp_path / 'timm.pth'), 'timm')
+
+
 def test_what_cannot_be_expressed_is_refused_and_leaves_no_file(tool, monkeypatch, tmp_path):
     deep = make_checkpoint(tmp_path / 'deep.pth', kind='ResNetV1c')
     with pytest.raises(ValueError, match="--format timm is for backbones of type ResNet .* 'ResNetV1c': use --format"):

@@ -3,8 +3,9 @@
     python tools/model_converters/extract_backbone.py work_dirs/picie_fpn_camvid/epoch_5.pth resnet18.pth \
         --format torchvision
 
-    mmseg        any backbone of mmseg: init_cfg=dict(type='Pretrained', checkpoint=OUT)
-    mmpretrain   ResNet: init_cfg=dict(type='Pretrained', checkpoint=OUT, prefix='backbone.')
+    mmseg        any backbone: init_cfg=dict(type='Pretrained', checkpoint=OUT)
+    mmpretrain   ResNet, and any backbone of mmpretrain:
+                 init_cfg=dict(type='Pretrained', checkpoint=OUT, prefix='backbone.')
     torchvision  ResNet: torchvision.models.resnet18().load_state_dict(torch.load(OUT), strict=False), without fc
     timm         ResNet: timm.create_model('resnet18', num_classes=0).load_state_dict(torch.load(OUT))
 
@@ -46,7 +47,10 @@ def backbone_config(pretrained: PretrainedPart, config: str = None) -> dict:
     model = load_config(config).model if config else pretrained.config.get('model') or {}
     if 'backbone' not in model:
         raise ValueError(f'{pretrained.source} does not hold the config of its run: give it with --config')
-    return dict(model['backbone'], init_cfg=None, norm_cfg=dict(type='BN'))
+    cfg = dict(model['backbone'], init_cfg=None)
+    if cfg.get('norm_cfg', {}).get('type') == 'SyncBN':  # which computes on GPUs only
+        cfg['norm_cfg'] = dict(type='BN')
+    return cfg
 
 
 def build_reference(pretrained: PretrainedPart, cfg: dict) -> nn.Module:
@@ -109,7 +113,13 @@ def load_back(path: str, form: str, cfg: dict) -> Tuple[nn.Module, str]:
     return model, name
 
 
+def _is_of_mmpretrain(cfg: dict) -> bool:
+    return cfg['type'].startswith('mmpretrain.')
+
+
 def _foreign_model(library, form: str, depth: int, cfg: dict) -> nn.Module:
+    if form == 'mmpretrain' and _is_of_mmpretrain(cfg):
+        return MODELS.build(cfg)
     if form == 'mmpretrain':
         settings = {key: cfg[key] for key in _COMMON_SETTINGS if key in cfg}
         return importlib.import_module('mmpretrain.models').ResNet(out_indices=(0, 1, 2, 3), **settings)
@@ -155,7 +165,7 @@ def write(source: str, target: str, form: str, averaged: bool = None, config: st
     """Write and verify; a line on what was done."""
     pretrained = read_part(source, 'backbone', averaged=averaged)
     cfg = backbone_config(pretrained, config)
-    if form != 'mmseg':
+    if form != 'mmseg' and not (form == 'mmpretrain' and _is_of_mmpretrain(cfg)):
         check_is_resnet(cfg, pretrained.state, form)
     reference = build_reference(pretrained, cfg)
     state = {name: as_checkpoint_tensor(value) for name, value in reference.state_dict().items()}

@@ -1,3 +1,4 @@
 from .lateral_sum_neck import LateralSumNeck
+from .plain_vit_pyramid import PlainViTPyramid
 
-__all__ = ['LateralSumNeck']
+__all__ = ['LateralSumNeck', 'PlainViTPyramid']

@@ -9,6 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from torch import Tensor
 
+from ...utils.stack import check_mmpretrain
 from ..utils import class_map
 
 
@@ -24,13 +25,18 @@ class ProbedSegmentor(EncoderDecoder):
     Attributes:
         probes (list): fitted :class:`mmseg_unsup.evaluation.probes.Probe`; set by :class:`mmseg_unsup.ProbeHook`, in no
             checkpoint.
+
+    Raises:
+        ImportError: a backbone of mmpretrain, which cannot be imported.
     """
 
     # its checkpoints have seen no more labels than the weights it started from (InitializationHook)
     uses_labels = False
 
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, backbone: dict, *args, **kwargs) -> None:
+        if str(backbone['type']).startswith('mmpretrain.'):
+            check_mmpretrain(backbone['type'])
+        super().__init__(backbone, *args, **kwargs)
         self.probes = []
 
     @property

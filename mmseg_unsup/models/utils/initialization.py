@@ -59,16 +59,19 @@ class _PretrainedPartInit:
         self.allow_missing = allow_missing
 
     def __call__(self, module: nn.Module) -> None:
-        pretrained = read_part(self.checkpoint, self.part, self.prefix, self.averaged)
+        pretrained = read_part(self.checkpoint, self.part, self.prefix, self.averaged, module.state_dict())
         if not pretrained.state:  # a plain backbone has nothing for a neck
             print_log(f'{_LINE}random {self.part}, as {pretrained} is a plain backbone', logger='current')
             return
+        _fit_positions(pretrained, module)
         match = _check(pretrained, module, self.allow_missing)
         load_state_dict(module, {name: pretrained.state[name] for name in match.loaded}, strict=False, logger=None)
         _keep(module, match)
         current = module.state_dict()
         sums = {name: _byte_sum(current[name]) for name in match.loaded}
         module.initialization = Initialization(str(pretrained), pretrained.seen, sums)
+        if _initialises_itself(module):  # those of mmpretrain overwrite tensors later unless they see this type
+            module.init_cfg = dict(type='Pretrained', checkpoint=self.checkpoint)
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -81,6 +84,29 @@ class PretrainedBackbone(_PretrainedPartInit):
 class PretrainedNeck(_PretrainedPartInit):
     __doc__ = _PretrainedPartInit.__doc__
     part = 'neck'
+
+
+def _fit_positions(pretrained: PretrainedPart, module: nn.Module) -> None:
+    """Bring position embeddings to the grid of a vision transformer of mmpretrain, as that does it on loading.
+
+    Raises:
+        ValueError: they are not those of a square grid.
+    """
+    positions = pretrained.state.get('pos_embed')
+    if positions is None or not hasattr(module, '_prepare_pos_embed'):
+        return
+    try:
+        module._prepare_pos_embed(pretrained.state, '')
+    except AssertionError:
+        fitted = positions
+    else:
+        fitted = pretrained.state['pos_embed']
+    if fitted.size(1) != module.pos_embed.size(1):
+        raise ValueError(f'pos_embed of {pretrained}, {tuple(positions.shape)}, holds no square grid of positions '
+                         f'and {module.num_extra_tokens} more: set model.backbone.with_cls_token as in the '
+                         'pre-training, or name another file')
+    if fitted.shape != positions.shape:
+        print_log(f'{_LINE}{positions.size(1)} position embeddings interpolated to {fitted.size(1)}', logger='current')
 
 
 def _check(pretrained: PretrainedPart, module: nn.Module, allow_missing: bool) -> TensorMatch:
@@ -99,6 +125,10 @@ def _keep(module: nn.Module, match: TensorMatch) -> None:
         is_whole = not any(owner == name or owner.startswith(f'{name}.') for owner in absent)
         if name and is_whole and hasattr(child, 'init_weights'):
             child.is_init = True
+
+
+def _initialises_itself(module: nn.Module) -> bool:
+    return getattr(type(module), 'init_weights', None) is not BaseModule.init_weights
 
 
 def _byte_sum(value: Tensor) -> int:
@@ -137,7 +167,7 @@ def check_stock_initialization(module: nn.Module, part: str = 'backbone', strict
         ValueError: as the init classes.
     """
     init_cfg = _stock_cfg(module)
-    if init_cfg is None or type(module).init_weights is not BaseModule.init_weights:
+    if init_cfg is None or _initialises_itself(module):
         return
     pretrained, target = _read_stock(init_cfg, part), module.state_dict()
     if not init_cfg.get('prefix') and any(name in target for name in pretrained.state):

@@ -12,10 +12,13 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from ...utils.config import parse_config_text
+from .published_names import rename_published
 from .weights_seen import weights_seen
 
 # classifiers that files of whole networks hold beside the backbone: torchvision, timm, mmpretrain
 _CLASSIFIER = re.compile(r'^(fc|head|classifier|head_dist)\.')
+# the backbone in checkpoints of self-supervised methods: MoCo (beside it lies its moving average, encoder_k)
+_ENCODERS = ('encoder_q.', )
 _REMEDY = 'copy or download it again, or name another one (--cfg-options init=PATH)'
 
 
@@ -45,11 +48,12 @@ class PretrainedPart:
 def read_part(source: str,
               part: str = 'backbone',
               prefix: Optional[str] = None,
-              averaged: Optional[bool] = None) -> PretrainedPart:
+              averaged: Optional[bool] = None,
+              target: Optional[Dict[str, Tensor]] = None) -> PretrainedPart:
     """Read one part of a network from a file.
 
     A file whose names have a part in front (``backbone.conv1.weight``) is a checkpoint of a whole model; any other one
-    is a plain backbone, in which classifiers are left out.
+    is a plain backbone. Classifiers, and what else only served the pre-training, are left out.
 
     Args:
         source: path, URL, or ``torchvision://NAME``.
@@ -57,6 +61,8 @@ def read_part(source: str,
         prefix: of the names; None finds it.
         averaged: of a checkpoint with a labeller, take the labeller's weights (True) or the trained ones (False). None
             takes those by which the run predicts and is scored: the labeller's where it is a moving average.
+        target: state dict of the module that takes the tensors; the names of layouts that are known
+            (:mod:`published_names`) become its names.
 
     Raises:
         FileNotFoundError: no such file.
@@ -69,15 +75,19 @@ def read_part(source: str,
     is_whole = any(name.startswith(('backbone.', 'labeller.backbone.')) for name in state)
     if prefix is None and is_whole:
         prefix = _part_prefix(state, source, part, averaged, config)
-    prefix = f'{prefix.rstrip(".")}.' if prefix else ''
+    elif prefix is None and part == 'backbone':
+        prefix = next((encoder for encoder in _ENCODERS if any(name.startswith(encoder) for name in state)), None)
+    prefix = f'{prefix.removeprefix("module.").rstrip(".")}.' if prefix else ''
     if prefix:
         selected = {name[len(prefix):]: value for name, value in state.items() if name.startswith(prefix)}
         if not selected:
             raise ValueError(f'{source} has no tensor whose name begins with {prefix!r}, but {_prefixes(state)}: set '
                              f'prefix in the init_cfg of the {part}, or leave it out to have it found')
     else:
-        selected = {name: value for name, value in state.items() if not _CLASSIFIER.match(name)}
-        selected = selected if part == 'backbone' else {}
+        selected = state if part == 'backbone' else {}
+    if part == 'backbone':
+        selected = rename_published(selected, target or {})
+        selected = {name: value for name, value in selected.items() if not _CLASSIFIER.match(name)}
     broken = [name for name, value in selected.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} of {len(selected)} {part} '

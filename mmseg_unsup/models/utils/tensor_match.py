@@ -1,6 +1,7 @@
 """Whether the tensors of a file are those of a module, and what is likely wrong when they are not."""
+import re
 from dataclasses import dataclass
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from torch import Tensor
 
@@ -8,6 +9,10 @@ from .pretrained_file import PretrainedPart, resnet_depth
 
 # counters that old files lack; they are only read by batch norm without momentum
 _COUNTER = 'num_batches_tracked'
+# norms that mmpretrain's ConvNeXt gives its inner outputs; a classifier, which has the last output only, lacks them
+_INNER_NORM = re.compile(r'norm[012]\.(weight|bias)$')
+# a block of a vision transformer or of a ConvNeXt of mmpretrain
+_BLOCK = re.compile(r'(layers|stages)\.\d+(\.\d+)?\.')
 
 
 @dataclass
@@ -20,6 +25,7 @@ class TensorMatch:
     unexpected: List[str]
     misshaped: List[str]
     absent_counters: int
+    absent_norms: int
 
     @property
     def is_complete(self) -> bool:
@@ -27,8 +33,11 @@ class TensorMatch:
 
     def __str__(self) -> str:
         """``120/120 backbone tensors``"""
-        total = len(self.target) - self.absent_counters
-        note = f' ({self.absent_counters} counters of batches are not in the file)' if self.absent_counters else ''
+        absent = [f'{number} {what}' for number, what in ((self.absent_counters, 'counters of batches'),
+                                                          (self.absent_norms, 'tensors of norms of inner outputs'))
+                  if number]
+        total = len(self.target) - self.absent_counters - self.absent_norms
+        note = f' ({" and ".join(absent)} are not in the file)' if absent else ''
         return f'{len(self.loaded)}/{total} {self.pretrained.part} tensors{note}'
 
 
@@ -39,14 +48,17 @@ def match_tensors(pretrained: PretrainedPart, target: Dict[str, Tensor]) -> Tens
     missing = [name for name in target if name not in source]
     counters = [name for name in missing
                 if name.endswith(_COUNTER) and name.replace(_COUNTER, 'running_mean') in source]
+    is_classifier = 'norm3.weight' in source and not any(map(_INNER_NORM.match, source))
+    norms = [name for name in missing if is_classifier and _INNER_NORM.match(name)]
     return TensorMatch(
         pretrained=pretrained,
         target=target,
         loaded=[name for name in common if source[name].shape == target[name].shape],
-        missing=[name for name in missing if name not in counters],
+        missing=[name for name in missing if name not in (*counters, *norms)],
         unexpected=[name for name in source if name not in target],
         misshaped=[name for name in common if source[name].shape != target[name].shape],
-        absent_counters=len(counters))
+        absent_counters=len(counters),
+        absent_norms=len(norms))
 
 
 def explain(match: TensorMatch) -> str:
@@ -74,6 +86,9 @@ def _cause(match: TensorMatch) -> str:
     if None not in depths and depths[0] != depths[1]:
         return (f'Likely cause: the file holds a ResNet-{depths[0]}, and the config builds a ResNet-{depths[1]}. Fix: '
                 f'take a config of that depth, or set model.backbone.depth={depths[0]} with the channels of its heads')
+    cause = _transformer_cause(match)
+    if cause:
+        return cause
     if not match.loaded and not match.misshaped:
         return ('Likely cause: a wrong prefix or another kind of network; after the prefix '
                 f'{match.pretrained.prefix!r} the names begin with {_first_words(source)}, those of the model with '
@@ -82,10 +97,34 @@ def _cause(match: TensorMatch) -> str:
     if match.misshaped:
         name = match.misshaped[0]
         return (f'Likely cause: the widths differ; {name} is {tuple(source[name].shape)} in the file and '
-                f'{tuple(target[name].shape)} in the model. Fix: set the same model.backbone.base_channels and '
-                'stem_channels as in the pre-training')
+                f'{tuple(target[name].shape)} in the model. Fix: set the same widths as in the pre-training, '
+                'model.backbone.base_channels and stem_channels of a ResNet, model.backbone.arch of others')
     return ('Likely cause: another type of backbone. Fix: give model.backbone the type and settings of the '
             'pre-training, or accept the rest as random by allow_missing=True in init_cfg')
+
+
+def _transformer_cause(match: TensorMatch) -> Optional[str]:
+    """What is likely wrong with a vision transformer or ConvNeXt, None where nothing typical is."""
+    source, target = match.pretrained.state, match.target
+    if 'register_tokens' in source:
+        return ("Likely cause: the file holds register tokens, which mmpretrain's VisionTransformer does not have. "
+                'Fix: take the weights of the same network without registers')
+    blocks = [len({_BLOCK.match(name)[0] for name in names if _BLOCK.match(name)}) for names in (source, target)]
+    if min(blocks) and blocks[0] != blocks[1]:
+        return (f'Likely cause: the file holds {blocks[0]} blocks, and the config builds {blocks[1]}. Fix: set '
+                'model.backbone.arch to the network of the file, with the channels of its neck')
+    if any(name.endswith('gamma1.weight') for name in match.unexpected):
+        return ('Likely cause: the file holds layer scale, as DINOv2 has it, and this backbone has none. Fix: set '
+                'model.backbone.layer_scale_init_value=1e-5')
+    if any(name.endswith('gamma1.weight') for name in match.missing):
+        return ('Likely cause: this backbone has layer scale, as DINOv2 has it, and the file holds none. Fix: set '
+                'model.backbone.layer_scale_init_value=0')
+    name = 'patch_embed.projection.weight'
+    if name in match.misshaped and source[name].shape[-1] != target[name].shape[-1]:
+        theirs, ours = source[name].shape[-1], target[name].shape[-1]
+        return (f'Likely cause: the file holds a network of patches of {theirs} px, and the config builds one of '
+                f'{ours} px. Fix: set model.backbone.patch_size={theirs} and sizes of images that it divides')
+    return None
 
 
 def _first_words(state: Dict[str, Tensor]) -> str:

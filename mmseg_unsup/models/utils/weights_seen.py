@@ -3,7 +3,11 @@ from typing import Optional
 
 NOTHING, UNKNOWN = 'none', 'unknown'
 # collections of supervised ImageNet weights
-_IMAGENET_SCHEMES = ('torchvision://', 'modelzoo://', 'open-mmlab://resnet')
+_IMAGENET_SCHEMES = ('torchvision://', 'modelzoo://', 'open-mmlab://resnet',
+                     'https://dl.fbaipublicfiles.com/convnext/convnext_tiny_1k')
+# self-supervised ones: MoCo, DINO, DINOv2, MAE
+_UNLABELLED = tuple(f'https://dl.fbaipublicfiles.com/{path}/'
+                    for path in ('moco/moco_checkpoints', 'dino', 'dinov2', 'mae/pretrain'))
 
 
 def weights_seen(source: str, meta: Optional[dict] = None) -> str:
@@ -14,7 +18,11 @@ def weights_seen(source: str, meta: Optional[dict] = None) -> str:
         meta: its ``meta``, in which runs of this package write ``weights_seen``.
     """
     recorded = (meta or {}).get('weights_seen')
-    return recorded or ('ImageNet labels' if source.startswith(_IMAGENET_SCHEMES) else UNKNOWN)
+    if recorded:
+        return recorded
+    if source.startswith(_UNLABELLED):
+        return NOTHING
+    return 'ImageNet labels' if source.startswith(_IMAGENET_SCHEMES) else UNKNOWN
 
 
 def stated_labels(statement: str) -> str:
