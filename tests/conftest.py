@@ -1,7 +1,6 @@
 """Shared fixtures: one thread, real data where it is there, tiny data sets that the tests write."""
 import os
 import os.path as osp
-import signal
 import subprocess
 import sys
 from typing import Optional
@@ -39,10 +38,10 @@ def import_torchvision() -> Optional[torch.library.Library]:
 
 _OPERATORS = import_torchvision()
 
+from hypothesis import HealthCheck, settings  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 import mmseg_unsup  # noqa: E402, F401
-from mmseg_unsup.engine import preemption  # noqa: E402
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 SHARED = osp.join(ROOT, '..', 'shared')
@@ -50,18 +49,15 @@ SHARED = osp.join(ROOT, '..', 'shared')
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
+# the same examples in every run, on machines of any speed
+settings.register_profile('repeatable', derandomize=True, deadline=None, database=None, max_examples=100,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile('repeatable')
+
 
 @pytest.fixture(autouse=True)
 def mmseg_scope():
     init_default_scope('mmseg')
-
-
-@pytest.fixture(autouse=True)
-def own_signals():
-    """A run that ends by an exception does not give the signals back."""
-    yield
-    if preemption._listener is not None:
-        preemption.stop_listening(dict.fromkeys(preemption.SIGNALS, signal.SIG_DFL))
 
 
 def shared_file(*parts: str) -> str:

@@ -104,7 +104,7 @@ def model_options(args: argparse.Namespace) -> List[str]:
         if args.method == 'maskcontrast':
             options.append(f'param_scheduler.0.end={args.epochs + 1}')
     if args.on_error == 'skip':
-        options += [f'{loader}.dataset.on_error=skip' for loader in ('train_dataloader', 'probe_dataloader')]
+        options.append('on_error=skip')
     return [*options, *args.cfg_options]
 
 

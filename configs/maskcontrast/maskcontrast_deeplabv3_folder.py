@@ -4,8 +4,11 @@ _base_ = [
     '../_base_/datasets/masked.py',
     '../_base_/maskcontrast.py'
 ]
+on_error = 'raise'  # 'skip' leaves out images that cannot be read
 out = 'work_dirs/maskcontrast_deeplabv3_folder/cluster_maps'
 model = dict(queue_length=64)
+val_dataloader = dict(dataset=dict(on_error=on_error))
+test_dataloader = val_dataloader
 # there is nothing to score; the last epoch writes the maps
 train_cfg = dict(val_interval=40)
 val_evaluator = dict(_delete_=True, type='mmseg_unsup.ClusterMaps', output_dir=out, root='data/images')
@@ -15,6 +18,10 @@ shortcuts = dict(
         'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
         'val_dataloader.dataset.data_root', 'test_dataloader.dataset.data_root', 'val_evaluator.root',
         'test_evaluator.root'
+    ],
+    on_error=[
+        'train_dataloader.dataset.on_error', 'probe_dataloader.dataset.on_error', 'val_dataloader.dataset.on_error',
+        'test_dataloader.dataset.on_error'
     ],
     out=['val_evaluator.output_dir', 'test_evaluator.output_dir'],
     eval_size=[

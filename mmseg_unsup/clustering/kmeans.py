@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmengine.dist import all_reduce, broadcast
 from torch import Tensor
 
+from ..utils.checks import check_count
 from .backends import ChunkedRows, build_backend, check_backend, member_sums
 
 INITS = ('random', 'k-means++')
@@ -52,7 +53,8 @@ class MiniBatchKMeans:
         n_splits_ (int): empty clusters that were re-seeded in Lloyd iterations.
 
     Raises:
-        ValueError: a number below 1, unknown option, fewer rows than clusters, or rows that are not finite.
+        ValueError: a number below 1, unknown option, fewer rows than clusters, or rows that are not finite, or whose
+            squares are not.
         ImportError: ``backend='faiss'`` without faiss.
     """
 
@@ -68,8 +70,7 @@ class MiniBatchKMeans:
                  chunk_bytes: Optional[int] = None) -> None:
         for name, value in (('n_clusters', n_clusters), ('n_iter', n_iter), ('n_init', n_init), ('coarse', coarse),
                             ('n_refine', n_refine)):
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, but it is {value}')
+            check_count(name, value)
         if init not in INITS:
             raise ValueError(f'init={init!r} is not one of {INITS}')
         check_backend(backend)
@@ -177,7 +178,7 @@ class MiniBatchKMeans:
         """(N, C), (K, C) -> (K, C + 2) float64: sum of the members, their number, sum of their squared distances.
 
         Raises:
-            ValueError: rows that are not finite.
+            ValueError: rows, or their squares, that are not finite.
         """
         stats = _empty_stats(centers)
         backend = build_backend(self.backend, rows.device, len(centers))
@@ -194,8 +195,9 @@ class MiniBatchKMeans:
         self._chunks.for_each(rows, len(centers), add)
         if not stats.isfinite().all():
             bad = int((~torch.isfinite(rows)).any(1).sum())
-            raise ValueError(f'{bad} of {len(rows)} feature vectors are not finite: '
-                             'check the learning rate and the initialisation of the backbone')
+            fault = f'{bad} of {len(rows)} feature vectors are not finite' if bad else \
+                f'feature vectors are too large for float32, up to {float(rows.abs().max()):.1e}'
+            raise ValueError(f'{fault}: check the learning rate and the initialisation of the backbone')
         return stats
 
 

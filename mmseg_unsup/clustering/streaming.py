@@ -7,6 +7,7 @@ import torch
 from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor
 
+from ..utils.checks import check_count
 from ..utils.random import keyed_generator
 from .kmeans import MIN_COARSE_ROWS_PER_CLUSTER, MiniBatchKMeans
 from .sampling import sample_cells
@@ -49,8 +50,9 @@ class StreamingKMeans:
                  seed: Sequence[int] = (0, ),
                  device: torch.device = torch.device('cpu')) -> None:
         for name, value in (('n_images', n_images), ('init_images', init_images), ('update_images', update_images)):
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, but it is {value}')
+            check_count(name, value)
+        if init_pixels is not None:
+            check_count('init_pixels', init_pixels)
         self.models = [list(of_view) for of_view in models]
         self.n_images = n_images
         self.init_images = min(init_images, n_images)

@@ -12,6 +12,8 @@ from .errors import LabelError, UnreadableImageError
 
 TRAINING = ('train_dataloader', 'probe_dataloader', 'labelled_probe_dataloader')
 EVALUATION = ('val_dataloader', 'test_dataloader')
+# key of the path of a sample -> transform that reads it
+LABELS = dict(seg_map_path='LoadLabels', mask_path='LoadMask')
 
 
 class Problem(NamedTuple):
@@ -26,14 +28,16 @@ class _Job(NamedTuple):
     loader: str
     info: dict
     load_image: object
-    load_labels: Optional[object]
+    load_labels: Dict[str, object]  # by the key that holds the path
+    is_scored: bool
 
 
 def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
     """Open every image and every label map that the loaders of a config read, once.
 
-    Finds images that cannot be read; label maps that cannot be read, have another size than their image or a value that
-    the data set does not define; and images of a labelled evaluation set whose bytes are those of a training image.
+    Finds images that cannot be read; label maps and object masks that cannot be read, have another size than their
+    image or a value that the data set does not define; and images of a labelled evaluation set whose bytes are those
+    of a training image.
 
     Args:
         workers: threads; decoding does not hold the lock of the interpreter.
@@ -44,9 +48,12 @@ def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
     jobs = list(_jobs(cfg))
     problems: List[Problem] = []
     digests: Dict[str, str] = {}
+    told = set()
     with ThreadPoolExecutor(workers) as pool, track_progress('checking files', len(jobs)) as advance:
         for job, (found, digest) in zip(jobs, pool.map(_open, jobs)):
-            problems += found
+            # loaders that want other labels of an image open it again
+            problems += [problem for problem in found if problem.kind != 'image' or problem.message not in told]
+            told.update(problem.message for problem in found)
             if digest is not None:
                 digests[job.info['img_path']] = digest
             advance(1)
@@ -64,15 +71,16 @@ def _jobs(cfg: Config) -> Iterator[_Job]:
         if 'LoadImage' not in transforms:  # images that are computed
             continue
         load_image = TRANSFORMS.build(dict(transforms['LoadImage'], reduce_to=None))  # a cut file may look whole
-        load_labels = TRANSFORMS.build(transforms['LoadLabels']) if 'LoadLabels' in transforms else None
+        load_labels = {path: TRANSFORMS.build(transforms[name]) for path, name in LABELS.items() if name in transforms}
+        is_scored = key in EVALUATION and 'seg_map_path' in load_labels  # must not be among the training images
         is_view = config['type'].split('.')[-1] == 'ViewDataset'
         dataset = DATASETS.build(config['dataset'] if is_view else dict(config, pipeline=[]))
         for idx in range(len(dataset)):
             info = dataset.get_data_info(idx)
-            files = (key in EVALUATION, info['img_path'], load_labels is not None and info.get('seg_map_path'))
+            files = (is_scored, info['img_path'], *(info.get(path) for path in load_labels))
             if files not in seen:
                 seen.add(files)
-                yield _Job(key, info, load_image, load_labels)
+                yield _Job(key, info, load_image, load_labels, is_scored)
 
 
 def _open(job: _Job) -> Tuple[List[Problem], Optional[str]]:
@@ -85,8 +93,9 @@ def _open(job: _Job) -> Tuple[List[Problem], Optional[str]]:
     except (UnreadableImageError, OSError) as error:
         return [Problem('image', job.loader, str(error))], None
     try:
-        if job.load_labels is not None and 'seg_map_path' in results:
-            job.load_labels(results)
+        for path, load in job.load_labels.items():
+            if path in results:
+                results = load(results)
     except LabelError as error:
         return [Problem('label', job.loader, str(error))], digest
     return [], digest
@@ -102,7 +111,7 @@ def _duplicates(jobs: List[_Job], digests: Dict[str, str]) -> Iterator[Problem]:
     for job in jobs:
         path = job.info['img_path']
         twin = training.get(digests.get(path))
-        if job.loader in EVALUATION and job.load_labels is not None and twin is not None and path not in told:
+        if job.is_scored and twin is not None and path not in told:
             told.add(path)
             yield Problem('duplicate', job.loader, f'the image {path} is the training image {twin}: scores on images '
                           'that were trained on say little; remove one')

@@ -1,4 +1,11 @@
-"""Errors of single files, which a data policy may skip; everything else always stops the run."""
+"""Errors of single files, and the policy that may skip them; everything else always stops the run."""
+from typing import Callable, List
+
+import torch
+
+from ..utils.paths import printable
+
+ON_ERROR = ('raise', 'skip')
 
 
 class UnreadableImageError(ValueError):
@@ -9,9 +16,53 @@ class UnreadableImageError(ValueError):
 
     @classmethod
     def of(cls, path: str, reason: str) -> 'UnreadableImageError':
-        return cls(f"cannot use the image {path}: {reason}. Replace or remove the file, or set on_error='skip' on the "
-                   'training data set')
+        return cls(f'cannot use the image {printable(path)}: {reason}. Replace or remove the file, or set '
+                   "on_error='skip' on the data set")
 
 
 class LabelError(ValueError):
     """A label map that does not fit its data set or image."""
+
+
+class ErrorPolicy:
+    """What a data set does with an image that cannot be read, and which ones it met; workers share it.
+
+    Args:
+        on_error: ``'raise'`` stops the run with the path, ``'skip'`` takes the next readable image instead.
+        n_images: of the data set.
+
+    Raises:
+        ValueError: unknown ``on_error``.
+    """
+
+    def __init__(self, on_error: str, n_images: int) -> None:
+        if on_error not in ON_ERROR:
+            raise ValueError(f'on_error={on_error!r} is not one of {ON_ERROR}')
+        self._on_error = on_error
+        self._unreadable = torch.zeros(n_images, dtype=torch.bool).share_memory_()
+
+    def load(self, idx: int, load: Callable[[int, bool], dict]) -> dict:
+        """``load(idx, replaced)`` of the first image from ``idx`` on that can be read.
+
+        Raises:
+            UnreadableImageError: with ``'raise'``.
+            ValueError: no image can be read at all.
+            IndexError: there is no such image.
+        """
+        n_images, first = len(self._unreadable), None
+        if idx >= n_images:  # how Python ends a loop over a data set
+            raise IndexError(f'image {idx} of {n_images}')
+        for offset in range(n_images):
+            candidate = (idx + offset) % n_images
+            try:
+                return load(candidate, offset > 0)
+            except UnreadableImageError as error:
+                if self._on_error == 'raise':
+                    raise
+                self._unreadable[candidate] = True
+                first = first or str(error)
+        raise ValueError(f'none of the {n_images} images can be read, for example: {first}')
+
+    def unreadable(self) -> List[int]:
+        """Indices of the images that could not be read so far, by any worker of this rank."""
+        return torch.nonzero(self._unreadable).flatten().tolist()

@@ -4,22 +4,22 @@ import os.path as osp
 from typing import List, Sequence, Union
 
 import numpy as np
-from mmseg.datasets import BaseSegDataset
 
 from ..registry import DATASETS
-from .image_files import check_folder, check_list
+from .folder_dataset import FolderDataset
+from .image_files import check_folder, read_list, walk_files
 
 # What the look-up table holds for PNG values that the data set does not define.
 INVALID_LABEL = 254
 
 
 @DATASETS.register_module()
-class LabelledDataset(BaseSegDataset):
+class LabelledDataset(FolderDataset):
     """Images and label PNGs in two parallel folders.
 
-    On top of :class:`mmseg.datasets.BaseSegDataset` it checks its folders before the run, and gives every sample
-    ``label_table``, which :class:`mmseg_unsup.LoadLabels` applies in one look-up (the stock ``label_map`` makes a pass
-    over the image per class).
+    It checks its folders before the run, and gives every sample ``label_table``, which
+    :class:`mmseg_unsup.LoadLabels` applies in one look-up (the stock ``label_map`` makes a pass over the image per
+    class).
 
     Subclasses set ``METAINFO`` and, where PNG values are no class indices, override :meth:`label_table`. Used
     directly, classes come from ``metainfo=dict(classes=[...])``.
@@ -31,11 +31,13 @@ class LabelledDataset(BaseSegDataset):
         splits: sub-folders of every path of ``data_prefix`` which are used together, in this order; one name may stand
             for itself. None uses the paths as they are.
         drop_classes: names of classes whose pixels are ignored, and which leave the groups.
+        allow_outside: see :class:`FolderDataset`, whose other arguments it takes too.
 
     Raises:
         FileNotFoundError: a folder or ``ann_file`` is missing.
-        ValueError: a folder or ``ann_file`` has no image; a line of ``ann_file`` is empty, absolute or has ``..``;
-            ``splits`` is empty, or given with ``ann_file``; ``drop_classes`` has a name that is no class.
+        ValueError: a folder or ``ann_file`` has no image; a path leads out of ``data_root``, or a line of ``ann_file``
+            out of the image folder; ``splits`` is empty, or given with ``ann_file``; ``drop_classes`` has a name that
+            is no class.
     """
 
     def __init__(self,
@@ -68,6 +70,7 @@ class LabelledDataset(BaseSegDataset):
                              'splits and leave ann_file empty, or leave out splits')
         data_list = []
         for split in self.splits:
+            self._check_inside('splits', split, self.data_prefix['img_path'])
             part = copy.copy(self)
             part.data_prefix = {key: osp.join(path, split) for key, path in self.data_prefix.items()}
             data_list += part._load_folder()
@@ -81,12 +84,26 @@ class LabelledDataset(BaseSegDataset):
         if self.ann_file and not osp.isfile(self.ann_file):
             raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
                                     f'use every *{self.img_suffix} in {img_dir}')
-        if self.ann_file:
-            check_list(self.ann_file)
-        data_list = super().load_data_list()
-        if not data_list:
+        names = read_list(self.ann_file, self.allow_outside) if self.ann_file else self._names_below(img_dir)
+        if not names:
             raise ValueError(f'no *{self.img_suffix} found: looked in {self.ann_file or img_dir}')
-        return data_list
+        return [self._record(name) for name in names]
+
+    def _names_below(self, folder: str) -> List[str]:
+        """Relative paths without suffix of all images, in the order of their paths."""
+        paths = sorted(path for path in walk_files(folder) if path.endswith(self.img_suffix))
+        return [osp.relpath(path, folder)[:-len(self.img_suffix)] for path in paths
+                if not osp.basename(path).startswith('.')]
+
+    def _record(self, name: str) -> dict:
+        record = dict(
+            img_path=osp.join(self.data_prefix['img_path'], name + self.img_suffix),
+            label_map=self.label_map,
+            reduce_zero_label=self.reduce_zero_label,
+            seg_fields=[])
+        if self.data_prefix.get('seg_map_path') is not None:
+            record['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'], name + self.seg_map_suffix)
+        return record
 
     def get_data_info(self, idx: int) -> dict:
         # one table for all samples, not a copy in each serialized record

@@ -6,13 +6,13 @@ from typing import List, Tuple, Union
 
 import numpy as np
 from mmengine.dist import all_gather_object, get_dist_info
-from mmengine.fileio import list_from_file
 from mmengine.logging import print_log
-from mmseg.datasets import BaseSegDataset
 
 from ..registry import DATASETS
+from ..utils.checks import check_share
 from .errors import LabelError
-from .image_files import check_folder, check_list, find_images
+from .folder_dataset import FolderDataset
+from .image_files import check_folder, find_images, read_list
 from .transforms.masks import read_mask
 
 MISSING = ('raise', 'skip')
@@ -20,7 +20,7 @@ _READERS = 8  # threads; decoding releases the interpreter
 
 
 @DATASETS.register_module()
-class MaskedImageDataset(BaseSegDataset):
+class MaskedImageDataset(FolderDataset):
     """Every image below a folder, or those of a list, with a mask of the same relative name in another folder.
 
     ``IMAGES/a/b.jpg`` has the mask ``MASKS/a/b.png``. Values other than 0 are objects; see
@@ -37,10 +37,13 @@ class MaskedImageDataset(BaseSegDataset):
         mask_suffix: of the masks.
         min_area: a mask must cover this share of its image.
         missing: an image without a mask file stops the run (``'raise'``) or is left out (``'skip'``).
+        allow_outside: ``data_prefix`` may lead out of ``data_root``; the lines of ``ann_file`` may not lead out of the
+            image folder, as they name the masks too.
 
     Raises:
         FileNotFoundError: a folder, the list, or (``'raise'``) a mask does not exist.
-        ValueError: a bad option; no image, or no usable mask; a mask that cannot be read; two images with one mask.
+        ValueError: a bad option; no image, or no usable mask; a mask that cannot be read; two images with one mask;
+            a path that leads out of its folder.
     """
 
     METAINFO = dict(classes=('background', 'object'), palette=[[0, 0, 0], [255, 255, 255]])
@@ -55,8 +58,7 @@ class MaskedImageDataset(BaseSegDataset):
                  **kwargs) -> None:
         if missing not in MISSING:
             raise ValueError(f'missing={missing!r} is not one of {MISSING}')
-        if not 0 <= min_area < 1:
-            raise ValueError(f'min_area must be a share of the image in [0, 1), but it is {min_area}')
+        check_share('min_area', min_area, includes_one=False)
         self.mask_root, self.mask_suffix = mask_root, mask_suffix
         self.min_area, self.missing = min_area, missing
         super().__init__(data_root=data_root, data_prefix=dict(img_path=data_prefix['img_path']), **kwargs)
@@ -65,6 +67,7 @@ class MaskedImageDataset(BaseSegDataset):
         if not osp.isdir(self.mask_root):
             raise FileNotFoundError(f'the mask folder {self.mask_root!r} does not exist: set mask_root (--cfg-options '
                                     'mask_root=PATH); tools/make_priors.py makes masks')
+        self._check_inside('mask_suffix', self.mask_suffix.lstrip('/'), self.mask_root)
         pairs = self._pair()
         pairs = self._drop_missing(pairs)
         areas = self._areas([mask for _, mask in pairs])
@@ -94,8 +97,7 @@ class MaskedImageDataset(BaseSegDataset):
         if not osp.isfile(self.ann_file):
             raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
                                     f'use every image in {folder}')
-        check_list(self.ann_file)
-        names = [line.strip() for line in list_from_file(self.ann_file)]
+        names = read_list(self.ann_file)  # a mask has the name of its image, so both must lie below their folders
         if not names:
             raise ValueError(f'the list {self.ann_file!r} names no image')
         return [osp.join(folder, name + self.img_suffix) for name in names]

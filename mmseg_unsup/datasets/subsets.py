@@ -7,6 +7,7 @@ from mmengine.fileio import list_from_file
 
 from ..registry import DATASETS
 from ..utils.atomic import replacing
+from ..utils.paths import is_outside
 from ..utils.random import keyed_generator
 from .unlabelled_folder import UnlabelledFolder
 
@@ -41,7 +42,7 @@ def list_names(config: dict) -> List[str]:
         config: of a data set of mmseg or of this package, without wrappers.
 
     Raises:
-        ValueError: it has no image folder to which a list could refer.
+        ValueError: it has no image folder to which a list could refer, or an image outside of it.
     """
     dataset = DATASETS.build(dict(config, pipeline=[]))
     root = getattr(dataset, 'data_prefix', {}).get('img_path')
@@ -49,7 +50,12 @@ def list_names(config: dict) -> List[str]:
         raise ValueError(f'{config["type"]} does not read its images from a folder by a list: give a data set with '
                          'data_prefix.img_path')
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-    return sorted(osp.relpath(path, root)[:-len(dataset.img_suffix)].replace(os.sep, '/') for path in paths)
+    names = [osp.relpath(path, root)[:-len(dataset.img_suffix)].replace(os.sep, '/') for path in paths]
+    outside = next((path for path, name in zip(paths, names) if is_outside(name, root)), None)
+    if outside is not None:
+        raise ValueError(f'the image {outside} does not lie below {root}, so a list cannot name it: take a data set '
+                         'without allow_outside')
+    return sorted(names)
 
 
 def write_subsets(config: dict, folder: str, percents: Sequence[float], seed: int) -> Dict[float, str]:

@@ -7,9 +7,7 @@ from torch.utils.data import Dataset
 
 from ..registry import DATASETS
 from ..utils.random import keyed_global_rng
-from .errors import UnreadableImageError
-
-ON_ERROR = ('raise', 'skip')
+from .errors import ErrorPolicy
 
 
 @DATASETS.register_module()
@@ -39,13 +37,11 @@ class ViewDataset(Dataset):
                  pipeline: List[dict],
                  on_error: str = 'raise',
                  with_labels: bool = False) -> None:
-        if on_error not in ON_ERROR:
-            raise ValueError(f'on_error={on_error!r} is not one of {ON_ERROR}')
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.pipeline = Compose(pipeline)
-        self.on_error, self.with_labels = on_error, with_labels
+        self.with_labels = with_labels
+        self._policy = ErrorPolicy(on_error, len(self.dataset))
         self._key = torch.zeros(2, dtype=torch.long).share_memory_()  # seed, epoch
-        self._unreadable = torch.zeros(len(self.dataset), dtype=torch.bool).share_memory_()
 
     @property
     def metainfo(self) -> dict:
@@ -61,21 +57,13 @@ class ViewDataset(Dataset):
 
     def unreadable(self) -> List[str]:
         """Paths of the images that could not be read so far, by any worker of this rank."""
-        return [self.dataset.get_data_info(int(idx))['img_path'] for idx in torch.nonzero(self._unreadable)]
+        return [self.dataset.get_data_info(idx)['img_path'] for idx in self._policy.unreadable()]
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, idx: int) -> dict:
-        for offset in range(len(self)):
-            candidate = (idx + offset) % len(self)
-            try:
-                return self._views(candidate, replaced=offset > 0)
-            except UnreadableImageError:
-                if self.on_error == 'raise':
-                    raise
-                self._unreadable[candidate] = True
-        raise ValueError(f'none of the {len(self)} images can be read, for example {self.unreadable()[0]}')
+        return self._policy.load(idx, self._views)
 
     def _views(self, idx: int, replaced: bool) -> dict:
         info = self.dataset.get_data_info(idx)

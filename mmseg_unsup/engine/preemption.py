@@ -7,7 +7,8 @@ import atexit
 import functools
 import os
 import signal
-from typing import Dict
+from contextlib import contextmanager
+from typing import Iterator
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -51,19 +52,18 @@ class _Listener:
 _listener = None
 
 
-def listen() -> Dict[int, object]:
-    """Take over the signals; returns the former handlers, for :func:`stop_listening`. Main thread only."""
+@contextmanager
+def listening() -> Iterator[None]:
+    """Take over the signals inside the block, or the decorated function. Main thread only."""
     global _listener
-    _listener = _Listener()
-    return {signum: signal.signal(signum, _listener) for signum in SIGNALS}
-
-
-def stop_listening(handlers: Dict[int, object]) -> None:
-    """Give the signals back."""
-    global _listener
-    _listener = None
-    for signum, handler in handlers.items():
-        signal.signal(signum, handler)
+    former, _listener = _listener, _Listener()
+    handlers = {signum: signal.signal(signum, _listener) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        _listener = former
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
 
 
 def protect_workers(loader: DataLoader) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ..registry import PRIORS
+from ..utils.paths import is_outside
 from .base import Prior, clean_mask
 
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.pgm', '.jpg', '.jpeg', '.webp')
@@ -64,8 +65,11 @@ def find_mask(root: str, stem: str) -> str:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: there are several.
+        ValueError: there are several, or the stem leads out of the folder.
     """
+    if is_outside(stem, root):
+        raise ValueError(f'the image {stem!r} has its mask outside of {root!r}: give the path of the image below its '
+                         'folder')
     paths = [osp.join(root, stem + suffix) for suffix in MASK_SUFFIXES]
     found = [path for path in paths if osp.isfile(path)]
     if not found:

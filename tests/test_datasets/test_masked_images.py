@@ -100,16 +100,16 @@ def test_counts_are_logged(images, tmp_path, monkeypatch):
 
 
 def test_an_empty_mask_folder_fails_within_a_second(tmp_path):
-    """Not after a hang: nothing is drawn again and again."""
+    """Of computing, on busy machines too. Not after a hang: nothing is drawn again and again."""
     for i in range(100):
         for folder in ('images', 'masks'):
             os.makedirs(tmp_path / folder, exist_ok=True)
             cv2.imwrite(str(tmp_path / folder / f'{i}.png'), np.zeros((375, 500), np.uint8))
-    start = time.time()
+    start = time.process_time()
     with pytest.raises(ValueError, match=r'none of the 100 masks below .*masks can be used: 100 are empty \(all 0\) '
                        'and 0 cover less than 1 % of their image. Set mask_root'):
         dataset(tmp_path / 'images', tmp_path / 'masks')
-    assert time.time() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_missing_masks(images, tmp_path):
@@ -129,7 +129,7 @@ def test_missing_masks(images, tmp_path):
 
 @pytest.mark.parametrize('options, message', [
     (dict(missing='ignore'), "missing='ignore' is not one of"),
-    (dict(min_area=1.), 'min_area must be a share of the image in .*, but it is 1.0'),
+    (dict(min_area=1.), r'min_area must lie in \[0, 1\), but it is 1.0'),
 ])
 def test_bad_options(images, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
@@ -224,7 +224,7 @@ def test_masks_that_do_not_fit(tmp_path):
         LoadMask('components', 0.)(dict(img_path='image.jpg', mask_path=path, ori_shape=(40, 50)))
     with pytest.raises(ValueError, match="objects='each' is not one of"):
         LoadMask('each')
-    with pytest.raises(ValueError, match='min_area must be a share'):
+    with pytest.raises(ValueError, match='min_area must lie in'):
         LoadMask(min_area=-1)
 
 
@@ -300,9 +300,9 @@ def test_regions_without_background_are_cropped():
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(scale=(0., 1.)), 'scale must satisfy'), (dict(ratio=(2., 1.)), 'ratio must satisfy'),
+    (dict(scale=(0., 1.)), 'scale must satisfy'), (dict(ratio=(2., 1.)), r'ratio must be \(low, high\)'),
     (dict(flip_prob=2), 'flip_prob must lie'), (dict(area=(0.5, 0.5)), 'area must satisfy'),
-    (dict(max_retries=-1), 'max_retries must not be negative')])
+    (dict(max_retries=-1), 'max_retries must be at least 0')])
 def test_bad_options_of_views(options, message):
     with pytest.raises(ValueError, match=message):
         TwoMaskedViews(**options)

@@ -145,7 +145,7 @@ def test_nothing_readable(image_folder):
     for folder, _, names in os.walk(image_folder):
         for name in names:
             open(os.path.join(folder, name), 'wb').close()
-    with pytest.raises(ValueError, match='none of the 8 images can be read, for example .*0001.jpg'):
+    with pytest.raises(ValueError, match='none of the 8 images can be read, for example: .*0001.jpg: it is empty'):
         build(image_folder, on_error='skip')[0]
 
 

@@ -5,7 +5,9 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -35,7 +37,8 @@ METHODS = dict(
         val_dataloader__num_workers=0, test_dataloader__num_workers=0, n_clusters=3))
 EPOCHS = 2
 # keys of a checkpoint that say when and where it was made
-OF_THE_PROCESS = ('time', 'data_time', 'memory', 'cfg', 'experiment_name', 'last_ckpt', 'phase_seconds')
+OF_THE_PROCESS = ('time', 'data_time', 'memory', 'cfg', 'experiment_name', 'last_ckpt', 'phase_seconds',
+                  'mmengine_version')
 
 
 @HOOKS.register_module()
@@ -70,14 +73,15 @@ def resumable_config(method: str, root: str, work_dir, **options):
     return cfg
 
 
-def count_batches(runner: Runner, at: int = None, action=None) -> list:
-    """Note the phase of every batch that the model gets; call ``action`` at number ``at``."""
+def count_batches(runner: Runner, at=None, action=None) -> list:
+    """Note the phase of every batch that the model gets; call ``action`` at number ``at``, or at every one of phase
+    ``at``."""
     model, seen = getattr(runner.model, 'module', runner.model), []
 
     def note(module, inputs):
         hub = runner.message_hub
-        seen.append((hub.get_info('loop_stage', None), runner.epoch, runner.model.training))
-        if len(seen) - 1 == at:
+        seen.append((hub.get_info('loop_stage', None), runner.epoch, model.training))
+        if at in (len(seen) - 1, seen[-1]):
             action()
 
     model.data_preprocessor.register_forward_pre_hook(note)
@@ -85,15 +89,19 @@ def count_batches(runner: Runner, at: int = None, action=None) -> list:
 
 
 def moments(phases: list) -> dict:
-    """The number of a batch in the middle of each kind of pass of the second epoch, by name; no name for no pass."""
+    """The number of a batch inside each kind of pass, by name; no name for no pass.
+
+    ``in_fit``: the fresh k-means, or the clustering of objects, that ends the first epoch.
+    """
     of = lambda *phase: [i for i, seen in enumerate(phases) if seen == phase]  # noqa: E731
     first, second = of('train', 0, True), of('train', 1, True)
-    found = dict(mid_epoch=second[1], end_of_epoch=first[-1], in_evaluation=of('val', 1, False)[0])
+    fitted = [i for i in of('train', 0, False) if i > first[-1]]
+    found = dict(mid_epoch=second[1], end_of_epoch=first[-1], in_fit=fitted[0], in_evaluation=of('val', 1, False)[0])
     clustered = [i for i in of('train', 1, False) if i < second[0]]
     return dict(found, in_clustering=clustered[0]) if clustered else found
 
 
-def train(cfg, at: int = None, action=None) -> list:
+def train(cfg, at=None, action=None) -> list:
     """Run; the phases of its batches. A run that stops as told leaves by the documented status."""
     runner = Runner.from_cfg(cfg)
     seen = count_batches(runner, at, action)
@@ -101,10 +109,6 @@ def train(cfg, at: int = None, action=None) -> list:
         runner.train()
     except SystemExit as end:
         assert end.code == preemption.EXIT_CODE
-    finally:
-        for hook in runner.hooks:
-            if type(hook).__name__ == 'PreemptionHook':
-                hook.after_train(runner)
     return seen
 
 
@@ -112,12 +116,12 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class Killed(Exception):
-    """Ends a run without any chance to save."""
-
-
-def kill() -> None:
-    raise Killed
+@pytest.fixture(scope='module', autouse=True)
+def plain_configs():
+    """Formatting the config takes half of the time of runs of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Config, 'pretty_text', property(lambda self: repr(dict(self))))
+        yield
 
 
 def differences(first, second, path: str = '') -> list:

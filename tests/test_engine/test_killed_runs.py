@@ -7,14 +7,13 @@ import time
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.fileio import LocalBackend
 from mmengine.runner import Runner
 
 from mmseg_unsup.engine.checkpoint_files import find_checkpoint, name_pattern
 from mmseg_unsup.utils import atomic
 from ..conftest import write_images
-from .resuming import differences, resumable_config, train
+from .resuming import differences, plain_configs, resumable_config, train  # noqa: F401
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings('ignore')]
 
@@ -75,14 +74,6 @@ def die_at(owner, name: str, calls: int, is_half: bool) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, name, deadly)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def plain_configs():
-    """Formatting the config takes half of the time of these runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Config, 'pretty_text', property(lambda self: repr(dict(self))))
-        yield
 
 
 @pytest.fixture(scope='module')

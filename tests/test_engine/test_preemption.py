@@ -5,33 +5,29 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 from mmengine.hooks import Hook
 
 from mmseg_unsup.engine import preemption
-from mmseg_unsup.engine.preemption import EXIT_CODE, Preempted, listen, stop_if_asked, stop_listening
+from mmseg_unsup.engine.preemption import EXIT_CODE, Preempted, listening, stop_if_asked
 from mmseg_unsup.registry import HOOKS
 from ..conftest import ROOT, write_images
-from .resuming import differences, final, resumable_config, train
+from .resuming import differences, final, resumable_config, terminate, train
 from .test_killed_runs import finish, in_child
 
 pytestmark = pytest.mark.filterwarnings('ignore')
 
 
-@pytest.fixture
-def listening():
-    handlers = listen()
-    yield
-    stop_listening(handlers)
-
-
 @pytest.mark.parametrize('signum', [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_is_acted_on_at_the_next_safe_point(listening, signum):
-    stop_if_asked()
-    os.kill(os.getpid(), signum)
-    with pytest.raises(Preempted):
+def test_a_signal_is_acted_on_at_the_next_safe_point(signum):
+    with listening():
         stop_if_asked()
+        os.kill(os.getpid(), signum)
+        with pytest.raises(Preempted):
+            stop_if_asked()
+    stop_if_asked()
 
 
 def test_nobody_listens_by_default():
@@ -39,18 +35,30 @@ def test_nobody_listens_by_default():
     stop_if_asked()
 
 
-def test_signals_are_given_back(image_folder, tmp_path):
-    train(resumable_config('picie', image_folder, tmp_path))
-    assert preemption._listener is None and signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+class Mishap(Exception):
+    """Of a training."""
+
+
+def mishap() -> None:
+    assert signal.getsignal(signal.SIGTERM) == preemption._listener is not None
+    raise Mishap
+
+
+@pytest.mark.parametrize('at, action, end', [(None, None, None), (3, terminate, None), (3, mishap, Mishap)])
+def test_signals_are_given_back_however_a_run_ends(image_folder, tmp_path, at, action, end):
+    with pytest.raises(end) if end else nullcontext():
+        train(resumable_config('picie', image_folder, tmp_path), at, action)
+    assert preemption._listener is None
+    assert all(signal.getsignal(signum) == signal.SIG_DFL for signum in preemption.SIGNALS)
 
 
 def test_a_second_signal_ends_the_process_at_once():
 
     def run():
-        listen()
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(60)
+        with listening():
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
 
     start = time.monotonic()
     assert finish(in_child(run)) == 128 + signal.SIGTERM and time.monotonic() - start < 30

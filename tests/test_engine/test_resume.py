@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from ..conftest import write_images
-from .resuming import METHODS, differences, final, moments, resumable_config, terminate, train
+from .resuming import (EPOCHS, METHODS, differences, final, moments, plain_configs, resumable_config,  # noqa: F401
+                       terminate, train)
 
 N_PCA_BATCHES = 2  # of 4 images, before training
 
@@ -29,22 +30,25 @@ def whole(tmp_path_factory):
 def test_the_moments_are_what_they_are_called(whole):
     _, _, phases = whole('picie')
     found = moments(phases)
-    assert phases[found['in_clustering']] == ('train', 1, False) and len(found) == 4
+    assert phases[found['in_clustering']] == ('train', 1, False) and len(found) == 5
+    assert phases[found['in_fit']] == ('train', 0, False) and found['end_of_epoch'] < found['in_fit']
     assert phases[found['mid_epoch'] - 1] == phases[found['mid_epoch'] + 1] == ('train', 1, True)
 
 
 @pytest.mark.parametrize('method', METHODS)
-@pytest.mark.parametrize('moment', ['mid_epoch', 'end_of_epoch', 'in_clustering', 'in_evaluation'])
+@pytest.mark.parametrize('moment', ['mid_epoch', 'end_of_epoch', 'in_clustering', 'in_fit', 'in_evaluation',
+                                    'last_batch'])
 def test_resumed_equals_uninterrupted(whole, tmp_path, method, moment):
-    root, expected, phases = whole(method)
-    at = moments(phases).get(moment)
+    phases = whole(method)[-1]
+    at = dict(moments(phases), last_batch=len(phases) - 1).get(moment)
     if at is None:
-        pytest.skip(f'{method} has no clustering')
-    assert_exact(method, root, tmp_path, expected, at)
+        pytest.skip(f'{method} has no clustering before an epoch')
+    assert_exact(method, whole(method), tmp_path, at)
 
 
-def assert_exact(method, root, folder, expected, at):
+def assert_exact(method, undisturbed, folder, at):
     """Stopped at batch ``at``, a run reads no further batch than that, and ends in the same state."""
+    root, expected, _ = undisturbed
     stopped = train(resumable_config(method, root, folder), at, terminate)
     assert len(stopped) == at + 1
     # before the first epoch there is nothing to keep: the run starts anew
@@ -52,15 +56,17 @@ def assert_exact(method, root, folder, expected, at):
     train(resumable_config(method, root, folder, resume=True))
     assert differences(expected, final(folder)) == []
     assert not (folder / 'preempted.pth').exists()
+    assert (folder / 'last_checkpoint').read_text() == str(folder / f'epoch_{EPOCHS}.pth')
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize('method', METHODS)
 def test_every_moment(whole, tmp_path, method):
     """Every fourth batch of the run, of whatever pass, from before the first epoch to the last evaluation."""
-    root, expected, phases = whole(method)
-    for at in range(list(METHODS).index(method) % 4, len(phases), 4):
-        assert_exact(method, root, tmp_path / str(at), expected, at)
+    n_batches = len(whole(method)[-1])
+    for at in range(list(METHODS).index(method) % 4, n_batches, 4):
+        assert_exact(method, whole(method), tmp_path / str(at), at)
 
 
 def test_the_comparison_sees_one_bit(whole):

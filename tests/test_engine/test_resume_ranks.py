@@ -1,18 +1,26 @@
-"""resumed == uninterrupted on two processes, and signals that reach only one of them; gloo on one machine."""
+"""resumed == uninterrupted on two processes, signals that reach only one of them, and ranks that are gone; gloo on one
+machine."""
 import os
+import signal
 import socket
+import time
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from mmengine.runner import Runner
 
 from mmseg_unsup.utils.distributed import open_process_group
 from ..conftest import write_images
-from .resuming import EPOCHS, METHODS, differences, final, moments, resumable_config, terminate, train
+from .resuming import (EPOCHS, METHODS, differences, final, moments, plain_configs, resumable_config,  # noqa: F401
+                       terminate, train)
+from .test_killed_runs import finish, in_child
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings('ignore'),
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800), pytest.mark.filterwarnings('ignore'),
               pytest.mark.skipif(torch.cuda.is_available(), reason='tests the launch without a GPU')]
+
+TIMEOUT = 30  # seconds that a rank waits for another
 
 
 def free_port() -> int:
@@ -52,11 +60,42 @@ def run_all(rank, port, method, root, folder):
 @pytest.mark.parametrize('method', METHODS)
 def test_two_processes(tmp_path, method):
     root = write_images(tmp_path / 'images', 8)
-    mp.spawn(run_all, (free_port(), method, root, tmp_path), nprocs=2)
+    Runner.from_cfg(resumable_config(method, root, tmp_path / 'imports'))  # of what the processes need
+    mp.start_processes(run_all, (free_port(), method, root, tmp_path), nprocs=2, start_method='fork')
     expected = final(tmp_path / 'whole')
     ranks = expected['run_state']['ranks']
     assert not torch.equal(ranks[0]['random']['torch'], ranks[1]['random']['torch'])
     runs = [folder for folder in tmp_path.iterdir() if (folder / f'epoch_{EPOCHS}.pth').exists()]
-    assert len(runs) == (4 if method == 'iic' else 5)
+    assert len(runs) == (5 if method in ('iic', 'maskcontrast') else 6)
     for folder in runs:
         assert differences(expected, final(folder)) == [], folder.name
+
+
+def lose_rank(rank, port, root, folder, phase, signum):
+    """Rank 1 gets a signal that it cannot catch, at the first batch of a phase of the second epoch."""
+
+    def vanish() -> None:
+        if rank == 1:
+            (folder / 'vanished').touch()
+            os.kill(os.getpid(), signum)
+
+    join(rank, port)
+    train(config('picie', root, folder, env_cfg__dist_cfg__timeout=TIMEOUT), phase, vanish)
+
+
+@pytest.mark.parametrize('signum', [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize('phase', [('train', 1, False), ('train', 1, True)], ids=['in_clustering', 'in_training'])
+def test_a_rank_that_is_gone_ends_the_others(tmp_path, phase, signum):
+    """Without a launcher, as on another machine. One that is dead is noticed at once, one that hangs in time."""
+    root, port = write_images(tmp_path / 'images', 8), free_port()
+    Runner.from_cfg(resumable_config('picie', root, tmp_path / 'imports'))
+    ranks = [in_child(lose_rank, rank, port, root, tmp_path, phase, signum) for rank in range(2)]
+    try:
+        assert finish(ranks[0], 500) == 1
+        late = time.time() - (tmp_path / 'vanished').stat().st_mtime
+        assert late < TIMEOUT + 60
+        assert (tmp_path / 'epoch_1.pth').exists() and not (tmp_path / 'epoch_2.pth').exists()
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.join()

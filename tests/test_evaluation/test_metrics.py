@@ -159,3 +159,12 @@ def test_two_images_of_one_name(tmp_path):
     maps.process({}, [sample([[0]], path='a/x.jpg')])  # a second evaluation
     with pytest.raises(ValueError, match='a/x.jpg and b/x.jpg would share the map'):
         maps.process({}, [sample([[0]], path='b/x.jpg')])
+
+
+def test_stand_ins_for_unreadable_images_do_not_count(tmp_path):
+    """The next image was predicted twice; its map is written once more, its pixels count once. Two of four clusters are used."""
+    maps = ClusterMaps(output_dir=str(tmp_path))
+    maps.dataset_meta = dict(classes=())
+    maps.process({}, [dict(sample([[0, 0]], path='a.jpg'), replaced=True), sample([[0, 0]], path='a.jpg'),
+                      sample([[1, 1]], path='b.jpg')])
+    assert maps.evaluate(3) == dict(clusters_used=2, largest_share=50.0, balance=0.5)

@@ -24,8 +24,9 @@ def root(tmp_path):
     return tmp_path / 'data'
 
 
-def check(root, *args, config=CONFIG):
-    done = run_tool('check_data.py', config, '--workers', 2, *args, '--cfg-options', f'data_root={root}', check=False)
+def check(root, *args, config=CONFIG, options=()):
+    done = run_tool('check_data.py', config, '--workers', 2, *args, '--cfg-options', f'data_root={root}', *options,
+                    check=False)
     *lines, summary = done.stdout.splitlines()
     return done.returncode, [line for line in lines if line.startswith(('image, ', 'label, ', 'duplicate, '))], summary
 
@@ -62,3 +63,16 @@ def test_a_folder_that_is_also_predicted_is_no_duplicate(tmp_path):
     folder = write_images(tmp_path / 'images', 3)
     status, lines, summary = check(folder, config=f'{ROOT}/configs/picie/picie_fpn_folder.py')
     assert (status, lines, summary) == (0, [], '3 images checked: no problem')
+
+
+def test_masks_are_checked_too(tmp_path):
+    """The size of a mask is first compared when it is read with its image."""
+    folder = write_images(tmp_path / 'images', 2, '.png')
+    for name, size in (('more/000000000000', (72, 96)), ('000000000001', (80, 95))):
+        (tmp_path / 'masks' / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'masks' / f'{name}.png'), np.eye(*size, dtype=np.uint8))
+    status, lines, summary = check(folder, options=[f'mask_root={tmp_path}/masks'],
+                                   config=f'{ROOT}/configs/maskcontrast/maskcontrast_deeplabv3_folder_r18.py')
+    assert status == 1 and len(lines) == 1, lines
+    assert lines[0].startswith(f'label, train_dataloader: the mask {tmp_path}/masks/000000000001.png has size (95, 80)')
+    assert summary == '2 images checked: 1 of kind label'

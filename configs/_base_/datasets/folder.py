@@ -27,6 +27,7 @@ val_dataloader = dict(
     dataset=dict(
         type='mmseg_unsup.UnlabelledFolder',
         data_root=data_root,
+        on_error='raise',
         pipeline=[
             dict(type='mmseg_unsup.LoadImage'),
             dict(type='mmseg_unsup.ResizeForEvaluation', size=320, protocol='full_resolution'),

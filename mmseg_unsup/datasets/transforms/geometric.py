@@ -6,6 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
+from ...utils.checks import check_count, check_interval, check_share
 
 
 def resize_image(img: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
@@ -38,6 +39,8 @@ class CenterSquareCrop(BaseTransform):
     """
 
     def __init__(self, size: Optional[int] = None) -> None:
+        if size is not None:
+            check_count('size', size)
         self.size = size
 
     def transform(self, results: dict) -> dict:
@@ -70,6 +73,7 @@ class ResizeForEvaluation(BaseTransform):
     def __init__(self, size: int, protocol: str = 'center_crop') -> None:
         if protocol not in self.PROTOCOLS:
             raise ValueError(f'protocol={protocol!r} is not one of {self.PROTOCOLS}')
+        check_count('size', size)
         self.size, self.protocol = size, protocol
 
     def transform(self, results: dict) -> dict:
@@ -114,10 +118,11 @@ class PairedCropFlip(BaseTransform):
     """
 
     def __init__(self, size: int, scale: tuple = (0.5, 1.), flip_prob: float = 0.5) -> None:
+        check_count('size', size)
+        check_interval('scale', scale)
         if not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError(f'scale must satisfy 0 < low <= high <= 1, but it is {scale}')
-        if not 0 <= flip_prob <= 1:
-            raise ValueError(f'flip_prob must lie in [0, 1], but it is {flip_prob}')
+        check_share('flip_prob', flip_prob)
         self.size, self.scale, self.flip_prob = size, scale, flip_prob
 
     def transform(self, results: dict) -> dict:

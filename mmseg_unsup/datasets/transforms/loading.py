@@ -11,11 +11,15 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from ...registry import TRANSFORMS
+from ...utils.checks import check_count
 from ..errors import LabelError, UnreadableImageError
 from ..labelled_dataset import INVALID_LABEL
 
-# Markers that close a complete file. cv2 returns a picture with a grey rest for a cut JPEG.
-_END_MARKERS = {b'\xff\xd8': b'\xff\xd9', b'\x89P': b'IEND'}
+# First bytes of JPEG and PNG, and the marker that closes a complete file. cv2 returns a picture with a grey rest for a
+# cut JPEG.
+_JPEG, _PNG = b'\xff\xd8', b'\x89P'
+_END_MARKERS = {_JPEG: b'\xff\xd9', _PNG: b'IEND'}
+_SCAN = b'\xda'  # kind of the segment that the pixels of a JPEG follow
 # Scales at which libjpeg can decode, the smallest picture first.
 _REDUCED_FLAGS = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 _EXIF_ORIENTATION, _EXIF_TRANSPOSED = 0x0112, (5, 6, 7, 8)
@@ -36,15 +40,15 @@ class LoadImage(BaseTransform):
             no JPEG: always at full size.
 
     Raises:
-        ValueError: ``reduce_to`` is less than one pixel.
+        ValueError: ``min_size`` or ``reduce_to`` is no whole number of pixels.
         UnreadableImageError: missing, empty, cut off, no image, or smaller than ``min_size``.
     """
 
     def __init__(self, min_size: int = 16, backend_args: Optional[dict] = None,
                  reduce_to: Optional[int] = None) -> None:
-        if reduce_to is not None and reduce_to < 1:
-            raise ValueError(f'reduce_to must be at least 1 pixel, but it is {reduce_to}: leave it out to decode at '
-                             'full size')
+        check_count('min_size', min_size)
+        if reduce_to is not None:
+            check_count('reduce_to', reduce_to)
         self.min_size = min_size
         self.backend_args = backend_args
         self.reduce_to = reduce_to
@@ -137,7 +141,7 @@ def _decode_image(content: bytes, reduce_to: Optional[int]) -> Tuple[np.ndarray,
 
 def _jpeg_shape(content: bytes) -> Optional[Tuple[int, int]]:
     """(height, width) of a JPEG by its header, turned upright as cv2 does; None for any other or broken file."""
-    if content[:2] != b'\xff\xd8':
+    if content[:2] != _JPEG:
         return None
     try:
         header = JpegImageFile(io.BytesIO(content))  # decodes nothing, and never takes a large file for an attack
@@ -149,7 +153,7 @@ def _jpeg_shape(content: bytes) -> Optional[Tuple[int, int]]:
 
 def _decode(content: bytes, flag: Union[int, str]) -> np.ndarray:
     marker = _END_MARKERS.get(bytes(content[:2]))
-    if marker is not None and content.rfind(marker) < 0:
+    if marker is not None and content.rfind(marker, _pixels_start(content)) < 0:
         raise _Unreadable('it is cut off')
     try:
         if flag == 'unchanged' and _has_palette(content):
@@ -160,6 +164,19 @@ def _decode(content: bytes, flag: Union[int, str]) -> np.ndarray:
     if img is None:
         raise _Unreadable('it is no image that can be decoded')
     return img
+
+
+def _pixels_start(content: bytes) -> int:
+    """Where the header ends: that of a photograph may hold a small JPEG, complete with its end marker.
+
+    Source: ITU-T T.81, B.1.1.4: a segment is FF, its kind, and its length in two bytes, which count themselves;
+    any number of FF may come before.
+    """
+    start = 2
+    while content[:2] == _JPEG and content[start:start + 1] == b'\xff' and content[start + 1:start + 2] != _SCAN:
+        is_filling = content[start + 1:start + 2] == b'\xff'
+        start += 1 if is_filling else 2 + int.from_bytes(content[start + 2:start + 4], 'big')
+    return start
 
 
 def _has_palette(content: bytes) -> bool:

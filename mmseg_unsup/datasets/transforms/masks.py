@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import PixelData
 
 from ...registry import TRANSFORMS
+from ...utils.checks import check_count, check_interval, check_share
 from ..errors import LabelError
 from .formatting import PackViews
 from .geometric import resize_image, resize_labels
@@ -16,6 +17,7 @@ from .loading import _decode, _read, _Unreadable
 OBJECTS = ('image', 'components')
 # crops that are drawn before the largest one of an allowed ratio is taken
 _CROP_ATTEMPTS = 10
+_MAX_RATIO = 1000
 
 
 def read_mask(path: str, backend_args: dict = None) -> np.ndarray:
@@ -62,8 +64,7 @@ class LoadMask(BaseTransform):
     def __init__(self, objects: str = 'image', min_area: float = 0.01, backend_args: dict = None) -> None:
         if objects not in OBJECTS:
             raise ValueError(f'objects={objects!r} is not one of {OBJECTS}')
-        if not 0 <= min_area < 1:
-            raise ValueError(f'min_area must be a share of the image in [0, 1), but it is {min_area}')
+        check_share('min_area', min_area, includes_one=False)
         self.objects, self.min_area, self.backend_args = objects, min_area, backend_args
 
     def transform(self, results: dict) -> dict:
@@ -86,7 +87,7 @@ class LoadMask(BaseTransform):
         if len(values) == 1:
             regions = cv2.connectedComponents((mask != 0).astype(np.uint8), connectivity=8)[1]
         else:
-            table = np.zeros(mask.max() + 1, np.int32)
+            table = np.zeros(int(mask.max()) + 1, np.int32)
             table[values] = np.arange(1, len(values) + 1)
             regions = table[mask]
         areas = np.bincount(regions.ravel())
@@ -129,16 +130,17 @@ class TwoMaskedViews(BaseTransform):
                  flip_prob: float = 0.5,
                  area: Tuple[float, float] = (0.01, 0.99),
                  max_retries: int = 10) -> None:
+        check_count('size', size)
+        for name, interval in (('scale', scale), ('ratio', ratio), ('area', area)):
+            check_interval(name, interval)
         if not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError(f'scale must satisfy 0 < low <= high <= 1, but it is {scale}')
-        if not 0 < ratio[0] <= ratio[1]:
-            raise ValueError(f'ratio must satisfy 0 < low <= high, but it is {ratio}')
-        if not 0 <= flip_prob <= 1:
-            raise ValueError(f'flip_prob must lie in [0, 1], but it is {flip_prob}')
+        if not 1 / _MAX_RATIO <= ratio[0] <= ratio[1] <= _MAX_RATIO:
+            raise ValueError(f'ratio must satisfy 1/{_MAX_RATIO} <= low <= high <= {_MAX_RATIO}, but it is {ratio}')
+        check_share('flip_prob', flip_prob)
         if not 0 <= area[0] < area[1] <= 1:
             raise ValueError(f'area must satisfy 0 <= low < high <= 1, but it is {area}')
-        if max_retries < 0:
-            raise ValueError(f'max_retries must not be negative, but it is {max_retries}')
+        check_count('max_retries', max_retries, low=0)
         self.size, self.scale, self.ratio, self.flip_prob = size, scale, ratio, flip_prob
         self.area, self.max_retries = area, max_retries
 
@@ -173,7 +175,7 @@ class TwoMaskedViews(BaseTransform):
             if 0 < h <= height and 0 < w <= width:
                 return np.random.randint(height - h + 1), np.random.randint(width - w + 1), h, w
         ratio = np.clip(width / height, *self.ratio)  # the largest box of an allowed ratio, in the middle
-        h, w = min(height, round(width / ratio)), min(width, round(height * ratio))
+        h, w = min(height, max(1, round(width / ratio))), min(width, max(1, round(height * ratio)))
         return (height - h) // 2, (width - w) // 2, h, w
 
     def _view_mask(self, mask: np.ndarray, box: tuple) -> np.ndarray:

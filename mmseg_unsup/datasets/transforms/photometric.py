@@ -4,15 +4,11 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
+from ...utils.checks import check_interval, check_share, is_finite
 
 # share of each channel, in BGR order, in the grey level of cv2; the same for all three channels
 _GRAY_WEIGHTS = np.tile([0.114, 0.587, 0.299], (3, 1))
-
-
-def _check_probability(prob: float) -> float:
-    if not 0 <= prob <= 1:
-        raise ValueError(f'prob must lie in [0, 1], but it is {prob}')
-    return prob
+_MAX_SIGMA = 100  # pixels; the cost of a blur grows with it
 
 
 @TRANSFORMS.register_module()
@@ -32,9 +28,10 @@ class ColorJitter(BaseTransform):
         self.strengths = dict(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
         for name, strength in self.strengths.items():
             limit = 0.5 if name == 'hue' else 1
-            if not 0 <= strength <= limit:
-                raise ValueError(f'{name} must lie in [0, {limit}], but it is {strength}')
-        self.prob = _check_probability(prob)
+            if not is_finite(strength) or not 0 <= strength <= limit:
+                raise ValueError(f'{name} must lie in [0, {limit}], but it is {strength!r}')
+        check_share('prob', prob)
+        self.prob = prob
 
     def transform(self, results: dict) -> dict:
         operations = dict(
@@ -91,7 +88,8 @@ class RandomGrayscale(BaseTransform):
     """Drop the colour with probability ``prob``. Never reached in the released PiCIE code (a string mismatch)."""
 
     def __init__(self, prob: float = 0.2) -> None:
-        self.prob = _check_probability(prob)
+        check_share('prob', prob)
+        self.prob = prob
 
     def transform(self, results: dict) -> dict:
         if np.random.rand() < self.prob:
@@ -113,9 +111,11 @@ class GaussianBlur(BaseTransform):
     """
 
     def __init__(self, sigma: tuple = (0.1, 2.), prob: float = 0.5) -> None:
-        if sigma[0] > sigma[1]:
-            raise ValueError(f'sigma must be (low, high), but it is {sigma}')
-        self.sigma, self.prob = sigma, _check_probability(prob)
+        check_interval('sigma', sigma)
+        if max(map(abs, sigma)) > _MAX_SIGMA:
+            raise ValueError(f'sigma must lie within {_MAX_SIGMA} pixels, but it is {sigma}')
+        check_share('prob', prob)
+        self.sigma, self.prob = sigma, prob
 
     def transform(self, results: dict) -> dict:
         applied, sigma = np.random.rand() < self.prob, abs(np.random.uniform(*self.sigma))

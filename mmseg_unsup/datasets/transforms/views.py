@@ -5,6 +5,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
 from ...registry import TRANSFORMS
+from ...utils.checks import check_count
 
 
 @TRANSFORMS.register_module()
@@ -12,8 +13,7 @@ class MakeViews(BaseTransform):
     """Start ``num_views`` views from the loaded image."""
 
     def __init__(self, num_views: int = 2) -> None:
-        if num_views < 1:
-            raise ValueError(f'num_views must be at least 1, but it is {num_views}')
+        check_count('num_views', num_views)
         self.num_views = num_views
 
     def transform(self, results: dict) -> dict:

@@ -87,9 +87,18 @@ class AtomicCheckpointHook(CheckpointHook):
     def on_preemption(self, runner) -> None:
         """Save where the run stands, between two steps; nothing is lost before the first epoch begins."""
         loop = runner.train_loop
-        if self._is_local and getattr(loop, 'has_begun', True):
+        if getattr(loop, 'has_begun', True) and self._is_local:  # where to is known once the run has begun
             self._save(runner, PREEMPTED, dict(epoch=loop.epoch, iter=loop.iter))
             runner.logger.info(f'checkpoint: {self.last_ckpt}; continue with --resume')
+
+    def after_train(self, runner) -> None:
+        """A run that was stopped in its last evaluation is continued and finished without another checkpoint."""
+        super().after_train(runner)
+        step = runner.epoch if self.by_epoch else runner.iter
+        last, stopped = (osp.join(self.out_dir, name) for name in (self.filename_tmpl.format(step), PREEMPTED))
+        if is_main_process() and self._is_local and osp.isfile(last) and osp.isfile(stopped):
+            self._point_at(runner, last)
+            self.file_backend.remove(stopped)
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         """Save, then remove what is one too many."""
@@ -154,9 +163,13 @@ class AtomicCheckpointHook(CheckpointHook):
                     by_epoch=self.by_epoch,
                     backend_args=self.backend_args,
                     **self.args)
-                with replacing(osp.join(runner.work_dir, LAST)) as part, open(part, 'w') as file:
-                    file.write(path)
+                self._point_at(runner, path)
         self._run_state = None
+
+    @staticmethod
+    def _point_at(runner, path: str) -> None:
+        with replacing(osp.join(runner.work_dir, LAST)) as part, open(part, 'w') as file:
+            file.write(path)
 
     @staticmethod
     def _write(runner, out_dir: str, filename: str, *args, **kwargs) -> None:

@@ -6,7 +6,7 @@ from mmengine.runner import BaseLoop
 
 from ...registry import HOOKS
 from ..loops import ResumableTrainLoop
-from ..preemption import EXIT_CODE, Preempted, listen, protect_workers, stop_if_asked, stop_listening
+from ..preemption import EXIT_CODE, Preempted, listening, protect_workers, stop_if_asked
 
 
 @HOOKS.register_module()
@@ -22,14 +22,12 @@ class PreemptionHook(Hook):
 
     priority = 'LOWEST'  # a step is finished when the other hooks have seen it
 
-    def __init__(self) -> None:
-        self._handlers = None
-
     def before_run(self, runner) -> None:
-        """Take over the signals of a training; Python allows that in the main thread only."""
+        """Take over the signals while the training loop runs, however it ends; Python allows that in the main thread
+        only."""
         is_training = isinstance(runner._train_loop, BaseLoop)
         if is_training and threading.current_thread() is threading.main_thread():
-            self._handlers = listen()
+            runner._train_loop.run = listening()(runner._train_loop.run)
             for loop in (runner._train_loop, runner._val_loop):
                 if isinstance(loop, BaseLoop):
                     protect_workers(loop.dataloader)
@@ -48,11 +46,6 @@ class PreemptionHook(Hook):
         """Stop after a batch that all ranks have."""
         loader = runner.val_dataloader
         n_shared = len(loader.dataset) // (runner.world_size * (loader.batch_size or 1))
-        if isinstance(runner._train_loop, ResumableTrainLoop) and batch_idx < n_shared:
+        is_shared = runner.world_size == 1 or batch_idx < n_shared
+        if isinstance(runner._train_loop, ResumableTrainLoop) and is_shared:
             stop_if_asked()
-
-    def after_train(self, runner) -> None:
-        """Give the signals back."""
-        if self._handlers is not None:
-            stop_listening(self._handlers)
-            self._handlers = None

@@ -1,20 +1,21 @@
 """The list of images that a run could not read."""
 import os.path as osp
+from typing import List
 
 from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.hooks import Hook
 
-from ...datasets import ViewDataset
 from ...registry import HOOKS
 from ...utils.atomic import replacing
+from ...utils.paths import printable
 
 
 @HOOKS.register_module()
 class UnreadableImagesHook(Hook):
-    """With ``on_error='skip'``, says after each epoch how many images could not be read, and lists them in a file.
+    """With ``on_error='skip'``, says after each pass how many images could not be read, and lists them in a file.
 
-    The file has one path a line, sorted, of all ranks, of the training images and those of ``probe_dataloader``; a
-    resumed run adds to it.
+    The file has one path a line, sorted, of all ranks: the images of training, of ``probe_dataloader``, and those that
+    predictions are made for. A resumed run adds to it. Names that are not UTF-8 keep their bytes.
 
     Args:
         filename: below the work directory.
@@ -24,22 +25,38 @@ class UnreadableImagesHook(Hook):
         self.filename = filename
 
     def after_train_epoch(self, runner) -> None:
-        """Gather, count, write."""
-        loaders = [runner.train_dataloader, getattr(runner, '_probe_dataloader', None)]
-        own = [dataset.unreadable() for dataset in (getattr(loader, 'dataset', None) for loader in loaders)
-               if isinstance(dataset, ViewDataset)]
+        """Images of the epoch and of what was fitted before it."""
+        probe = getattr(runner, '_probe_dataloader', None)
+        self._report(runner, 'were replaced by others', runner.train_dataloader, probe)
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Images without a prediction."""
+        self._report(runner, 'have no prediction', runner.val_dataloader)
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        """Images without a prediction."""
+        self._report(runner, 'have no prediction', runner.test_dataloader, getattr(runner, '_probe_dataloader', None))
+
+    def _report(self, runner, consequence: str, loader, *others) -> None:
+        """Gather, count, write; the count is that of the first loader."""
+        own = [_unreadable(each) for each in (loader, *others)]
         by_rank = all_gather_object(own) if get_world_size() > 1 else [own]
-        if not is_main_process() or not any(paths for lists in by_rank for paths in lists):
+        found = {path for lists in by_rank for paths in lists for path in paths}
+        if not is_main_process() or not found:
             return
         path = osp.join(runner.work_dir, self.filename)
-        known = set()
+        encoding = dict(encoding='utf-8', errors='surrogateescape')
         if osp.isfile(path):
-            with open(path) as file:
-                known = set(file.read().splitlines())
-        everything = sorted(known.union(*(paths for lists in by_rank for paths in lists)))
-        with replacing(path) as part, open(part, 'w') as file:
-            file.writelines(f'{name}\n' for name in everything)
-        train = sorted({name for lists in by_rank for name in lists[0]})
-        if train:
-            runner.logger.warning(f'{len(train)} of {len(runner.train_dataloader.dataset)} images could not be read '
-                                  f'and were replaced by others, for example {train[0]}; {path} lists all')
+            with open(path, **encoding) as file:
+                found.update(file.read().splitlines())
+        with replacing(path) as part, open(part, 'w', **encoding) as file:
+            file.writelines(f'{name}\n' for name in sorted(found))
+        counted = sorted({name for lists in by_rank for name in lists[0]})
+        if counted:
+            runner.logger.warning(f'{len(counted)} of {len(loader.dataset)} images could not be read and '
+                                  f'{consequence}, for example {printable(counted[0])}; {path} lists all')
+
+
+def _unreadable(loader) -> List[str]:
+    """Paths that the data set of a loader could not read; none of one that has no such policy."""
+    return loader.dataset.unreadable() if hasattr(getattr(loader, 'dataset', None), 'unreadable') else []

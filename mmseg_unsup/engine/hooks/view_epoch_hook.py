@@ -1,5 +1,6 @@
 """Tells the data which epoch it is."""
 import hashlib
+import os
 import os.path as osp
 
 from mmengine.dist import get_world_size
@@ -49,5 +50,5 @@ def names_digest(dataset: ViewDataset) -> str:
     digest = hashlib.sha256()
     for idx in range(len(dataset)):
         path = dataset.dataset.get_data_info(idx)['img_path']
-        digest.update(f'{osp.relpath(path, root) if root else path}\n'.encode())
+        digest.update(os.fsencode(f'{osp.relpath(path, root) if root else path}\n'))
     return digest.hexdigest()[:16]

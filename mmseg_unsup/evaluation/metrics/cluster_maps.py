@@ -10,6 +10,7 @@ from PIL import Image
 
 from ...registry import METRICS
 from ...utils.atomic import replacing
+from ...utils.paths import is_outside
 from ...visualization import cluster_palette
 
 
@@ -28,7 +29,7 @@ class ClusterMaps(BaseMetric):
         root: folder of the images, whose structure is kept; None writes all files into one folder.
 
     Raises:
-        ValueError: more than 256 clusters, or two images of one name would share a map.
+        ValueError: more than 256 clusters; two images of one name would share a map; one does not lie below ``root``.
     """
 
     def __init__(self,
@@ -53,7 +54,8 @@ class ClusterMaps(BaseMetric):
                 raise ValueError(f'{image} and {sample["img_path"]} would share the map {path}: set root to the '
                                  'folder that holds both')
             _write_indexed_png(path, clusters, n_clusters)
-            self.results.append(np.bincount(clusters.ravel(), minlength=n_clusters))
+            count = np.bincount(clusters.ravel(), minlength=n_clusters)
+            self.results.append(0 * count if sample.get('replaced') else count)
 
     def compute_metrics(self, results: List[np.ndarray]) -> dict:
         """Shares of the clusters over all images."""
@@ -66,6 +68,9 @@ class ClusterMaps(BaseMetric):
 
     def _path(self, img_path: str) -> str:
         name = osp.relpath(img_path, self.root) if self.root else osp.basename(img_path)
+        if is_outside(name, self.output_dir):
+            raise ValueError(f'the image {img_path} does not lie below root={self.root!r}, so its map would not lie '
+                             f'below {self.output_dir}: set root of ClusterMaps to the folder of the images')
         # the suffix stays part of the name: x.jpg and x.png in one folder must not share a map
         return osp.join(self.output_dir, name + '.png' if not name.endswith('.png') else name)
 

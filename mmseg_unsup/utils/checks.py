@@ -1,0 +1,29 @@
+"""Options of a config: what is wrong with them is said when they are read, not after hours."""
+import math
+from numbers import Integral, Real
+from typing import Any
+
+
+def check_count(name: str, value: Any, low: int = 1) -> None:
+    """Raise ValueError unless this is a whole number of at least ``low``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        kind = '' if isinstance(value, Integral) else ' and a whole number'
+        raise ValueError(f'{name} must be at least {low}{kind}, but it is {value!r}')
+
+
+def check_share(name: str, value: Any, includes_one: bool = True) -> None:
+    """Raise ValueError unless this is a number in [0, 1], or in [0, 1)."""
+    if not is_finite(value) or not (0 <= value <= 1 if includes_one else 0 <= value < 1):
+        raise ValueError(f'{name} must lie in [0, 1{"]" if includes_one else ")"}, but it is {value!r}')
+
+
+def check_interval(name: str, value: Any) -> None:
+    """Raise ValueError unless these are two finite numbers, the first one not larger."""
+    pair = value if isinstance(value, (tuple, list)) else ()
+    if len(pair) != 2 or not all(map(is_finite, pair)) or pair[0] > pair[1]:
+        raise ValueError(f'{name} must be (low, high), two finite numbers in this order, but it is {value!r}')
+
+
+def is_finite(value: Any) -> bool:
+    """Whether this is a number other than infinity and NaN."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
