@@ -36,6 +36,8 @@ def test_a_wheel_carries_configs_and_tools(wheel):
                  'configs/_base_/datasets/camvid.py', 'tools/train.py', 'tools/dist_train.sh',
                  'tools/dataset_converters/coco_stuff27.py'):
         assert (mim / name).is_file(), name
+    for suffix in ('html', 'css', 'js'):
+        assert (wheel / 'mmseg_unsup' / 'visualization' / 'page' / f'gallery.{suffix}').is_file()
     assert not list(wheel.rglob('*.pyc'))
     assert not (wheel / 'tests').exists()
 

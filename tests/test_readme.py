@@ -1,7 +1,10 @@
 """Every command of the README runs, on small data, in the order written."""
+import os
 import os.path as osp
 import re
 import shlex
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -54,7 +57,7 @@ def camvid(root):
 
 def test_the_commands_are_found():
     assert COMMANDS[0] == 'make demo' and 'pip install -e ".[onedl]"' in COMMANDS
-    assert sum(command.startswith('python tools/') for command in COMMANDS) == 11
+    assert sum(command.startswith('python tools/') for command in COMMANDS) == 16
 
 
 @pytest.mark.slow
@@ -78,16 +81,46 @@ def test_commands(tmp_path, coco_root):  # noqa: F811
             run_tool('segment_folder.py', *rest, *SHORT, '--cfg-options', *WIDTH, *LOADERS, *SMALL_FOLDER[method],
                      cwd=tmp_path)
             continue
+        if any(tool in script for tool in ('name_clusters', 'predict', 'export')):
+            run_tool(osp.relpath(script, 'tools'), *rest, '--cfg-options', *small_options(config), cwd=tmp_path)
+            continue
         if '--cfg-options' not in rest:
             rest.append('--cfg-options')
         at = rest.index('--cfg-options') + 1
         done = run_tool(osp.relpath(script, 'tools'), *rest[:at], *small_options(config), *rest[at:], cwd=tmp_path)
         assert 'benchmark' not in script or 'images/s' in done.stdout
+        if '--clusters' in rest:  # before the next training takes the place of the checkpoint
+            check_python_examples(tmp_path)
     assert (tmp_path / 'work_dirs' / 'picie_fpn_camvid' / 'epoch_5.pth').exists()
     assert (tmp_path / 'work_dirs' / 'fpn_r18_camvid' / 'iter_2.pth').exists()
     for maps in ('MAPS', 'OBJECTS/maps', 'PIXELS/maps'):
         assert len(list((tmp_path / maps).rglob('*.png'))) == 8
-    assert len(list((tmp_path / 'TEST_MAPS').rglob('*.png'))) == 4
+    for maps in ('TEST_MAPS', 'NAMED_MAPS'):
+        assert len(list((tmp_path / maps).rglob('*.png'))) == 4
+    assert len(list((tmp_path / 'PREDICTED' / 'maps').rglob('*.png'))) == 8
+    assert '<dt>mIoU</dt>' in (tmp_path / 'GALLERY.html').read_text()
+
+
+def check_python_examples(folder):
+    """ONNX where neither this package nor torch can be imported, and the inferencer."""
+    blocks = re.findall(r'```python\n(.*?)```', README, re.S)
+    onnx, = (block for block in blocks if 'onnxruntime' in block)
+    inference, = (block for block in blocks if 'UnsupInferencer' in block)
+    np.save(folder / 'image.npy', np.random.default_rng(0).random((2, 3, 40, 52), np.float32) * 255)
+    alone = ("import sys, numpy\nsys.modules['torch'] = sys.modules['mmseg_unsup'] = None\n"
+             f"image = numpy.load('image.npy')\n{onnx}print(ids.shape, similarity.shape)")
+    assert '(2, 40, 52) (2, 40, 52)' in run_python(alone, folder)
+    # the checkpoint of this test is of a small network, whose config it carries
+    inference = inference.replace("'configs/picie/picie_fpn_camvid.py'", 'None')
+    assert run_python(f'{inference}print(len(predictions))', folder).endswith('8\n')
+
+
+def run_python(code, folder):
+    env = dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
+    done = subprocess.run([sys.executable, '-c', code], env=env, cwd=folder, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
 
 
 def test_files_that_the_readme_names_exist():

@@ -4,22 +4,40 @@ import os.path as osp
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 from mmengine.runner import Runner
 
+from mmseg_unsup.apis import ClusterNames
 from mmseg_unsup.engine.feature_pass import unwrap
 from mmseg_unsup.utils.command_line import config_from, runner_parser
+
+
+def give_names(evaluators: list, path: str) -> None:
+    """Let metrics of the named clusters read the file; those of other sets and probes stay as they are."""
+    sets = (None, ClusterNames.load(path).prototype_set)
+    for evaluator in evaluators:
+        name = evaluator['type'].rpartition('.')[2]
+        if name in ('ClusterMaps', 'HungarianIoUMetric') and evaluator.get('prototype_set') in sets:
+            evaluator['clusters'] = path
+    if not any('clusters' in evaluator for evaluator in evaluators):
+        raise ValueError(f'{path} names the clusters of {sets[1]!r}, which no metric of test_evaluator reads: it needs '
+                         f"an mmseg_unsup.HungarianIoUMetric with prototype_set={sets[1]!r}")
 
 
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('checkpoint', help="checkpoint file; 'none' scores the weights that the model starts from")
     parser.add_argument('--out', help='also write a map of cluster ids per image into this folder')
+    parser.add_argument('--clusters', help='clusters.json (tools/name_clusters.py): score its merged and named '
+                        'clusters, and write maps of them')
     args = parser.parse_args()
     cfg = config_from(args)
     cfg.load_from = None if args.checkpoint == 'none' else args.checkpoint
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    if args.clusters:
+        give_names(evaluators, args.clusters)
     if args.out:
-        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         dataset = cfg.test_dataloader.dataset
         root = osp.join(dataset.data_root, dataset.get('data_prefix', {}).get('img_path', ''))
-        maps = dict(type='mmseg_unsup.ClusterMaps', output_dir=args.out, root=root, prefix='maps')
+        maps = dict(type='mmseg_unsup.ClusterMaps', output_dir=args.out, root=root, clusters=args.clusters,
+                    prefix='maps')
         cfg.test_evaluator = [*evaluators, maps]
     runner = Runner.from_cfg(cfg)
     if cfg.load_from is None:

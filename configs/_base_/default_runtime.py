@@ -26,4 +26,6 @@ default_hooks = dict(
     unreadable_images=dict(type='mmseg_unsup.UnreadableImagesHook'),
     view_epoch=dict(type='mmseg_unsup.ViewEpochHook'),
     phase_timer=dict(type='mmseg_unsup.PhaseTimerHook'),
-    train_progress=dict(type='mmseg_unsup.TrainProgressHook'))
+    train_progress=dict(type='mmseg_unsup.TrainProgressHook'),
+    cluster_pictures=dict(type='mmseg_unsup.ClusterPicturesHook'),
+    report=dict(type='mmseg_unsup.ReportHook'))

@@ -10,7 +10,6 @@ model = dict(
 default_hooks = dict(
     clustering=dict(init_pixels=50_000),
     fresh_kmeans=dict(n_clusters=n_clusters, init_pixels=50_000),
-    initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'),
-    contact_sheet=dict(type='mmseg_unsup.ContactSheetHook'))
+    initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_epochs=8, val_interval=8)

@@ -62,6 +62,12 @@ class LabelledDataset(FolderDataset):
         """(256,) uint8: PNG value -> class index, ``ignore_index``, or ``INVALID_LABEL``."""
         return table_from_values(range(len(self.metainfo['classes'])), self.ignore_index)
 
+    def used_label_table(self) -> np.ndarray:
+        """The same, with ``drop_classes`` ignored."""
+        table = self.label_table()
+        table[np.isin(table, self.drop_classes)] = self.ignore_index
+        return table
+
     def load_data_list(self) -> List[dict]:
         if self.splits is None:
             return self._load_folder()
@@ -107,9 +113,7 @@ class LabelledDataset(FolderDataset):
 
     def get_data_info(self, idx: int) -> dict:
         # one table for all samples, not a copy in each serialized record
-        table = self.label_table()
-        table[np.isin(table, self.drop_classes)] = self.ignore_index
-        return dict(super().get_data_info(idx), label_table=table)
+        return dict(super().get_data_info(idx), label_table=self.used_label_table())
 
 
 def table_from_values(classes: Sequence[int], ignore_index: int) -> np.ndarray:

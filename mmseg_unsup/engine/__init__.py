@@ -1,7 +1,7 @@
 from ..utils.safe_loading import register_safe_loaders
-from .hooks import (AtomicCheckpointHook, CompileHook, ContactSheetHook, FreshKMeansHook, InitialEvaluationHook,
+from .hooks import (AtomicCheckpointHook, CompileHook, ClusterPicturesHook, FreshKMeansHook, InitialEvaluationHook,
                    InitializationHook, MomentumUpdateHook, NonFiniteHook, ObjectClusteringHook, PCAInitHook,
-                   PhaseTimerHook, PixelClusteringHook, PreemptionHook, ProbeHook, TrainProgressHook,
+                   PhaseTimerHook, PixelClusteringHook, PreemptionHook, ProbeHook, ReportHook, TrainProgressHook,
                    UnreadableImagesHook, ViewEpochHook)
 from .loops import ResumableTrainLoop
 from .optimizers import BFloat16OptimWrapper
@@ -9,8 +9,8 @@ from .optimizers import BFloat16OptimWrapper
 register_safe_loaders()
 
 __all__ = [
-    'AtomicCheckpointHook', 'BFloat16OptimWrapper', 'CompileHook', 'ContactSheetHook', 'FreshKMeansHook',
+    'AtomicCheckpointHook', 'BFloat16OptimWrapper', 'CompileHook', 'ClusterPicturesHook', 'FreshKMeansHook',
     'InitialEvaluationHook', 'InitializationHook', 'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook',
-    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ResumableTrainLoop',
+    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'ResumableTrainLoop',
     'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

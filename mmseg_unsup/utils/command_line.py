@@ -2,6 +2,7 @@
 import argparse
 import os
 import os.path as osp
+from typing import Optional
 
 import torch
 from mmengine.config import Config, DictAction
@@ -71,3 +72,21 @@ def apply_speed_arguments(cfg: Config, args: argparse.Namespace) -> None:
         enable_amp(cfg)
     if args.compile:
         enable_compile(cfg)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Config and checkpoint of the tools that use a trained model outside a runner."""
+
+    def config(text: str) -> Optional[str]:
+        return None if text == 'none' else text
+
+    parser.add_argument('config', type=config,
+                        help="config file, or mmseg_unsup::NAME; 'none' for the one in the checkpoint")
+    parser.add_argument('checkpoint')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='override settings of the config, key=value')
+
+
+def add_size_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--size', type=int,
+                        help="shorter side that the network sees, in pixels (default: the config's)")

@@ -22,11 +22,8 @@ from ..version import __version__
 from .atomic import replacing
 from .config import load_config
 from .distributed import flatten_config
+from .run_logs import log_pattern, read_run_log
 from .speed import adapt_loaders
-
-# what mmengine writes into a line of scores besides the scores
-_NOT_SCORES = ('step', 'time', 'data_time', 'memory')
-
 
 @dataclass
 class Run:
@@ -174,17 +171,9 @@ def read_evaluations(run: Run) -> None:
     Raises:
         ValueError: there is none, or not that of the last epoch.
     """
-    pattern = osp.join(run.work_dir, '*', 'vis_data', 'scalars.json')
-    for path in sorted(glob.glob(pattern)):
-        with open(path) as file:
-            for line in file:
-                try:
-                    values = json.loads(line)
-                except json.JSONDecodeError:  # cut off when a run was killed
-                    continue
-                if 'iter' not in values:  # which lines of the training have
-                    scores = {name: value for name, value in values.items() if name not in _NOT_SCORES}
-                    run.evaluations[values['step']] = scores
+    pattern = log_pattern(run.work_dir)
+    if glob.glob(pattern):
+        run.evaluations.update(read_run_log(run.work_dir).evaluations)
     if not run.evaluations:
         raise ValueError(f'no evaluation in {pattern}: check that the config has val_dataloader, val_evaluator, '
                          'vis_backends with LocalVisBackend and train_cfg.val_begin of at most max_epochs')

@@ -4,6 +4,7 @@ import os.path as osp
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from ..datasets.transforms.loading import LoadImage
 from .atomic import replacing
@@ -31,3 +32,19 @@ def write_picture(path: str, picture: np.ndarray, flush: bool = False, quality: 
     content = cv2.imencode(osp.splitext(path)[1], picture if picture.ndim == 2 else picture[..., ::-1], settings)[1]
     with replacing(path, flush=flush) as part, open(part, 'wb') as file:
         file.write(content.tobytes())
+
+
+def write_indexed(path: str, ids: np.ndarray, palette: np.ndarray) -> None:
+    """Write an (H, W) map of ids as PNG whose values are the ids, coloured by a (K, 3) uint8 palette; makes the folder.
+
+    Raises:
+        ValueError: more than 256 colours.
+    """
+    if len(palette) > 256:
+        raise ValueError(f'{len(palette)} clusters do not fit an 8-bit PNG: use at most 256')
+    if osp.dirname(path):
+        os.makedirs(osp.dirname(path), exist_ok=True)
+    img = Image.frombytes('P', ids.shape[::-1], ids.astype(np.uint8).tobytes())
+    img.putpalette(palette.ravel().tolist())
+    with replacing(path, flush=False) as part:
+        img.save(part, format='PNG')

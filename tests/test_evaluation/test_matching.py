@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from mmseg_unsup.evaluation.functional import (confusion_matrix, group_scores, match_clusters, matched_confusion,
-                                               scores_from_confusion)
+from mmseg_unsup.evaluation.functional import (confusion_matrix, group_scores, match_clusters, match_named,
+                                               matched_confusion, scores_from_confusion)
 from mmseg_unsup.evaluation.functional.matching import UNMATCHED, legacy_partition_scores
 
 
@@ -119,3 +119,24 @@ def test_unknown_options():
         match_clusters(np.ones((2, 2)), match_on='acc')
     with pytest.raises(ValueError, match="definition='mean'"):
         group_scores(np.ones((2, 3), int), [0], 'mean')
+
+
+CLASSES = ['sky', 'road', 'tree', 'car']
+NAMED = np.array([[9, 1, 0, 4], [0, 8, 9, 2], [1, 7, 0, 0], [5, 0, 3, 3]])
+
+
+@pytest.mark.parametrize('names, match, expected', [
+    (['car', 'tree', 'road', 'sky'], 'hungarian', [3, 2, 1, 0]),  # as named, though most pixels say otherwise
+    (['car', 'grass', 'cluster 2', 'sky'], 'hungarian', [3, 2, 1, 0]),  # grass and cluster 2 share road and tree: 7 + 9
+    (['car', 'grass', 'cluster 2', 'sky'], 'majority', [3, 1, 1, 0]),  # many to one
+    (['a', 'b', 'c', 'd'], 'hungarian', [0, 2, 1, 3]),  # nothing named: plain matching
+])
+def test_names_of_classes_come_before_matching(names, match, expected):
+    assert match_named(NAMED, names, CLASSES, match).tolist() == expected
+
+
+def test_named_clusters_leave_no_class_to_match():
+    names = ['sky', 'road', 'tree', 'car', 'extra']
+    confusion = np.hstack([NAMED, NAMED[:, :1]])
+    assert match_named(confusion, names, CLASSES).tolist() == [0, 1, 2, 3, UNMATCHED]
+    assert match_named(confusion[:, 4:], ['extra'], CLASSES).tolist() == [0]

@@ -5,6 +5,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from PIL import Image
 
+from mmseg_unsup.apis import ClusterNames
 from mmseg_unsup.evaluation import ClusterMaps, HungarianIoUMetric
 from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion, partition_scores,
                                                scores_from_confusion)
@@ -162,9 +163,60 @@ def test_two_images_of_one_name(tmp_path):
 
 
 def test_stand_ins_for_unreadable_images_do_not_count(tmp_path):
-    """The next image was predicted twice; its map is written once more, its pixels count once. Two of four clusters are used."""
+    """The next image was predicted twice; its map is written once more, its pixels count once."""
     maps = ClusterMaps(output_dir=str(tmp_path))
     maps.dataset_meta = dict(classes=())
     maps.process({}, [dict(sample([[0, 0]], path='a.jpg'), replaced=True), sample([[0, 0]], path='a.jpg'),
                       sample([[1, 1]], path='b.jpg')])
-    assert maps.evaluate(3) == dict(clusters_used=2, largest_share=50.0, balance=0.5)
+    assert maps.evaluate(3) == dict(clusters_used=2, largest_share=50.0, balance=0.5)  # two of four
+
+
+IDENTITY = ('fresh', 4, '0' * 16)
+
+
+@pytest.fixture
+def clusters_file(tmp_path):
+    """Clusters 1 and 3 are class ``b``, 0 is ``things``, 2 is ``c``."""
+    path = str(tmp_path / 'clusters.json')
+    ClusterNames.identity(*IDENTITY).renamed({0: 'things', 1: 'b', 2: 'c'}).merged([[1, 3]]).save(path)
+    return path
+
+
+def named_sample(*args, identity=IDENTITY, **kwargs):
+    return dict(sample(*args, **kwargs), cluster_identity=identity)
+
+
+def test_scores_of_named_and_merged_clusters(clusters_file):
+    rng = np.random.default_rng(0)
+    labels, clusters = rng.integers(0, 3, (8, 8)), rng.integers(0, 4, (8, 8))
+    built = metric(clusters=clusters_file, prototype_set='fresh', show_table=True)
+    built.process({}, [named_sample(clusters, labels, key='pred_sem_seg_fresh')])
+    scores = built.evaluate(1)
+    predicted = np.array([0, 1, 2, 1])[clusters]  # `things` takes the class that is left
+    assert scores['aAcc'] == pytest.approx(100 * (predicted == labels).mean(), abs=1e-3)
+    ious = [((predicted == c) & (labels == c)).sum() / ((predicted == c) | (labels == c)).sum() for c in range(3)]
+    assert scores['mIoU'] == pytest.approx(100 * np.mean(ious), abs=1e-3)
+    assert scores['ARI'] == pytest.approx(partition_scores(confusion_matrix(labels, predicted, 3, 3))['ARI'], abs=1e-3)
+
+
+def test_maps_of_named_and_merged_clusters(clusters_file, tmp_path):
+    maps = ClusterMaps(str(tmp_path / 'maps'), clusters=clusters_file)
+    clusters = np.arange(16).reshape(4, 4) % 4
+    maps.process({}, [named_sample(clusters)])
+    written = Image.open(tmp_path / 'maps' / 'x.jpg.png')
+    names = ClusterNames.load(clusters_file)
+    np.testing.assert_array_equal(np.array(written), np.array([0, 1, 2, 1])[clusters])
+    np.testing.assert_array_equal(np.array(written.getpalette()[:9]).reshape(3, 3), names.palette)
+    assert maps.evaluate(1)['clusters_used'] == 3
+
+
+def test_names_of_other_clusters(clusters_file, tmp_path):
+    other = named_sample([[0]], [[0]], identity=('fresh', 4, 'f' * 16))
+    for built in (metric(clusters=clusters_file), ClusterMaps(str(tmp_path / 'maps'), clusters=clusters_file)):
+        with pytest.raises(ValueError, match='names belong to another checkpoint'):
+            built.process({}, [other])
+    assert not (tmp_path / 'maps').exists()
+    with pytest.raises(ValueError, match="names the clusters of 'fresh', but this metric scores prototype_set='view1'"):
+        metric(clusters=clusters_file, prototype_set='view1')
+    with pytest.raises(ValueError, match="clusters goes with match='hungarian' or 'majority'"):
+        metric(clusters=clusters_file, match='identity')

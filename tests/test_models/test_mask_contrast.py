@@ -16,16 +16,19 @@ BN = dict(type='BN', requires_grad=True)
 D, SIZE = 6, 48
 
 
+MODEL = dict(
+    type='mmseg_unsup.MaskContrast',
+    data_preprocessor=dict(type='mmseg_unsup.MultiViewDataPreProcessor'),
+    backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, strides=(1, 2, 1, 1),
+                  dilations=(1, 1, 2, 4), norm_cfg=BN),
+    decode_head=dict(type='mmseg_unsup.EmbeddingHead', in_channels=64, channels=12, embedding_channels=D,
+                     dilations=(1, 2), dropout_ratio=0., norm_cfg=BN),
+    queue_length=7, test_cfg=ConfigDict(mode='whole'))
+
+
 def build(start=True, **kwargs):
     torch.manual_seed(0)
-    model = MODELS.build(dict(dict(
-        type='mmseg_unsup.MaskContrast',
-        data_preprocessor=dict(type='mmseg_unsup.MultiViewDataPreProcessor'),
-        backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, strides=(1, 2, 1, 1),
-                      dilations=(1, 1, 2, 4), norm_cfg=BN),
-        decode_head=dict(type='mmseg_unsup.EmbeddingHead', in_channels=64, channels=12, embedding_channels=D,
-                         dilations=(1, 2), dropout_ratio=0., norm_cfg=BN),
-        queue_length=7, test_cfg=ConfigDict(mode='whole')), **kwargs))
+    model = MODELS.build(dict(MODEL, **kwargs))
     model.init_weights()
     if start:
         model.start_key_branch()

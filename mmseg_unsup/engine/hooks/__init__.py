@@ -1,6 +1,6 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .compile_hook import CompileHook
-from .contact_sheet_hook import ContactSheetHook
+from .cluster_pictures_hook import ClusterPicturesHook
 from .fresh_kmeans_hook import FreshKMeansHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
@@ -12,13 +12,14 @@ from .phase_timer_hook import PhaseTimerHook
 from .pixel_clustering_hook import PixelClusteringHook
 from .preemption_hook import PreemptionHook
 from .probe_hook import ProbeHook
+from .report_hook import ReportHook
 from .train_progress_hook import TrainProgressHook
 from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CompileHook', 'ContactSheetHook', 'FreshKMeansHook', 'InitialEvaluationHook',
+    'AtomicCheckpointHook', 'CompileHook', 'ClusterPicturesHook', 'FreshKMeansHook', 'InitialEvaluationHook',
     'InitializationHook', 'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook',
-    'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'TrainProgressHook',
+    'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'TrainProgressHook',
     'UnreadableImagesHook', 'ViewEpochHook'
 ]

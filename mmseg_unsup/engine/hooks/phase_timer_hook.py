@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 
 from ...registry import HOOKS
+from ...utils.run_logs import PHASE_PREFIX
 
 _INFO_KEY = 'phase_seconds'
 
@@ -37,7 +38,8 @@ def validates_now(runner) -> bool:
 
 @HOOKS.register_module()
 class PhaseTimerHook(Hook):
-    """Logs ``seconds per phase: cluster 12.3, train 20.1, evaluate 4.5`` after each epoch and its evaluation.
+    """Logs ``seconds per phase: cluster 12.3, train 20.1, evaluate 4.5`` after each epoch and its evaluation, and gives
+    them to the backends of the visualizer as ``seconds/cluster`` and so on.
 
     Parts that take time of their own (clustering, fresh k-means) time themselves by :func:`time_phase`; training and
     evaluation are timed here.
@@ -57,17 +59,18 @@ class PhaseTimerHook(Hook):
     def after_train_epoch(self, runner) -> None:
         add_phase_seconds('train', self._last - self._start)
         if not validates_now(runner):
-            self._report(runner)
+            self._report(runner, runner.epoch + 1)
 
     def before_val_epoch(self, runner) -> None:
         self._start = time.time()
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         add_phase_seconds('evaluate', time.time() - self._start)
-        self._report(runner)
+        self._report(runner, runner.epoch)
 
     @staticmethod
-    def _report(runner) -> None:
+    def _report(runner, epoch: int) -> None:
         phases = runner.message_hub.get_info(_INFO_KEY, {})
         runner.logger.info('seconds per phase: ' + ', '.join(f'{name} {sec:.1f}' for name, sec in phases.items()))
+        runner.visualizer.add_scalars({PHASE_PREFIX + name: sec for name, sec in phases.items()}, step=epoch)
         runner.message_hub.update_info(_INFO_KEY, {}, resumed=False)

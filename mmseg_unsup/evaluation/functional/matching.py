@@ -66,6 +66,26 @@ def match_clusters(confusion: np.ndarray, match: str = 'hungarian', match_on: st
     return cluster_to_class
 
 
+def match_named(confusion: np.ndarray, names: Sequence[str], classes: Sequence[str], match: str = 'hungarian',
+                match_on: str = 'count') -> np.ndarray:
+    """(C, K) -> (K,) as :func:`match_clusters`, for clusters of which some have the name of a class.
+
+    Those are that class, as a person has said so; the others are matched to the classes that are left (by
+    ``'majority'`` to any class). If all have the name of a class, nothing is matched.
+
+    Args:
+        names: of the K clusters, each once.
+        classes: names of the C classes.
+    """
+    named = np.array([classes.index(name) if name in classes else UNMATCHED for name in names])
+    others = np.flatnonzero(named == UNMATCHED)
+    rest = np.arange(len(classes)) if match == 'majority' else np.setdiff1d(np.arange(len(classes)), named)
+    if len(others) and len(rest):
+        found = match_clusters(confusion[np.ix_(rest, others)], match, match_on)
+        named[others] = np.where(found == UNMATCHED, UNMATCHED, rest[found])
+    return named
+
+
 def matched_confusion(confusion: np.ndarray, cluster_to_class: np.ndarray) -> np.ndarray:
     """(C, K), (K,) -> (C, C + 1) pixels per class and *predicted class*; the last column is unmatched clusters."""
     n_classes = len(confusion)

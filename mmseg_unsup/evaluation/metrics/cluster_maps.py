@@ -1,16 +1,15 @@
 """Cluster maps as files: what there is to evaluate without labels."""
-import os
 import os.path as osp
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
-from PIL import Image
 
+from ...apis.cluster_names import ClusterNames
 from ...registry import METRICS
-from ...utils.atomic import replacing
 from ...utils.paths import is_outside
+from ...utils.pictures import write_indexed
 from ...visualization import cluster_palette
 
 
@@ -27,6 +26,8 @@ class ClusterMaps(BaseMetric):
     Args:
         output_dir: where to write.
         root: folder of the images, whose structure is kept; None writes all files into one folder.
+        clusters: a ``clusters.json``, :class:`mmseg_unsup.apis.ClusterNames`: values are its classes, colours its
+            palette.
 
     Raises:
         ValueError: more than 256 clusters; two images of one name would share a map; one does not lie below ``root``.
@@ -35,26 +36,25 @@ class ClusterMaps(BaseMetric):
     def __init__(self,
                  output_dir: str,
                  root: Optional[str] = None,
+                 clusters: Optional[str] = None,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device, prefix)
         self.output_dir, self.root = output_dir, root
+        self.names = None if clusters is None else ClusterNames.load(clusters)
         self._image_of = {}  # map -> image
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Write the maps of a batch and count their pixels."""
         for sample in data_samples:
-            clusters = sample['pred_sem_seg']['data'][0].cpu().numpy().astype(np.uint8)
-            n_clusters = sample['n_clusters']
-            if n_clusters > 256:
-                raise ValueError(f'{n_clusters} clusters do not fit an 8-bit PNG: use at most 256')
+            clusters, palette = self._colored(sample)
             path = self._path(sample['img_path'])
             image = self._image_of.setdefault(path, sample['img_path'])
             if image != sample['img_path']:
                 raise ValueError(f'{image} and {sample["img_path"]} would share the map {path}: set root to the '
                                  'folder that holds both')
-            _write_indexed_png(path, clusters, n_clusters)
-            count = np.bincount(clusters.ravel(), minlength=n_clusters)
+            write_indexed(path, clusters, palette)
+            count = np.bincount(clusters.ravel(), minlength=len(palette))
             self.results.append(0 * count if sample.get('replaced') else count)
 
     def compute_metrics(self, results: List[np.ndarray]) -> dict:
@@ -66,6 +66,14 @@ class ClusterMaps(BaseMetric):
         return dict(clusters_used=int(len(used)), largest_share=round(100 * float(shares.max()), 2),
                     balance=round(float(balance), 4))
 
+    def _colored(self, sample: dict) -> Tuple[np.ndarray, np.ndarray]:
+        """(H, W) ids and their palette."""
+        clusters = sample['pred_sem_seg']['data'][0].cpu().numpy()
+        if self.names is None:
+            return clusters, cluster_palette(sample['n_clusters'])
+        self.names.check(*sample['cluster_identity'])
+        return self.names.table[clusters], self.names.palette
+
     def _path(self, img_path: str) -> str:
         name = osp.relpath(img_path, self.root) if self.root else osp.basename(img_path)
         if is_outside(name, self.output_dir):
@@ -73,11 +81,3 @@ class ClusterMaps(BaseMetric):
                              f'below {self.output_dir}: set root of ClusterMaps to the folder of the images')
         # the suffix stays part of the name: x.jpg and x.png in one folder must not share a map
         return osp.join(self.output_dir, name + '.png' if not name.endswith('.png') else name)
-
-
-def _write_indexed_png(path: str, clusters: np.ndarray, n_clusters: int) -> None:
-    os.makedirs(osp.dirname(path), exist_ok=True)
-    img = Image.frombytes('P', clusters.shape[::-1], clusters.tobytes())
-    img.putpalette(cluster_palette(n_clusters).astype(np.uint8).ravel().tolist())
-    with replacing(path, flush=False) as part:
-        img.save(part, format='PNG')

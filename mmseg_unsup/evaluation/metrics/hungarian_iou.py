@@ -6,9 +6,10 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from prettytable import PrettyTable
 
+from ...apis.cluster_names import ClusterNames
 from ...registry import METRICS
-from ..functional import (confusion_matrix, group_scores, match_clusters, matched_confusion, partition_scores,
-                          scores_from_confusion)
+from ..functional import (confusion_matrix, group_scores, match_clusters, match_named, matched_confusion,
+                          partition_scores, scores_from_confusion)
 from ..functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, legacy_partition_scores
 
 
@@ -29,7 +30,13 @@ class HungarianIoUMetric(BaseMetric):
         group_definition: how the groups of the data set's metainfo (things, stuff) are scored; see
             :func:`mmseg_unsup.evaluation.functional.group_scores`.
         ignore_index: label that does not count.
+        clusters: a ``clusters.json``, :class:`mmseg_unsup.apis.ClusterNames`: its merged clusters are scored. One that
+            has the name of a class is that class, the others are matched to the classes left over.
         show_table: log a row per class.
+
+    Attributes:
+        confusion (np.ndarray): (C, K) labelled pixels of the last evaluation, on the main process.
+        cluster_to_class (np.ndarray): (K,) the matching of it, -1 for none.
 
     Source: commons.py:186-241 of the released PiCIE code.
 
@@ -44,6 +51,7 @@ class HungarianIoUMetric(BaseMetric):
                  match_on: str = 'count',
                  group_definition: str = 'class_mean',
                  ignore_index: int = 255,
+                 clusters: Optional[str] = None,
                  show_table: bool = True,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
@@ -57,6 +65,14 @@ class HungarianIoUMetric(BaseMetric):
         self.group_definition = group_definition
         self.ignore_index = ignore_index
         self.show_table = show_table
+        self.confusion = self.cluster_to_class = None
+        self.names = None if clusters is None else ClusterNames.load(clusters)
+        if self.names is not None and prototype_set not in (None, self.names.prototype_set):
+            raise ValueError(f'{clusters} names the clusters of {self.names.prototype_set!r}, but this metric scores '
+                             f'prototype_set={prototype_set!r}: leave clusters out there')
+        if self.names is not None and (match == 'identity' or group_definition == 'legacy_partition'):
+            raise ValueError("clusters goes with match='hungarian' or 'majority', and not with "
+                             "group_definition='legacy_partition'")
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count pixels per class and cluster, per image."""
@@ -70,8 +86,12 @@ class HungarianIoUMetric(BaseMetric):
             if key not in sample:
                 raise KeyError(f'no prediction of the prototype set {self.prototype_set!r}: add it to '
                                'model.test_cfg.prototype_sets, or a probe of that name to ProbeHook')
+            if self.names is not None:
+                self.names.check(*sample['cluster_identity'])
             labels = sample['gt_sem_seg']['data'][0].cpu().numpy()
             clusters = sample[key]['data'][0].cpu().numpy()
+            if self.names is not None:
+                clusters = self.names.table[clusters]
             if labels.shape != clusters.shape:
                 raise ValueError(f'the prediction for {path} has shape {clusters.shape}, its labels {labels.shape}')
             try:
@@ -84,11 +104,14 @@ class HungarianIoUMetric(BaseMetric):
         """Sum over images, match, score, and log the table."""
         # the released scores of groups know as many clusters as classes, whether they occur or not
         n_clusters = len(results[0]) if self.group_definition == 'legacy_partition' else 0
+        if self.names is not None:
+            n_clusters = len(self.names.classes)
         confusion = _sum_counts(results, n_clusters)
         if not confusion.sum():
             raise ValueError(f'none of the {len(results)} images has a labelled pixel: check the label folder and '
                              f'ignore_index={self.ignore_index}')
-        cluster_to_class = match_clusters(confusion, self.match, self.match_on)
+        cluster_to_class = self._match(confusion)
+        self.confusion, self.cluster_to_class = confusion, cluster_to_class
         matched = matched_confusion(confusion, cluster_to_class)
         scores = scores_from_confusion(matched)
         if self.show_table:
@@ -103,16 +126,28 @@ class HungarianIoUMetric(BaseMetric):
             metrics.update({f'{group}_{name}': round(value, 4) for name, value in values.items()})
         return metrics
 
+    def _match(self, confusion: np.ndarray) -> np.ndarray:
+        if self.names is None:
+            return match_clusters(confusion, self.match, self.match_on)
+        return match_named(confusion, self.names.names, list(self.dataset_meta['classes']), self.match, self.match_on)
+
     def _log_table(self, scores: dict, confusion: np.ndarray, cluster_to_class: np.ndarray) -> None:
         table = PrettyTable(['class', 'IoU', 'Acc', '% of pixels', 'cluster'])
         share = 100 * confusion.sum(1) / confusion.sum()
         for c, name in enumerate(self.dataset_meta['classes']):
-            clusters = ' '.join(str(k) for k in np.flatnonzero(cluster_to_class == c)) or '-'
+            clusters = self._describe(np.flatnonzero(cluster_to_class == c).tolist())
             table.add_row([name, f'{scores["IoU"][c]:.2f}', f'{scores["Acc"][c]:.2f}', f'{share[c]:.1f}', clusters])
         title = f'{self.match} matching of {confusion.shape[1]} clusters'
+        if self.names is not None:
+            title = f'{confusion.shape[1]} classes of {self.names.path}, by name or by {self.match} matching'
         if self.prototype_set:
             title += f', prototypes: {self.prototype_set}'
         MMLogger.get_current_instance().info(f'{title}\n{table}')
+
+    def _describe(self, clusters: List[int]) -> str:
+        if self.names is None:
+            return ' '.join(str(k) for k in clusters) or '-'
+        return ', '.join(self.names.names[c] for c in clusters) or '-'
 
 
 def _sum_counts(results: List[np.ndarray], n_clusters: int = 0) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What the heads of all methods share: named sets of clusters, one of them fitted to the finished features."""
 from abc import abstractmethod
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +59,14 @@ class ClusterHead(BaseModule):
     def trained_scores(self, feats: Tensor, name: str) -> Tensor:
         """(N, C, h, w) features as the neck gives them -> (N, K, h, w) scores of a trained set."""
 
+    @abstractmethod
+    def trained_tensors(self, name: str) -> List[Tensor]:
+        """What defines the clusters of a trained set.
+
+        Raises:
+            RuntimeError: it has not been fitted.
+        """
+
     # mmseg's segmentors read these two
     @property
     def num_classes(self) -> int:
@@ -85,6 +93,20 @@ class ClusterHead(BaseModule):
         if name not in self.set_names():
             raise KeyError(f'unknown prototype set {name!r}; this head has {self.set_names()}')
         return len(self.fresh_prototypes) if name == FRESH else self.n_clusters
+
+    def set_tensors(self, name: str) -> List[Tensor]:
+        """What defines the clusters of a set.
+
+        Raises:
+            KeyError: no such set.
+            RuntimeError: it has not been fitted.
+        """
+        self.set_size(name)  # refuses unknown names
+        return [check_fitted(self.fresh_prototypes, name)] if name == FRESH else self.trained_tensors(name)
+
+    def centers(self, name: str) -> Optional[Tensor]:
+        """(K, C) centres of a set among features of unit length; None where its clusters are no such centres."""
+        return self.fresh_prototypes if name == FRESH else None
 
     @torch.no_grad()
     def set_fresh_prototypes(self, prototypes: Tensor) -> None:
@@ -127,7 +149,8 @@ def check_fitted(prototypes: Tensor, name: str) -> Tensor:
     Raises:
         RuntimeError: nothing has fitted them.
     """
-    if not prototypes.any():
+    # torch.export cannot follow a choice by values; it is asked only after `cluster_tensors`
+    if not torch.compiler.is_compiling() and not prototypes.any():
         raise RuntimeError(f'the prototype set {name!r} has not been fitted: load a checkpoint of a run that '
                            'clustered, or train first')
     return prototypes

@@ -38,8 +38,9 @@ class ASPP(BaseModule):
     def _embed_mean(self, feat: Tensor) -> Tensor:
         """(N, channels, 1, 1); a single value has no variance, so one image alone takes the running statistics."""
         mean, norm = feat.mean((2, 3), keepdim=True), self.image_mean.norm
-        n_images = len(feat) * (get_world_size() if isinstance(norm, nn.SyncBatchNorm) else 1)
-        alone = n_images == 1 and norm.training and isinstance(norm, _BatchNorm)
+        n_processes = get_world_size() if isinstance(norm, nn.SyncBatchNorm) else 1
+        # asking len() outside training would tie an exported model to one batch size
+        alone = norm.training and isinstance(norm, _BatchNorm) and len(feat) * n_processes == 1
         if not alone:
             return self.image_mean(mean)
         norm.eval()

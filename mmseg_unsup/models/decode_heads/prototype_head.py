@@ -37,8 +37,13 @@ class PrototypeHead(ClusterHead):
         return [f'view{v + 1}' for v in range(self.num_views)]
 
     def trained_scores(self, feats: Tensor, name: str) -> Tensor:
-        prototypes = self.prototypes[self.trained_sets.index(name)]
-        return prototype_scores(F.normalize(feats, dim=1), check_fitted(prototypes, name), self.distance)
+        return prototype_scores(F.normalize(feats, dim=1), *self.trained_tensors(name), self.distance)
+
+    def trained_tensors(self, name: str) -> List[Tensor]:
+        return [check_fitted(self.prototypes[self.trained_sets.index(name)], name)]
+
+    def centers(self, name: str) -> Tensor:
+        return self.set_tensors(name)[0]
 
     @torch.no_grad()
     def set_prototypes(self, prototypes: Tensor, class_weights: Tensor) -> None:

@@ -2,6 +2,7 @@
 from typing import List
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import MODELS
@@ -39,7 +40,13 @@ class SoftClusterHead(ClusterHead):
         return ['classifier']
 
     def trained_scores(self, feats: Tensor, name: str) -> Tensor:
-        return self.classifiers[int(self.running_loss.argmin())](feats)
+        return F.conv2d(feats, *self.trained_tensors(name))
+
+    def trained_tensors(self, name: str) -> List[Tensor]:
+        """Weight and bias of the best sub-head; chosen on the device, which exporters can follow."""
+        best = self.running_loss.argmin(0, keepdim=True)
+        parts = ([getattr(classifier, part) for classifier in self.classifiers] for part in ('weight', 'bias'))
+        return [torch.stack(list(part)).index_select(0, best)[0] for part in parts]
 
     def assignments(self, feats: Tensor) -> List[Tensor]:
         """(N, C, h, w) -> per sub-head, (N, K, h, w) probabilities of the clusters, float32."""

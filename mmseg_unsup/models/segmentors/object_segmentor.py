@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...registry import PRIORS
 from ..utils import class_map, connected_segments, describe_segments, resize_ids
-from .probed_segmentor import ProbedSegmentor, ProbeInput
+from .probed_segmentor import ClusterRead, ProbedSegmentor, ProbeInput
 
 OBJECTS, POOLS, DESCRIPTORS = ('image', 'components'), ('logit', 'mean'), ('embedding', 'backbone')
 TEST_CFG = dict(mode='whole', objects='image', pool='logit', descriptor='embedding', min_area=0.01, prior=None)
@@ -47,6 +47,8 @@ class ObjectSegmentor(ProbedSegmentor):
         ValueError: unknown keys or values in ``test_cfg``, or such that do not go together.
     """
 
+    background_cluster = 0
+
     def __init__(self, *args, test_cfg: dict = None, **kwargs) -> None:
         settings = dict(TEST_CFG, **(test_cfg or {}))
         check_test_cfg(settings)
@@ -68,7 +70,7 @@ class ObjectSegmentor(ProbedSegmentor):
     def cluster_objects(self, descriptors: Tensor) -> Tensor:
         """(S, D) -> (S,) int64 clusters from 0 on; all 0 before there are any."""
         if not len(self.object_bias):
-            return torch.zeros(len(descriptors), dtype=torch.long, device=descriptors.device)
+            return torch.zeros_like(descriptors[:, 0], dtype=torch.long)  # exporters take len() for a constant
         if descriptors.size(1) != self.object_weight.size(1):
             raise ValueError(f'the clusters of the checkpoint are of descriptors with {self.object_weight.size(1)} '
                              f'channels, but model.test_cfg.descriptor={self.test_cfg.descriptor!r} has '
@@ -92,6 +94,51 @@ class ObjectSegmentor(ProbedSegmentor):
         return ['objects']
 
     @property
+    def n_predicted(self) -> int:
+        return 1 + self.n_object_clusters
+
+    def cluster_tensors(self) -> List[Tensor]:
+        """Of the background too: what is salient."""
+        return [self.decode_head.saliency.weight, self.object_weight, self.object_bias]
+
+    def cluster_scores(self, inputs: Tensor) -> Tensor:
+        """The background has 0, the cluster of an object the saliency logit above the threshold, of the other clusters
+        none is above 0. Objects of one cluster that touch have no gap between them here."""
+        if self.test_cfg.objects == 'image' and self.prior is None:
+            return self._image_scores(*self._read_maps(inputs))
+        read = self._read(inputs)
+        of_images = []
+        for scores, descriptors in zip(read.scores, self._descriptors(read)):
+            of_image = scores.amin(0).repeat(self.n_predicted, 1, 1)
+            for k, of_object in zip([0, *(1 + self.cluster_objects(descriptors)).tolist()], scores):
+                of_image[k] = torch.maximum(of_image[k], of_object)
+            of_images.append(of_image)
+        return torch.stack(of_images)
+
+    def _image_scores(self, feats: Dict[str, Tensor], margin: Tensor) -> Tensor:
+        """The same where an image has one object at most, without a loop over images: exporters can follow it."""
+        salient = (margin > 0).to(margin)
+        sums = (feats[self.test_cfg.descriptor] * salient[:, None]).sum((2, 3))
+        clusters = 1 + self.cluster_objects(F.normalize(sums, dim=1))
+        ids = torch.arange(self.n_predicted, device=margin.device)
+        own = (ids == clusters[:, None])[..., None, None]
+        scores = torch.where(own, margin[:, None], margin[:, None].clamp(max=0))
+        return scores * (ids > 0)[:, None, None]
+
+    @torch.no_grad()
+    def read_clusters(self, inputs: Tensor, img_meta: dict) -> ClusterRead:
+        """Of objects; the background, cluster 0, has none."""
+        read = self._read(inputs)
+        descriptors, ids = self._descriptors(read)[0], read.ids[0]
+        members = 1 + self.cluster_objects(descriptors)
+        objects = class_map(read.scores[0], img_meta, self.align_corners)
+        seen = [s for s in range(len(descriptors)) if (ids == 1 + s).any()]  # others lie between the cells
+        boxes = [_box(ids == 1 + s) for s in seen]
+        return ClusterRead(
+            F.pad(members, (1, 0))[objects.long()].short(), descriptors[seen], members[seen],
+            torch.tensor(boxes).reshape(-1, 4))
+
+    @property
     def feature_parts(self) -> Tuple[str, ...]:
         return (*super().feature_parts, 'decode_head.')
 
@@ -113,7 +160,7 @@ class ObjectSegmentor(ProbedSegmentor):
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
         """See the class; fitted probes predict beside, from the same pass."""
-        read = self._read(inputs)
+        read, identity = self._read(inputs), self.cluster_identity()
         for sample, scores, descriptors in zip(data_samples, read.scores, self._descriptors(read)):
             objects = class_map(scores, sample.metainfo, self.align_corners)
             clusters = F.pad(1 + self.cluster_objects(descriptors), (1, 0))  # of background and objects
@@ -121,12 +168,22 @@ class ObjectSegmentor(ProbedSegmentor):
             sample.set_data(dict(pred_sem_seg=prediction, pred_sem_seg_objects=prediction,
                                  object_map=PixelData(data=objects[None])))
             sample.object_descriptors = descriptors
-            sample.set_metainfo(dict(n_clusters=1 + self.n_object_clusters))
+            sample.set_metainfo(dict(n_clusters=self.n_predicted, cluster_identity=identity))
         if self.probes:
             self.predict_probes(ProbeInput(read.feats, lambda: read.ids - 1), inputs, data_samples)
         return data_samples
 
     def _read(self, inputs: Tensor) -> Read:
+        feats, margin = self._read_maps(inputs)
+        if self.prior is None:
+            ids = self._separate(margin > 0)
+            return Read(feats, [_scores(*of_image) for of_image in zip(margin, ids)], ids)
+        masks = torch.stack([torch.from_numpy(self._prior_ids(image)) for image in inputs]).to(inputs.device)
+        scores = [F.one_hot(ids.long()).permute(2, 0, 1).float() for ids in masks]
+        return Read(feats, scores, resize_ids(masks, margin.shape[1:]).long())
+
+    def _read_maps(self, inputs: Tensor) -> Tuple[Dict[str, Tensor], Tensor]:
+        """-> feature maps (N, C, h, w) by name, and (N, h, w) saliency logits above the threshold."""
         outputs = self.extract_feat(inputs)
         head = self.decode_head
         trunk = head.trunk(outputs)
@@ -137,13 +194,7 @@ class ObjectSegmentor(ProbedSegmentor):
         else:
             embedding, backbone = F.normalize(embedding, dim=1), F.normalize(backbone, dim=1)
         feats = dict(trunk=trunk.float(), embedding=embedding, backbone=backbone)
-        if self.prior is None:
-            margin = saliency[:, 0] - head.saliency_threshold
-            ids = self._separate(margin > 0)
-            return Read(feats, [_scores(*of_image) for of_image in zip(margin, ids)], ids)
-        masks = torch.stack([torch.from_numpy(self._prior_ids(image)) for image in inputs]).to(inputs.device)
-        scores = [F.one_hot(ids.long()).permute(2, 0, 1).float() for ids in masks]
-        return Read(feats, scores, resize_ids(masks, trunk.shape[2:]).long())
+        return feats, saliency[:, 0] - head.saliency_threshold
 
     def _descriptors(self, read: Read) -> List[Tensor]:
         """Per image (S, D); an object that lies between the cells of the feature map has the zero vector."""
@@ -181,6 +232,13 @@ def _scores(margin: Tensor, ids: Tensor) -> Tensor:
     objects = torch.arange(1, int(ids.max()) + 1, device=ids.device)[:, None, None]
     own = torch.where((ids == objects) | (margin <= 0), margin, -margin)
     return torch.cat([torch.zeros_like(margin)[None], own])
+
+
+def _box(mask: Tensor) -> Tuple[float, float, float, float]:
+    """x1, y1, x2, y2 of an (h, w) bool mask that is not empty, in fractions of it."""
+    (top, left), (bottom, right) = (extreme.tolist() for extreme in torch.nonzero(mask).aminmax(dim=0))
+    height, width = mask.shape
+    return left / width, top / height, (right + 1) / width, (bottom + 1) / height
 
 
 def check_test_cfg(settings: dict) -> None:

@@ -1,6 +1,6 @@
 """What all segmentors have that :class:`mmseg_unsup.ProbeHook` can measure."""
 from abc import abstractmethod
-from typing import Callable, Dict, List, NamedTuple, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -10,13 +10,21 @@ from mmseg.models import EncoderDecoder
 from torch import Tensor
 
 from ...utils.stack import check_mmpretrain
-from ..utils import class_map
+from ..utils import class_map, fingerprint
 
 
 class ProbeInput(NamedTuple):
     """Features of a batch of images."""
     feats: Dict[str, Tensor]  # (N, C, h, w) by the names of `probe_channels`
     segments: Callable[[], Tensor]  # makes the (N, h, w) ids of the segments of every image, -1 for none
+
+
+class ClusterRead(NamedTuple):
+    """The clusters of an image, and the cells or objects that were assigned to them."""
+    clusters: Tensor  # (H, W) int16, of every pixel of the file
+    feats: Tensor  # (S, D) float32 of unit length
+    members: Tensor  # (S,) int64 cluster of each
+    boxes: Tensor  # (S, 4) float32 x1, y1, x2, y2 of each, in fractions of the image
 
 
 class ProbedSegmentor(EncoderDecoder):
@@ -32,6 +40,8 @@ class ProbedSegmentor(EncoderDecoder):
 
     # its checkpoints have seen no more labels than the weights it started from (InitializationHook)
     uses_labels = False
+    # the id of what lies outside all that is clustered
+    background_cluster: Optional[int] = None
 
     def __init__(self, backbone: dict, *args, **kwargs) -> None:
         if str(backbone['type']).startswith('mmpretrain.'):
@@ -48,6 +58,42 @@ class ProbedSegmentor(EncoderDecoder):
     @abstractmethod
     def predicted_sets(self) -> List[str]:
         """Those of them that it does predict, as ``pred_sem_seg_<set>``."""
+
+    @property
+    @abstractmethod
+    def n_predicted(self) -> int:
+        """Number of ids that ``pred_sem_seg`` can have."""
+
+    @abstractmethod
+    def cluster_tensors(self) -> List[Tensor]:
+        """Those that tell the clusters of ``pred_sem_seg`` from each other.
+
+        Raises:
+            RuntimeError: the clusters have not been fitted.
+        """
+
+    @abstractmethod
+    def cluster_scores(self, inputs: Tensor) -> Tensor:
+        """(N, 3, H, W) normalised images -> (N, K, h, w) scores of the clusters of ``pred_sem_seg`` on the feature
+        grid; enlarged bilinearly, the largest wins. Of prototypes they are ``f.mu - |mu|^2 / 2``, that is
+        ``(1 - d^2) / 2`` with the distance d between unit feature and prototype, of a classifier its logits."""
+
+    def cluster_identity(self) -> Tuple[str, int, str]:
+        """Set, number and fingerprint of the clusters that ``pred_sem_seg`` shows, see
+        :class:`mmseg_unsup.apis.ClusterNames`."""
+        return self.predicted_sets[0], self.n_predicted, fingerprint(self.cluster_tensors())
+
+    @property
+    def cluster_centers(self) -> Optional[Tensor]:
+        """(K, D) centres of those clusters among the features of :meth:`read_clusters`, where they have such."""
+        return None
+
+    @abstractmethod
+    def read_clusters(self, inputs: Tensor, img_meta: dict) -> ClusterRead:
+        """(1, 3, H, W) normalised image -> what ``pred_sem_seg`` shows of it, and what it was decided by.
+
+        Memory does not grow with the number of clusters times the size of the file.
+        """
 
     @property
     def feature_parts(self) -> Tuple[str, ...]:

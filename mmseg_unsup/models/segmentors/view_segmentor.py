@@ -1,13 +1,13 @@
 """What all methods that train on views of an image share."""
-from typing import Dict, List, Tuple, Union
+from typing import Dict, List, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from ..utils import check_stock_initialization, connected_segments, quiet_init_weights, warp
-from .probed_segmentor import ProbedSegmentor, ProbeInput
+from ..utils import check_stock_initialization, class_map, connected_segments, quiet_init_weights, warp
+from .probed_segmentor import ClusterRead, ProbedSegmentor, ProbeInput
 
 
 class ViewSegmentor(ProbedSegmentor):
@@ -75,6 +75,30 @@ class ViewSegmentor(ProbedSegmentor):
         return list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])
 
     @property
+    def n_predicted(self) -> int:
+        return self.decode_head.set_size(self.predicted_sets[0])
+
+    def cluster_tensors(self) -> List[Tensor]:
+        return self.decode_head.set_tensors(self.predicted_sets[0])
+
+    def cluster_scores(self, inputs: Tensor) -> Tensor:
+        return self.decode_head(self.extract_feat(inputs), self.predicted_sets[:1])
+
+    @property
+    def cluster_centers(self) -> Optional[Tensor]:
+        return self.decode_head.centers(self.predicted_sets[0])
+
+    @torch.no_grad()
+    def read_clusters(self, inputs: Tensor, img_meta: dict) -> ClusterRead:
+        """Of cells of the feature map."""
+        outputs = self.extract_feat(inputs)
+        scores = self.decode_head(outputs, self.predicted_sets[:1])[0]
+        feats = F.normalize(outputs[self.decode_head.in_index][0].float(), dim=0)
+        return ClusterRead(
+            class_map(scores, img_meta, self.align_corners), feats.flatten(1).t(), scores.argmax(0).flatten(),
+            _cell_boxes(*scores.shape[1:]).to(feats))
+
+    @property
     def probe_channels(self) -> Dict[str, int]:
         return dict(features=self.decode_head.in_channels)
 
@@ -102,7 +126,17 @@ class ViewSegmentor(ProbedSegmentor):
             for sample in data_samples:
                 sample.set_data({f'pred_sem_seg_{name}': PixelData(data=sample.pred_sem_seg.data)})
                 sample.set_metainfo(dict(n_clusters=block.size(1)))
+        identity = self.cluster_identity()
+        for sample in data_samples:
+            sample.set_metainfo(dict(cluster_identity=identity))
         return data_samples
+
+
+def _cell_boxes(height: int, width: int) -> Tensor:
+    """(height * width, 4) boxes of the cells of a grid, in fractions of it."""
+    top, left = (index.flatten().float() for index in torch.meshgrid(
+        torch.arange(height), torch.arange(width), indexing='ij'))
+    return torch.stack([left / width, top / height, (left + 1) / width, (top + 1) / height], 1)
 
 
 def parse_clusters(clusters: Union[int, str], n_clusters: int) -> int:

@@ -1,4 +1,6 @@
 """From scores on the feature grid to a map of winners at the size of the file."""
+from typing import Tuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,7 +10,12 @@ _BLOCK_BYTES = 2**26
 
 
 def class_map(scores: Tensor, img_meta: dict, align_corners: bool = False) -> Tensor:
-    """(K, h, w) scores of an image -> (H, W) int16 index of the largest.
+    """(K, h, w) scores of an image -> (H, W) int16 index of the largest, see :func:`winner_map`."""
+    return winner_map(scores, img_meta, align_corners)[0]
+
+
+def winner_map(scores: Tensor, img_meta: dict, align_corners: bool = False) -> Tuple[Tensor, Tensor]:
+    """(K, h, w) scores of an image -> (H, W) int16 index of the largest, and (H, W) that score.
 
     The map that mmseg's ``postprocess_result`` makes, without its (K, H, W) scores in memory: channels are enlarged in
     blocks, bilinearly to the size of the input and from there to ``ori_shape``.
@@ -20,17 +27,17 @@ def class_map(scores: Tensor, img_meta: dict, align_corners: bool = False) -> Te
     per_block = max(1, _BLOCK_BYTES // (4 * height * width))
     best, winner = None, None
     for start in range(0, len(scores), per_block):
-        values, index = _enlarge(scores[start:start + per_block], img_meta, align_corners).max(0)
+        values, index = enlarge(scores[start:start + per_block], img_meta, align_corners).max(0)
         if best is None:
             best, winner = values, index
         else:
             wins = values > best
             best, winner = torch.where(wins, values, best), torch.where(wins, index + start, winner)
-    return winner.short()
+    return winner.short(), best
 
 
-def _enlarge(scores: Tensor, img_meta: dict, align_corners: bool) -> Tensor:
-    """(k, h, w) -> (k, H, W)."""
+def enlarge(scores: Tensor, img_meta: dict, align_corners: bool) -> Tensor:
+    """(k, h, w) -> (k, H, W), bilinearly to the size of the input and from there to ``ori_shape``."""
     height, width = img_meta.get('pad_shape', img_meta['img_shape'])[:2]
     scores = F.interpolate(scores[None], (height, width), mode='bilinear', align_corners=align_corners)
     left, right, top, bottom = img_meta.get('img_padding_size', img_meta.get('padding_size', [0] * 4))

@@ -1,0 +1,189 @@
+"""A trained model as one file that runs without this package."""
+import inspect
+import json
+import os.path as osp
+import warnings
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..models.segmentors.object_segmentor import ObjectSegmentor
+from ..models.segmentors.probed_segmentor import ProbedSegmentor
+from ..utils.atomic import replacing
+from .cluster_names import ClusterNames
+
+SUFFIXES = {'.onnx': 'ONNX', '.ts': 'TorchScript', '.pt2': 'torch.export'}
+OPSETS = range(11, 21)  # what the exporter writes that needs no further packages
+DEFAULT_OPSET = 17
+LEAST_EQUAL = 0.999
+INPUT, OUTPUTS = 'image', ('ids', 'similarity')
+_SMALLEST_SIDE = 64  # pixels, of torch.export
+
+# (N, 3, H, W) float32 RGB images -> (N, H, W) ids, (N, H, W) scores
+Predict = Callable[[np.ndarray], Tuple[np.ndarray, np.ndarray]]
+
+
+class ExportedSegmentor(nn.Module):
+    """Normalisation, network and clusters in one module without choices that depend on values.
+
+    Args:
+        model: in eval mode, on CPU.
+        names: makes the output ids of classes instead of clusters.
+
+    Raises:
+        ValueError: the model does more than a network can: connected components, or a prior.
+    """
+
+    def __init__(self, model: ProbedSegmentor, names: Optional[ClusterNames] = None) -> None:
+        super().__init__()
+        if isinstance(model, ObjectSegmentor) and (model.test_cfg.objects != 'image' or model.prior is not None):
+            key = 'prior' if model.prior is not None else 'objects'
+            raise ValueError(f'a model with model.test_cfg.{key}={model.test_cfg[key]!r} cannot be exported, as that '
+                             "is no part of the network: set model.test_cfg.objects='image' and "
+                             'model.test_cfg.prior=None')
+        model.cluster_tensors()  # refuses clusters that were never fitted
+        self.model = model
+        preprocessor = model.data_preprocessor
+        mean, std = (preprocessor.mean, preprocessor.std) if preprocessor._enable_normalize else (0., 1.)
+        self.register_buffer('mean', torch.as_tensor(mean).clone())
+        self.register_buffer('std', torch.as_tensor(std).clone())
+        self.is_rgb = preprocessor._channel_conversion  # what OpenCV reads would have been turned
+        self.register_buffer('table', None if names is None else torch.from_numpy(names.table))
+
+    def forward(self, image: Tensor) -> Tuple[Tensor, Tensor]:
+        """(N, 3, H, W) float RGB from 0 to 255 -> (N, H, W) int64 ids, (N, H, W) float32 scores of the winners."""
+        image = image if self.is_rgb else image.flip(1)
+        scores = self.model.cluster_scores((image - self.mean) / self.std)
+        scores = F.interpolate(scores, image.shape[-2:], mode='bilinear', align_corners=self.model.align_corners)
+        ids = scores.argmax(1)
+        return ids if self.table is None else self.table[ids], scores.amax(1)
+
+
+def export_segmentor(model: ProbedSegmentor,
+                     path: str,
+                     images: Sequence[np.ndarray],
+                     names: Optional[ClusterNames] = None,
+                     opset: int = DEFAULT_OPSET,
+                     metadata: Optional[Dict[str, str]] = None) -> float:
+    """Write a model whose file takes any batch and size, and check it against PyTorch before it is put in its place.
+
+    Args:
+        path: its suffix says the format: ``.onnx``, ``.ts`` (TorchScript), ``.pt2`` (``torch.export``).
+        images: (H, W, 3) uint8 RGB as the network sees them; of the check, one by one and two at a time.
+        names: see :class:`ExportedSegmentor`; they go into the file too.
+        opset: of ONNX.
+        metadata: further facts for the file.
+
+    Returns:
+        the share of equal pixels.
+
+    Raises:
+        ImportError: a package of the extra ``onnx`` is missing.
+        ValueError: unknown suffix or opset; no image; the model cannot be exported; fewer than 99.9 % of the pixels are
+            equal. Nothing is written then.
+    """
+    suffix = osp.splitext(path)[1]
+    if suffix not in SUFFIXES:
+        raise ValueError(f'{path}: the suffix says the format, {", ".join(map(" is ".join, SUFFIXES.items()))}')
+    if opset not in OPSETS:
+        raise ValueError(f'opset {opset} is not supported: choose one from {OPSETS[0]} to {OPSETS[-1]}')
+    if not len(images):
+        raise ValueError('an export is checked on images, and there is none: give a folder of some')
+    if suffix == '.onnx':
+        _check_onnx_packages()
+    module = ExportedSegmentor(model, names).eval()
+    batches = _as_batches(images)
+    facts = dict(_facts(model, names), **(metadata or {}))
+    with replacing(path) as part, torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of tracing: choices by shape that are fixed on purpose
+        predict = _WRITERS[suffix](module, part, batches[0], facts, opset)
+        equal = _share_equal(module, predict, batches)
+        if equal < LEAST_EQUAL:
+            raise ValueError(f'{path} was not written: the {SUFFIXES[suffix]} model gives {100 * equal:.3f} % of the '
+                             f'pixels of {len(images)} images the cluster that PyTorch gives them, but '
+                             f'{100 * LEAST_EQUAL} % are needed')
+    return equal
+
+
+def _write_onnx(module: nn.Module, path: str, example: Tensor, facts: Dict[str, str], opset: int) -> Predict:
+    import onnx
+    axes = {name: {0: 'batch', 1: 'height', 2: 'width'} for name in OUTPUTS}
+    axes[INPUT] = {0: 'batch', 2: 'height', 3: 'width'}
+    # releases from 2.5 on know another exporter too, which needs onnxscript
+    further = dict(dynamo=False) if 'dynamo' in inspect.signature(torch.onnx.export).parameters else {}
+    torch.onnx.export(module, (example, ), path, opset_version=opset, input_names=[INPUT], output_names=list(OUTPUTS),
+                      dynamic_axes=axes, **further)
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, facts)
+    onnx.save(model, path)
+    return _onnx_predict(path)
+
+
+def _onnx_predict(path: str) -> Predict:
+    import onnxruntime
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    return lambda batch: session.run(None, {INPUT: batch})
+
+
+def _write_torchscript(module: nn.Module, path: str, example: Tensor, facts: Dict[str, str], opset: int) -> Predict:
+    traced = torch.jit.freeze(torch.jit.trace(module, example, check_trace=False))  # without what only training needs
+    torch.jit.save(traced, path, _extra_files={'metadata.json': json.dumps(facts)})
+    return _torch_predict(torch.jit.load(path))
+
+
+def _write_torch_export(module: nn.Module, path: str, example: Tensor, facts: Dict[str, str], opset: int) -> Predict:
+    sides = {2: torch.export.Dim('height', min=_SMALLEST_SIDE), 3: torch.export.Dim('width', min=_SMALLEST_SIDE)}
+    example = example[:1].repeat(2, 1, 1, 1)  # a batch of one would be taken for a fixed one
+    try:
+        exported = torch.export.export(module, (example, ), strict=False,
+                                       dynamic_shapes=({0: torch.export.Dim('batch'), **sides}, ))
+    except Exception as error:  # of many types
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f'torch.export of torch {torch.__version__} cannot follow this model at any size ({reason}): '
+                         'use a later torch, or write .onnx or .ts') from None
+    with open(path, 'wb') as file:  # it refuses other suffixes
+        torch.export.save(exported, file, extra_files={'metadata.json': json.dumps(facts)})
+    with open(path, 'rb') as file:
+        return _torch_predict(torch.export.load(file).module())
+
+
+def _torch_predict(module: nn.Module) -> Predict:
+    return lambda batch: [output.numpy() for output in module(torch.from_numpy(batch))]
+
+
+_WRITERS = {'.onnx': _write_onnx, '.ts': _write_torchscript, '.pt2': _write_torch_export}
+
+
+def _check_onnx_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f'ONNX needs {error.name}, which cannot be imported. Run: pip install "mmseg-unsup[onnx]"'
+                          ) from None
+
+
+def _facts(model: ProbedSegmentor, names: Optional[ClusterNames]) -> Dict[str, str]:
+    """What is written into the file, as text."""
+    prototype_set, n_clusters, fingerprint = model.cluster_identity()
+    names = names or ClusterNames.identity(prototype_set, n_clusters, fingerprint)
+    return dict(names=json.dumps(names.names), palette=json.dumps(names.palette.tolist()),
+                prototype_set=prototype_set, n_clusters=str(n_clusters), fingerprint=fingerprint)
+
+
+def _as_batches(images: Sequence[np.ndarray]) -> List[Tensor]:
+    """Every image alone, then neighbours of one size together."""
+    singles = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() for image in images]
+    pairs = [torch.cat(pair) for pair in zip(singles, singles[1:]) if pair[0].shape == pair[1].shape]
+    return singles + pairs[:1]
+
+
+def _share_equal(module: nn.Module, predict: Predict, batches: List[Tensor]) -> float:
+    n_equal = n_pixels = 0
+    for batch in batches:
+        expected, found = module(batch)[0].numpy(), predict(batch.contiguous().numpy())[0]
+        n_equal, n_pixels = n_equal + int((expected == found).sum()), n_pixels + expected.size
+    return n_equal / n_pixels

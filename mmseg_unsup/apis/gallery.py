@@ -1,0 +1,227 @@
+"""A page that shows what the clusters of a checkpoint are, on which they are named and merged."""
+import base64
+import os
+import os.path as osp
+from collections import defaultdict
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+
+from ..datasets.errors import UnreadableImageError
+from ..datasets.image_files import find_images
+from ..datasets.label_folder import LabelFolder
+from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
+from ..utils.atomic import replacing
+from ..utils.pictures import read_rgb
+from ..utils.progress import track_progress
+from ..utils.random import keyed_generator
+from ..visualization.gallery_page import render_gallery
+from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
+from .cluster_names import ClusterNames
+from .gallery_text import Matching, facts, label_data, label_rows, label_scores, matching_of, names_data, provenance
+from .loading import load_segmentor, whole_image_pipeline
+
+# Pixels of a side: of a place, and of images by the number of clusters that they stand for.
+PLACE_SIDE, IMAGE_SIDES = 112, ((100, 320), (float('inf'), 240))
+# Bytes of all JPEGs of a page; in base64 they take a third more.
+MAX_JPEG_BYTES = 16 * 10**6
+N_SAMPLES, N_NEAREST = 8, 3
+
+
+class SurveyedFolder(NamedTuple):
+    """What one pass over a folder leaves."""
+    survey: ClusterSurvey
+    paths: List[str]  # of all images, by number
+    ids: Dict[int, bytes]  # of the typical images, packed
+    sizes: Dict[int, tuple]  # (height, width) of the same
+    unreadable: List[str]
+
+
+def make_gallery(cfg: Config,
+                 checkpoint: str,
+                 images: str,
+                 out: str,
+                 labels: Optional[str] = None,
+                 classes: Optional[Sequence[str]] = None,
+                 clusters: Optional[str] = None,
+                 matching: Optional[Matching] = None,
+                 on_error: str = 'raise',
+                 max_images: Optional[int] = None,
+                 n_places: int = 6,
+                 n_images: int = 4) -> SurveyedFolder:
+    """Write the page of a checkpoint on a folder of images.
+
+    Every image is seen once by the network, whole, at the size of the config's evaluation; its clusters are those that
+    ``pred_sem_seg`` shows.
+
+    Args:
+        out: the HTML file; it appears whole, at the end.
+        labels: folder of label maps; the page then has scores. The config's test data set says how to read them.
+        classes: see :class:`LabelFolder`.
+        clusters: a ``clusters.json`` to start from.
+        matching: of clusters to classes; None for that of the config's evaluation.
+        on_error: ``'skip'`` leaves out images that cannot be read, ``'raise'`` stops.
+        max_images: so many of the images, drawn at random, always the same.
+        n_places, n_images: per cluster.
+
+    Raises:
+        FileNotFoundError, KeyError, ValueError: an input that cannot be used; nothing is written then.
+    """
+    check_output(out)
+    paths = chosen_images(images, max_images)
+    reference = None if labels is None else LabelFolder(cfg.test_dataloader.dataset, paths, images, labels, classes)
+    given = None if clusters is None else ClusterNames.load(clusters)
+    _, model = load_segmentor(cfg, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
+    names = given or ClusterNames.identity(*model.cluster_identity())
+    names.check(*model.cluster_identity())
+    side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
+    pipeline = Compose([dict(type='mmseg_unsup.LoadImage'), *whole_image_pipeline(cfg)])
+    found = survey_images(model, pipeline, paths, reference, side, on_error, n_places, n_images)
+    scores = None if reference is None else label_scores(found.survey.confusion, matching or matching_of(cfg))
+    place = 'patch' if model.background_cluster is None else 'object'
+    page = dict(
+        title=osp.splitext(osp.basename(cfg.filename))[0],
+        facts=facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores),
+        place_name='patches' if place == 'patch' else 'objects',
+        direction_name='mean' if model.cluster_centers is None else 'prototype',
+        labels=None if scores is None else label_rows(scores, reference),
+        provenance=provenance(cfg, checkpoint, images, labels, names, found.unreadable))
+    data = dict(
+        names_data(names), background=model.background_cluster, place_name=place,
+        labels=None if scores is None else label_data(scores, reference), **pictures(found, side, images))
+    write_page(out, render_gallery(page, data))
+    return found
+
+
+def check_output(out: str) -> None:
+    """Raise ValueError unless ``out`` can become an HTML file."""
+    if not out.endswith(('.html', '.htm')) or osp.isdir(out):
+        raise ValueError(f'the page {out!r} must be a file whose name ends in .html')
+
+
+def chosen_images(root: str, max_images: Optional[int], seed: int = 0) -> List[str]:
+    """The images below a folder, or ``max_images`` random ones of them, in the order of their names.
+
+    Raises:
+        FileNotFoundError, ValueError: there are none; ``max_images`` is not positive.
+    """
+    paths = find_images(root)
+    if max_images is None or max_images >= len(paths):
+        return paths
+    if max_images < 1:
+        raise ValueError(f'max_images must be None or at least 1, but it is {max_images}')
+    return [paths[i] for i in sorted(keyed_generator(seed).choice(len(paths), max_images, replace=False))]
+
+
+@torch.no_grad()
+def survey_images(model: torch.nn.Module,
+                  pipeline: Compose,
+                  paths: Sequence[str],
+                  reference: Optional[LabelFolder],
+                  side: int,
+                  on_error: str = 'raise',
+                  n_places: int = 6,
+                  n_images: int = 4) -> SurveyedFolder:
+    """One pass over images; memory is bounded by the largest image and the number of clusters.
+
+    Args:
+        reference: of their labels; None without.
+        side: of the packed ids, the longer one.
+
+    Raises:
+        UnreadableImageError: with ``on_error='raise'``.
+        LabelError: of a label map, always.
+        ValueError: no image can be read; no pixel is labelled.
+    """
+    n_clusters = model.cluster_identity()[1]
+    centers = None if model.cluster_centers is None else model.cluster_centers.cpu().numpy()
+    survey = ClusterSurvey(n_clusters, centers, reference and len(reference.classes), n_places, n_images,
+                           reference.ignore_index if reference else 255)
+    found = SurveyedFolder(survey, list(paths), {}, {}, [])
+    with track_progress('looking at images', len(paths)) as advance:
+        for i, path in enumerate(paths):
+            try:
+                _look_at(model, pipeline, found, i, reference, side)
+            except UnreadableImageError:
+                if on_error == 'raise':
+                    raise
+                found.unreadable.append(path)
+            advance(1)
+    if len(found.unreadable) == len(paths):
+        raise ValueError(f'none of the {len(paths)} images can be read, for example {paths[0]}')
+    if reference and not survey.confusion.any():
+        raise ValueError(f'none of the {len(paths)} images has a labelled pixel: check the label folder')
+    return found
+
+
+def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i: int,
+             reference: Optional[LabelFolder], side: int) -> None:
+    packed = pipeline(dict(img_path=found.paths[i], seg_fields=[]))
+    shape = packed['data_samples'].ori_shape[:2]
+    labels = reference and reference.read(found.paths[i], shape)
+    batch = model.data_preprocessor(dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]), False)
+    read = model.read_clusters(batch['inputs'], batch['data_samples'][0].metainfo)
+    clusters, feats, members, boxes = (tensor.cpu().numpy() for tensor in read)
+    found.survey.add(i, clusters, feats, members, boxes, labels)
+    held = found.survey.held_images()
+    if i in held:
+        found.ids[i], found.sizes[i] = pack_ids(clusters, side, found.survey.n_clusters), fitted_size(shape, side)
+    for gone in found.ids.keys() - held:
+        del found.ids[gone], found.sizes[gone]
+
+
+def pictures(found: SurveyedFolder, side: int, root: str) -> Dict:
+    """``clusters``, ``images`` and ``samples`` of the page: every image that it shows is read once more."""
+    survey = found.survey
+    ks = range(survey.n_clusters)
+    places, typical = [survey.places(k) for k in ks], [survey.images(k) for k in ks]
+    number = {i: n for n, i in enumerate(sorted(found.ids))}  # on the page
+    names = {i: osp.relpath(found.paths[i], root) for i in {*found.ids, *(p.image for of_k in places for p in of_k)}}
+    jpegs = fit_jpegs(_jpegs(found, places, side), MAX_JPEG_BYTES)
+    similarities = survey.similarities()
+    clusters = [
+        dict(
+            share=float(survey.shares[k]),
+            places=[dict(image=names[p.image], similarity=round(p.similarity, 4), jpeg=_base64(jpegs[k, rank]))
+                    for rank, p in enumerate(places[k])],
+            images=[dict(image=number[t.image], share=float(t.share)) for t in typical[k]],
+            nearest=[dict(cluster=other, similarity=round(value, 4))
+                     for other, value in nearest_clusters(similarities, k, N_NEAREST)]) for k in ks
+    ]
+    images = [dict(name=names[i], height=found.sizes[i][0], width=found.sizes[i][1], jpeg=_base64(jpegs[i]),
+                   ids=_base64(found.ids[i])) for i in number]
+    samples = np.linspace(0, len(images) - 1, min(N_SAMPLES, len(images))).round().astype(int).tolist()
+    return dict(clusters=clusters, images=images, samples=samples)
+
+
+def _jpegs(found: SurveyedFolder, places: Sequence, side: int) -> Dict[object, bytes]:
+    """By image, and by cluster and rank of its places."""
+    wanted = defaultdict(list)  # image -> its places
+    for k, of_cluster in enumerate(places):
+        for rank, place in enumerate(of_cluster):
+            wanted[place.image].append((k, rank, place.box))
+    jpegs = {}
+    needed = sorted({*wanted, *found.ids})
+    with track_progress('drawing', len(needed)) as advance:
+        for i in needed:
+            picture = read_rgb(found.paths[i])
+            if i in found.ids:
+                jpegs[i] = encode_jpeg(shrunk(picture, side))
+            for k, rank, box in wanted[i]:
+                jpegs[k, rank] = encode_jpeg(cut_place(picture, box, PLACE_SIDE))
+            advance(1)
+    return jpegs
+
+
+def write_page(out: str, text: str) -> None:
+    """Write the file in one step; makes its folder."""
+    os.makedirs(osp.dirname(osp.abspath(out)), exist_ok=True)
+    with replacing(out) as part, open(part, 'w', encoding='utf-8') as file:
+        file.write(text)
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

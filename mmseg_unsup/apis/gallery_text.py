@@ -1,0 +1,104 @@
+"""What a gallery says: scores, the numbers at its top, and what it was made from."""
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
+
+from ..datasets.label_folder import LabelFolder
+from ..evaluation.functional import match_clusters, matched_confusion, partition_scores, scores_from_confusion
+from ..evaluation.functional.matching import UNMATCHED
+from ..models.utils import weights_seen
+from ..version import __version__
+from ..visualization import cluster_palette
+from .cluster_names import FORMAT, VERSION, ClusterNames
+
+
+class Matching(NamedTuple):
+    """How clusters are matched to classes."""
+    match: str = 'hungarian'
+    match_on: str = 'count'
+
+
+def matching_of(cfg: Config) -> Matching:
+    """That of the first metric of the config's tests which matches clusters to classes."""
+    evaluators = cfg.get('test_evaluator') or []
+    for metric in evaluators if isinstance(evaluators, list) else [evaluators]:
+        if metric['type'].endswith('HungarianIoUMetric'):
+            return Matching(**{key: metric[key] for key in Matching._fields if key in metric})
+    return Matching()
+
+
+def label_scores(confusion: np.ndarray, matching: Matching) -> Dict:
+    """Scores of matched clusters, ``confusion``, ``matched``, the class of each cluster, and ``how``."""
+    matched = match_clusters(confusion, *matching)
+    scores = scores_from_confusion(matched_confusion(confusion, matched))
+    return dict(scores, **partition_scores(confusion), confusion=confusion, matched=matched, how=matching)
+
+
+def names_data(names: ClusterNames) -> Dict:
+    """What the page edits."""
+    return dict(
+        format=FORMAT,
+        version=VERSION,
+        prototype_set=names.prototype_set,
+        n_clusters=names.n_clusters,
+        fingerprint=names.fingerprint,
+        classes=[of_class._asdict() for of_class in names.classes],
+        palette=cluster_palette(names.n_clusters).tolist())
+
+
+def label_data(scores: Dict, reference: LabelFolder) -> Dict:
+    """What the page computes IoUs from."""
+    return dict(names=reference.classes, colors=reference.palette.tolist(), confusion=scores['confusion'].tolist(),
+                matched=scores['matched'].tolist())
+
+
+def label_rows(scores: Dict, reference: LabelFolder) -> Dict:
+    """The table of scores."""
+    confusion, match = scores['confusion'], scores['how']
+    shares = 100 * confusion.sum(1) / confusion.sum()
+    rows = [
+        dict(name=name, color='rgb({}, {}, {})'.format(*reference.palette[c]), iou=_number(scores['IoU'][c]),
+             accuracy=_number(scores['Acc'][c]), share=f'{shares[c]:.1f}',
+             clusters=np.flatnonzero(scores['matched'] == c).tolist()) for c, name in enumerate(reference.classes)
+    ]
+    how = dict(hungarian='one-to-one (Hungarian)', majority='each to its best label', identity='by number')
+    of = dict(count='the number of pixels', iou='IoU')[match.match_on]
+    n_unmatched = int((scores['matched'] == UNMATCHED).sum())
+    left = f' {n_unmatched} clusters have no label; their pixels count as wrong.' if n_unmatched else ''
+    return dict(rows=rows, matching=f'Clusters are matched to labels {how[match.match]} by {of}, over all images at '
+                f'their own size.{left}')
+
+
+def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional[Dict]) -> List[tuple]:
+    """The numbers at the top of the page: name, value, note.
+
+    Args:
+        shares: (K,) of all pixels.
+        n_images: that could be read.
+    """
+    used = int((shares > 0).sum())
+    lines = [('Images', f'{n_images}', f'{n_unreadable} unreadable' if n_unreadable else ''),
+             ('Clusters', f'{len(shares)}', '' if used == len(shares) else f'{used} occur')]
+    if scores is None:
+        return [*lines, ('Largest cluster', f'{100 * shares.max():.1f} %', 'of all pixels')]
+    matched = {name: (name, _number(scores[name]), 'matched') for name in ('mIoU', 'aAcc', 'mAcc')}
+    return [*lines, *matched.values(), *((name, _number(scores[name]), 'no matching') for name in ('ARI', 'NMI'))]
+
+
+def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str], names: ClusterNames,
+               unreadable: Sequence[str]) -> List[str]:
+    """Lines that say what the page was made from."""
+    seen = weights_seen(checkpoint, CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu').get('meta'))
+    return [
+        f'Checkpoint {checkpoint} of {cfg.filename}; its weights have seen: {seen}.',
+        f'Clusters: set {names.prototype_set}, fingerprint {names.fingerprint}.',
+        f'Images: {images}' + (f', labels: {labels}' if labels else '') + '.',
+        *([f'Unreadable: {", ".join(unreadable[:5])}' + (' ...' if len(unreadable) > 5 else '')] if unreadable else []),
+        f'mmseg_unsup {__version__}',
+    ]
+
+
+def _number(value: float) -> str:
+    return f'{value:.2f}' if np.isfinite(value) else 'none'

@@ -1,0 +1,105 @@
+"""What an inferencer is given, as pictures; a picture that memory does not hold is refused before it is decoded."""
+import os
+import os.path as osp
+from contextlib import contextmanager
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from PIL import Image
+
+from ..datasets.image_files import find_images
+from ..datasets.transforms.loading import LoadImage
+from ..utils.memory import available_memory
+
+InputType = Union[str, os.PathLike, np.ndarray]
+_CV2_LIMIT = 2**30  # pixels that OpenCV decodes
+
+
+class Picture(NamedTuple):
+    """A decoded input."""
+    path: Optional[str]  # None of an array
+    image: np.ndarray  # (H, W, 3) uint8 BGR
+
+
+def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str, np.ndarray]]:
+    """Paths and arrays; a folder stands for all images below it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        TypeError: an input is something else, or an array of another kind.
+        ValueError: a folder without images, or no input.
+    """
+    if not isinstance(inputs, (list, tuple)):
+        inputs = [inputs]
+    listed = []
+    for entry in inputs:
+        if isinstance(entry, np.ndarray):
+            if entry.ndim != 3 or entry.shape[2] != 3 or entry.dtype != np.uint8:
+                raise TypeError(f'an image has shape {entry.shape} and type {entry.dtype}: expected (height, width, 3) '
+                                'uint8 in the order BGR, as OpenCV reads files')
+            listed.append(entry)
+        elif isinstance(entry, (str, os.PathLike)):
+            listed.extend(_list_path(os.fspath(entry)))
+        else:
+            raise TypeError(f'an image is given as {type(entry).__name__}: expected a path, a folder or an array')
+    if not listed:
+        raise ValueError('no image was given: expected a path, a folder, an array or a list of these')
+    return listed
+
+
+def read_picture(entry: Union[str, np.ndarray], bytes_needed) -> Picture:
+    """Decode an input.
+
+    Args:
+        bytes_needed: (height, width) -> bytes of memory that predicting it takes, with what was decoded.
+
+    Raises:
+        UnreadableImageError: it cannot be used.
+        MemoryError: it needs more memory than there is.
+    """
+    if isinstance(entry, np.ndarray):
+        _check_memory('an array', entry.shape[:2], bytes_needed)
+        return Picture(None, entry)
+    shape = _header_shape(entry)
+    if shape is not None:
+        _check_memory(entry, shape, bytes_needed)
+    return Picture(entry, LoadImage(min_size=1).transform(dict(img_path=entry))['img'])
+
+
+def _list_path(path: str) -> List[str]:
+    if osp.isdir(path):
+        return find_images(path)
+    if not osp.exists(path):
+        raise FileNotFoundError(f'there is no image or folder {path!r}: check the path')
+    return [path]
+
+
+def _check_memory(name: str, shape: Tuple[int, int], bytes_needed) -> None:
+    n_pixels = shape[0] * shape[1]
+    size = f'{name} has {shape[1]}x{shape[0]} pixels ({n_pixels / 1e6:.0f} million)'
+    if n_pixels > _CV2_LIMIT:
+        raise MemoryError(f'{size}, and OpenCV decodes {_CV2_LIMIT / 1e6:.0f} million at most: cut the file in parts')
+    needed, available = bytes_needed(shape), available_memory()
+    if available is not None and needed > available:
+        raise MemoryError(f'{size}, which needs about {needed / 2**30:.1f} GiB of memory, but only '
+                          f'{available / 2**30:.1f} GiB are free: use (smaller) tiles, as by --tile 512, or cut the '
+                          'file in parts')
+
+
+def _header_shape(path: str) -> Optional[Tuple[int, int]]:
+    """(height, width) by the header; None where Pillow cannot read it."""
+    try:
+        with _no_pixel_limit(), Image.open(path) as image:
+            return image.size[::-1]
+    except Exception:  # LoadImage says what is wrong with a file
+        return None
+
+
+@contextmanager
+def _no_pixel_limit():
+    """Pillow takes large images for an attack; nothing is decoded here."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before

@@ -1,0 +1,263 @@
+"""Segmenting images by a trained model."""
+import os.path as osp
+from contextlib import contextmanager
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.infer import BaseInferencer
+from mmengine.logging import print_log
+from torch import Tensor
+
+from ..datasets.errors import UnreadableImageError
+from ..models.utils import enlarge, winner_map
+from ..utils import track_progress
+from ..utils.pictures import write_indexed, write_picture
+from ..visualization import overlay, with_legend
+from .cluster_names import ClusterNames
+from .image_input import InputType, Picture, list_inputs, read_picture
+from .loading import load_segmentor, read_config, whole_image_pipeline
+from .tiling import blend_tiles
+
+# bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
+_WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
+
+
+@contextmanager
+def _silent():
+    yield lambda n: None
+
+
+class Prediction(NamedTuple):
+    """What is found in one image."""
+    path: Optional[str]  # None of an array
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    ids: np.ndarray  # (H, W) int16 classes of `UnsupInferencer.names`
+    scores: np.ndarray  # (H, W) float32 of the winning cluster
+
+
+class UnsupInferencer(BaseInferencer):
+    """Segments images by a trained model of this package, in the manner of mmseg's ``MMSegInferencer``.
+
+    An image is seen as the test pipeline of the config sees it, but wholly (no centre crop), and its map has the size
+    of the file. Every pixel has the class of the cluster that wins there, and that cluster's score, see
+    ``cluster_scores`` of the segmentors.
+
+    Args:
+        model: config by path, as ``mmseg_unsup::picie/picie_fpn_camvid.py`` or as ``Config``; None for the one in the
+            checkpoint.
+        weights: path or URL of the checkpoint, read as data.
+        clusters: a ``clusters.json`` or :class:`ClusterNames`: names, colours and merged clusters; None for every
+            cluster on its own.
+        device: None for a GPU where there is one.
+        size: pixels of the shorter side that the network sees (of both for models that see squares); None for the
+            config's.
+        tile: images with a longer side than this are cut into tiles of so many pixels, each of which is seen as an
+            image; scores are blended where tiles overlap. None for never. See :meth:`bytes_needed` for the memory.
+        overlap: pixels that neighbouring tiles share at least.
+        on_error: ``'raise'`` or ``'skip'`` images that cannot be read; those are in ``skipped``.
+        options: dotted key -> value, changes of the config.
+        show_progress: bar or log lines.
+
+    Attributes:
+        names (list): of the classes.
+        palette (np.ndarray): (C, 3) uint8 RGB.
+        cluster_names (ClusterNames): what ``clusters`` says.
+        background (int): class outside all objects, None for methods without.
+        skipped (list): messages of the images that the last call left out.
+
+    Raises:
+        ValueError: a bad option; the names are of another checkpoint; see :func:`load_segmentor`.
+    """
+
+    def __init__(self,
+                 model: Union[str, Config, None],
+                 weights: str,
+                 clusters: Union[str, ClusterNames, None] = None,
+                 device: Optional[str] = None,
+                 size: Optional[int] = None,
+                 tile: Optional[int] = None,
+                 overlap: int = 64,
+                 on_error: str = 'raise',
+                 options: Optional[dict] = None,
+                 show_progress: bool = True) -> None:
+        if on_error not in ('raise', 'skip'):
+            raise ValueError(f"on_error={on_error!r} is neither 'raise' nor 'skip'")
+        if size is not None and size < 1:
+            raise ValueError(f'size must be at least 1 pixel, but it is {size}')
+        if tile is not None and not 0 <= overlap < tile:
+            raise ValueError(f'tiles of {tile} pixels cannot overlap by {overlap}: overlap must be at least 0 and '
+                             'less than a tile')
+        self.size, self.tile, self.overlap, self.on_error = size, tile, overlap, on_error
+        self.skipped: List[str] = []
+        # BaseInferencer takes an empty config for the one in the checkpoint
+        super().__init__(model=Config() if model is None else read_config(model, options), weights=weights,
+                         device=device, scope='mmseg', show_progress=show_progress)
+        identity = self.model.cluster_identity()
+        if isinstance(clusters, str):
+            clusters = ClusterNames.load(clusters)
+        self.cluster_names = clusters or ClusterNames.identity(*identity)
+        self.cluster_names.check(*identity)
+        self.names, self.palette = self.cluster_names.names, self.cluster_names.palette
+        self._table = self.cluster_names.table.astype(np.int16)
+        self.background = int(self._table[0]) if identity[0] == 'objects' else None
+
+    def __call__(self,
+                 inputs: Union[InputType, Sequence[InputType]],
+                 batch_size: int = 1,
+                 return_vis: bool = False,
+                 out_dir: str = '') -> dict:
+        """Segment paths, folders, arrays ((H, W, 3) uint8 BGR) or a list of these.
+
+        Args:
+            batch_size: images of one size, or tiles, at a time.
+            return_vis: also return the pictures of :meth:`draw`.
+            out_dir: see :meth:`save`; not written by default.
+
+        Returns:
+            ``predictions``, a dict of ``path``, ``ids`` (H, W), ``scores`` (H, W) and ``shares`` (name -> share of the
+            pixels) per image, ``names`` and ``visualization``.
+        """
+        root = inputs if isinstance(inputs, str) and osp.isdir(inputs) else None
+        predictions = []
+        for prediction in self.stream(inputs, batch_size):
+            if out_dir:
+                self.save(prediction, out_dir, root, f'{len(predictions):08d}')
+            predictions.append(prediction)
+        return self.postprocess(predictions, self.visualize(inputs, predictions) if return_vis else [])
+
+    def stream(self, inputs: Union[InputType, Sequence[InputType]], batch_size: int = 1) -> Iterator[Prediction]:
+        """The same image by image: no more than a batch is in memory."""
+        entries = list_inputs(inputs)
+        self.skipped = []
+        with track_progress('inference', len(entries)) if self.show_progress else _silent() as advance:
+            for pictures in self.preprocess(entries, batch_size, advance):
+                for prediction in self.forward(pictures, batch_size):
+                    advance(1)
+                    yield prediction
+
+    def shares(self, prediction: Prediction) -> Dict[str, float]:
+        """Name -> share of the pixels, of the classes that occur."""
+        counts = np.bincount(prediction.ids.ravel(), minlength=len(self.names))
+        return {name: float(count / counts.sum()) for name, count in zip(self.names, counts) if count}
+
+    def draw(self, prediction: Prediction) -> np.ndarray:
+        """(H', W', 3) uint8 RGB: the image coloured by its classes, with their names."""
+        shown = [c for c in np.unique(prediction.ids).tolist() if c != self.background]
+        picture = overlay(prediction.image, prediction.ids, self.palette, self.background)
+        return with_legend(picture, [self.names[c] for c in shown], self.palette[shown])
+
+    def save(self, prediction: Prediction, out_dir: str, root: Optional[str] = None, name: str = '') -> str:
+        """Write the map of classes, an indexed PNG, below ``out_dir/maps`` and the drawing below ``out_dir/overlays``.
+
+        Args:
+            root: folder of the images, whose structure is kept.
+            name: of an array.
+
+        Returns:
+            the path below ``maps``.
+        """
+        if prediction.path is not None:
+            name = osp.relpath(prediction.path, root) if root else osp.basename(prediction.path)
+        # the suffix stays part of the name: x.jpg and x.png in one folder must not share a map
+        path = name if name.endswith('.png') else f'{name}.png'
+        write_indexed(osp.join(out_dir, 'maps', path), prediction.ids, self.palette)
+        write_picture(osp.join(out_dir, 'overlays', f'{path[:-4]}.jpg'), self.draw(prediction), quality=90)
+        return path
+
+    def preprocess(self, inputs: list, batch_size: int = 1, advance: Callable = None) -> Iterator[List[Picture]]:
+        """Decode, and group neighbours that the network sees at one size."""
+        batch: List[Picture] = []
+        for entry in inputs:
+            try:
+                picture = read_picture(entry, lambda shape: self.bytes_needed(shape, batch_size))
+            except UnreadableImageError as error:
+                if self.on_error == 'raise':
+                    raise
+                self.skipped.append(str(error))
+                print_log(str(error), logger='current')
+                if advance is not None:
+                    advance(1)
+                continue
+            if batch and (len(batch) == batch_size or picture.image.shape != batch[0].image.shape):
+                yield batch
+                batch = []
+            batch.append(picture)
+        if batch:
+            yield batch
+
+    @torch.no_grad()
+    def forward(self, inputs: List[Picture], batch_size: int = 1) -> List[Prediction]:
+        """Predict pictures of one size."""
+        if self._is_tiled(inputs[0].image.shape[:2]):
+            found = (self._predict_tiled(picture.image, batch_size) for picture in inputs)
+        else:
+            found = self._predict_whole([picture.image for picture in inputs])
+        return [Prediction(picture.path, np.ascontiguousarray(picture.image[..., ::-1]), self._table[ids], scores)
+                for picture, (ids, scores) in zip(inputs, found)]
+
+    def bytes_needed(self, shape: Tuple[int, int], batch_size: int = 1) -> int:
+        """Memory that a batch of images of (H, W) pixels takes, about."""
+        of_first = _WHOLE_BYTES * shape[0] * shape[1]
+        if self._is_tiled(shape):  # besides the picture, sums and finished rows of a row of tiles
+            band = 3 * 4 * self.model.n_predicted * min(self.tile, shape[0]) * shape[1]
+            of_first = _TILED_BYTES * shape[0] * shape[1] + band
+        return of_first + (batch_size - 1) * _FURTHER_BYTES * shape[0] * shape[1]
+
+    def _is_tiled(self, shape: Tuple[int, int]) -> bool:
+        return self.tile is not None and max(shape) > self.tile
+
+    def _predict_whole(self, images: List[np.ndarray]) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+        scores, metas = self._scores(images)
+        for of_image, meta in zip(scores, metas):
+            ids, best = winner_map(of_image, meta, self.model.align_corners)
+            yield ids.cpu().numpy(), best.cpu().numpy()
+
+    def _predict_tiled(self, image: np.ndarray, batch_size: int) -> Tuple[np.ndarray, np.ndarray]:
+        shape = image.shape[:2]
+        ids, best = np.zeros(shape, np.int16), np.zeros(shape, np.float32)
+
+        def tile_scores(boxes):
+            for start in range(0, len(boxes), batch_size):
+                for scores, meta in zip(*self._scores([image[box] for box in boxes[start:start + batch_size]])):
+                    yield enlarge(scores, meta, self.model.align_corners)
+
+        for rows, scores in blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores):
+            values, winner = scores.max(0)
+            ids[rows], best[rows] = winner.short().cpu().numpy(), values.cpu().numpy()
+        return ids, best
+
+    def _scores(self, images: List[np.ndarray]) -> Tuple[Tensor, List[dict]]:
+        """Images of one size -> (N, K, h, w) scores, and what :func:`enlarge` needs."""
+        packed = [self.pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
+                  for image in images]
+        data = self.model.data_preprocessor({key: [item[key] for item in packed] for key in packed[0]}, False)
+        return self.model.cluster_scores(data['inputs']), [sample.metainfo for sample in data['data_samples']]
+
+    def _init_model(self, cfg: Config, weights: str, device: str):
+        loaded, model = load_segmentor(cfg if 'model' in cfg else None, weights, device)
+        if 'model' not in cfg:  # BaseInferencer holds on to this object
+            cfg.merge_from_dict(loaded.to_dict())
+        return model
+
+    def _init_pipeline(self, cfg: Config) -> Compose:
+        return Compose(whole_image_pipeline(cfg, self.size))
+
+    def _init_collate(self, cfg: Config) -> None:
+        """None: pictures of one size are stacked as they are."""
+
+    def _init_visualizer(self, cfg: Config) -> None:
+        """None: :meth:`draw` does it."""
+
+    def visualize(self, inputs, preds: List[Prediction], show: bool = False, **kwargs) -> List[np.ndarray]:
+        """The pictures of :meth:`draw`."""
+        return [self.draw(prediction) for prediction in preds]
+
+    def postprocess(self, preds: List[Prediction], visualization: List[np.ndarray], return_datasample: bool = False,
+                    **kwargs) -> dict:
+        """What :meth:`__call__` returns."""
+        predictions = [dict(path=prediction.path, ids=prediction.ids, scores=prediction.scores,
+                            shares=self.shares(prediction)) for prediction in preds]
+        return dict(predictions=predictions, names=self.names, visualization=visualization)

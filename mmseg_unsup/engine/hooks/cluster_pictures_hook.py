@@ -1,0 +1,147 @@
+"""Pictures of what the clusters are, after every evaluation."""
+import os.path as osp
+from typing import Dict, List, Optional, Sequence
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce, is_main_process
+from mmengine.hooks import Hook
+
+from ...evaluation.metrics import HungarianIoUMetric
+from ...registry import HOOKS
+from ...utils.pictures import write_picture
+from ...visualization import cluster_palette, contact_sheet, heat_map, size_chart
+from ..feature_pass import unwrap
+
+CAPTIONS = ['image', 'clusters', 'matched classes', 'truth']
+
+
+@HOOKS.register_module()
+class ClusterPicturesHook(Hook):
+    """Gives the backends of the visualizer (local files, TensorBoard, W&B, MLflow, as configured) four pictures:
+
+    * ``contact_sheet``: ``image | clusters | matched classes | truth`` of the first images; without labels the first two
+      columns. The last one is a file in the work directory too;
+    * ``cluster_sizes``: shares of all pixels;
+    * ``cluster_similarity``: cosines of the clusters' prototypes or weights;
+    * ``confusion_matrix``: for every class of the data set the shares of its pixels per cluster, clusters in the order
+      of the classes that they are matched to. It is that of the :class:`HungarianIoUMetric` which scores
+      ``pred_sem_seg``; without one it is left out, and so are the matched classes.
+
+    Args:
+        n_images: rows of the contact sheet.
+        filename: of the contact sheet, below the work directory; a later evaluation replaces it.
+
+    Attributes:
+        pictures (dict): name -> (H, W, 3) uint8 RGB of the last evaluation, on the main process.
+    """
+
+    def __init__(self, n_images: int = 8, filename: str = 'contact_sheet.png') -> None:
+        self.n_images, self.filename = n_images, filename
+        self.pictures: Dict[str, np.ndarray] = {}
+
+    def before_val_epoch(self, runner) -> None:
+        """Forget the last evaluation."""
+        self._rows: List[tuple] = []
+        self._sizes = torch.zeros(0, dtype=torch.float64)
+
+    before_test_epoch = before_val_epoch
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs: Sequence = ()) -> None:
+        """Keep the pictures of the first images, count the pixels of all."""
+        for image, sample in zip(data_batch['inputs'], outputs):
+            clusters = sample.pred_sem_seg.data.squeeze(0)
+            counts = clusters.flatten().long().bincount(minlength=sample.n_clusters).cpu().double()
+            self._sizes = F.pad(self._sizes, (0, len(counts) - len(self._sizes))) + counts
+            if len(self._rows) < self.n_images:
+                labels = sample.gt_sem_seg.data.squeeze(0).cpu().numpy() if 'gt_sem_seg' in sample else None
+                rgb = np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()[..., ::-1])
+                self._rows.append((rgb, clusters.cpu().numpy(), labels))
+
+    after_test_iter = after_val_iter
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Draw."""
+        self._draw(runner, runner.val_loop)
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        """Draw."""
+        self._draw(runner, runner.test_loop)
+
+    def _draw(self, runner, loop) -> None:
+        if not len(self._sizes):
+            return
+        all_reduce(self._sizes)
+        if not is_main_process():
+            return
+        model = unwrap(runner.model)
+        metric = scored_confusion(loop.evaluator.metrics, model.predicted_sets[0])
+        dataset = loop.dataloader.dataset
+        pictures = dict(contact_sheet=self._contact_sheet(dataset.metainfo, metric))
+        palette = cluster_palette(len(self._sizes))
+        pictures['cluster_sizes'] = size_chart((self._sizes / self._sizes.sum()).numpy(), palette)
+        pictures.update(similarity_picture(model.cluster_tensors()))
+        if metric is not None:
+            pictures['confusion_matrix'] = confusion_picture(metric, dataset.metainfo['classes'], len(self._sizes))
+        self.pictures = pictures
+        for name, picture in pictures.items():
+            runner.visualizer.add_image(name, picture, step=runner.epoch)
+        path = osp.join(runner.work_dir, self.filename)
+        write_picture(path, pictures['contact_sheet'])
+        runner.logger.info(f'contact sheet: {path}')
+
+    def _contact_sheet(self, metainfo: dict, metric: Optional[HungarianIoUMetric]) -> np.ndarray:
+        colors = cluster_palette(len(self._sizes))
+        # white: a cluster without a class, or a pixel without a label
+        table = np.full((256, 3), 255, np.uint8)
+        palette = np.array(metainfo.get('palette') or [], np.uint8).reshape(-1, 3)
+        table[:len(palette)] = palette
+        rows = []
+        for image, clusters, labels in self._rows:
+            row = [cv2.resize(image, clusters.shape[::-1]), colors[clusters]]
+            if metric is not None and labels is not None:
+                classes_of = np.full(len(colors), 255)
+                classes_of[:len(metric.cluster_to_class)] = metric.cluster_to_class  # -1 is 255 of the table
+                row += [table[classes_of[clusters]], table[labels]]
+            rows.append(row)
+        return contact_sheet(rows, CAPTIONS[:len(rows[0])])
+
+
+def scored_confusion(metrics: Sequence, predicted_set: str) -> Optional[HungarianIoUMetric]:
+    """The metric that has matched the clusters of ``pred_sem_seg`` to classes, if there is one."""
+    for metric in metrics:
+        if isinstance(metric, HungarianIoUMetric) and metric.prototype_set in (None, predicted_set) and \
+                metric.confusion is not None:
+            return metric
+    return None
+
+
+def similarity_picture(tensors: List[torch.Tensor]) -> Dict[str, np.ndarray]:
+    """Cosines of the rows of the largest of the tensors that define the clusters."""
+    rows = max(tensors, key=torch.numel).detach().float().flatten(1)
+    if len(rows) < 2:
+        return {}
+    unit = F.normalize(rows, dim=1)
+    ids = [str(k) for k in range(len(rows))]
+    picture = heat_map((unit @ unit.t()).cpu().numpy(), ids, ids, 'cosine similarity of the clusters', low=-1.)
+    return dict(cluster_similarity=picture)
+
+
+def confusion_picture(metric: HungarianIoUMetric, classes: Sequence[str], n_clusters: int = 0) -> np.ndarray:
+    """Classes by clusters, each class in shares of its pixels.
+
+    Args:
+        n_clusters: also shows clusters up to this number that labelled pixels do not have.
+    """
+    confusion = metric.confusion
+    n_clusters = max(n_clusters, confusion.shape[1])
+    counts = np.zeros((len(classes), n_clusters))
+    counts[:, :confusion.shape[1]] = confusion
+    classes_of = np.full(n_clusters, -1)
+    classes_of[:len(metric.cluster_to_class)] = metric.cluster_to_class
+    order = np.argsort(np.where(classes_of < 0, len(classes), classes_of), kind='stable')
+    shares = counts[:, order] / np.maximum(counts.sum(1, keepdims=True), 1)
+    return heat_map(shares, classes, [str(k) for k in order], 'share of the pixels of a class', row_title='class',
+                    column_title='cluster, in the order of the classes')

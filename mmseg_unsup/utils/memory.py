@@ -1,0 +1,38 @@
+"""How much memory there is, before it is asked for."""
+import os
+import os.path as osp
+from typing import Optional
+
+_CGROUP = '/sys/fs/cgroup'
+
+
+def available_memory() -> Optional[int]:
+    """Bytes that this process can still get: free memory of the machine, or what its container may have if that is
+    less; all memory of the machine where the system does not say what is free, None where it says nothing."""
+    bounds = [bound for bound in (_free_memory(), _container_memory()) if bound is not None]
+    return min(bounds, default=None)
+
+
+def _free_memory() -> Optional[int]:
+    try:
+        with open('/proc/meminfo') as file:
+            return next(1024 * int(line.split()[1]) for line in file if line.startswith('MemAvailable:'))
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, ValueError, OSError):  # Windows
+        return None
+
+
+def _container_memory() -> Optional[int]:
+    try:
+        limit, used = (_read_text(osp.join(_CGROUP, name)) for name in ('memory.max', 'memory.current'))
+    except OSError:
+        return None
+    return None if limit == 'max' else max(0, int(limit) - int(used))
+
+
+def _read_text(path: str) -> str:
+    with open(path) as file:
+        return file.read().strip()

@@ -1,0 +1,58 @@
+"""What the folder of a run says about it."""
+import glob
+import json
+import os.path as osp
+from dataclasses import dataclass, field
+from typing import Dict, List
+
+PHASE_PREFIX = 'seconds/'
+# what mmengine writes into a line of scores besides the scores
+_NOT_SCORES = ('step', 'time', 'data_time', 'memory')
+
+
+@dataclass
+class RunLog:
+    """
+    Attributes:
+        steps: lines of the training as mmengine logs them: ``iter``, ``epoch``, ``lr``, ``loss`` and so on.
+        evaluations: epoch, or iteration where the run counts those, -> scores; 0 is before training.
+        phases: epoch -> seconds per phase, as :class:`mmseg_unsup.PhaseTimerHook` measures them.
+    """
+    steps: List[dict] = field(default_factory=list)
+    evaluations: Dict[int, Dict[str, float]] = field(default_factory=dict)
+    phases: Dict[int, Dict[str, float]] = field(default_factory=dict)
+
+
+def log_pattern(work_dir: str) -> str:
+    return osp.join(work_dir, '*', 'vis_data', 'scalars.json')
+
+
+def read_run_log(work_dir: str) -> RunLog:
+    """From the JSON logs of a run, in the order in which it was continued: of what it repeated, the latest counts.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    paths = sorted(glob.glob(log_pattern(work_dir)))
+    if not paths:
+        raise FileNotFoundError(f'there is no {log_pattern(work_dir)}: give the work directory of a training whose '
+                                'config has vis_backends with LocalVisBackend')
+    log, steps = RunLog(), {}
+    for path in paths:
+        with open(path) as file:
+            for line in file:
+                try:
+                    values = json.loads(line)
+                except json.JSONDecodeError:  # cut off when a run was killed
+                    continue
+                if 'iter' in values:  # which lines of the training have
+                    steps[values['step']] = values
+                elif any(name.startswith(PHASE_PREFIX) for name in values):
+                    log.phases[values['step']] = {
+                        name[len(PHASE_PREFIX):]: value for name, value in values.items() if name.startswith(PHASE_PREFIX)
+                    }
+                else:
+                    log.evaluations[values['step']] = {
+                        name: value for name, value in values.items() if name not in _NOT_SCORES}
+    log.steps = [steps[step] for step in sorted(steps)]
+    return log

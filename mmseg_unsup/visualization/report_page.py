@@ -1,0 +1,108 @@
+"""The report of a run as one HTML file that needs nothing else."""
+import base64
+from dataclasses import dataclass, field
+from typing import Dict, List, Sequence, Tuple
+
+import cv2
+import numpy as np
+from markupsafe import Markup
+
+from ..utils.run_logs import RunLog
+from .line_chart import line_chart
+from .html import render_page
+
+_MAX_LINES, _MAX_POINTS = 6, 200
+# of the lines of the training, in this order; what begins with loss comes first
+_CURVES = (('loss', 'Loss'), ('acc', 'Accuracy in training'), ('lr', 'Learning rate'))
+_NO_CURVES = ('iter', 'step', 'epoch', 'time', 'data_time', 'memory', 'base_lr')
+
+
+@dataclass
+class RunFacts:
+    """
+    Attributes:
+        title: name of the config.
+        unit: what evaluations are counted in, ``'epoch'`` or ``'iteration'``.
+        n_images: training images that an epoch reads, over all processes.
+        facts: name -> value; shown at the top.
+        software: name -> version.
+        settings: text of the config.
+        pictures: name -> (H, W, 3) uint8 RGB, the clusters of the last evaluation.
+    """
+    title: str
+    unit: str
+    n_images: int
+    facts: Dict[str, str]
+    software: Dict[str, str]
+    settings: str
+    pictures: Dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def render_report(run: RunFacts, log: RunLog) -> str:
+    """The page: facts, scores, curves, seconds per phase, images a second, pictures, settings, versions."""
+    return render_page(
+        'report', run=run, scores=_score_table(log, run.unit), curves=_curves(log, run.unit),
+        times=_times(log, run.n_images), pictures={name: _data_uri(picture) for name, picture in run.pictures.items()})
+
+
+def _score_table(log: RunLog, unit: str) -> dict:
+    """First, last and best of every score; best by the labels it is scored on, which is why it is not the result."""
+    if not log.evaluations:
+        return {}
+    steps = sorted(log.evaluations)
+    names = [name for name, value in log.evaluations[steps[-1]].items() if _is_number(value)]
+    columns = [f'{unit} {step}' for step in dict.fromkeys((steps[0], steps[-1]))]
+    rows = [(name, [log.evaluations[step].get(name) for step in dict.fromkeys((steps[0], steps[-1]))]) for name in names]
+    return dict(columns=columns, rows=rows)
+
+
+def _curves(log: RunLog, unit: str) -> List[Tuple[str, List[str], Markup]]:
+    """(title, names of the lines, SVG)."""
+    lines = [('iteration', title, _series(log.steps, prefix)) for prefix, title in _CURVES]
+    lines += [(unit, title, series) for title, series in _score_series(log).items()]
+    return [(title, list(series), line_chart(series, x_title)) for x_title, title, series in lines if series]
+
+
+def _series(steps: Sequence[dict], prefix: str) -> Dict[str, list]:
+    names = dict.fromkeys(name for values in steps for name in values
+                          if name.startswith(prefix) and name not in _NO_CURVES)
+    series = {name: [(values['iter'], values[name]) for values in steps if _is_number(values.get(name))]
+              for name in list(names)[:_MAX_LINES]}
+    return {name: _thin(points) for name, points in series.items() if points}
+
+
+def _score_series(log: RunLog) -> Dict[str, Dict[str, list]]:
+    """Scores by their group, ``linear`` of ``linear/mIoU``; standard deviations are no curves."""
+    groups: Dict[str, Dict[str, list]] = {}
+    for step in sorted(log.evaluations):
+        for name, value in log.evaluations[step].items():
+            if _is_number(value) and not name.endswith('_std'):
+                group = name.rpartition('/')[0]
+                groups.setdefault(f'Scores, {group}' if group else 'Scores', {}).setdefault(name, []).append((step, value))
+    return {title: dict(list(series.items())[:_MAX_LINES]) for title, series in groups.items()}
+
+
+def _times(log: RunLog, n_images: int) -> dict:
+    """Seconds per phase, and images a second of the training phase."""
+    if not log.phases:
+        return {}
+    names = list(dict.fromkeys(name for phases in log.phases.values() for name in phases))
+    totals = {name: sum(phases.get(name, 0.) for phases in log.phases.values()) for name in names}
+    rows = [(epoch, [phases.get(name) for name in names],
+             n_images / phases['train'] if phases.get('train') else None) for epoch, phases in sorted(log.phases.items())]
+    return dict(names=names, rows=rows, totals=totals, all=sum(totals.values()))
+
+
+def _thin(points: List[tuple]) -> List[tuple]:
+    """At most so many, the last one among them."""
+    stride = -(-len(points) // _MAX_POINTS)
+    return points[::-1][::stride][::-1]
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and np.isfinite(value)
+
+
+def _data_uri(picture: np.ndarray) -> str:
+    content = cv2.imencode('.png', picture[..., ::-1])[1].tobytes()
+    return f'data:image/png;base64,{base64.b64encode(content).decode()}'

@@ -1,0 +1,157 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.utils import digit_version
+
+from mmseg_unsup.apis import ClusterNames, export
+from mmseg_unsup.apis.export import ExportedSegmentor, export_segmentor
+from ..conftest import smooth_image
+from .tiny_models import METHODS, tiny_model
+
+SIZES = ((64, 80), (64, 80), (90, 70))
+
+
+def pictures():
+    rng = np.random.default_rng(0)
+    return [smooth_image(rng, *size)[..., ::-1] for size in SIZES]
+
+
+def expected(model, image):
+    """(H, W) ids of an (H, W, 3) RGB image by the steps of the inferencer."""
+    data = dict(inputs=[torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)])
+    with torch.no_grad():
+        scores = model.cluster_scores(model.data_preprocessor(data, False)['inputs'])
+    return F.interpolate(scores, image.shape[:2], mode='bilinear')[0].argmax(0).numpy()
+
+
+# runs where neither this package nor torch can be imported
+STANDALONE = '''
+import sys
+sys.modules['torch'] = sys.modules['mmseg_unsup'] = None
+import numpy as np, onnxruntime
+image = np.load(sys.argv[2])[None].transpose(0, 3, 1, 2).astype('float32')
+ids, similarity = onnxruntime.InferenceSession(sys.argv[1]).run(None, {'image': image})
+np.savez(sys.argv[3], ids=ids, similarity=similarity)
+'''
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_onnx_runs_without_this_package(method, tmp_path):
+    model, path = tiny_model(method), str(tmp_path / 'model.onnx')
+    assert export_segmentor(model, path, pictures()) >= 0.999
+    assert [file.name for file in tmp_path.iterdir()] == ['model.onnx']
+    rng = np.random.default_rng(1)
+    for size in ((64, 80), (77, 101)):  # the second one was not seen by the export
+        image = np.ascontiguousarray(smooth_image(rng, *size)[..., ::-1])
+        np.save(tmp_path / 'image.npy', image)
+        subprocess.run([sys.executable, '-c', STANDALONE, path, str(tmp_path / 'image.npy'), str(tmp_path / 'out.npz')],
+                       check=True)
+        found = np.load(tmp_path / 'out.npz')
+        reference = expected(model, image)
+        assert len(np.unique(reference)) > 1
+        assert found['ids'].shape == found['similarity'].shape == (1, *size)
+        assert (found['ids'][0] == reference).mean() >= 0.999
+
+
+LOADERS = {'.ts': torch.jit.load, '.pt2': lambda path: torch.export.load(path).module()}
+# torch.export takes half a minute
+FORMATS = [pytest.param(method, suffix, marks=[pytest.mark.long] * (suffix == '.pt2'))
+           for method in METHODS for suffix in LOADERS]
+
+
+@pytest.mark.parametrize('method, suffix', FORMATS)
+def test_torch_formats(method, suffix, tmp_path):
+    model, path = tiny_model(method), str(tmp_path / f'model{suffix}')
+    try:
+        assert export_segmentor(model, path, pictures()) >= 0.999
+    except ValueError as error:
+        if suffix == '.pt2' and digit_version(torch.__version__) < digit_version('2.13'):
+            pytest.skip(str(error))  # older releases of torch.export, such as 2.4, do not follow the sizes
+        raise
+    batch = torch.rand(3, 3, 96, 70) * 255
+    with torch.no_grad():
+        ids, similarity = LOADERS[suffix](path)(batch)
+        reference = ExportedSegmentor(model)(batch)
+    assert (ids == reference[0]).float().mean() >= 0.999
+    torch.testing.assert_close(similarity, reference[1], atol=1e-4 * float(reference[1].abs().max()), rtol=0)
+
+
+def test_named_classes_are_in_the_file(tmp_path):
+    onnx = pytest.importorskip('onnx')
+    model, path = tiny_model('PiCIE'), str(tmp_path / 'model.onnx')
+    names = ClusterNames.identity(*model.cluster_identity()).merged([[0, 3]]).renamed({0: 'Straße', 1: 'sky'})
+    export_segmentor(model, path, pictures(), names, metadata=dict(size='64'))
+    facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert json.loads(facts['names']) == names.names and json.loads(facts['palette']) == names.palette.tolist()
+    assert facts['size'] == '64' and facts['fingerprint'] == model.cluster_identity()[2]
+    ids, _ = export._onnx_predict(path)(pictures()[0][None].transpose(0, 3, 1, 2).astype(np.float32))
+    assert (ids[0] == names.table[expected(model, pictures()[0])]).mean() >= 0.999
+    torch_path, extra = str(tmp_path / 'model.ts'), {'metadata.json': ''}
+    export_segmentor(model, torch_path, pictures(), names)
+    torch.jit.load(torch_path, _extra_files=extra)
+    assert json.loads(json.loads(extra['metadata.json'])['names']) == names.names
+
+
+@pytest.mark.parametrize('opset', [11, 20])
+def test_opsets(opset, tmp_path):
+    onnx = pytest.importorskip('onnx')
+    export_segmentor(tiny_model('PiCIE'), str(tmp_path / 'model.onnx'), pictures(), opset=opset)
+    assert onnx.load(tmp_path / 'model.onnx').opset_import[0].version == opset
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(opset=9), 'opset 9 is not supported: choose one from 11 to 20'),
+    (dict(opset=21), 'opset 21 is not supported'),
+    (dict(images=[]), 'there is none: give a folder'),
+    (dict(name='model.tflite'), 'the suffix says the format, .onnx is ONNX'),
+])
+def test_bad_input_leaves_the_old_file(change, message, tmp_path):
+    path = tmp_path / change.pop('name', 'model.onnx')
+    path.write_text('old')
+    with pytest.raises(ValueError, match=message):
+        export_segmentor(tiny_model('PiCIE'), str(path), **dict(dict(images=pictures()), **change))
+    assert path.read_text() == 'old' and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_that_differs_from_pytorch_is_not_put_in_place(tmp_path, monkeypatch):
+    path = tmp_path / 'model.onnx'
+    path.write_text('old')
+
+    def other(path):
+        return lambda batch: (np.zeros((len(batch), *batch.shape[2:]), np.int64), None)
+
+    monkeypatch.setattr(export, '_onnx_predict', other)
+    with pytest.raises(ValueError, match=r'was not written: the ONNX model gives \d+\.\d+ % of the pixels of 3 images'):
+        export_segmentor(tiny_model('PiCIE'), str(path), pictures())
+    assert path.read_text() == 'old' and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize('settings, message', [
+    (dict(objects='components'), "model.test_cfg.objects='components' cannot be exported"),
+    (dict(pool='mean', prior=dict(type='mmseg_unsup.RBDPrior')), 'model.test_cfg.prior='),
+])
+def test_what_a_network_cannot_do_is_refused(settings, message):
+    model = tiny_model('MaskContrast')
+    model.test_cfg.update(settings)
+    model.prior = settings.get('prior')
+    with pytest.raises(ValueError, match=message):
+        ExportedSegmentor(model)
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    with pytest.raises(ImportError, match=r'pip install "mmseg-unsup\[onnx\]"'):
+        export_segmentor(tiny_model('PiCIE'), str(tmp_path / 'model.onnx'), pictures())
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_torch_export_cannot_follow(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.export, 'export', lambda *args, **kwargs: (_ for _ in ()).throw(RuntimeError('a\nb')))
+    with pytest.raises(ValueError, match=r'cannot follow this model at any size \(a\): use a later torch, or write .onnx'):
+        export_segmentor(tiny_model('PiCIE'), str(tmp_path / 'model.pt2'), pictures())
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,60 @@
+"""Small models of all methods with random weights and clusters, and their checkpoints."""
+import numpy as np
+import torch
+from mmengine.config import ConfigDict
+from mmengine.model import revert_sync_batchnorm
+
+from mmseg_unsup.registry import MODELS
+from ..conftest import smooth_image
+from ..test_models.test_mask_contrast import MODEL as MASK_CONTRAST
+from ..test_models.test_mask_contrast import build as build_mask_contrast
+
+METHODS = ('PiCIE', 'MDC', 'IIC', 'MaskContrast')
+K = 5
+PREPROCESSOR = dict(type='mmseg_unsup.MultiViewDataPreProcessor', bgr_to_rgb=True, mean=[123.675, 116.28, 103.53],
+                    std=[58.395, 57.12, 57.375])
+
+
+def model_config(method: str) -> dict:
+    if method == 'MaskContrast':
+        return dict(MASK_CONTRAST, data_preprocessor=PREPROCESSOR)
+    head = dict(type='mmseg_unsup.PrototypeHead', in_channels=16, n_clusters=K, num_views=1 if method == 'MDC' else 2)
+    if method == 'IIC':
+        head.update(type='mmseg_unsup.SoftClusterHead', num_sub_heads=2)
+    return dict(
+        type=f'mmseg_unsup.{method}',
+        data_preprocessor=PREPROCESSOR,
+        backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type='SyncBN')),
+        neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[8, 16, 32, 64], out_channels=16),
+        decode_head=head,
+        test_cfg=ConfigDict(mode='whole'))
+
+
+def tiny_model(method: str):
+    """In eval mode; its clusters are about equally large on noise."""
+    if method == 'MaskContrast':
+        model = build_mask_contrast(start=False, data_preprocessor=PREPROCESSOR)
+        _center_saliency(model.eval())
+        model.set_object_clusters(torch.randn(K - 1, 6), torch.zeros(K - 1))
+        return model
+    torch.manual_seed(0)
+    model = revert_sync_batchnorm(MODELS.build(model_config(method))).eval()
+    if method == 'IIC':
+        return model
+    with torch.no_grad():
+        feats = model.read_features(torch.randn(2, 3, 64, 64)).feats['features']
+    cells = feats.permute(0, 2, 3, 1).flatten(0, 2)
+    prototypes = torch.stack([cells[torch.randperm(len(cells))[:K]] for _ in range(model.num_views)])
+    model.decode_head.set_prototypes(prototypes, torch.ones(prototypes.shape[:2]))
+    return model
+
+
+def _center_saliency(model) -> None:
+    """Of smooth pictures, about a half is salient."""
+    rng = np.random.default_rng(0)
+    images = [torch.from_numpy(smooth_image(rng, 48, 64)).permute(2, 0, 1) for _ in range(4)]
+    with torch.no_grad():
+        trunk = model.decode_head.trunk(model.extract_feat(model.data_preprocessor(dict(inputs=images))['inputs']))
+    mean, weight = trunk.mean((0, 2, 3)), model.decode_head.saliency.weight.data
+    weight[0, :, 0, 0] -= (weight[0, :, 0, 0] @ mean - 1e-3) / (mean @ mean) * mean
+    weight *= 500

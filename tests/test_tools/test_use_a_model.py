@@ -1,0 +1,192 @@
+"""Naming, predicting and exporting by the command line, on small models."""
+import importlib.util
+import json
+import os.path as osp
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+from mmseg_unsup.apis import ClusterNames, UnsupInferencer, load_segmentor
+from ..conftest import ROOT, run_tool, smooth_image
+from ..test_apis.test_inferencer import tiny_checkpoint
+from ..test_apis.tiny_models import METHODS, K
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Runs the ``main`` of a tool in this process."""
+
+    def run(name, *args):
+        spec = importlib.util.spec_from_file_location(name, osp.join(ROOT, 'tools', f'{name}.py'))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+        init_default_scope('mmseg')
+        module.main()
+
+    return run
+
+
+def trained(folder, method='PiCIE'):
+    """Paths of a config and a checkpoint."""
+    config, weights = tiny_checkpoint(method, folder)
+    config.dump(str(folder / f'{method}.py'))
+    return folder / f'{method}.py', weights
+
+
+def test_naming_and_merging(tmp_path, command, capsys):
+    model, path = trained(tmp_path), tmp_path / 'clusters.json'
+    command('name_clusters', *model, path)
+    names = ClusterNames.load(str(path))
+    assert names == ClusterNames.identity(*load_segmentor(*model)[1].cluster_identity())
+    command('name_clusters', *model, path, '--name', '3=sky', '1=road surface', '--merge', '0,4', '2,sky=air')
+    names = ClusterNames.load(str(path))
+    assert names.names == ['cluster 0', 'road surface', 'air'] and names.table.tolist() == [0, 1, 2, 2, 0]
+    command('name_clusters', *model, path, '--name', 'air=sky', '0=tree')
+    assert ClusterNames.load(str(path)).names == ['tree', 'road surface', 'sky']
+    listed = capsys.readouterr().out
+    assert '|   2   |     sky      |   2 3    | #' in listed and '3 classes of 5 clusters' in listed
+
+
+@pytest.mark.parametrize('options, message', [
+    (['--name', f'{K}=sky'], f'there is no cluster {K}: the checkpoint has clusters 0 to {K - 1}'),
+    (['--name', '0=sky', '1=sky'], "two classes have the name 'sky'"),
+    (['--name', 'tree=sky'], "there is no class 'tree'"),
+    (['--name', '3'], "--name '3': expected CLUSTER=NAME"),
+    (['--name', '3=a', '3=b'], "--name gives 3 two names, 'a' and 'b'"),
+    (['--merge', '0,9'], 'there is no cluster 9'),
+    (['--merge', '0,1=road'], "two classes have the name 'road'"),
+])
+def test_names_that_cannot_be_given_leave_the_file(options, message, tmp_path, command):
+    model, path = trained(tmp_path), tmp_path / 'clusters.json'
+    command('name_clusters', *model, path, '--name', '2=road')
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=message) as error:
+        command('name_clusters', *model, path, *options)
+    assert path.read_bytes() == before and '\n' not in str(error.value)
+
+
+def test_a_file_of_another_checkpoint_is_refused_by_all_tools(tmp_path, command):
+    images, path = tmp_path / 'x.png', tmp_path / 'clusters.json'
+    cv2.imwrite(str(images), smooth_image(np.random.default_rng(0), 60, 80))
+    ClusterNames.identity('view1', K, '0' * 16).save(str(path))
+    before, model = path.read_bytes(), trained(tmp_path)
+    for args in (['name_clusters', *model, path, '--name', '0=sky'],
+                 ['predict', *model, images, '--out', tmp_path / 'out', '--clusters', path],
+                 ['export', *model, tmp_path / 'model.onnx', '--clusters', path]):
+        with pytest.raises(ValueError, match="has fingerprint='0000000000000000', .* belong to another checkpoint"):
+            command(*args)
+    assert path.read_bytes() == before
+    assert not (tmp_path / 'out').exists() and not (tmp_path / 'model.onnx').exists()
+
+
+@pytest.mark.parametrize('match', ['majority', 'hungarian'])
+def test_names_from_labels(match, tmp_path, command):
+    """The bright left half of every image is road, the rest tree; against a count by hand."""
+    for split in ('images', 'labels'):
+        (tmp_path / split / 'val').mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        image = smooth_image(rng, 48, 96) // 4
+        image[:, :48] += 180
+        cv2.imwrite(str(tmp_path / 'images' / 'val' / f'{i}.jpg'), image)
+        label = np.full((48, 96), 5, np.uint8)
+        label[:, :48], label[0] = 3, 255
+        cv2.imwrite(str(tmp_path / 'labels' / 'val' / f'{i}.png'), label)
+    config, weights = tiny_checkpoint('PiCIE', tmp_path)
+    loader = config.test_dataloader
+    loader.dataset.update(type='mmseg_unsup.CamVidDataset', data_root=str(tmp_path), data_prefix=dict(
+        img_path='images/val', seg_map_path='labels/val'))
+    loader.update(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
+    config.dump(str(tmp_path / 'config.py'))
+    command('name_clusters', tmp_path / 'config.py', weights, tmp_path / 'clusters.json', '--from-labels', match)
+    names = ClusterNames.load(str(tmp_path / 'clusters.json'))
+    counts = np.zeros((2, K), int)
+    inferencer = UnsupInferencer(config, weights, device='cpu', show_progress=False)
+    for found in inferencer(str(tmp_path / 'images'))['predictions']:
+        for c, half in enumerate((found['ids'][1:, :48], found['ids'][1:, 48:])):
+            counts[c] += np.bincount(half.ravel(), minlength=K)
+    named = {name: of_class for name, _, of_class in names.classes if not name.startswith('cluster')}
+    if match == 'majority':
+        expected = {name: tuple(k for k in range(K) if counts[:, k].any() and counts[:, k].argmax() == c)
+                    for c, name in enumerate(('road', 'tree'))}
+        assert named == {name: clusters for name, clusters in expected.items() if clusters}
+    else:
+        best = max((counts[0, i] + counts[1, j], i, j) for i in range(K) for j in range(K) if i != j)
+        assert named == dict(road=(best[1], ), tree=(best[2], ))
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_predicting_a_folder(method, image_folder, tmp_path, command, capsys):
+    model, out = trained(tmp_path, method), tmp_path / 'out'
+    (tmp_path / 'images' / 'broken.jpg').write_bytes(b'no image')
+    command('predict', *model, image_folder, '--out', out, '--batch-size', 3, '--device', 'cpu', '--on-error', 'skip',
+            '--tile', 60, '--overlap', 20)
+    assert '8 images, 5 classes, 1 skipped' in capsys.readouterr().out
+    report = json.loads((out / 'predictions.json').read_text())
+    assert report['classes'] == [f'cluster {k}' for k in range(K)] and 'broken.jpg' in report['skipped'][0]
+    assert len(report['images']) == 8
+    for name, shares in report['images'].items():
+        ids = np.array(Image.open(out / 'maps' / f'{name}.png'))
+        assert ids.shape == cv2.imread(str(tmp_path / 'images' / name)).shape[:2]
+        counts = np.bincount(ids.ravel(), minlength=K) / ids.size
+        assert shares == {f'cluster {k}': pytest.approx(counts[k]) for k in range(K) if counts[k]}
+        assert (out / 'overlays' / f'{name}.jpg').exists()
+    assert len(list((out / 'overlays' / 'more').iterdir())) == 1
+
+
+def test_predicting_one_image_with_names(tmp_path, command):
+    model, path, image = trained(tmp_path), tmp_path / 'clusters.json', tmp_path / 'x.png'
+    cv2.imwrite(str(image), smooth_image(np.random.default_rng(0), 60, 80))
+    command('name_clusters', *model, path, '--merge', '0,1,2,3,4=all')
+    command('predict', 'none', with_config(model), image, '--out', tmp_path / 'out', '--clusters', path)
+    assert json.loads((tmp_path / 'out' / 'predictions.json').read_text()) == dict(
+        classes=['all'], images={'x.png': {'all': 1.0}}, skipped=[])
+    assert not np.array(Image.open(tmp_path / 'out' / 'maps' / 'x.png')).any()
+
+
+def with_config(model):
+    """A checkpoint that carries its config."""
+    path = model[1].replace('.pth', '_with.pth')
+    torch.save(dict(torch.load(model[1], weights_only=True), meta=dict(cfg=open(model[0]).read())), path)
+    return path
+
+
+def test_exporting_with_names(image_folder, tmp_path, command, capsys):
+    onnx = pytest.importorskip('onnx')
+    model, path = trained(tmp_path), tmp_path / 'clusters.json'
+    command('name_clusters', *model, path, '--name', '0=sky', '--merge', '1,2')
+    command('export', *model, tmp_path / 'model.onnx', '--clusters', path, '--images', image_folder, '--check-images',
+            3)
+    assert '% of the pixels of 3 images equal to PyTorch; size 48, protocol full_resolution' in capsys.readouterr().out
+    facts = {entry.key: entry.value for entry in onnx.load(tmp_path / 'model.onnx').metadata_props}
+    assert json.loads(facts['names'])[0] == 'sky' and facts['size'] == '48'
+    with pytest.raises(ValueError, match='opset 99 is not supported: choose one from 11 to 20'):
+        command('export', *model, tmp_path / 'other.onnx', '--images', image_folder, '--opset', 99)
+    assert not (tmp_path / 'other.onnx').exists()
+
+
+def test_a_tool_by_itself(tmp_path):
+    """As a user calls it: the sentence is the last line."""
+    model = trained(tmp_path)
+    done = run_tool('predict.py', *model, tmp_path / 'nowhere', '--out', tmp_path / 'out', check=False)
+    assert done.returncode and 'no image or folder' in done.stdout.splitlines()[-1]
+
+
+def test_names_reach_the_metrics_of_their_set_only(tmp_path):
+    spec = importlib.util.spec_from_file_location('test_tool', osp.join(ROOT, 'tools', 'test.py'))
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    path = str(tmp_path / 'clusters.json')
+    ClusterNames.identity('fresh', K, '0' * 16).save(path)
+    evaluators = [dict(type='mmseg_unsup.HungarianIoUMetric', **more) for more in (
+        {}, dict(prototype_set='fresh'), dict(prototype_set='view1'))]
+    tool.give_names(evaluators, path)
+    assert ['clusters' in evaluator for evaluator in evaluators] == [True, True, False]
+    with pytest.raises(ValueError, match="names the clusters of 'fresh', which no metric of test_evaluator reads"):
+        tool.give_names([dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='view1')], path)

@@ -1,0 +1,79 @@
+"""The report of a run: its curves by their points, its numbers by hand."""
+import re
+
+import numpy as np
+import pytest
+
+from mmseg_unsup.utils.run_logs import RunLog, read_run_log
+from mmseg_unsup.visualization.line_chart import line_chart
+from mmseg_unsup.visualization.report_page import RunFacts, render_report
+
+
+def test_points_lie_where_their_values_are():
+    svg = line_chart({'a<b': [(0, 0.), (5, 50.), (10, 100.)], 'c': [(0, 100.), (10, 0.)]}, 'epoch')
+    rising = [tuple(map(float, match)) for match in re.findall(r'<circle class="line-0" cx="([\d.]+)" cy="([\d.]+)"', svg)]
+    (x0, y0), (x1, y1), (x2, y2) = rising
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2) and y0 - y1 == pytest.approx(y1 - y2, abs=0.2) and y0 > y2
+    falling = re.search(r'<polyline class="line-1" points="([\d.]+),([\d.]+) ([\d.]+),([\d.]+)"', svg)
+    assert [float(value) for value in falling.groups()] == [x0, y2, x2, y0]
+    # the ticks of both axes are at the values that they name
+    ticks = dict((label, float(y)) for y, label in re.findall(r'y1="([\d.]+)" y2="[\d.]+"/><text [^>]*>([\d.]+)</text>', svg))
+    assert ticks['0'] == y0 and ticks['100'] == y2
+    assert 'a&lt;b 50 at 5' in svg and 'a<b' not in svg
+
+
+@pytest.mark.parametrize('value', [0., 1e-4, -3.])
+def test_a_constant_and_a_single_point(value):
+    svg = line_chart({'lr': [(1, value)]}, 'iteration')
+    y, = re.findall(r'<circle [^>]*cy="([\d.]+)"', svg)
+    assert 12 < float(y) < 222 and 'nan' not in svg
+
+
+LOG = RunLog(
+    steps=[dict(iter=i, step=i, epoch=1, lr=0.1, loss=3. / i, loss_within=1. / i, time=0.1) for i in (1, 2, 4)],
+    evaluations={0: {'mIoU': 12.3456, 'linear/mIoU': 1.}, 2: {'mIoU': 23.4567, 'mIoU_std': 0.5, 'linear/mIoU': 2.},
+                 1: {'mIoU': 99.}},
+    phases={1: dict(cluster=10., train=20.), 2: dict(cluster=10., train=40., evaluate=20.)})
+
+
+def facts(**changes):
+    return RunFacts(**dict(dict(title='picie <b>', unit='epoch', n_images=200, facts={'Seed': '3'},
+                                software={'torch': '2.4.1'}, settings='lr = "<i>"',
+                                pictures=dict(sizes=np.zeros((4, 5, 3), np.uint8))), **changes))
+
+
+def test_numbers_of_the_page():
+    page = render_report(facts(), LOG)
+    cells = [re.findall(r'<t[hd][^>]*>\s*([^<]*?)\s*</t[hd]>', row) for row in re.findall(r'<tr>(.*?)</tr>', page, re.S)]
+    assert ['Score', 'epoch 0', 'epoch 2'] in cells and ['mIoU', '12.35', '23.46'] in cells
+    assert ['linear/mIoU', '1', '2'] in cells and ['mIoU_std', '-', '0.5'] in cells
+    # 20 of 100 seconds are clustering; 200 images in 20 and in 40 seconds
+    assert ['1', '10.0', '20.0', '', '10.0'] in cells and ['2', '10.0', '40.0', '20.0', '5.0'] in cells
+    assert ['share', '20 %', '60 %', '20 %', ''] in cells
+    titles = re.findall(r'<figcaption>([\w, ]+?)\s*[<]', page)
+    assert titles == ['Loss', 'Learning rate', 'Scores', 'Scores, linear', 'sizes']
+    assert len(re.findall(r'<polyline', page)) == 5
+
+
+def test_the_page_is_one_file_and_text_stays_text():
+    page = render_report(facts(), LOG)
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and 'http' not in page and '@import' not in page
+    assert 'picie &lt;b&gt;' in page and 'lr = &#34;&lt;i&gt;&#34;' in page and '<b>' not in page
+
+
+def test_a_run_without_scores_has_a_page():
+    page = render_report(facts(pictures={}), RunLog(steps=[dict(iter=1, step=1, loss=1.)]))
+    assert 'id="scores"' not in page and 'id="times"' not in page and 'id="curves"' in page
+
+
+def test_a_continued_run_counts_what_came_last(tmp_path):
+    for name, lines in (('1', ['{"iter": 1, "step": 1, "loss": 1.0}', '{"iter": 2, "step": 2, "loss": 9.0}',
+                               '{"seconds/train": 9.0, "step": 1}', '{"mIoU": 1.0, "time": 2, "step": 1}', '{"iter": 3,']),
+                        ('2', ['{"iter": 2, "step": 2, "loss": 2.0}', '{"seconds/train": 3.0, "step": 1}'])):
+        (tmp_path / name / 'vis_data').mkdir(parents=True)
+        (tmp_path / name / 'vis_data' / 'scalars.json').write_text('\n'.join(lines) + '\n')
+    log = read_run_log(str(tmp_path))
+    assert [step['loss'] for step in log.steps] == [1., 2.]
+    assert log.phases == {1: dict(train=3.)} and log.evaluations == {1: dict(mIoU=1.)}
+    with pytest.raises(FileNotFoundError, match='LocalVisBackend'):
+        read_run_log(str(tmp_path / '1'))

@@ -1,0 +1,119 @@
+"""Curves of one or several runs, and a table that compares them.
+
+    python tools/analysis_tools/analyze_logs.py work_dirs/picie_fpn_camvid work_dirs/mdc_fpn_camvid --keys loss mIoU
+
+The table has the last evaluation of each run, its seconds, the labels that its weights have seen, and the settings in
+which the runs differ. A key is any name in the log: of the training (loss, lr) over iterations, or a score over epochs.
+"""
+import argparse
+import glob
+import os.path as osp
+import re
+from typing import Dict, List, Sequence
+
+from mmengine.config import Config
+
+from mmseg_unsup.utils.distributed import flatten_config
+from mmseg_unsup.utils.experiments import is_number, markdown_table
+from mmseg_unsup.utils.run_logs import RunLog, read_run_log
+
+_LOCAL = ('work_dir', 'launcher', 'load_from', 'resume', 'gpu_ids', 'env_cfg.dist_cfg.port')
+
+
+def names_of(runs: Sequence[str]) -> List[str]:
+    """The shortest ends of the paths that tell the runs apart."""
+    parts = [osp.normpath(osp.abspath(run)).split(osp.sep) for run in runs]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ['/'.join(part[-depth:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError(f'a run is given twice: {" ".join(runs)}')
+
+
+def weights_seen(run: str) -> str:
+    """As the log of the run says it."""
+    for path in sorted(glob.glob(osp.join(run, '*', '*.log'))):
+        with open(path, errors='replace') as file:
+            found = re.search(r'labels seen by the initial weights: (.*)', file.read())
+        if found:
+            return found[1].strip()
+    return 'unknown'
+
+
+def differing_settings(runs: Sequence[str]) -> Dict[str, List[str]]:
+    """Dotted key -> its value in every run, for those that are not the same everywhere."""
+    flat = []
+    for run in runs:
+        configs = sorted(glob.glob(osp.join(run, '*.py')), key=osp.getmtime)
+        flat.append({key: str(value) for key, value in flatten_config(Config.fromfile(configs[-1]))} if configs else {})
+    keys = dict.fromkeys(key for settings in flat for key in settings if key not in _LOCAL)
+    values = {key: [settings.get(key, '-') for settings in flat] for key in keys}
+    return {key: found for key, found in values.items() if len(set(found)) > 1}
+
+
+def table(names: Sequence[str], logs: Sequence[RunLog], runs: Sequence[str], keys: Sequence[str]) -> str:
+    """Markdown, a column per run."""
+    last = [log.evaluations[max(log.evaluations)] if log.evaluations else {} for log in logs]
+    scores = list(dict.fromkeys(name for values in last for name in values))
+    rows = [['last evaluation', *(max(log.evaluations, default='-') for log in logs)]]
+    rows += [[name, *(f'{values[name]:.4g}' if is_number(values.get(name)) else '-' for values in last)]
+             for name in scores if not keys or name in keys]
+    seconds = [sum(sum(phases.values()) for phases in log.phases.values()) for log in logs]
+    rows += [['seconds', *(f'{value:.0f}' if value else '-' for value in seconds)],
+             ['labels seen', *map(weights_seen, runs)]]
+    rows += [[key, *values] for key, values in differing_settings(runs).items()]
+    return markdown_table(['', *names], rows)
+
+
+def curve(log: RunLog, key: str) -> List[tuple]:
+    """(iteration or epoch, value) of a name in the log."""
+    points = [(step['iter'], step[key]) for step in log.steps if is_number(step.get(key))]
+    return points or [(step, scores[key]) for step, scores in sorted(log.evaluations.items())
+                      if is_number(scores.get(key))]
+
+
+def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path: str) -> None:
+    """A panel per key, a line per run.
+
+    Raises:
+        KeyError: no run has a key.
+    """
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(6 * len(keys), 4), layout='constrained')
+    for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys):
+        curves = {name: curve(log, key) for name, log in zip(names, logs)}
+        if not any(curves.values()):
+            known = dict.fromkeys(name for log in logs for values in (*log.steps, *log.evaluations.values())
+                                  for name in values if is_number(values[name]))
+            raise KeyError(f'no run has logged {key!r}: choose from {", ".join(known)}')
+        for name, points in curves.items():
+            axes.plot(*zip(*points or [(float('nan'), ) * 2]), 'o-' if len(points) < 30 else '-', label=name)
+        of_steps = any(key in step for log in logs for step in log.steps)
+        axes.set_xlabel('iteration' if of_steps else 'epoch')
+        axes.set_ylabel(key)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('runs', nargs='+', help='work directories')
+    parser.add_argument('--keys', nargs='+', default=[], help='names in the log to draw, and the scores of the table '
+                        '(default: all scores, no curves)')
+    parser.add_argument('--out', default='curves.png', help='picture of the curves (default: %(default)s)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    names = names_of(args.runs)
+    logs = [read_run_log(run) for run in args.runs]
+    if args.keys:
+        plot(names, logs, args.keys, args.out)
+        print(f'curves: {args.out}\n')
+    print(table(names, logs, args.runs, args.keys))
+
+
+if __name__ == '__main__':
+    main()
