@@ -24,10 +24,10 @@ demo: install
 	$(BIN)/python tools/train.py configs/picie/picie_fpn_demo.py
 
 test: install
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-long: install
-	$(BIN)/python -m pytest -n $(JOBS) -m long
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long
 
 clean:
 	rm -rf $(VENV) build *.egg-info mmseg_unsup/.mim

@@ -55,6 +55,11 @@ settings.register_profile('repeatable', derandomize=True, deadline=None, databas
 settings.load_profile('repeatable')
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """The slow ones first: beside them another process has time for all the others."""
+    items.sort(key=lambda item: item.get_closest_marker('slow') is None)
+
+
 @pytest.fixture(autouse=True)
 def mmseg_scope():
     init_default_scope('mmseg')

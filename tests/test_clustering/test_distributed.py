@@ -49,7 +49,7 @@ def worker(rank, world_size, init, folder):
 
 
 @pytest.mark.parametrize('init', ['k-means++', 'random'])
-@pytest.mark.parametrize('world_size', [2, 4])
+@pytest.mark.parametrize('world_size', [2, pytest.param(4, marks=pytest.mark.long)])
 def test_any_number_of_processes(tmp_path, world_size, init):
     """With four processes, two have no image in the initial Lloyd and one is short in the last block."""
     centers, counts, weight, labels = fit(0, 1, 23, init)

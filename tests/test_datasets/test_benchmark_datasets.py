@@ -263,6 +263,7 @@ def test_lists_stay_below_the_image_folder(voc_root, line):
         voc(voc_root, 'none.txt')
 
 
+@pytest.mark.slow
 def test_cityscapes_trains_and_scores(cityscapes_root, tmp_path):
     options = [f'data_root={cityscapes_root}', *SMALL, 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
     log = run_tool('train.py', config('picie_fpn_cityscapes_released'), '--work-dir', tmp_path / 'run',

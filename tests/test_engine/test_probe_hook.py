@@ -182,7 +182,7 @@ def test_names_loaders_and_labels_that_are_missing(root, tmp_path):
         probe_runner(root, tmp_path, [KNN], [scored('knn')]).test()
 
 
-@pytest.mark.parametrize('lost', ['labeller.', 'backbone.layer4.', ''])
+@pytest.mark.parametrize('lost', ['labeller.', pytest.param('backbone.layer4.', marks=pytest.mark.long), ''])
 def test_a_checkpoint_without_the_features_is_refused(root, tmp_path, lost):
     epochs = 4 if lost == 'labeller.' else None
     runner = probe_runner(root, tmp_path, [KNN], [scored('knn')], model__labeller_epochs=epochs)

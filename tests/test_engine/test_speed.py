@@ -52,7 +52,7 @@ def test_an_epoch_decodes_twice_and_infers_four_times(image_folder, tmp_path, mo
     runner.train()
     assert counts.epochs[0] == dict(decoded=2 * N_IMAGES, trained=2 * N_IMAGES, inferred=4 * N_IMAGES)
     written = [path for path in (tmp_path / 'run').rglob('*') if path.is_file() and 'maps' not in path.parts]
-    assert not [path for path in written if path.suffix not in ('.pth', '.log', '.json', '.py') and
+    assert not [path for path in written if path.suffix not in ('.pth', '.log', '.json', '.py', '.png', '.html') and
                 path.name != 'last_checkpoint']
 
 

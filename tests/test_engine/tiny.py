@@ -40,7 +40,7 @@ def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1
     merge_options(cfg, cfg_options)
     cfg.work_dir = str(work_dir)
     # runners of one second would share message hub and visualizer
-    cfg.experiment_name = f'tiny_{next(_count)}'
+    cfg.experiment_name = cfg.visualizer.name = f'tiny_{next(_count)}'
     return cfg
 
 

@@ -85,7 +85,7 @@ def worker(rank, world_size, folder):
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize('world_size', [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('world_size', [2, pytest.param(3, marks=pytest.mark.long)])
 def test_any_number_of_processes_fills_the_queue_alike(tmp_path, world_size):
     """With three processes rank 2 has two objects, rank 1 six."""
     torch.manual_seed(0)

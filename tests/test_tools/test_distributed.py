@@ -115,6 +115,7 @@ def options(coco_root):  # noqa: F811
     return options
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_machine_or_two_train_and_score_like_one(options, tmp_path):
     log = launch(tmp_path / 'run', 'dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'run', *options)
     trained = scores(log, 'val')
@@ -139,6 +140,7 @@ def test_processes_of_different_configs_are_refused(options, tmp_path):
                          'start all processes with the same command', output)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('moment', ['clustering epoch 1 ', 'Saving checkpoint at 1 epochs'])
 def test_a_killed_process_ends_the_others(options, tmp_path, moment):
     running = Launch(tmp_path / 'output', 'dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'run', *options,
@@ -151,6 +153,7 @@ def test_a_killed_process_ends_the_others(options, tmp_path, moment):
     assert not any(os.path.exists(f'/proc/{pid}') for pid in workers.values())
 
 
+@pytest.mark.long
 def test_an_error_on_one_machine_ends_the_other(options, coco_root, tmp_path):  # noqa: F811
     """The image is read by one rank; the other waits for it in a collective."""
     (coco_root / 'images' / 'train2017' / f'{2:012d}.jpg').write_bytes(b'no image')

@@ -48,6 +48,7 @@ def write_curated_lists(root):
         (root / 'curated' / f'{split}.txt').write_text(''.join(f'{i:012d}\n' for i in ids))
 
 
+@pytest.mark.slow
 def test_coco_stuff_trains_evaluates_and_tests(coco_root, tmp_path):
     write_curated_lists(coco_root)
     options = ['--cfg-options', f'data_root={coco_root}', *SMALL, 'n_clusters=5', 'train_cfg.max_epochs=1']

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 
 from ...evaluation.metrics import HungarianIoUMetric
 from ...registry import HOOKS
@@ -86,8 +87,10 @@ class ClusterPicturesHook(Hook):
         if metric is not None:
             pictures['confusion_matrix'] = confusion_picture(metric, dataset.metainfo['classes'], len(self._sizes))
         self.pictures = pictures
+        # outside training, asking the runner for the epoch would build the training data set
+        epoch = runner.epoch if isinstance(runner._train_loop, BaseLoop) else 0
         for name, picture in pictures.items():
-            runner.visualizer.add_image(name, picture, step=runner.epoch)
+            runner.visualizer.add_image(name, picture, step=epoch)
         path = osp.join(runner.work_dir, self.filename)
         write_picture(path, pictures['contact_sheet'])
         runner.logger.info(f'contact sheet: {path}')
