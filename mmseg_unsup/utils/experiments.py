@@ -25,6 +25,7 @@ from .distributed import flatten_config
 from .run_logs import log_pattern, read_run_log
 from .speed import adapt_loaders
 
+
 @dataclass
 class Run:
     """A config with options.
@@ -180,14 +181,6 @@ def read_evaluations(run: Run) -> None:
     if run.last != run.length:
         raise ValueError(f'the last evaluation in {pattern} is of {run.unit} {run.last}, but the run has {run.length}: '
                          f'remove {run.work_dir} and give the same command again')
-
-
-def labels_seen(run: Run) -> str:
-    """What the initial weights of a finished run have seen, as its log says; ``'unknown'`` for runs of old versions."""
-    marker = 'labels seen by the initial weights: '
-    with open(osp.join(run.work_dir, 'train.log'), errors='replace') as file:
-        found = [line.partition(marker)[2].strip() for line in file if marker in line]
-    return found[0] if found else 'unknown'
 
 
 def check_metrics(runs: Sequence[Run], metrics: Sequence[str]) -> None:

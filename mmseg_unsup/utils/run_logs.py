@@ -23,6 +23,17 @@ class RunLog:
     phases: Dict[int, Dict[str, float]] = field(default_factory=dict)
 
 
+def labels_seen(work_dir: str) -> str:
+    """What the initial weights of a run have seen, as its text logs say; ``'unknown'`` for runs of old versions."""
+    marker = 'labels seen by the initial weights: '
+    for path in sorted(glob.glob(osp.join(work_dir, '*.log')) + glob.glob(osp.join(work_dir, '*', '*.log'))):
+        with open(path, errors='replace') as file:
+            found = [line.partition(marker)[2].strip() for line in file if marker in line]
+        if found:
+            return found[0]
+    return 'unknown'
+
+
 def log_pattern(work_dir: str) -> str:
     return osp.join(work_dir, '*', 'vis_data', 'scalars.json')
 

@@ -8,14 +8,13 @@ which the runs differ. A key is any name in the log: of the training (loss, lr) 
 import argparse
 import glob
 import os.path as osp
-import re
 from typing import Dict, List, Sequence
 
 from mmengine.config import Config
 
 from mmseg_unsup.utils.distributed import flatten_config
 from mmseg_unsup.utils.experiments import is_number, markdown_table
-from mmseg_unsup.utils.run_logs import RunLog, read_run_log
+from mmseg_unsup.utils.run_logs import RunLog, labels_seen, read_run_log
 
 _LOCAL = ('work_dir', 'launcher', 'load_from', 'resume', 'gpu_ids', 'env_cfg.dist_cfg.port')
 
@@ -28,16 +27,6 @@ def names_of(runs: Sequence[str]) -> List[str]:
         if len(set(names)) == len(names):
             return names
     raise ValueError(f'a run is given twice: {" ".join(runs)}')
-
-
-def weights_seen(run: str) -> str:
-    """As the log of the run says it."""
-    for path in sorted(glob.glob(osp.join(run, '*', '*.log'))):
-        with open(path, errors='replace') as file:
-            found = re.search(r'labels seen by the initial weights: (.*)', file.read())
-        if found:
-            return found[1].strip()
-    return 'unknown'
 
 
 def differing_settings(runs: Sequence[str]) -> Dict[str, List[str]]:
@@ -60,7 +49,7 @@ def table(names: Sequence[str], logs: Sequence[RunLog], runs: Sequence[str], key
              for name in scores if not keys or name in keys]
     seconds = [sum(sum(phases.values()) for phases in log.phases.values()) for log in logs]
     rows += [['seconds', *(f'{value:.0f}' if value else '-' for value in seconds)],
-             ['labels seen', *map(weights_seen, runs)]]
+             ['labels seen', *map(labels_seen, runs)]]
     rows += [[key, *values] for key, values in differing_settings(runs).items()]
     return markdown_table(['', *names], rows)
 

@@ -31,8 +31,9 @@ from mmengine.fileio import dump, list_from_file
 
 from mmseg_unsup.datasets.subsets import write_subsets
 from mmseg_unsup.utils.experiments import (OptionsAction, Run, check_metrics, describe_evaluation, describe_training,
-                                           finite, format_mean_and_std, labels_seen, markdown_table, mean_and_std,
+                                           finite, format_mean_and_std, markdown_table, mean_and_std,
                                            option_words, planned_config, read_evaluations, software_of, train)
+from mmseg_unsup.utils.run_logs import labels_seen
 from mmseg_unsup.utils.setup_env import register_all_modules
 
 TRAIN = osp.join(osp.dirname(osp.dirname(osp.abspath(__file__))), 'train.py')
@@ -132,7 +133,7 @@ def summarise(runs: List[LabelRun], settings: dict) -> dict:
                       for metric in settings['metrics']}
             cells.append(dict(start=start, percent=percent, images=members[0].n_images, seeds=len(members),
                               scores=scores))
-    labels = {start: ' and '.join(sorted({labels_seen(run) for run in runs if run.start == start}))
+    labels = {start: ' and '.join(sorted({labels_seen(run.work_dir) for run in runs if run.start == start}))
               for start in settings['starts']}
     cfg = runs[0].cfg
     subsets = 'one per seed' if settings['subset_seed'] is None else f'seed {settings["subset_seed"]} for all'
@@ -145,7 +146,7 @@ def summarise(runs: List[LabelRun], settings: dict) -> dict:
 def _run_report(run: LabelRun) -> dict:
     scores = {name: finite(value) for name, value in run.evaluations[run.last].items()}
     return dict(start=run.start, percent=run.percent, seed=run.seed, images=run.n_images, work_dir=run.work_dir,
-                options=run.words, labels=labels_seen(run), scores=scores)
+                options=run.words, labels=labels_seen(run.work_dir), scores=scores)
 
 
 def to_markdown(report: dict) -> str:

@@ -23,9 +23,10 @@ from mmseg_unsup.engine.feature_sample import fit_kmeans, fresh_settings, sample
 from mmseg_unsup.evaluation.functional.label_free import SCORES, label_free_scores
 from mmseg_unsup.utils.command_line import add_speed_arguments
 from mmseg_unsup.utils.experiments import (OptionsAction, check_metrics, describe_evaluation, describe_training,
-                                           finite, format_mean_and_std, is_number, labels_seen, markdown_table,
+                                           finite, format_mean_and_std, is_number, markdown_table,
                                            mean_and_std, planned_config, read_evaluations, software_of, train)
 from mmseg_unsup.utils.experiments import Run as TrainingRun
+from mmseg_unsup.utils.run_logs import labels_seen
 from mmseg_unsup.utils.setup_env import register_all_modules
 
 TRAIN = osp.join(osp.dirname(osp.dirname(osp.abspath(__file__))), 'train.py')
@@ -131,7 +132,7 @@ def summarise(runs: List[Run], args: argparse.Namespace, protocols: Dict[str, di
             for title, members in untrained_groups(by_name, args.metrics).items()]
     rows += [dict(name=name, **_row(by_name[name], args.metrics)) for name in names]
     for name, of_config in by_name.items():
-        protocols[name]['labels'] = ' and '.join(sorted({labels_seen(run) for run in of_config}))
+        protocols[name]['labels'] = ' and '.join(sorted({labels_seen(run.work_dir) for run in of_config}))
     return dict(seeds=args.seeds, metrics=args.metrics, options=args.words, software=software_of(runs),
                 protocols=protocols,
                 rows=rows, runs=[_run_report(run, args, protocols[run.name]['matching'] != '-') for run in runs])
