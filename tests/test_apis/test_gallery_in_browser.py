@@ -12,6 +12,7 @@ from mmseg_unsup.evaluation.functional import scores_from_confusion
 from ..browser import check_console, open_browser
 from .tiny_gallery import page_data, small_config, write_checkpoint, write_data
 
+pytestmark = pytest.mark.long
 K = 6
 # width, height and RGBA of the canvas in an element; nothing before it is painted
 READ_CANVAS = '''

@@ -115,7 +115,7 @@ def options(coco_root):  # noqa: F811
     return options
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_on_one_machine_or_two_train_and_score_like_one(options, tmp_path):
     log = launch(tmp_path / 'run', 'dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'run', *options)
     trained = scores(log, 'val')
