@@ -29,7 +29,7 @@ from mmseg_unsup.utils import track_progress
 from mmseg_unsup.utils.atomic import replacing
 from mmseg_unsup.utils.command_line import add_speed_arguments
 from mmseg_unsup.utils.config import load_config
-from mmseg_unsup.utils.pictures import read_rgb, write_picture
+from mmseg_unsup.utils.pictures import map_name, read_rgb, write_picture
 from mmseg_unsup.visualization import cluster_palette, contact_sheet, highlight, overlay
 
 TOOLS = osp.dirname(osp.abspath(__file__))
@@ -128,8 +128,7 @@ def maps_command(args: argparse.Namespace) -> List[str]:
 def draw(args: argparse.Namespace) -> None:
     """Overlays of all images, and the gallery."""
     images = find_images(args.images)
-    maps = [osp.join(args.out, 'maps', osp.relpath(path, args.images)) for path in images]
-    maps = [path if path.endswith('.png') else f'{path}.png' for path in maps]
+    maps = [osp.join(args.out, 'maps', map_name(osp.relpath(path, args.images))) for path in images]
     pairs = [(image, path) for image, path in zip(images, maps) if osp.isfile(path)]
     background = 0 if args.method == 'maskcontrast' else None
     palette, shares = cluster_palette(256), np.zeros((len(pairs), 256))

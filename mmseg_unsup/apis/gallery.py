@@ -1,6 +1,5 @@
 """A page that shows what the clusters of a checkpoint are, on which they are named and merged."""
 import base64
-import os
 import os.path as osp
 from collections import defaultdict
 from typing import Dict, List, NamedTuple, Optional, Sequence
@@ -14,12 +13,12 @@ from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import find_images
 from ..datasets.label_folder import LabelFolder
 from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
-from ..utils.atomic import replacing
 from ..utils.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
 from ..visualization.gallery_page import render_gallery
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
+from ..visualization.html import write_page
 from .cluster_names import ClusterNames
 from .gallery_text import Matching, facts, label_data, label_rows, label_scores, matching_of, names_data, provenance
 from .loading import load_segmentor, whole_image_pipeline
@@ -214,13 +213,6 @@ def _jpegs(found: SurveyedFolder, places: Sequence, side: int) -> Dict[object, b
                 jpegs[k, rank] = encode_jpeg(cut_place(picture, box, PLACE_SIDE))
             advance(1)
     return jpegs
-
-
-def write_page(out: str, text: str) -> None:
-    """Write the file in one step; makes its folder."""
-    os.makedirs(osp.dirname(osp.abspath(out)), exist_ok=True)
-    with replacing(out) as part, open(part, 'w', encoding='utf-8') as file:
-        file.write(text)
 
 
 def _base64(content: bytes) -> str:

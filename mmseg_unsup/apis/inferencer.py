@@ -14,7 +14,7 @@ from torch import Tensor
 from ..datasets.errors import UnreadableImageError
 from ..models.utils import enlarge, winner_map
 from ..utils import track_progress
-from ..utils.pictures import write_indexed, write_picture
+from ..utils.pictures import map_name, write_indexed, write_picture
 from ..visualization import overlay, with_legend
 from .cluster_names import ClusterNames
 from .image_input import InputType, Picture, list_inputs, read_picture
@@ -102,7 +102,8 @@ class UnsupInferencer(BaseInferencer):
         self.cluster_names.check(*identity)
         self.names, self.palette = self.cluster_names.names, self.cluster_names.palette
         self._table = self.cluster_names.table.astype(np.int16)
-        self.background = int(self._table[0]) if identity[0] == 'objects' else None
+        background = self.model.background_cluster
+        self.background = None if background is None else int(self._table[background])
 
     def __call__(self,
                  inputs: Union[InputType, Sequence[InputType]],
@@ -161,8 +162,7 @@ class UnsupInferencer(BaseInferencer):
         """
         if prediction.path is not None:
             name = osp.relpath(prediction.path, root) if root else osp.basename(prediction.path)
-        # the suffix stays part of the name: x.jpg and x.png in one folder must not share a map
-        path = name if name.endswith('.png') else f'{name}.png'
+        path = map_name(name)
         write_indexed(osp.join(out_dir, 'maps', path), prediction.ids, self.palette)
         write_picture(osp.join(out_dir, 'overlays', f'{path[:-4]}.jpg'), self.draw(prediction), quality=90)
         return path

@@ -4,7 +4,6 @@ Finished runs are not repeated and interrupted ones go on, so a tool that plans 
 """
 import glob
 import json
-import math
 import os
 import os.path as osp
 import statistics
@@ -22,7 +21,7 @@ from ..version import __version__
 from .atomic import replacing
 from .config import load_config
 from .distributed import flatten_config
-from .run_logs import log_pattern, read_run_log
+from .run_logs import is_number, log_pattern, read_run_log
 from .speed import adapt_loaders
 
 
@@ -209,10 +208,6 @@ def format_mean_and_std(score: dict) -> str:
     if score['mean'] is None:
         return '-'
     return f'{score["mean"]:.2f} ± ' + ('-' if score['std'] is None else f'{score["std"]:.2f}')
-
-
-def is_number(value) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def finite(value) -> Optional[float]:

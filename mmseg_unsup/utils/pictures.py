@@ -19,6 +19,11 @@ def read_rgb(path: str) -> np.ndarray:
     return np.ascontiguousarray(LoadImage(min_size=1).transform(dict(img_path=path))['img'][..., ::-1])
 
 
+def map_name(image: str) -> str:
+    """Name of the map of an image. Its suffix stays part of the name: x.jpg and x.png in one folder have a map each."""
+    return image if image.endswith('.png') else f'{image}.png'
+
+
 def write_picture(path: str, picture: np.ndarray, flush: bool = False, quality: int = 95) -> None:
     """Write (H, W) or RGB (H, W, 3) uint8 in one step, in the format of the suffix; makes the folder.
 

@@ -1,6 +1,7 @@
 """What the folder of a run says about it."""
 import glob
 import json
+import math
 import os.path as osp
 from dataclasses import dataclass, field
 from typing import Dict, List
@@ -21,6 +22,10 @@ class RunLog:
     steps: List[dict] = field(default_factory=list)
     evaluations: Dict[int, Dict[str, float]] = field(default_factory=dict)
     phases: Dict[int, Dict[str, float]] = field(default_factory=dict)
+
+
+def is_number(value) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def labels_seen(work_dir: str) -> str:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
-from ..utils.run_logs import RunLog
+from ..utils.run_logs import RunLog, is_number
 from .line_chart import line_chart
 from .html import render_page
 
@@ -46,14 +46,13 @@ def render_report(run: RunFacts, log: RunLog) -> str:
 
 
 def _score_table(log: RunLog, unit: str) -> dict:
-    """First, last and best of every score; best by the labels it is scored on, which is why it is not the result."""
+    """The first and the last evaluation."""
     if not log.evaluations:
         return {}
-    steps = sorted(log.evaluations)
-    names = [name for name, value in log.evaluations[steps[-1]].items() if _is_number(value)]
-    columns = [f'{unit} {step}' for step in dict.fromkeys((steps[0], steps[-1]))]
-    rows = [(name, [log.evaluations[step].get(name) for step in dict.fromkeys((steps[0], steps[-1]))]) for name in names]
-    return dict(columns=columns, rows=rows)
+    steps = sorted({min(log.evaluations), max(log.evaluations)})
+    names = [name for name, value in log.evaluations[steps[-1]].items() if is_number(value)]
+    rows = [(name, [log.evaluations[step].get(name) for step in steps]) for name in names]
+    return dict(columns=[f'{unit} {step}' for step in steps], rows=rows)
 
 
 def _curves(log: RunLog, unit: str) -> List[Tuple[str, List[str], Markup]]:
@@ -66,7 +65,7 @@ def _curves(log: RunLog, unit: str) -> List[Tuple[str, List[str], Markup]]:
 def _series(steps: Sequence[dict], prefix: str) -> Dict[str, list]:
     names = dict.fromkeys(name for values in steps for name in values
                           if name.startswith(prefix) and name not in _NO_CURVES)
-    series = {name: [(values['iter'], values[name]) for values in steps if _is_number(values.get(name))]
+    series = {name: [(values['iter'], values[name]) for values in steps if is_number(values.get(name))]
               for name in list(names)[:_MAX_LINES]}
     return {name: _thin(points) for name, points in series.items() if points}
 
@@ -76,7 +75,7 @@ def _score_series(log: RunLog) -> Dict[str, Dict[str, list]]:
     groups: Dict[str, Dict[str, list]] = {}
     for step in sorted(log.evaluations):
         for name, value in log.evaluations[step].items():
-            if _is_number(value) and not name.endswith('_std'):
+            if is_number(value) and not name.endswith('_std'):
                 group = name.rpartition('/')[0]
                 groups.setdefault(f'Scores, {group}' if group else 'Scores', {}).setdefault(name, []).append((step, value))
     return {title: dict(list(series.items())[:_MAX_LINES]) for title, series in groups.items()}
@@ -97,10 +96,6 @@ def _thin(points: List[tuple]) -> List[tuple]:
     """At most so many, the last one among them."""
     stride = -(-len(points) // _MAX_POINTS)
     return points[::-1][::stride][::-1]
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and np.isfinite(value)
 
 
 def _data_uri(picture: np.ndarray) -> str:

@@ -13,8 +13,8 @@ from typing import Dict, List, Sequence
 from mmengine.config import Config
 
 from mmseg_unsup.utils.distributed import flatten_config
-from mmseg_unsup.utils.experiments import is_number, markdown_table
-from mmseg_unsup.utils.run_logs import RunLog, labels_seen, read_run_log
+from mmseg_unsup.utils.experiments import markdown_table
+from mmseg_unsup.utils.run_logs import RunLog, is_number, labels_seen, read_run_log
 
 _LOCAL = ('work_dir', 'launcher', 'load_from', 'resume', 'gpu_ids', 'env_cfg.dist_cfg.port')
 

@@ -23,10 +23,10 @@ from mmseg_unsup.engine.feature_sample import fit_kmeans, fresh_settings, sample
 from mmseg_unsup.evaluation.functional.label_free import SCORES, label_free_scores
 from mmseg_unsup.utils.command_line import add_speed_arguments
 from mmseg_unsup.utils.experiments import (OptionsAction, check_metrics, describe_evaluation, describe_training,
-                                           finite, format_mean_and_std, is_number, markdown_table,
+                                           finite, format_mean_and_std, markdown_table,
                                            mean_and_std, planned_config, read_evaluations, software_of, train)
 from mmseg_unsup.utils.experiments import Run as TrainingRun
-from mmseg_unsup.utils.run_logs import labels_seen
+from mmseg_unsup.utils.run_logs import is_number, labels_seen
 from mmseg_unsup.utils.setup_env import register_all_modules
 
 TRAIN = osp.join(osp.dirname(osp.dirname(osp.abspath(__file__))), 'train.py')

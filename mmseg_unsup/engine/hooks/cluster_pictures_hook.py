@@ -105,20 +105,26 @@ class ClusterPicturesHook(Hook):
         for image, clusters, labels in self._rows:
             row = [cv2.resize(image, clusters.shape[::-1]), colors[clusters]]
             if metric is not None and labels is not None:
-                classes_of = np.full(len(colors), 255)
-                classes_of[:len(metric.cluster_to_class)] = metric.cluster_to_class  # -1 is 255 of the table
-                row += [table[classes_of[clusters]], table[labels]]
+                row += [table[matched_classes(metric, len(colors))[clusters]], table[labels]]  # -1 is the last, white
             rows.append(row)
         return contact_sheet(rows, CAPTIONS[:len(rows[0])])
 
 
 def scored_confusion(metrics: Sequence, predicted_set: str) -> Optional[HungarianIoUMetric]:
-    """The metric that has matched the clusters of ``pred_sem_seg`` to classes, if there is one."""
+    """The metric that has matched the clusters of ``pred_sem_seg`` to classes, if there is one; not one of
+    ``clusters.json``, whose columns are merged clusters."""
     for metric in metrics:
         if isinstance(metric, HungarianIoUMetric) and metric.prototype_set in (None, predicted_set) and \
-                metric.confusion is not None:
+                metric.names is None and metric.confusion is not None:
             return metric
     return None
+
+
+def matched_classes(metric: HungarianIoUMetric, n_clusters: int) -> np.ndarray:
+    """(K,) class of every cluster, -1 for none; labelled pixels may not have the last ones."""
+    classes_of = np.full(n_clusters, -1)
+    classes_of[:len(metric.cluster_to_class)] = metric.cluster_to_class
+    return classes_of
 
 
 def similarity_picture(tensors: List[torch.Tensor]) -> Dict[str, np.ndarray]:
@@ -142,8 +148,7 @@ def confusion_picture(metric: HungarianIoUMetric, classes: Sequence[str], n_clus
     n_clusters = max(n_clusters, confusion.shape[1])
     counts = np.zeros((len(classes), n_clusters))
     counts[:, :confusion.shape[1]] = confusion
-    classes_of = np.full(n_clusters, -1)
-    classes_of[:len(metric.cluster_to_class)] = metric.cluster_to_class
+    classes_of = matched_classes(metric, n_clusters)
     order = np.argsort(np.where(classes_of < 0, len(classes), classes_of), kind='stable')
     shares = counts[:, order] / np.maximum(counts.sum(1, keepdims=True), 1)
     return heat_map(shares, classes, [str(k) for k in order], 'share of the pixels of a class', row_title='class',

@@ -1,6 +1,7 @@
 """A page about the run."""
 import os.path as osp
 import platform
+import re
 import time
 from importlib import metadata
 from typing import Dict
@@ -10,9 +11,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from ...registry import HOOKS
-from ...utils.atomic import replacing
 from ...utils.run_logs import log_pattern, read_run_log
 from ...version import __version__
+from ..checkpoint_files import remove_parts
 from ..feature_pass import unwrap
 from .cluster_pictures_hook import ClusterPicturesHook
 from .initialization_hook import InitializationHook
@@ -38,8 +39,10 @@ class ReportHook(Hook):
         self.filename = filename
 
     def before_train(self, runner) -> None:
-        """Start the clock."""
+        """Start the clock; remove what a killed process left half-written."""
         self._start = time.time()
+        if is_main_process():
+            remove_parts(runner.work_dir, re.compile(re.escape(self.filename)))
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         self._write(runner)
@@ -51,6 +54,7 @@ class ReportHook(Hook):
 
     def _write(self, runner) -> str:
         """Path of the page, or an empty text."""
+        from ...visualization.html import write_page
         from ...visualization.report_page import RunFacts, render_report
         if not is_main_process():
             return ''
@@ -59,28 +63,28 @@ class ReportHook(Hook):
         except FileNotFoundError as error:
             runner.logger.info(f'no {self.filename}: {error}')
             return ''
+        n_images = runner.world_size * len(runner.train_dataloader.sampler)
         pictures = next((hook.pictures for hook in runner.hooks if isinstance(hook, ClusterPicturesHook)), {})
         facts = RunFacts(
             title=osp.splitext(osp.basename(runner.cfg.filename or 'run'))[0],
             unit='epoch' if 'max_epochs' in runner.cfg.train_cfg else 'iteration',
-            n_images=runner.world_size * len(runner.train_dataloader.sampler),
-            facts=self._facts(runner),
+            n_images=n_images,
+            facts=self._facts(runner, n_images),
             software=software(),
             settings=runner.cfg.pretty_text,
             pictures={name.replace('_', ' '): picture for name, picture in pictures.items()})
         path = osp.join(runner.work_dir, self.filename)
-        with replacing(path, flush=False) as part, open(part, 'w', encoding='utf-8') as file:
-            file.write(render_report(facts, log))
+        write_page(path, render_report(facts, log), flush=False)
         return path
 
-    def _facts(self, runner) -> Dict[str, str]:
+    def _facts(self, runner, n_images: int) -> Dict[str, str]:
         seen = next((hook.weights_seen for hook in runner.hooks if isinstance(hook, InitializationHook)), None)
         trained = sum(parameter.numel() for parameter in unwrap(runner.model).parameters() if parameter.requires_grad)
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or 'CPU'
         seconds = round(time.time() - self._start)
         facts = {
             'Progress': f'{runner.epoch} of {runner.max_epochs} epochs',
-            'Training images': f'{runner.world_size * len(runner.train_dataloader.sampler):,}',
+            'Training images': f'{n_images:,}',
             'Labels the weights have seen': seen,
             'Trained parameters': f'{trained / 1e6:.1f} M',
             'Seed': str(runner.seed),

@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 from ...apis.cluster_names import ClusterNames
 from ...registry import METRICS
 from ...utils.paths import is_outside
-from ...utils.pictures import write_indexed
+from ...utils.pictures import map_name, write_indexed
 from ...visualization import cluster_palette
 
 
@@ -79,5 +79,4 @@ class ClusterMaps(BaseMetric):
         if is_outside(name, self.output_dir):
             raise ValueError(f'the image {img_path} does not lie below root={self.root!r}, so its map would not lie '
                              f'below {self.output_dir}: set root of ClusterMaps to the folder of the images')
-        # the suffix stays part of the name: x.jpg and x.png in one folder must not share a map
-        return osp.join(self.output_dir, name + '.png' if not name.endswith('.png') else name)
+        return osp.join(self.output_dir, map_name(name))
