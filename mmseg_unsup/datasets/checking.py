@@ -45,8 +45,8 @@ def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
     Returns:
         The problems in the order of the loaders, and the number of images.
     """
-    jobs = list(_jobs(cfg))
     problems: List[Problem] = []
+    jobs = list(_jobs(cfg, problems))
     digests: Dict[str, str] = {}
     told = set()
     with ThreadPoolExecutor(workers) as pool, track_progress('checking files', len(jobs)) as advance:
@@ -60,8 +60,9 @@ def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
     return problems + list(_duplicates(jobs, digests)), len({job.info['img_path'] for job in jobs})
 
 
-def _jobs(cfg: Config) -> Iterator[_Job]:
-    """The files of all loaders; those that several read, with the same labels, once."""
+def _jobs(cfg: Config, problems: List[Problem]) -> Iterator[_Job]:
+    """The files of all loaders; those that several read, with the same labels, once. A data set that reads its masks
+    when it is built adds those that it cannot read to ``problems``."""
     seen = set()
     for key in (*TRAINING, *EVALUATION):
         config = copy.deepcopy((cfg.get(key) or {}).get('dataset'))
@@ -74,7 +75,11 @@ def _jobs(cfg: Config) -> Iterator[_Job]:
         load_labels = {path: TRANSFORMS.build(transforms[name]) for path, name in LABELS.items() if name in transforms}
         is_scored = key in EVALUATION and 'seg_map_path' in load_labels  # must not be among the training images
         is_view = config['type'].split('.')[-1] == 'ViewDataset'
-        dataset = DATASETS.build(config['dataset'] if is_view else dict(config, pipeline=[]))
+        try:
+            dataset = DATASETS.build(config['dataset'] if is_view else dict(config, pipeline=[]))
+        except LabelError as error:
+            problems += [Problem('label', key, fault) for fault in error.faults]
+            continue
         for idx in range(len(dataset)):
             info = dataset.get_data_info(idx)
             files = (is_scored, info['img_path'], *(info.get(path) for path in load_labels))

@@ -21,7 +21,15 @@ class UnreadableImageError(ValueError):
 
 
 class LabelError(ValueError):
-    """A label map that does not fit its data set or image."""
+    """Label maps or masks that do not fit their data set or image.
+
+    Args:
+        faults: a sentence for each file; the message is the first, and the number of the others.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        self.faults = faults
+        super().__init__(faults[0] + (f'; {len(faults) - 1} more files cannot be used' if len(faults) > 1 else ''))
 
 
 class ErrorPolicy:

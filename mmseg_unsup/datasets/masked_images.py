@@ -125,7 +125,7 @@ class MaskedImageDataset(FolderDataset):
             areas[other::world_size] = part
         faults = [area for area in areas if isinstance(area, str)]
         if faults:  # raised by all ranks together
-            raise LabelError(faults[0] + (f'; {len(faults) - 1} more masks cannot be used' if len(faults) > 1 else ''))
+            raise LabelError(*faults)
         return areas
 
 

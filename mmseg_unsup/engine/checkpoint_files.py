@@ -59,14 +59,6 @@ def find_checkpoint(folder: str, pattern: 're.Pattern', work_dir: str) -> Search
     return Search(None, skipped)
 
 
-def remove_parts(folder: str, pattern: 're.Pattern') -> None:
-    """Remove what a killed process left half-written."""
-    for name in os.listdir(folder) if osp.isdir(folder) else []:
-        whole, separator, _ = name.rpartition('.part')[0].rpartition('.')
-        if separator and (whole == LAST or pattern.fullmatch(whole)):
-            os.remove(osp.join(folder, name))
-
-
 def name_pattern(template: str) -> 're.Pattern':
     """``'epoch_{}.pth'`` -> what matches the checkpoints of a run."""
     before, after = template.split('{}')

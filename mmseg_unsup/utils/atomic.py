@@ -1,8 +1,11 @@
 """Files that are there whole or not at all."""
 import os
 import os.path as osp
+import re
 from contextlib import contextmanager
 from typing import Iterator
+
+_PART = re.compile(r'\.\d+\.part$')  # with the process that was writing it
 
 
 @contextmanager
@@ -29,6 +32,13 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
         raise
     if flush:
         _flush(folder)
+
+
+def remove_parts(folder: str) -> None:
+    """Remove the temporary files that killed processes left in a folder, which nothing else writes to now."""
+    for name in os.listdir(folder) if osp.isdir(folder) else []:
+        if _PART.search(name):
+            os.remove(osp.join(folder, name))
 
 
 def _flush(path: str) -> None:

@@ -27,6 +27,9 @@ BAD = {
     'cut.jpg': 'cut off',
     'cut.png': 'cut off',
     'cut photograph.jpg': 'cut off',
+    'cut.bmp': 'no image that can be decoded',
+    'cut.tif': 'no image that can be decoded',
+    'cut.webp': 'no image that can be decoded',
     'one pixel.png': 'has 1x1 pixels',
     'strip.png': 'has 20000x10 pixels',
     'text.jpg': 'no image that can be decoded',
@@ -36,10 +39,14 @@ GOOD = ['16 bit.png', '16 bit grey.png', 'cmyk.jpg', 'folder.jpg/inside.png', 'j
         'png.jpg', 'rgba.png', 'turned.jpg', 'Übung 図.jpg']
 
 
-def jpeg(**kwargs) -> bytes:
+def encoded(kind: str, **kwargs) -> bytes:
     file = io.BytesIO()
-    RGB.save(file, 'JPEG', quality=95, **kwargs)
+    RGB.save(file, kind, **kwargs)
     return file.getvalue()
+
+
+def jpeg(**kwargs) -> bytes:
+    return encoded('JPEG', quality=95, **kwargs)
 
 
 def photograph() -> bytes:
@@ -78,6 +85,9 @@ def zoo(tmp_path):
         'cut.jpg': jpeg()[:-200],
         'cut.png': png[:len(png) // 2],
         'cut photograph.jpg': photograph()[:-200],
+        'cut.bmp': encoded('BMP')[:-200],
+        'cut.tif': encoded('TIFF')[:-200],
+        'cut.webp': encoded('WEBP')[:-200],
         'one pixel.png': cv2.imencode('.png', PICTURE[:1, :1])[1].tobytes(),
         'strip.png': cv2.imencode('.png', cv2.resize(PICTURE, (20000, 10)))[1].tobytes(),
         'text.jpg': b'not an image, but a sentence about one',
@@ -166,7 +176,7 @@ def test_a_run_that_skips_bad_files_finishes(zoo, tmp_path):
     count, example = f'{len(BAD)} of {len(BAD) + len(GOOD)} images could not be read', osp.join(zoo, sorted(BAD)[0])
     for consequence in ('were replaced by others', 'have no prediction'):
         assert f'{count} and {consequence}, for example {example}; ' in log
-    assert runner.iter == 5 and (tmp_path / 'run' / 'epoch_1.pth').exists()
+    assert runner.iter == 6 and (tmp_path / 'run' / 'epoch_1.pth').exists()
     maps = str(tmp_path / 'run' / 'maps')
     assert [osp.relpath(path, maps) for path in find_images(maps)] == sorted(
         name if name.endswith('.png') else f'{name}.png' for name in GOOD)

@@ -78,11 +78,12 @@ def epochs(folder) -> list:
 
 def test_old_checkpoints_go_and_parts_of_killed_runs(image_folder, tmp_path):
     (tmp_path / 'epoch_7.pth.123.part').write_text('half')
-    (tmp_path / 'my.pth.123.part').write_text('not ours')
+    (tmp_path / 'report.html.77.part').write_text('half')
+    (tmp_path / 'film.part').write_text('not ours')
     tiny_runner(image_folder, tmp_path, max_epochs=6, default_hooks__checkpoint__max_keep_ckpts=3).train()
     assert epochs(tmp_path) == ['epoch_4.pth', 'epoch_5.pth', 'epoch_6.pth']
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_6.pth')
-    assert [path.name for path in tmp_path.glob('*.part')] == ['my.pth.123.part']
+    assert [path.name for path in tmp_path.glob('*.part')] == ['film.part']
 
 
 def test_resume_passes_over_a_damaged_checkpoint(image_folder, tmp_path):

@@ -76,3 +76,17 @@ def test_masks_are_checked_too(tmp_path):
     assert status == 1 and len(lines) == 1, lines
     assert lines[0].startswith(f'label, train_dataloader: the mask {tmp_path}/masks/000000000001.png has size (95, 80)')
     assert summary == '2 images checked: 1 of kind label'
+
+
+def test_every_mask_that_cannot_be_read_is_listed(tmp_path):
+    folder = write_images(tmp_path / 'images', 3, '.png')
+    (tmp_path / 'masks' / 'more').mkdir(parents=True)
+    paths = [tmp_path / 'masks' / f'{name}.png' for name in ('000000000001', '000000000002', 'more/000000000000')]
+    good = cv2.imencode('.png', np.eye(72, 96, dtype=np.uint8))[1].tobytes()
+    for path, content in zip(paths, (b'', b'no image', good)):
+        path.write_bytes(content)
+    status, lines, summary = check(folder, options=[f'mask_root={tmp_path}/masks'],
+                                   config=f'{ROOT}/configs/maskcontrast/maskcontrast_deeplabv3_folder_r18.py')
+    assert status == 1 and summary == '3 images checked: 2 of kind label'
+    assert all(line.startswith(f'label, train_dataloader: cannot use the mask {path}: ')
+               for line, path in zip(lines, paths)) and len(lines) == 2, lines

@@ -9,8 +9,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop
 
 from ...registry import HOOKS
-from ...utils.atomic import replacing
-from ..checkpoint_files import LAST, PREEMPTED, Search, find_checkpoint, name_pattern, remove_parts, verify_checkpoint
+from ...utils.atomic import remove_parts, replacing
+from ..checkpoint_files import LAST, PREEMPTED, Search, find_checkpoint, name_pattern, verify_checkpoint
 from ..loops import ResumableTrainLoop
 from ..run_state import (gather_rank_states, own_state, pack_history, random_state, restore_rank_state,
                          set_random_state, unpack_history)
@@ -57,9 +57,9 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_train(self, runner) -> None:
         super().before_train(runner)
-        if is_main_process() and self._is_local:
-            remove_parts(self.out_dir, name_pattern(self.filename_tmpl))
-            remove_parts(runner.work_dir, name_pattern(self.filename_tmpl))
+        if is_main_process():
+            for folder in (runner.work_dir, self.out_dir):
+                remove_parts(folder)
         if self._resumed is not None:  # a loop of mmengine
             restore_rank_state(runner, self._resumed)
             set_random_state(self._resumed['random'])

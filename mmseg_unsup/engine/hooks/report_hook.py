@@ -1,7 +1,6 @@
 """A page about the run."""
 import os.path as osp
 import platform
-import re
 import time
 from importlib import metadata
 from typing import Dict
@@ -13,7 +12,6 @@ from mmengine.hooks import Hook
 from ...registry import HOOKS
 from ...utils.run_logs import log_pattern, read_run_log
 from ...version import __version__
-from ..checkpoint_files import remove_parts
 from ..feature_pass import unwrap
 from .cluster_pictures_hook import ClusterPicturesHook
 from .initialization_hook import InitializationHook
@@ -39,10 +37,8 @@ class ReportHook(Hook):
         self.filename = filename
 
     def before_train(self, runner) -> None:
-        """Start the clock; remove what a killed process left half-written."""
+        """Start the clock."""
         self._start = time.time()
-        if is_main_process():
-            remove_parts(runner.work_dir, re.compile(re.escape(self.filename)))
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         self._write(runner)
