@@ -3,8 +3,8 @@ import os.path as osp
 from typing import Optional
 
 import numpy as np
-from PIL import Image
 
+from ..datasets.transforms.masks import read_mask
 from ..registry import PRIORS
 from ..utils.paths import is_outside
 from .base import Prior, clean_mask
@@ -42,6 +42,8 @@ class FolderPrior(Prior):
             raise ValueError('FolderPrior needs the stem of the image: its path below its folder, without suffix')
         path = find_mask(self.root, stem)
         values = read_mask(path)
+        if values.dtype != np.uint8:
+            raise ValueError(f'the mask {path} holds {values.dtype}: expected 8 bits')
         top = values.max()
         if values.shape != image.shape[:2]:
             raise ValueError(f'the mask {path} has {values.shape[1]}x{values.shape[0]} pixels, but its image has '
@@ -78,23 +80,3 @@ def find_mask(root: str, stem: str) -> str:
     if len(found) > 1:
         raise ValueError(f'the image {stem!r} has several masks, {" and ".join(found)}: keep one')
     return found[0]
-
-
-def read_mask(path: str) -> np.ndarray:
-    """(H, W) uint8; of a file with a palette the indices.
-
-    Raises:
-        ValueError: no image of 8 bits, or its channels differ.
-    """
-    try:
-        with Image.open(path) as file:
-            values = np.array(file)
-    except OSError:
-        values = None
-    if values is None or values.dtype not in (bool, np.uint8):
-        raise ValueError(f'the mask {path} cannot be read as an image of 8 bits: write it anew, as PNG')
-    if values.ndim == 3:
-        if (values != values[..., :1]).any():
-            raise ValueError(f'the mask {path} has {values.shape[2]} channels that differ: expected one channel')
-        values = values[..., 0]
-    return values.astype(np.uint8)

@@ -66,7 +66,7 @@ def test_grey_maps_need_a_threshold(folder):
     (np.full((6, 8), 255, np.uint8), r'a.png is 255 everywhere: it needs background \(0\) beside the object'),
     (np.ones((6, 8), np.uint8), 'a.png is 1 everywhere'),
     (square(7), r'a.png holds the values \[0, 7\]'),
-    (square().astype(np.uint16), 'a.png cannot be read as an image of 8 bits'),
+    (square().astype(np.uint16), 'a.png holds uint16: expected 8 bits'),
 ])
 def test_faults_name_the_file(folder, mask, message):
     write(folder, mask)
@@ -87,7 +87,7 @@ def test_missing_and_doubled_files(folder, tmp_path):
     with pytest.raises(ValueError, match='needs the stem of the image'):
         prior(IMAGE)
     (folder / 'broken.png').write_bytes(b'no image')
-    with pytest.raises(ValueError, match='broken.png cannot be read'):
+    with pytest.raises(ValueError, match='cannot use the mask .*broken.png: it is no image'):
         prior(IMAGE, 'broken')
 
 
