@@ -1,4 +1,5 @@
 # what is measured on a frozen MaskContrast model; goes with its config, and a config of configs/probe says which of it
+_base_ = './labelled_probe.py'
 object_kmeans = dict(type='mmseg_unsup.ObjectKMeansMetric', repeats=5, seed=1234)
 linear_probe = dict(type='mmseg_unsup.LinearProbe', name='linear', features='trunk', stages=4)
 # beside the end of the schedule, the stage that is best on the labels it is scored on, named so
@@ -22,14 +23,7 @@ retrieval_evaluator = dict(
     match='identity',
     prefix='retrieval',
     show_table=False)
-labelled_probe_dataloader = dict(
-    batch_size=16,
-    num_workers=4,
-    persistent_workers=False,  # it is read once
-    pin_memory=True,
-    collate_fn=dict(type='mmseg_unsup.stack_views'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='mmseg_unsup.ViewDataset', with_labels=True, on_error='raise'))
+labelled_probe_dataloader = dict(batch_size=16, num_workers=4)
 object_probe_shortcuts = dict(
     data_root=[
         'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',

@@ -1,5 +1,6 @@
 # the evaluation protocols of the field, on a frozen model; goes with a config of a method and its data set, which says
 # what `default_hooks`, `test_evaluator`, `shortcuts` and the labelled training images are (configs/probe)
+_base_ = './labelled_probe.py'
 probe_hook = dict(
     type='mmseg_unsup.ProbeHook',
     probes=[
@@ -48,12 +49,6 @@ probe_evaluators = [
         prefix='retrieval',
         show_table=False)
 ]
-labelled_probe_dataloader = dict(
-    persistent_workers=False,  # it is read once
-    pin_memory=True,
-    collate_fn=dict(type='mmseg_unsup.stack_views'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='mmseg_unsup.ViewDataset', with_labels=True, on_error='raise'))
 protocol = 'center_crop'
 probe_shortcuts = dict(
     data_root=[
