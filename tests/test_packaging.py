@@ -1,14 +1,17 @@
 """What an installed package carries, and that references to it resolve."""
 import os
 import os.path as osp
+import re
 import subprocess
 import sys
 import zipfile
 
 import pytest
 
+from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.stack import check_stack
-from .conftest import ROOT
+from .conftest import NO_WORKERS, ROOT
+from .test_configs import CONFIGS
 
 
 @pytest.fixture(scope='module')
@@ -42,18 +45,88 @@ def test_a_wheel_carries_configs_and_tools(wheel):
     assert not (wheel / 'tests').exists()
 
 
+def run_python(wheel, folder, *arguments):
+    """Run the interpreter where the package is that of the wheel, in a folder without the checkout."""
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=str(wheel)))
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    return done.stdout
+
+
 def test_references_resolve_from_a_wheel(wheel, tmp_path):
     config = tmp_path / 'child.py'
     config.write_text("_base_ = ['mmseg_unsup::picie/picie_fpn_camvid.py']\n")
-    code = ('import mmseg_unsup; from mmengine.config import Config; from mmengine.hub import get_config, get_model;'
+    code = ('import mmseg_unsup; from mmengine.config import Config; from mmengine.hub import get_config;'
             f'print(mmseg_unsup.__file__, Config.fromfile({str(config)!r}).n_clusters);'
-            "print(type(get_model('mmseg_unsup::picie/picie_fpn_demo.py')).__name__);"
             "print(get_config('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py').model.type)")
-    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=str(wheel)))
-    assert done.returncode == 0, done.stderr
-    assert str(wheel) in done.stdout and ' 11\n' in done.stdout and 'PiCIE\n' in done.stdout
-    assert 'EncoderDecoder' in done.stdout
+    printed = run_python(wheel, tmp_path, '-c', code)
+    assert str(wheel) in printed and ' 11\n' in printed and 'EncoderDecoder' in printed
+
+
+@pytest.mark.slow
+def test_every_config_of_the_index_resolves_from_a_wheel(wheel, tmp_path):
+    # mmengine reads all metafiles at every call
+    code = ('import functools, glob, yaml, mmseg_unsup, mmengine.config.utils as utils\n'
+            'from mmengine.hub import get_config\nutils.load = functools.lru_cache(utils.load)\n'
+            f"for path in glob.glob('{wheel}/mmseg_unsup/.mim/configs/*/metafile.yml'):\n"
+            "    for model in yaml.safe_load(open(path))['Models']:\n"
+            "        path = model['Config'].removeprefix('configs/')\n"
+            "        print(model['Config'], get_config('mmseg_unsup::' + path).model.type)")
+    found = dict(line.split() for line in run_python(wheel, tmp_path, '-c', code).splitlines())
+    assert found == {osp.relpath(path, ROOT): load_config(path).model.type for path in CONFIGS}
+
+
+@pytest.mark.slow
+def test_models_come_from_a_wheel_by_reference(wheel, tmp_path):
+    """`get_model` of every method; weights of its own has none yet, which it says."""
+    types = {'picie/picie_fpn_demo.py': 'PiCIE', 'picie/picie_h_fpn_camvid.py': 'PiCIE', 'mdc/mdc_fpn_camvid.py': 'MDC',
+             'iic/iic_fpn_camvid.py': 'IIC', 'maskcontrast/maskcontrast_deeplabv3_folder_r18.py': 'MaskContrast',
+             'probe/camvid_probes.py': 'PiCIE', 'finetune/fpn_r18_camvid.py': 'EncoderDecoder'}
+    code = ('import mmseg_unsup\nfrom mmengine.hub import get_model\n'
+            f'for path in {list(types)}:\n'
+            "    model = get_model('mmseg_unsup::' + path)\n"
+            '    print(path, type(model).__name__, sum(p.numel() for p in model.backbone.parameters()), sep=",")\n'
+            'try:\n'
+            "    get_model('mmseg_unsup::picie/picie_fpn_demo.py', pretrained=True)\n"
+            'except AssertionError as error:\n'
+            "    print('refused:', error)")
+    printed = run_python(wheel, tmp_path, '-c', code)
+    built = re.findall(r'^(\S+\.py),(\w+),(\d+)$', printed, re.M)
+    assert {path: name for path, name, _ in built} == types
+    assert {int(count) for path, _, count in built if 'camvid' in path} == {11_176_512}  # ResNet-18, no classifier
+    assert 'refused: Cannot find `Weights`' in printed
+
+
+# `mim` with a small run of the demo
+SMALL_DEMO = [
+    *NO_WORKERS, 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'train_dataloader.dataset.dataset.indices=16',
+    'probe_dataloader.dataset.dataset.indices=16', 'val_dataloader.dataset.indices=8',
+    'test_dataloader.dataset.indices=8', 'default_hooks.clustering.init_pixels=2000',
+    'default_hooks.fresh_kmeans.init_pixels=2000'
+]
+
+
+@pytest.mark.long
+def test_mim_searches_trains_and_tests_from_a_wheel(wheel, tmp_path):
+    pytest.importorskip('mim', reason='openmim is not installed: it brings an old setuptools, rich and requests, so '
+                        'give it an environment of its own')
+
+    def mim(*arguments):
+        return run_python(wheel, tmp_path, '-m', 'mim', *arguments)
+
+    found = mim('search', 'mmseg_unsup', '--config', 'picie_fpn_camvid')
+    for line in ('epochs 5', 'batch_size 16', 'training_data camvid', 'weights_seen imagenet labels', 'model picie',
+                 'camvid/aacc 61.8', 'camvid/miou 28.7', 'config configs/picie/picie_fpn_camvid.py'):
+        assert line in ' '.join(found.split()), line
+    found = mim('search', 'mmseg_unsup', '--model', 'mdc', '--dataset', 'camvid', '--field', 'epochs')
+    assert 'mdc_fpn_camvid' in found and 'mdc_fpn_msrc' not in found and 'picie' not in found
+    mim('train', 'mmseg_unsup', 'picie_fpn_demo.py', '--gpus', '0', '--work-dir', 'run', '--cfg-options', *SMALL_DEMO)
+    tested = mim('test', 'mmseg_unsup', 'picie_fpn_demo.py', '--checkpoint', 'run/epoch_1.pth', '--gpus', '0',
+                 '--work-dir', 'test', '--cfg-options', *SMALL_DEMO)
+    log, = (tmp_path / 'run').glob('*/*.log')
+    scores = [re.search(pattern, text)[1] for pattern, text in (
+        (r'Epoch\(val\) \[1\].* mIoU: ([\d.]+) ', log.read_text()), (r'Epoch\(test\).*? mIoU: ([\d.]+) ', tested))]
+    assert scores[0] == scores[1]
 
 
 def test_an_editable_install_links_configs_and_tools(tmp_path):

@@ -1,11 +1,13 @@
 """Reading configs: package references, and command-line variables that reach every place they are used."""
 import ast
+import os.path as osp
+import sys
 from importlib.util import find_spec
 from typing import Optional
 
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.utils import is_installed
+from mmengine.utils import import_modules_from_strings, is_installed
 
 
 def register_config_packages() -> None:
@@ -36,10 +38,19 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     Raises:
         KeyError: a shortcut names a key that the config does not have.
     """
-    cfg = Config.fromfile(path)
+    cfg = Config.fromfile(path, import_custom_modules=False)
+    if cfg.get('custom_imports'):
+        _import_custom_modules(osp.dirname(osp.abspath(path)), cfg.custom_imports)
     _apply_shortcuts(cfg, cfg.get('shortcuts', {}))
     merge_options(cfg, cfg_options or {})
     return cfg
+
+
+def _import_custom_modules(folder: str, custom_imports: dict) -> None:
+    """As ``Config.fromfile`` does, but modules may lie beside the config; what is installed goes first."""
+    if folder not in sys.path:
+        sys.path.append(folder)
+    import_modules_from_strings(**custom_imports)
 
 
 def merge_options(cfg: Config, options: dict) -> None:

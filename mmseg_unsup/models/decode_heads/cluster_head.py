@@ -1,5 +1,4 @@
 """What the heads of all methods share: named sets of clusters, one of them fitted to the finished features."""
-from abc import abstractmethod
 from typing import List, Optional, Sequence, Tuple
 
 import torch
@@ -7,15 +6,19 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ...registry import MODELS
+
 DISTANCES = ('euclidean', 'dot')
 FRESH = 'fresh'
 
 
+@MODELS.register_module()
 class ClusterHead(BaseModule):
     """Scores pixels against *sets* of clusters, each with a name and a size of its own.
 
     The set ``fresh`` holds prototypes of a k-means fitted to the features without augmentation, whatever the method;
-    a subclass adds the sets that it trains. Asking for a set that was never fitted is an error.
+    a subclass adds the sets that it trains, for a method that trains features alone this head is enough. Asking for a
+    set that was never fitted is an error.
 
     Args:
         in_channels: C.
@@ -51,21 +54,21 @@ class ClusterHead(BaseModule):
         self.register_buffer('fresh_prototypes', torch.zeros(0, in_channels))
 
     @property
-    @abstractmethod
     def trained_sets(self) -> List[str]:
         """Names of the sets that the method trains; the first one predicts until ``fresh`` is fitted."""
+        return []
 
-    @abstractmethod
     def trained_scores(self, feats: Tensor, name: str) -> Tensor:
         """(N, C, h, w) features as the neck gives them -> (N, K, h, w) scores of a trained set."""
+        raise NotImplementedError(f'{type(self).__name__} does not say how the set {name!r} scores')
 
-    @abstractmethod
     def trained_tensors(self, name: str) -> List[Tensor]:
         """What defines the clusters of a trained set.
 
         Raises:
             RuntimeError: it has not been fitted.
         """
+        raise NotImplementedError(f'{type(self).__name__} does not say what the set {name!r} is made of')
 
     # mmseg's segmentors read these two
     @property
@@ -79,7 +82,7 @@ class ClusterHead(BaseModule):
     @property
     def default_set(self) -> str:
         """The set that plain prediction uses."""
-        return FRESH if len(self.fresh_prototypes) else self.trained_sets[0]
+        return FRESH if len(self.fresh_prototypes) or not self.trained_sets else self.trained_sets[0]
 
     def set_names(self) -> List[str]:
         return [FRESH, *self.trained_sets]
