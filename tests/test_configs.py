@@ -1,6 +1,7 @@
 """Every shipped config is complete, listed, and builds."""
 import glob
 import os.path as osp
+import sys
 
 import pytest
 from mmengine.registry import init_default_scope
@@ -101,6 +102,26 @@ def test_shortcuts_must_exist(tmp_path):
     path.write_text("b = dict(c=1)\nshortcuts = dict(a=['b.c'])\n")
     with pytest.raises(KeyError, match="shortcuts names 'a', but the config has no top-level variable"):
         load_config(str(path))
+
+
+def test_modules_beside_a_config_are_found(tmp_path, monkeypatch):
+    """And what is installed goes before them."""
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    (tmp_path / 'lying_beside.py').write_text('value = 3\n')
+    (tmp_path / 'yaml.py').write_text('raise AssertionError\n')
+    path = tmp_path / 'config.py'
+    path.write_text("custom_imports = dict(imports=['lying_beside', 'yaml'])\n")
+    load_config(str(path))
+    assert sys.modules.pop('lying_beside').value == 3
+    load_config(osp.relpath(path))
+    assert sys.path.count(str(tmp_path)) == 1 and sys.path[-1] == str(tmp_path)
+    path.write_text("custom_imports = dict(imports=['lying_elsewhere'])\n")
+    with pytest.raises(ImportError, match='lying_elsewhere'):
+        load_config(str(path))
+    (tmp_path / 'plain.py').write_text('a = 1\n')
+    sys.path.remove(str(tmp_path))
+    load_config(str(tmp_path / 'plain.py'))
+    assert str(tmp_path) not in sys.path
 
 
 def test_parity_differs_in_the_listed_settings_only():

@@ -14,6 +14,9 @@ from .conftest import NO_WORKERS, ROOT
 from .test_configs import CONFIGS
 
 
+DOCUMENT = open(osp.join(ROOT, 'docs', 'mim.md'), encoding='utf-8').read()
+
+
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     """The unpacked wheel of the files that git tracks."""
@@ -97,36 +100,36 @@ def test_models_come_from_a_wheel_by_reference(wheel, tmp_path):
     assert 'refused: Cannot find `Weights`' in printed
 
 
+def test_the_example_of_the_document_runs_from_a_wheel(wheel, tmp_path):
+    code, = re.findall(r'```python\n(.*?)```', DOCUMENT, re.S)
+    printed = run_python(wheel, tmp_path, '-c', f'{code}print(cfg.n_clusters, model.num_views)')
+    assert '11 2\n' in printed
+
+
 # `mim` with a small run of the demo
 SMALL_DEMO = [
-    *NO_WORKERS, 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'train_dataloader.dataset.dataset.indices=16',
-    'probe_dataloader.dataset.dataset.indices=16', 'val_dataloader.dataset.indices=8',
-    'test_dataloader.dataset.indices=8', 'default_hooks.clustering.init_pixels=2000',
-    'default_hooks.fresh_kmeans.init_pixels=2000'
+    *NO_WORKERS, 'train_dataloader.dataset.dataset.indices=16', 'probe_dataloader.dataset.dataset.indices=16',
+    'val_dataloader.dataset.indices=8', 'test_dataloader.dataset.indices=8',
+    'default_hooks.clustering.init_pixels=2000', 'default_hooks.fresh_kmeans.init_pixels=2000'
 ]
 
 
 @pytest.mark.long
 def test_mim_searches_trains_and_tests_from_a_wheel(wheel, tmp_path):
+    """The commands of the document."""
     pytest.importorskip('mim', reason='openmim is not installed: it brings an old setuptools, rich and requests, so '
                         'give it an environment of its own')
-
-    def mim(*arguments):
-        return run_python(wheel, tmp_path, '-m', 'mim', *arguments)
-
-    found = mim('search', 'mmseg_unsup', '--config', 'picie_fpn_camvid')
+    commands = [line.split()[1:] for line in DOCUMENT.splitlines() if line.startswith('mim ')]
+    options = [['--cfg-options', *SMALL_DEMO] if command[0] in ('train', 'test') else [] for command in commands]
+    by_config, by_model, _, tested = (
+        run_python(wheel, tmp_path, '-m', 'mim', *command, *more) for command, more in zip(commands, options))
     for line in ('epochs 5', 'batch_size 16', 'training_data camvid', 'weights_seen imagenet labels', 'model picie',
                  'camvid/aacc 61.8', 'camvid/miou 28.7', 'config configs/picie/picie_fpn_camvid.py'):
-        assert line in ' '.join(found.split()), line
-    found = mim('search', 'mmseg_unsup', '--model', 'mdc', '--dataset', 'camvid', '--field', 'epochs')
-    assert 'mdc_fpn_camvid' in found and 'mdc_fpn_msrc' not in found and 'picie' not in found
-    mim('train', 'mmseg_unsup', 'picie_fpn_demo.py', '--gpus', '0', '--work-dir', 'run', '--cfg-options', *SMALL_DEMO)
-    tested = mim('test', 'mmseg_unsup', 'picie_fpn_demo.py', '--checkpoint', 'run/epoch_1.pth', '--gpus', '0',
-                 '--work-dir', 'test', '--cfg-options', *SMALL_DEMO)
-    log, = (tmp_path / 'run').glob('*/*.log')
-    scores = [re.search(pattern, text)[1] for pattern, text in (
-        (r'Epoch\(val\) \[1\].* mIoU: ([\d.]+) ', log.read_text()), (r'Epoch\(test\).*? mIoU: ([\d.]+) ', tested))]
-    assert scores[0] == scores[1]
+        assert line in ' '.join(by_config.split()), line
+    assert 'picie_h_fpn_camvid' in by_model and 'msrc' not in by_model and 'mdc' not in by_model
+    log, = (tmp_path / 'work_dirs' / 'picie_fpn_demo').glob('*/*_[0-9]*.log')
+    trained = re.findall(r'Epoch\(val\) \[8\].*? mIoU: ([\d.]+) ', log.read_text())
+    assert re.findall(r'Epoch\(test\).*? mIoU: ([\d.]+) ', tested) == trained != []
 
 
 def test_an_editable_install_links_configs_and_tools(tmp_path):

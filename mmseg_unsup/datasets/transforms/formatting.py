@@ -41,11 +41,14 @@ def stack_images(images: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 @FUNCTIONS.register_module()
-def stack_views(samples: List[dict]) -> dict:
+def stack_views(samples: List[dict], _scope_: str = None) -> dict:
     """Collate packed views in the data worker: ``inputs`` becomes V tensors (N, 3, H, W) uint8.
 
     One tensor per view is pinned and copied to the device at once, where a list would be N small copies. For
     ``collate_fn`` of a data loader.
+
+    Args:
+        _scope_: not used; mmengine hands it on from a config that was inherited by ``mmseg_unsup::``.
     """
     views = zip(*(sample['inputs'] for sample in samples))
     return dict(inputs=[stack_images(view) for view in views], data_samples=[s['data_samples'] for s in samples])

@@ -16,13 +16,13 @@ FRESH = 'fresh'
 class ClusterHead(BaseModule):
     """Scores pixels against *sets* of clusters, each with a name and a size of its own.
 
-    The set ``fresh`` holds prototypes of a k-means fitted to the features without augmentation, whatever the method;
-    a subclass adds the sets that it trains, for a method that trains features alone this head is enough. Asking for a
-    set that was never fitted is an error.
+    The set ``fresh`` holds prototypes of a k-means fitted to the features without augmentation, whatever the method.
+    A method that trains features alone needs no other head; a subclass adds the sets that it trains. Asking for a set
+    that was never fitted is an error.
 
     Args:
         in_channels: C.
-        n_clusters: K of the trained sets.
+        n_clusters: K of the trained sets, and of ``fresh`` until it is fitted.
         num_views: V, the views of an image that the method trains on.
         distance: scores of prototypes. ``'euclidean'`` is ``f.mu - |mu|^2 / 2`` for unit-length features, the nearest
             prototype wins; ``'dot'`` is ``f.mu``, which the released PiCIE code uses in evaluation (commons.py:186).
@@ -95,7 +95,7 @@ class ClusterHead(BaseModule):
         """
         if name not in self.set_names():
             raise KeyError(f'unknown prototype set {name!r}; this head has {self.set_names()}')
-        return len(self.fresh_prototypes) if name == FRESH else self.n_clusters
+        return len(self.fresh_prototypes) or self.n_clusters if name == FRESH else self.n_clusters
 
     def set_tensors(self, name: str) -> List[Tensor]:
         """What defines the clusters of a set.

@@ -1,0 +1,83 @@
+"""The example of docs/add_a_method.md is a method: two files beside an installed package."""
+import os.path as osp
+import re
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from .conftest import NO_WORKERS, ROOT
+from .test_packaging import run_python, wheel  # noqa: F401
+from .test_readme import camvid
+
+DOCUMENT = open(osp.join(ROOT, 'docs', 'add_a_method.md'), encoding='utf-8').read()
+# path -> code, as the document has them
+FILES = dict(re.findall(r'`(my_method/\w+\.py)`:\n\n```python\n(.*?)```', DOCUMENT, re.S))
+SEGMENTOR, CONFIG = 'my_method/dense_barlow.py', 'my_method/dense_barlow_camvid.py'
+SMALL = [
+    *NO_WORKERS, 'data_root=data', 'init=None', 'model.backbone.base_channels=8', 'model.backbone.stem_channels=8',
+    'model.neck.in_channels=[8,16,32,64]', 'model.neck.out_channels=16', 'model.decode_head.in_channels=16',
+    'train_dataloader.batch_size=2', 'train_dataloader.dataset.pipeline.3.size=32',
+    'probe_dataloader.dataset.pipeline.1.size=32', 'val_dataloader.dataset.pipeline.2.size=32', 'n_clusters=3',
+    'train_cfg.max_epochs=2', 'train_cfg.val_interval=1'
+]
+
+
+def test_the_example_is_short():
+    assert set(FILES) == {SEGMENTOR, CONFIG}
+    assert sum(len(code.splitlines()) for code in FILES.values()) <= 60
+    assert max(map(len, '\n'.join(FILES.values()).splitlines())) <= 120
+
+
+def test_its_loss_is_equation_1():
+    names = {}
+    exec(FILES[SEGMENTOR].replace('@MODELS.register_module()\n', ''), names)
+    views = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0)).double()  # V, N, C, h, w
+    model = SimpleNamespace(extract_view_feats=lambda inputs, samples: inputs, redundancy_weight=0.1)
+    losses = names['DenseBarlowTwins'].loss(model, list(views), [])
+    first, second = (view.permute(0, 2, 3, 1).reshape(-1, 4).numpy() for view in views)
+    expected = dict(loss_invariance=0., loss_redundancy=0.)
+    for i in range(4):
+        for j in range(4):
+            # divided by n where the standard deviations have n - 1
+            correlation = np.corrcoef(first[:, i], second[:, j])[0, 1] * 89 / 90
+            if i == j:
+                expected['loss_invariance'] += (1 - correlation)**2
+            else:
+                expected['loss_redundancy'] += 0.1 * correlation**2
+    assert {name: float(loss) for name, loss in losses.items()} == pytest.approx(expected)
+
+
+@pytest.mark.slow
+def test_it_trains_resumes_and_predicts(wheel, tmp_path):  # noqa: F811
+    camvid(tmp_path / 'data')
+    for path, code in FILES.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(code)
+
+    def run(tool, *arguments):
+        return run_python(wheel, tmp_path, str(wheel / 'mmseg_unsup' / '.mim' / 'tools' / tool), CONFIG, *arguments,
+                          '--cfg-options', *SMALL)
+
+    def train(work_dir, *arguments):
+        log = run('train.py', '--work-dir', work_dir, *arguments)
+        weights = torch.load(tmp_path / work_dir / 'epoch_2.pth', weights_only=False)['state_dict']
+        return re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: [\d.]+  mIoU: ([\d.]+)', log), weights
+
+    scores, weights = train('whole')
+    assert [epoch for epoch, _ in scores] == ['0', '1', '2'] and len(weights['decode_head.fresh_prototypes']) == 3
+    before = torch.load(tmp_path / 'whole' / 'epoch_1.pth', weights_only=False)['state_dict']
+    moved = {name.split('.')[0] for name in before
+             if before[name].shape != weights[name].shape or not torch.equal(before[name], weights[name])}
+    assert moved == {'neck', 'decode_head'}  # the backbone is frozen
+
+    (tmp_path / 'resumed').mkdir()
+    shutil.copy(tmp_path / 'whole' / 'epoch_1.pth', tmp_path / 'resumed')
+    resumed_scores, resumed = train('resumed', '--resume')
+    assert resumed_scores[-1] == scores[-1]
+    assert all(torch.equal(resumed[name], weight) for name, weight in weights.items())
+
+    run('predict.py', 'resumed/epoch_2.pth', 'data/images/val', '--out', 'predicted')
+    assert len(list((tmp_path / 'predicted' / 'maps').rglob('*.png'))) == 4
