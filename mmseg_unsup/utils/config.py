@@ -31,11 +31,14 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them. A part of
     the model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``.
 
+    Modules of ``custom_imports`` may lie in the folder of the config.
+
     Args:
         path: config file; its ``_base_`` may be a ``package::`` reference.
         cfg_options: dotted key -> value, as ``DictAction`` makes them.
 
     Raises:
+        ImportError: of ``custom_imports``.
         KeyError: a shortcut names a key that the config does not have.
     """
     cfg = Config.fromfile(path, import_custom_modules=False)
