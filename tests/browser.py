@@ -22,8 +22,7 @@ def open_browser(folder):
     options.binary_location = program
     for flag in (*FLAGS, f'--user-data-dir={folder / "profile"}'):
         options.add_argument(flag)
-    # a download must not wait for a check of its safety, which asks the network
-    options.add_experimental_option('prefs', {'download.default_directory': str(folder), 'safebrowsing.enabled': False})
+    options.add_experimental_option('prefs', {'download.default_directory': str(folder)})
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
     try:

@@ -74,8 +74,10 @@ class Page:
 
 @pytest.fixture(scope='module')
 def browser(tmp_path_factory):
-    with open_browser(tmp_path_factory.mktemp('browser')) as opened:
-        opened.folder = tmp_path_factory.getbasetemp() / 'browser0'
+    # a module may be left and come back to, then with another browser and another folder
+    folder = tmp_path_factory.mktemp('browser')
+    with open_browser(folder) as opened:
+        opened.folder = folder
         yield opened
 
 
