@@ -49,9 +49,9 @@ def names_data(names: ClusterNames) -> Dict:
 
 
 def label_data(scores: Dict, reference: LabelFolder) -> Dict:
-    """What the page computes IoUs from."""
+    """What the page computes IoUs and matches from."""
     return dict(names=reference.classes, colors=reference.palette.tolist(), confusion=scores['confusion'].tolist(),
-                matched=scores['matched'].tolist())
+                **scores['how']._asdict())
 
 
 def label_rows(scores: Dict, reference: LabelFolder) -> Dict:

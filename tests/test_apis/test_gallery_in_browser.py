@@ -8,7 +8,8 @@ import pytest
 
 from mmseg_unsup.apis import ClusterNames
 from mmseg_unsup.apis.gallery import make_gallery
-from mmseg_unsup.evaluation.functional import scores_from_confusion
+from mmseg_unsup.apis.gallery_text import Matching
+from mmseg_unsup.evaluation.functional import match_named, matched_confusion, scores_from_confusion
 from ..browser import check_console, open_browser
 from .tiny_gallery import page_data, small_config, write_checkpoint, write_data
 
@@ -163,9 +164,7 @@ def test_named_after_labels(page):
     page.one('#name-after-labels').click()
     most = confusion.argmax(0)
     assert page.names() == [labels[c] for c in sorted({*most}, key=lambda c: np.flatnonzero(most == c)[0])]
-    matched = np.zeros((len(labels), len(labels) + 1), int)
-    for k, c in enumerate(most):
-        matched[:, c] += confusion[:, k]
+    matched = matched_confusion(confusion, most)
     expected = scores_from_confusion(matched)['mIoU']
     assert float(page.texts('#named-score dd')[0]) == pytest.approx(expected, abs=0.006)
     page.run('document.querySelector("#confusion").scrollIntoView()')
@@ -176,6 +175,39 @@ def test_named_after_labels(page):
         c = labels.index(row[0])
         assert row[1 + c] == f'{row[0]} / {row[0]}: {100 * matched[c, c] / matched[:, c].sum():.1f} %'
     page.one('#undo').click()
+    check_console(page.browser)
+
+
+@pytest.mark.parametrize('match, match_on', [('hungarian', 'count'), ('hungarian', 'iou'), ('majority', 'count')])
+def test_the_score_is_that_of_the_metric(match, match_on, gallery, browser):
+    """Of the same names, whatever was merged; both match what has no name of a label."""
+    path, _, arguments = gallery
+    other = path.with_name('matched.html')
+    make_gallery(*arguments[:3], str(other), arguments[4], matching=Matching(match, match_on))
+    page = Page(browser, other)
+    confusion, labels = np.array(page.data['labels']['confusion']), page.data['labels']['names']
+
+    def check(groups, names) -> None:
+        counts = np.stack([confusion[:, group].sum(1) for group in groups], 1)
+        matched = match_named(counts, names, labels, match, match_on)
+        assert float(page.texts('#named-score dd')[0]) == pytest.approx(
+            scores_from_confusion(matched_confusion(counts, matched))['mIoU'], abs=0.006)
+        facts = page.texts('.card .facts-line')
+        for name, c, text in zip(names, matched, facts):
+            expected = 'not matched' if c < 0 else f'matched to {labels[c]}'
+            assert (expected in text) == (c < 0 or labels[c] != name)
+
+    assert not page.one('#named-score').is_displayed()
+    groups, names = [[k] for k in range(K)], [f'cluster {k}' for k in range(K)]
+    check(groups, names)
+    for position, c in ((2, 0), (4, 7)):
+        page.rename(position, labels[c])
+        names[position] = labels[c]
+        check(groups, names)
+    page.select(0, 2)
+    page.one('#merge').click()
+    check([[0, 2], [1], [3], [4], [5]], ['cluster 0', *names[1:2], *names[3:]])
+    assert page.one('#named-score').is_displayed()
     check_console(page.browser)
 
 

@@ -135,6 +135,16 @@ def test_names_of_classes_come_before_matching(names, match, expected):
     assert match_named(NAMED, names, CLASSES, match).tolist() == expected
 
 
+def test_pixels_of_named_clusters_count_in_the_iou_of_others():
+    confusion = np.array([[0, 9, 8], [90, 0, 40], [0, 3, 0]])
+    names, classes = ['grass', 'a', 'b'], ['road', 'grass', 'car']
+    # IoUs of road and car with a and b; by grass, most of what b is, road goes to a
+    ious = [[9 / (17 + 12 - 9), 8 / (17 + 48 - 8)], [3 / (3 + 12 - 3), 0]]
+    assert ious[0][0] + ious[1][1] > ious[0][1] + ious[1][0] and 9 + 0 < 8 + 3
+    assert match_named(confusion, names, classes, match_on='iou').tolist() == [1, 0, 2]
+    assert match_named(confusion, names, classes).tolist() == [1, 2, 0]
+
+
 def test_named_clusters_leave_no_class_to_match():
     names = ['sky', 'road', 'tree', 'car', 'extra']
     confusion = np.hstack([NAMED, NAMED[:, :1]])

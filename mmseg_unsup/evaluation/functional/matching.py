@@ -53,17 +53,7 @@ def match_clusters(confusion: np.ndarray, match: str = 'hungarian', match_on: st
             raise ValueError(f"match='identity' takes predictions as classes, but class {confusion.shape[1] - 1} was "
                              f"predicted and there are {len(confusion)}: score clusters by 'hungarian' or 'majority'")
         return np.arange(confusion.shape[1])
-    gain = confusion.astype(np.float64)
-    if match_on == 'iou':
-        union = gain.sum(1, keepdims=True) + gain.sum(0, keepdims=True) - gain
-        gain = gain / np.maximum(union, 1)
-    if match == 'majority':
-        return np.where(confusion.sum(0) > 0, gain.argmax(0), UNMATCHED)
-    cluster_to_class = np.full(confusion.shape[1], UNMATCHED)
-    labelled = np.flatnonzero(confusion.sum(1))
-    classes, clusters = linear_sum_assignment(gain[labelled], maximize=True)
-    cluster_to_class[clusters] = labelled[classes]
-    return cluster_to_class
+    return _match_gain(confusion, _gain(confusion, match_on), match)
 
 
 def match_named(confusion: np.ndarray, names: Sequence[str], classes: Sequence[str], match: str = 'hungarian',
@@ -81,9 +71,29 @@ def match_named(confusion: np.ndarray, names: Sequence[str], classes: Sequence[s
     others = np.flatnonzero(named == UNMATCHED)
     rest = np.arange(len(classes)) if match == 'majority' else np.setdiff1d(np.arange(len(classes)), named)
     if len(others) and len(rest):
-        found = match_clusters(confusion[np.ix_(rest, others)], match, match_on)
+        open_pairs = np.ix_(rest, others)  # their IoU counts pixels of named clusters too
+        found = _match_gain(confusion[open_pairs], _gain(confusion, match_on)[open_pairs], match)
         named[others] = np.where(found == UNMATCHED, UNMATCHED, rest[found])
     return named
+
+
+def _gain(confusion: np.ndarray, match_on: str) -> np.ndarray:
+    """(C, K) float64, what a match of each class and cluster adds."""
+    gain = confusion.astype(np.float64)
+    if match_on == 'count':
+        return gain
+    union = gain.sum(1, keepdims=True) + gain.sum(0, keepdims=True) - gain
+    return gain / np.maximum(union, 1)
+
+
+def _match_gain(confusion: np.ndarray, gain: np.ndarray, match: str) -> np.ndarray:
+    if match == 'majority':
+        return np.where(confusion.sum(0) > 0, gain.argmax(0), UNMATCHED)
+    cluster_to_class = np.full(confusion.shape[1], UNMATCHED)
+    labelled = np.flatnonzero(confusion.sum(1))
+    classes, clusters = linear_sum_assignment(gain[labelled], maximize=True)
+    cluster_to_class[clusters] = labelled[classes]
+    return cluster_to_class
 
 
 def matched_confusion(confusion: np.ndarray, cluster_to_class: np.ndarray) -> np.ndarray:

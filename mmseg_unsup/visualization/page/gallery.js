@@ -96,6 +96,7 @@
 
   const labelTotals = labels ? labels.confusion.map(sum) : [];
   const countsOf = (one) => labels.confusion.map((row) => sum(one.clusters.map((k) => row[k])));
+  let matched = []; // label of every class, -1 for none
 
   function iouOf(counts, c) {
     const union = labelTotals[c] + sum(counts) - counts[c];
@@ -109,13 +110,73 @@
     return iou > 0 ? { label: ious.indexOf(iou), iou } : null;
   }
 
-  // mIoU of the classes that have the names of labels; a label whose name no class has scores 0.
-  function namedScore() {
-    const found = labels.names.map((name) => classes.find((one) => one.name === name));
-    if (!found.some(Boolean)) return null;
-    const isPresent = (c) => labelTotals[c] || (found[c] && sum(countsOf(found[c])));
-    const present = labels.names.map((_, c) => c).filter(isPresent);
-    return sum(present.map((c) => (found[c] ? iouOf(countsOf(found[c]), c) : 0))) / present.length;
+  // Gains (rows, columns), not negative -> [row, column] pairs, each at most once, with the largest sum; the Hungarian
+  // algorithm with potentials u of rows and v of columns. Index 0 of columns stands for none.
+  function bestPairs(gain) {
+    const n = gain.length;
+    const m = n ? gain[0].length : 0;
+    if (n > m) return bestPairs(Array.from({ length: m }, (_, c) => gain.map((row) => row[c]))).map(([a, b]) => [b, a]);
+    const u = new Array(n + 1).fill(0);
+    const v = new Array(m + 1).fill(0);
+    const rowOfColumn = new Array(m + 1).fill(0);
+    for (let row = 1; row <= n; row++) {
+      const slack = new Array(m + 1).fill(Infinity);
+      const before = new Array(m + 1).fill(0);
+      const done = new Array(m + 1).fill(false);
+      let column = 0;
+      rowOfColumn[0] = row;
+      do {
+        done[column] = true;
+        const at = rowOfColumn[column];
+        let next = 0;
+        for (let c = 1; c <= m; c++) {
+          if (done[c]) continue;
+          const value = -gain[at - 1][c - 1] - u[at] - v[c];
+          if (value < slack[c]) [slack[c], before[c]] = [value, column];
+          if (!next || slack[c] < slack[next]) next = c;
+        }
+        const step = slack[next];
+        for (let c = 0; c <= m; c++) {
+          if (done[c]) {
+            u[rowOfColumn[c]] += step;
+            v[c] -= step;
+          } else slack[c] -= step;
+        }
+        column = next;
+      } while (rowOfColumn[column]);
+      for (; column; column = before[column]) rowOfColumn[column] = rowOfColumn[before[column]];
+    }
+    return rowOfColumn.flatMap((row, c) => (c && row ? [[row - 1, c - 1]] : []));
+  }
+
+  // Label of every class, -1 for none, as tools/test.py --clusters has it: the one that has its name, of the others by
+  // matching to the labels that are left.
+  function matchedLabels() {
+    const found = classes.map((one) => labels.names.indexOf(one.name));
+    const counts = classes.map(countsOf);
+    const open = classes.map((_, at) => at).filter((at) => found[at] < 0);
+    const gainOf = (c, at) => (labels.match_on === 'iou' ? iouOf(counts[at], c) : counts[at][c]);
+    if (labels.match === 'majority') {
+      for (const at of open.filter((one) => sum(counts[one]))) {
+        const gains = labels.names.map((_, c) => gainOf(c, at));
+        found[at] = gains.indexOf(Math.max(...gains));
+      }
+      return found;
+    }
+    const left = labels.names.map((_, c) => c).filter((c) => !found.includes(c) && open.some((at) => counts[at][c]));
+    const pairs = bestPairs(left.map((c) => open.map((at) => gainOf(c, at))));
+    for (const [row, column] of pairs) found[open[column]] = left[row];
+    return found;
+  }
+
+  // Whether anything was merged, or named like a label: else matching is that of the clusters.
+  const isNamed = () => classes.some((one) => one.clusters.length > 1 || labels.names.includes(one.name));
+
+  function meanIou() {
+    const predicted = labels.names.map((_, c) =>
+      countsOf({ clusters: classes.flatMap((one, at) => (matched[at] === c ? one.clusters : [])) }));
+    const present = labels.names.map((_, c) => c).filter((c) => labelTotals[c] || sum(predicted[c]));
+    return sum(present.map((c) => iouOf(predicted[c], c))) / present.length;
   }
 
   // ---- pictures: an image, and over it a canvas made from its map of cluster ids ----
@@ -331,6 +392,7 @@
   // Bring names, colours and numbers up to date in place, so that the keyboard focus stays.
   function refresh() {
     const longest = Math.max(...classes.map(shareOf), 1e-9);
+    if (labels) matched = matchedLabels();
     for (const one of classes) {
       const { row, card } = rows.get(keyOf(one));
       for (const part of [row, card]) {
@@ -366,9 +428,8 @@
     repaint();
     if (labels) {
       drawHeat();
-      const score = namedScore();
-      $('#named-score').hidden = score === null;
-      $('#named-score dd').textContent = score === null ? '' : (100 * score).toFixed(2);
+      $('#named-score').hidden = !isNamed();
+      $('#named-score dd').textContent = (100 * meanIou()).toFixed(2);
     }
   }
 
@@ -381,9 +442,9 @@
     if (one.clusters.includes(data.background)) facts.push(el('span', {}, 'outside all objects'));
     if (labels) {
       const best = bestLabel(one);
-      if (best) facts.push(el('span', {}, `${labels.names[best.label]}, IoU `, bold((100 * best.iou).toFixed(1))));
-      const matched = labels.matched[keyOf(one)];
-      if (count === 1) facts.push(el('span', {}, matched < 0 ? 'not matched' : `matched to ${labels.names[matched]}`));
+      if (best) facts.push(el('span', {}, 'IoU ', bold((100 * best.iou).toFixed(1)), ` with ${labels.names[best.label]}`));
+      const label = labels.names[matched[classes.indexOf(one)]];
+      if (label !== one.name) facts.push(el('span', {}, label ? `matched to ${label}` : 'not matched'));
     }
     if (count > 1) {
       const button = el('button', { type: 'button', className: 'split' }, 'Split');
@@ -447,14 +508,16 @@
     const body = order.map(([, one]) => {
       const counts = countsOf(one);
       const total = sum(counts);
-      const matched = new Set(one.clusters.map((k) => labels.matched[k]));
+      const label = matched[classes.indexOf(one)];
       const swatch = el('i', { className: 'swatch', style: `background: ${hex(one.color)}` });
       return el('tr', {}, el('th', { scope: 'row' }, swatch, one.name), ...counts.map((count, c) => {
         const value = count / ((byRow ? total : labelTotals[c]) || 1);
         const cell = el('td', { title: `${one.name} / ${labels.names[c]}: ${(100 * value).toFixed(1)} %` },
-          value >= 0.005 ? (100 * value).toFixed(0) : '');
+          value >= 0.005 || c === label ? (100 * value).toFixed(0) : '');
         cell.style.setProperty('--value', value.toFixed(3));
-        cell.className = `${value > 0.55 ? 'strong' : ''} ${matched.has(c) ? 'matched' : ''}`.trim();
+        cell.classList.toggle('half', value > 0.6);
+        cell.classList.toggle('full', value > 0.77);
+        cell.classList.toggle('matched', c === label);
         return cell;
       }));
     });
