@@ -6,8 +6,10 @@
 MaskContrast looks for objects: every image gets a mask by tools/make_priors.py (OUT/masks), a network learns to tell
 objects apart, and clusters of objects are what is found; 0 is background. PiCIE gives every pixel a cluster.
 
-OUT/maps has a PNG of cluster ids per image, OUT/overlays the images coloured by them, OUT/gallery.jpg the images with
-most of each cluster, OUT/train log and checkpoints. The same command given again goes on where it was stopped.
+OUT/maps has a PNG of cluster ids per image, OUT/overlays the images coloured by them, OUT/gallery.html is a page that
+shows the clusters, on which they are named and merged, and OUT/train has log and checkpoints. These are the steps
+tools/train.py, tools/predict.py and tools/analysis_tools/gallery.py. The same command given again goes on where it was
+stopped.
 """
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 import argparse
@@ -18,26 +20,19 @@ import subprocess
 import sys
 from typing import Dict, List, Sequence
 
-import cv2
-import numpy as np
 import torch
 from mmengine.fileio import load
 
 from mmseg_unsup.datasets.image_files import find_images
-from mmseg_unsup.datasets.transforms.masks import read_mask
-from mmseg_unsup.utils import track_progress
 from mmseg_unsup.utils.atomic import replacing
 from mmseg_unsup.utils.command_line import add_speed_arguments
 from mmseg_unsup.utils.config import load_config
-from mmseg_unsup.utils.pictures import map_name, read_rgb, write_picture
-from mmseg_unsup.visualization import cluster_palette, contact_sheet, highlight, overlay
 
 TOOLS = osp.dirname(osp.abspath(__file__))
 CONFIGS = osp.join(osp.dirname(TOOLS), 'configs')
 RECORD = 'segment_folder.json'
 # arguments that do not change the result
 FREE_ARGUMENTS = ('out', 'workers')
-GALLERY_COLUMNS = 5
 
 
 def default_config(method: str) -> str:
@@ -90,7 +85,7 @@ class Stages:
 
 
 def model_options(args: argparse.Namespace) -> List[str]:
-    """Settings of the config, for training and for the maps."""
+    """Settings of the config, for all stages."""
     options = [f'data_root={args.images}', f'out={osp.join(args.out, "maps")}']
     if args.n_clusters:
         options.append(f'n_clusters={args.n_clusters}')
@@ -118,48 +113,10 @@ def train_command(args: argparse.Namespace) -> List[str]:
     return [*command, '--cfg-options', *model_options(args), f'train_cfg.val_interval={10**6}']
 
 
-def maps_command(args: argparse.Namespace) -> List[str]:
+def model_arguments(args: argparse.Namespace) -> List[str]:
+    """Config, checkpoint and images of the tools that use the trained model."""
     epochs = args.epochs or load_config(args.config).train_cfg.max_epochs
-    checkpoint = osp.join(args.out, 'train', f'epoch_{epochs}.pth')
-    return ['test.py', args.config, checkpoint, '--work-dir', osp.join(args.out, 'test'), '--cfg-options',
-            *model_options(args)]
-
-
-def draw(args: argparse.Namespace) -> None:
-    """Overlays of all images, and the gallery."""
-    images = find_images(args.images)
-    maps = [osp.join(args.out, 'maps', map_name(osp.relpath(path, args.images))) for path in images]
-    pairs = [(image, path) for image, path in zip(images, maps) if osp.isfile(path)]
-    background = 0 if args.method == 'maskcontrast' else None
-    palette, shares = cluster_palette(256), np.zeros((len(pairs), 256))
-    with track_progress('overlays', len(pairs)) as advance:
-        for of_image, (image, path) in zip(shares, pairs):
-            clusters = read_mask(path)
-            of_image[:] = np.bincount(clusters.ravel(), minlength=256) / clusters.size
-            target = osp.join(args.out, 'overlays', osp.splitext(osp.relpath(path, osp.join(args.out, 'maps')))[0])
-            write_picture(f'{target}.jpg', overlay(read_rgb(image), clusters, palette, background), quality=90)
-            advance(1)
-    n_clusters = int(np.flatnonzero(shares.sum(0)).max()) + 1
-    sheet = gallery(pairs, shares, n_clusters, background)
-    write_picture(osp.join(args.out, 'gallery.jpg'), sheet, quality=90)
-    print(f'{len(pairs)} images, {n_clusters} clusters: {args.out}/maps, {args.out}/overlays, {args.out}/gallery.jpg')
-
-
-def gallery(pairs: Sequence[tuple], shares: np.ndarray, n_clusters: int, background) -> np.ndarray:
-    """A row per cluster: the images with most of it, what is not of it pale."""
-    rows = []
-    for k in range(n_clusters):
-        if k == background:
-            continue
-        largest = np.argsort(-shares[:, k], kind='stable')[:GALLERY_COLUMNS]
-        pictures = [highlight(read_rgb(pairs[i][0]), read_mask(pairs[i][1]) == k) for i in largest if shares[i, k]]
-        pictures += [np.full((8, 8, 3), 255, np.uint8)] * (GALLERY_COLUMNS - len(pictures))
-        total = 100 * shares[:, k].mean()
-        name = np.full((160, 160, 3), 255, np.uint8)
-        for line, text in enumerate((f'cluster {k}', f'{total:.1f} % of pixels')):
-            cv2.putText(name, text, (4, 74 + 24 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
-        rows.append([name, *pictures])
-    return contact_sheet(rows, ['', 'most of it'] + [''] * (GALLERY_COLUMNS - 1))
+    return [args.config, osp.join(args.out, 'train', f'epoch_{epochs}.pth'), args.images]
 
 
 def parse_args() -> argparse.Namespace:
@@ -195,8 +152,10 @@ def main() -> None:
         stages.run('masks', ['make_priors.py', args.images, osp.join(args.out, 'masks'), '--prior', args.prior,
                              '--workers', str(args.workers), '--on-error', args.on_error])
     stages.run('train', train_command(args))
-    stages.run('maps', maps_command(args))
-    draw(args)
+    model, settings = model_arguments(args), ['--on-error', args.on_error, '--cfg-options', *model_options(args)]
+    stages.run('maps', ['predict.py', *model, '--out', args.out, *settings])
+    stages.run('gallery', ['analysis_tools/gallery.py', *model, '--out', osp.join(args.out, 'gallery.html'), *settings])
+    print(f'{args.out}/maps, {args.out}/overlays, {args.out}/gallery.html')
 
 
 if __name__ == '__main__':

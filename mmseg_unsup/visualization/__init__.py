@@ -1,7 +1,7 @@
 from .charts import heat_map, size_chart
 from .contact_sheet import contact_sheet
 from .legend import with_legend
-from .overlay import highlight, overlay
+from .overlay import overlay
 from .palette import cluster_palette
 
-__all__ = ['cluster_palette', 'contact_sheet', 'heat_map', 'highlight', 'overlay', 'size_chart', 'with_legend']
+__all__ = ['cluster_palette', 'contact_sheet', 'heat_map', 'overlay', 'size_chart', 'with_legend']

@@ -27,14 +27,6 @@ def overlay(image: np.ndarray, clusters: np.ndarray, palette: np.ndarray, backgr
     return out
 
 
-def highlight(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 RGB with all but an (H, W) bool mask pale and grey."""
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    out = np.where(mask[..., None], image, 180 + grey // 4)
-    out[_edges(mask.astype(np.uint8))] = (230, 40, 40)
-    return out.astype(np.uint8)
-
-
 def _edges(ids: np.ndarray) -> np.ndarray:
     """(H, W) bool, pixels that differ from the one to the right or below."""
     edges = np.zeros(ids.shape, bool)
