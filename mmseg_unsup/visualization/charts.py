@@ -3,7 +3,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-_DPI, _MAX_TICKS = 100, 40
+_DPI, _MAX_TICKS, _MAX_NUMBERS = 100, 40, 40
 
 
 def size_chart(shares: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -21,22 +21,24 @@ def size_chart(shares: np.ndarray, palette: np.ndarray) -> np.ndarray:
     order = np.argsort(-shares, kind='stable')
     axes.bar(range(len(order)), 100 * shares[order], color=palette[order] / 255)
     shown = _ticks(len(order))
-    axes.set_xticks(shown, [str(order[i]) for i in shown], fontsize=7)
+    axes.set_xticks(shown, [str(order[i]) for i in shown], fontsize=8)
     axes.set_xlim(-0.6, len(order) - 0.4)
     axes.set_xlabel('cluster')
     axes.set_ylabel('% of pixels')
-    axes.set_title(f'{(shares > 0).sum()} of {len(shares)} clusters used, the largest by {100 * shares.max():.1f} %')
+    axes.set_title(f'{(shares > 0).sum()} of {len(shares)} clusters used, the largest has {100 * shares.max():.1f} %')
     axes.spines[['top', 'right']].set_visible(False)
     return _render(figure)
 
 
 def heat_map(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, low: float = 0.,
-             high: float = 1., row_title: Optional[str] = None, column_title: Optional[str] = None) -> np.ndarray:
+             high: float = 1., row_title: Optional[str] = None, column_title: Optional[str] = None,
+             write_numbers: bool = False) -> np.ndarray:
     """A matrix as colours from ``low`` to ``high``.
 
     Args:
         values: (R, C).
         rows, columns: R and C names; of many, only some are written.
+        write_numbers: also write the values, rounded; 0 is left out, and all where there is no space for them.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -45,9 +47,16 @@ def heat_map(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], ti
     figure = _figure(width + 2.4, height + 1.4)
     axes = figure.subplots()
     shown = axes.imshow(values, vmin=low, vmax=high, cmap='viridis', aspect='auto', interpolation='nearest')
-    for set_ticks, names, rotation in ((axes.set_xticks, columns, 90), (axes.set_yticks, rows, 0)):
+    for set_ticks, names, is_turned in ((axes.set_xticks, columns, True), (axes.set_yticks, rows, False)):
         ticks = _ticks(len(names))
-        set_ticks(ticks, [str(names[i]) for i in ticks], fontsize=7, rotation=rotation)
+        texts = [str(names[i]) for i in ticks]
+        is_turned &= max(map(len, texts)) > 2
+        set_ticks(ticks, texts, fontsize=8, rotation=90 if is_turned else 0)
+    if write_numbers and max(values.shape) <= _MAX_NUMBERS:
+        for (r, c), value in np.ndenumerate(values):
+            if round(value):
+                color = 'black' if value > (low + high) / 2 else 'white'
+                axes.text(c, r, f'{value:.0f}', ha='center', va='center', fontsize=8, color=color)
     axes.set_title(title)
     axes.set_xlabel(column_title or '')
     axes.set_ylabel(row_title or '')

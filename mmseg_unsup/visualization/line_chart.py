@@ -4,7 +4,7 @@ from typing import Dict, Sequence, Tuple
 from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT = 560, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 14, 42
 
 
 def line_chart(lines: Dict[str, Sequence[Tuple[float, float]]], x_title: str) -> Markup:
@@ -22,7 +22,7 @@ def line_chart(lines: Dict[str, Sequence[Tuple[float, float]]], x_title: str) ->
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y_of(y):.1f}" y2="{y_of(y):.1f}"/>'
                      f'<text x="{_LEFT - 8}" y="{y_of(y) + 4:.1f}" text-anchor="end">{_number(y)}</text>')
     for x in x_ticks:
-        parts.append(f'<text x="{x_of(x):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{_number(x)}</text>')
+        parts.append(f'<text x="{x_of(x):.1f}" y="{_HEIGHT - _BOTTOM + 19}" text-anchor="middle">{_number(x)}</text>')
     parts.append(f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{escape(x_title)}'
                  '</text>')
     for i, (name, line) in enumerate(lines.items()):

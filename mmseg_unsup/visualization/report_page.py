@@ -76,8 +76,9 @@ def _score_series(log: RunLog) -> Dict[str, Dict[str, list]]:
     for step in sorted(log.evaluations):
         for name, value in log.evaluations[step].items():
             if is_number(value) and not name.endswith('_std'):
-                group = name.rpartition('/')[0]
-                groups.setdefault(f'Scores, {group}' if group else 'Scores', {}).setdefault(name, []).append((step, value))
+                group, _, score = name.rpartition('/')
+                lines = groups.setdefault(f'Scores, {group}' if group else 'Scores', {})
+                lines.setdefault(score, []).append((step, value))
     return {title: dict(list(series.items())[:_MAX_LINES]) for title, series in groups.items()}
 
 

@@ -1,16 +1,24 @@
 import json
+import os
+import os.path as osp
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.model import revert_sync_batchnorm
 from mmengine.utils import digit_version
 
-from mmseg_unsup.apis import ClusterNames, export
+from mmseg_unsup.apis import ClusterNames, UnsupInferencer, export
 from mmseg_unsup.apis.export import ExportedSegmentor, export_segmentor
+from mmseg_unsup.clustering import MiniBatchKMeans
+from mmseg_unsup.registry import MODELS
+from mmseg_unsup.utils.config import load_config
 from ..conftest import smooth_image
+from ..test_tools.test_train_and_test import config
 from .tiny_models import METHODS, tiny_model
 
 SIZES = ((64, 80), (64, 80), (90, 70))
@@ -56,6 +64,33 @@ def test_onnx_runs_without_this_package(method, tmp_path):
         assert len(np.unique(reference)) > 1
         assert found['ids'].shape == found['similarity'].shape == (1, *size)
         assert (found['ids'][0] == reference).mean() >= 0.999
+
+
+def test_onnx_alone_predicts_street_scenes(camvid_root, resnet18_weights, tmp_path):
+    """A ResNet-18 with ImageNet weights and clusters of its own features, on photographs at the size of the config."""
+    cfg = load_config(config('picie_fpn_camvid'), {'init': resnet18_weights})
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    model = revert_sync_batchnorm(model).eval()
+    paths = sorted(os.listdir(osp.join(camvid_root, 'images', 'val')))[::20]
+    images = [cv2.resize(cv2.imread(osp.join(camvid_root, 'images', 'val', path)), (214, 160)) for path in paths]
+    with torch.no_grad():
+        inputs = model.data_preprocessor(dict(inputs=[torch.from_numpy(image).permute(2, 0, 1) for image in images]))
+        cells = model.read_features(inputs['inputs']).feats['features'].permute(0, 2, 3, 1).flatten(0, 2)
+    kmeans = MiniBatchKMeans(11, spherical=True)
+    kmeans.init(cells, cells[torch.randperm(len(cells))[:11 * kmeans.n_init]].view(kmeans.n_init, 11, -1))
+    model.decode_head.set_fresh_prototypes(kmeans.cluster_centers_)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'model.pth')
+    rgb = [np.ascontiguousarray(image[..., ::-1]) for image in images]
+    assert export_segmentor(model, str(tmp_path / 'model.onnx'), rgb[:1]) >= 0.999
+    np.save(tmp_path / 'images.npy', np.stack(rgb))
+    subprocess.run([sys.executable, '-c', STANDALONE.replace('[None]', ''), str(tmp_path / 'model.onnx'),
+                    str(tmp_path / 'images.npy'), str(tmp_path / 'out.npz')], check=True)
+    inferencer = UnsupInferencer(cfg, str(tmp_path / 'model.pth'), device='cpu', show_progress=False)
+    expected = np.stack([found['ids'] for found in inferencer(images)['predictions']])
+    assert len(np.unique(expected)) == 11
+    assert (np.load(tmp_path / 'out.npz')['ids'] == expected).mean() >= 0.999
 
 
 LOADERS = {'.ts': torch.jit.load, '.pt2': lambda path: torch.export.load(path).module()}

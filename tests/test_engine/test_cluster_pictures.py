@@ -78,10 +78,10 @@ def test_matched_classes_and_truth(tmp_path):
     assert (tile[1] == cluster_palette(4)[clusters[1]]).all()
     assert (tile[2] == white[np.array([255, 1, 255, 0])[clusters[1]]]).all()
     assert (tile[3] == white[labels[1]]).all()
-    # classes in shares of their labelled pixels; clusters by their classes, then those without one
-    expected = heat_map(np.array([[1, 0, 0, 0], [0, 150 / 160, 0, 10 / 160]]), CLASSES, [3, 1, 0, 2],
-                        'share of the pixels of a class', row_title='class',
-                        column_title='cluster, in the order of the classes')
+    # classes in percent of their labelled pixels; clusters by their classes, then those without one
+    expected = heat_map(np.array([[100, 0, 0, 0], [0, 15000 / 160, 0, 1000 / 160]]), CLASSES, [3, 1, 0, 2],
+                        'percent of the pixels of a class', high=100., row_title='class',
+                        column_title='cluster, in the order of the classes', write_numbers=True)
     assert (pictures['confusion_matrix'] == expected).all()
     assert (pictures['confusion_matrix'] == confusion_picture(metric, CLASSES, 4)).all()
 

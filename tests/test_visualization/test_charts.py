@@ -34,6 +34,23 @@ def test_cells_have_the_colour_of_their_value(shape):
     assert len(body) * (values.size - 1) == pytest.approx(len(low), rel=0.5)
 
 
+def test_numbers_are_legible_on_their_cells():
+    def ink(values, write_numbers):
+        """Dark and white pixels within the cells, at the left and the right."""
+        picture = heat_map(np.array([values]), ['a'], ['b', 'c'], '', high=100., write_numbers=write_numbers)
+        viridis = matplotlib.colormaps['viridis']
+        cells = [places(picture, 255 * np.array(viridis(value / 100)[:3])) for value in values]
+        middles = [picture[slice(*np.quantile(cell[:, 0], (0.02, 0.98)).astype(int)),
+                           slice(*np.quantile(cell[:, 1], (0.02, 0.98)).astype(int))] for cell in cells]
+        return [((middle < 60).all(-1).sum(), (middle > 200).all(-1).sum()) for middle in middles]
+
+    (dark, white), (none, light) = ink([90., 10.], True)
+    assert dark > 5 and light > 5 and white == none == 0
+    assert ink([90., 10.], False) == [(0, 0), (0, 0)]
+    assert ink([90., 0.4], True)[1] == (0, 0)
+    heat_map(np.full((3, 300), 50.), range(3), range(300), '', high=100., write_numbers=True)  # no space
+
+
 def test_many_clusters_fit_a_picture():
     assert size_chart(np.full(500, 1 / 500), np.zeros((500, 3), np.uint8)).shape[1] <= 1600
     assert max(heat_map(np.eye(500), range(500), range(500), '').shape[:2]) <= 1700

@@ -46,7 +46,7 @@ def test_numbers_of_the_page():
     page = render_report(facts(), LOG)
     cells = [re.findall(r'<t[hd][^>]*>\s*([^<]*?)\s*</t[hd]>', row) for row in re.findall(r'<tr>(.*?)</tr>', page, re.S)]
     assert ['Score', 'epoch 0', 'epoch 2'] in cells and ['mIoU', '12.35', '23.46'] in cells
-    assert ['linear/mIoU', '1', '2'] in cells and ['mIoU_std', '-', '0.5'] in cells
+    assert ['linear/mIoU', '1.00', '2.00'] in cells and ['mIoU_std', '-', '0.50'] in cells
     # 20 of 100 seconds are clustering; 200 images in 20 and in 40 seconds
     assert ['1', '10.0', '20.0', '', '10.0'] in cells and ['2', '10.0', '40.0', '20.0', '5.0'] in cells
     assert ['share', '20 %', '60 %', '20 %', ''] in cells

@@ -150,6 +150,6 @@ def confusion_picture(metric: HungarianIoUMetric, classes: Sequence[str], n_clus
     counts[:, :confusion.shape[1]] = confusion
     classes_of = matched_classes(metric, n_clusters)
     order = np.argsort(np.where(classes_of < 0, len(classes), classes_of), kind='stable')
-    shares = counts[:, order] / np.maximum(counts.sum(1, keepdims=True), 1)
-    return heat_map(shares, classes, [str(k) for k in order], 'share of the pixels of a class', row_title='class',
-                    column_title='cluster, in the order of the classes')
+    percent = 100 * counts[:, order] / np.maximum(counts.sum(1, keepdims=True), 1)
+    return heat_map(percent, classes, [str(k) for k in order], 'percent of the pixels of a class', high=100.,
+                    row_title='class', column_title='cluster, in the order of the classes', write_numbers=True)
