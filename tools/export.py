@@ -17,10 +17,13 @@ from mmengine.config import Config
 
 from mmseg_unsup.apis import ClusterNames, load_segmentor, whole_image_pipeline
 from mmseg_unsup.apis.export import DEFAULT_OPSET, OPSETS, export_segmentor
+from mmseg_unsup.apis.image_input import check_file_fits
 from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.registry import DATASETS
 from mmseg_unsup.utils.command_line import add_model_arguments, add_size_argument
 from mmseg_unsup.utils.pictures import read_rgb
+
+DECODED_BYTES = 12  # per pixel of an image that is read and resized
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,6 +48,7 @@ def image_paths(args: argparse.Namespace, cfg: Config) -> List[str]:
 
 def seen(path: str, transforms: List[dict]) -> np.ndarray:
     """(H, W, 3) uint8 RGB as the network sees a file."""
+    check_file_fits(path, lambda shape: DECODED_BYTES * shape[0] * shape[1])
     image = read_rgb(path)[..., ::-1]
     packed = Compose(transforms)(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
     return packed['inputs'].flip(0).permute(1, 2, 0).numpy()

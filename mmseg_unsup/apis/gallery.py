@@ -21,6 +21,8 @@ from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, 
 from ..visualization.html import write_page
 from .cluster_names import ClusterNames
 from .gallery_text import Matching, facts, label_data, label_rows, label_scores, matching_of, names_data, provenance
+from .image_input import check_file_fits
+from .inferencer import WHOLE_BYTES
 from .loading import load_segmentor, whole_image_pipeline
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
@@ -68,6 +70,7 @@ def make_gallery(cfg: Config,
 
     Raises:
         FileNotFoundError, KeyError, ValueError: an input that cannot be used; nothing is written then.
+        MemoryError: an image needs more memory than there is; nothing is written then.
     """
     check_output(out)
     paths = chosen_images(images, max_images)
@@ -158,6 +161,7 @@ def survey_images(model: torch.nn.Module,
 
 def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i: int,
              reference: Optional[LabelFolder], side: int) -> None:
+    check_file_fits(found.paths[i], lambda shape: WHOLE_BYTES * shape[0] * shape[1])
     packed = pipeline(dict(img_path=found.paths[i], seg_fields=[]))
     shape = packed['data_samples'].ori_shape[:2]
     labels = reference and reference.read(found.paths[i], shape)

@@ -13,6 +13,7 @@ from ..utils.memory import available_memory
 
 InputType = Union[str, os.PathLike, np.ndarray]
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
+_TILES = 'use (smaller) tiles, as by --tile 512, or '
 
 
 class Picture(NamedTuple):
@@ -58,12 +59,22 @@ def read_picture(entry: Union[str, np.ndarray], bytes_needed) -> Picture:
         MemoryError: it needs more memory than there is.
     """
     if isinstance(entry, np.ndarray):
-        _check_memory('an array', entry.shape[:2], bytes_needed)
+        _check_memory('an array', entry.shape[:2], bytes_needed, _TILES)
         return Picture(None, entry)
-    shape = _header_shape(entry)
-    if shape is not None:
-        _check_memory(entry, shape, bytes_needed)
+    check_file_fits(entry, bytes_needed, _TILES)
     return Picture(entry, LoadImage(min_size=1).transform(dict(img_path=entry))['img'])
+
+
+def check_file_fits(path: str, bytes_needed, remedy: str = '') -> None:
+    """Raise MemoryError if an image needs more memory than there is, by the header of its file.
+
+    Args:
+        bytes_needed: see :func:`read_picture`.
+        remedy: besides cutting the file in parts.
+    """
+    shape = _header_shape(path)
+    if shape is not None:
+        _check_memory(path, shape, bytes_needed, remedy)
 
 
 def _list_path(path: str) -> List[str]:
@@ -74,7 +85,7 @@ def _list_path(path: str) -> List[str]:
     return [path]
 
 
-def _check_memory(name: str, shape: Tuple[int, int], bytes_needed) -> None:
+def _check_memory(name: str, shape: Tuple[int, int], bytes_needed, remedy: str) -> None:
     n_pixels = shape[0] * shape[1]
     size = f'{name} has {shape[1]}x{shape[0]} pixels ({n_pixels / 1e6:.0f} million)'
     if n_pixels > _CV2_LIMIT:
@@ -82,8 +93,7 @@ def _check_memory(name: str, shape: Tuple[int, int], bytes_needed) -> None:
     needed, available = bytes_needed(shape), available_memory()
     if available is not None and needed > available:
         raise MemoryError(f'{size}, which needs about {needed / 2**30:.1f} GiB of memory, but only '
-                          f'{available / 2**30:.1f} GiB are free: use (smaller) tiles, as by --tile 512, or cut the '
-                          'file in parts')
+                          f'{available / 2**30:.1f} GiB are free: {remedy}cut the file in parts')
 
 
 def _header_shape(path: str) -> Optional[Tuple[int, int]]:

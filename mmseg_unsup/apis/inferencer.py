@@ -22,7 +22,7 @@ from .loading import load_segmentor, read_config, whole_image_pipeline
 from .tiling import blend_tiles
 
 # bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
-_WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
+WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
 
 
 @contextmanager
@@ -200,7 +200,7 @@ class UnsupInferencer(BaseInferencer):
 
     def bytes_needed(self, shape: Tuple[int, int], batch_size: int = 1) -> int:
         """Memory that a batch of images of (H, W) pixels takes, about."""
-        of_first = _WHOLE_BYTES * shape[0] * shape[1]
+        of_first = WHOLE_BYTES * shape[0] * shape[1]
         if self._is_tiled(shape):  # besides the picture, sums and finished rows of a row of tiles
             band = 3 * 4 * self.model.n_predicted * min(self.tile, shape[0]) * shape[1]
             of_first = _TILED_BYTES * shape[0] * shape[1] + band

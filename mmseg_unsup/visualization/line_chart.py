@@ -4,7 +4,7 @@ from typing import Dict, Sequence, Tuple
 from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT = 560, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 14, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 14, 42
 
 
 def line_chart(lines: Dict[str, Sequence[Tuple[float, float]]], x_title: str) -> Markup:

@@ -10,7 +10,7 @@ import torch
 from mmengine.dataset import Compose
 from mmseg.structures import SegDataSample
 
-from mmseg_unsup.apis import ClusterNames
+from mmseg_unsup.apis import ClusterNames, image_input
 from mmseg_unsup.apis.gallery import chosen_images, make_gallery
 from mmseg_unsup.apis.gallery_text import Matching, matching_of
 from mmseg_unsup.apis.loading import whole_image_pipeline
@@ -165,6 +165,18 @@ def test_unreadable_images(setting, tmp_path):
         path.write_bytes(b'')
     with pytest.raises(ValueError, match=f'none of the {N_IMAGES} images can be read, for example '):
         make_gallery(cfg, checkpoint, images, str(out), on_error='skip')
+
+
+def test_an_image_larger_than_memory_is_refused_before_it_is_decoded(setting, tmp_path, monkeypatch):
+    cfg, checkpoint, _, images, _ = setting
+    cv2.imwrite(str(tmp_path / 'images' / 'large.png'), np.zeros((2000, 3000, 3), np.uint8))
+    monkeypatch.setattr(image_input, 'available_memory', lambda: 200 * 2**20)
+    out = tmp_path / 'page.html'
+    out.write_text('what was there before')
+    with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about 0.3 GiB of '
+                       'memory, but only 0.2 GiB are free: cut the file in parts'):
+        make_gallery(cfg, checkpoint, images, str(out), on_error='skip')
+    assert out.read_text() == 'what was there before'
 
 
 def test_what_cannot_be_used(setting, tmp_path):

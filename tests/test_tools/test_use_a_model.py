@@ -11,7 +11,7 @@ import torch
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmseg_unsup.apis import ClusterNames, UnsupInferencer, load_segmentor
+from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
 from ..conftest import ROOT, run_tool, smooth_image
 from ..test_apis.test_inferencer import tiny_checkpoint
 from ..test_apis.tiny_models import METHODS, K
@@ -169,6 +169,20 @@ def test_exporting_with_names(image_folder, tmp_path, command, capsys):
     with pytest.raises(ValueError, match='opset 99 is not supported: choose one from 11 to 20'):
         command('export', *model, tmp_path / 'other.onnx', '--images', image_folder, '--opset', 99)
     assert not (tmp_path / 'other.onnx').exists()
+
+
+def test_an_image_larger_than_memory_is_refused_before_anything_is_written(tmp_path, command, monkeypatch):
+    model, image, out = trained(tmp_path), tmp_path / 'images' / 'large.png', tmp_path / 'model.onnx'
+    image.parent.mkdir()
+    cv2.imwrite(str(image), np.zeros((2000, 3000, 3), np.uint8))
+    out.write_text('old')
+    monkeypatch.setattr(image_input, 'available_memory', lambda: 50 * 2**20)
+    for args in (['predict', *model, image, '--out', tmp_path / 'out'],
+                 ['predict', *model, image, '--out', tmp_path / 'out', '--tile', 512],
+                 ['export', *model, out, '--images', image.parent]):
+        with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about 0.\d GiB'):
+            command(*args)
+    assert out.read_text() == 'old' and not (tmp_path / 'out').exists()
 
 
 def test_a_tool_by_itself(tmp_path):

@@ -178,7 +178,7 @@ def _metric_table(report: dict, metric: str) -> str:
 def plot(report: dict, metric: str, path: str) -> None:
     """The metric against the number of labelled images: a line of means and a band of one standard deviation."""
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(6, 4), layout='constrained')
+    figure = Figure(figsize=(6, 4.8), layout='constrained')
     axes = figure.subplots()
     for marker, start in zip('osD^vP*X' * len(report['labels']), report['labels']):
         cells = [cell for cell in report['cells']
@@ -196,7 +196,7 @@ def plot(report: dict, metric: str, path: str) -> None:
     axes.set_xlabel('labelled images')
     axes.set_ylabel(f'{metric}, percent')
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc='outside upper center', frameon=False, title='mean; band: standard deviation')
     figure.savefig(path, dpi=150)
 
 
