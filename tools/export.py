@@ -17,7 +17,7 @@ from mmengine.config import Config
 
 from mmseg_unsup.apis import ClusterNames, load_segmentor, whole_image_pipeline
 from mmseg_unsup.apis.export import DEFAULT_OPSET, OPSETS, export_segmentor
-from mmseg_unsup.apis.image_input import check_file_fits
+from mmseg_unsup.apis.image_input import check_fits
 from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.registry import DATASETS
 from mmseg_unsup.utils.command_line import add_model_arguments, add_size_argument
@@ -48,7 +48,7 @@ def image_paths(args: argparse.Namespace, cfg: Config) -> List[str]:
 
 def seen(path: str, transforms: List[dict]) -> np.ndarray:
     """(H, W, 3) uint8 RGB as the network sees a file."""
-    check_file_fits(path, lambda shape: DECODED_BYTES * shape[0] * shape[1])
+    check_fits(path, lambda shape: DECODED_BYTES * shape[0] * shape[1])
     image = read_rgb(path)[..., ::-1]
     packed = Compose(transforms)(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
     return packed['inputs'].flip(0).permute(1, 2, 0).numpy()

@@ -21,7 +21,7 @@ from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, 
 from ..visualization.html import write_page
 from .cluster_names import ClusterNames
 from .gallery_text import Matching, facts, label_data, label_rows, label_scores, matching_of, names_data, provenance
-from .image_input import check_file_fits
+from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
 from .loading import load_segmentor, whole_image_pipeline
 
@@ -136,8 +136,11 @@ def survey_images(model: torch.nn.Module,
     Raises:
         UnreadableImageError: with ``on_error='raise'``.
         LabelError: of a label map, always.
+        MemoryError: an image needs more than there is; before the first is looked at.
         ValueError: no image can be read; no pixel is labelled.
     """
+    for path in paths:
+        check_fits(path, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
     n_clusters = model.cluster_identity()[1]
     centers = None if model.cluster_centers is None else model.cluster_centers.cpu().numpy()
     survey = ClusterSurvey(n_clusters, centers, reference and len(reference.classes), n_places, n_images,
@@ -161,7 +164,6 @@ def survey_images(model: torch.nn.Module,
 
 def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i: int,
              reference: Optional[LabelFolder], side: int) -> None:
-    check_file_fits(found.paths[i], lambda shape: WHOLE_BYTES * shape[0] * shape[1])
     packed = pipeline(dict(img_path=found.paths[i], seg_fields=[]))
     shape = packed['data_samples'].ori_shape[:2]
     labels = reference and reference.read(found.paths[i], shape)

@@ -13,7 +13,7 @@ from ..utils.memory import available_memory
 
 InputType = Union[str, os.PathLike, np.ndarray]
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
-_TILES = 'use (smaller) tiles, as by --tile 512, or '
+TILES = 'use (smaller) tiles, as by --tile 512, or '
 
 
 class Picture(NamedTuple):
@@ -58,23 +58,32 @@ def read_picture(entry: Union[str, np.ndarray], bytes_needed) -> Picture:
         UnreadableImageError: it cannot be used.
         MemoryError: it needs more memory than there is.
     """
+    check_fits(entry, bytes_needed, TILES)
     if isinstance(entry, np.ndarray):
-        _check_memory('an array', entry.shape[:2], bytes_needed, _TILES)
         return Picture(None, entry)
-    check_file_fits(entry, bytes_needed, _TILES)
     return Picture(entry, LoadImage(min_size=1).transform(dict(img_path=entry))['img'])
 
 
-def check_file_fits(path: str, bytes_needed, remedy: str = '') -> None:
-    """Raise MemoryError if an image needs more memory than there is, by the header of its file.
+def check_fits(entry: Union[str, np.ndarray], bytes_needed, remedy: str = '') -> None:
+    """Raise MemoryError if an input, a file by its header, needs more memory than there is.
 
     Args:
         bytes_needed: see :func:`read_picture`.
         remedy: besides cutting the file in parts.
     """
-    shape = _header_shape(path)
-    if shape is not None:
-        _check_memory(path, shape, bytes_needed, remedy)
+    is_array = isinstance(entry, np.ndarray)
+    shape = entry.shape[:2] if is_array else _header_shape(entry)
+    if shape is None:
+        return
+    n_pixels = shape[0] * shape[1]
+    name = 'an array' if is_array else entry
+    size = f'{name} has {shape[1]}x{shape[0]} pixels ({n_pixels / 1e6:.0f} million)'
+    if n_pixels > _CV2_LIMIT:
+        raise MemoryError(f'{size}, and OpenCV decodes {_CV2_LIMIT / 1e6:.0f} million at most: cut the file in parts')
+    needed, available = bytes_needed(shape), available_memory()
+    if available is not None and needed > available:
+        raise MemoryError(f'{size}, which needs about {needed / 2**30:.1f} GiB of memory, but only '
+                          f'{available / 2**30:.1f} GiB are free: {remedy}cut the file in parts')
 
 
 def _list_path(path: str) -> List[str]:
@@ -83,17 +92,6 @@ def _list_path(path: str) -> List[str]:
     if not osp.exists(path):
         raise FileNotFoundError(f'there is no image or folder {path!r}: check the path')
     return [path]
-
-
-def _check_memory(name: str, shape: Tuple[int, int], bytes_needed, remedy: str) -> None:
-    n_pixels = shape[0] * shape[1]
-    size = f'{name} has {shape[1]}x{shape[0]} pixels ({n_pixels / 1e6:.0f} million)'
-    if n_pixels > _CV2_LIMIT:
-        raise MemoryError(f'{size}, and OpenCV decodes {_CV2_LIMIT / 1e6:.0f} million at most: cut the file in parts')
-    needed, available = bytes_needed(shape), available_memory()
-    if available is not None and needed > available:
-        raise MemoryError(f'{size}, which needs about {needed / 2**30:.1f} GiB of memory, but only '
-                          f'{available / 2**30:.1f} GiB are free: {remedy}cut the file in parts')
 
 
 def _header_shape(path: str) -> Optional[Tuple[int, int]]:

@@ -17,7 +17,7 @@ from ..utils import track_progress
 from ..utils.pictures import map_name, write_indexed, write_picture
 from ..visualization import overlay, with_legend
 from .cluster_names import ClusterNames
-from .image_input import InputType, Picture, list_inputs, read_picture
+from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
 from .loading import load_segmentor, read_config, whole_image_pipeline
 from .tiling import blend_tiles
 
@@ -130,8 +130,14 @@ class UnsupInferencer(BaseInferencer):
         return self.postprocess(predictions, self.visualize(inputs, predictions) if return_vis else [])
 
     def stream(self, inputs: Union[InputType, Sequence[InputType]], batch_size: int = 1) -> Iterator[Prediction]:
-        """The same image by image: no more than a batch is in memory."""
+        """The same image by image: no more than a batch is in memory.
+
+        Raises:
+            MemoryError: an image needs more than there is, see :meth:`bytes_needed`; before the first is predicted.
+        """
         entries = list_inputs(inputs)
+        for entry in entries:
+            check_fits(entry, lambda shape: self.bytes_needed(shape, batch_size), TILES)
         self.skipped = []
         with track_progress('inference', len(entries)) if self.show_progress else _silent() as advance:
             for pictures in self.preprocess(entries, batch_size, advance):

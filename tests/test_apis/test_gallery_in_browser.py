@@ -2,6 +2,7 @@
 import base64
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +60,14 @@ class Page:
     def select(self, *positions: int) -> None:
         for position in positions:
             self.all('#table .select')[position].click()
+
+    def download(self, folder) -> Path:
+        """Have ``clusters.json`` saved in the folder of downloads."""
+        self.one('#download').click()
+        file = folder / 'clusters.json'
+        # the browser reserves the name by an empty file
+        self.wait(lambda: file.exists() and file.stat().st_size)
+        return file
 
     def wait(self, condition, seconds: float = 60.) -> None:
         end = time.time() + seconds
@@ -228,9 +237,7 @@ def test_names_are_edited_downloaded_and_shown_again(page, gallery, browser):
              'color.dispatchEvent(new Event("change", { bubbles: true }))')
     names = ['grey sky', 'cluster 2', '<b>"Straße" & co</b>', 'cluster 4', 'cluster 5']
     assert page.names() == names
-    page.one('#download').click()
-    file = browser.folder / 'clusters.json'
-    page.wait(file.exists)
+    file = page.download(browser.folder)
     named = ClusterNames.load(str(file))
     named.check(*model.cluster_identity())
     assert named.names == names and named.classes[0].clusters == (0, 1) and named.classes[4].color == (10, 11, 12)

@@ -177,10 +177,11 @@ def test_an_image_larger_than_memory_is_refused_before_anything_is_written(tmp_p
     cv2.imwrite(str(image), np.zeros((2000, 3000, 3), np.uint8))
     out.write_text('old')
     monkeypatch.setattr(image_input, 'available_memory', lambda: 50 * 2**20)
-    for args in (['predict', *model, image, '--out', tmp_path / 'out'],
+    cv2.imwrite(str(image.with_name('a.png')), np.zeros((60, 80, 3), np.uint8))
+    for args in (['predict', *model, image.parent, '--out', tmp_path / 'out'],
                  ['predict', *model, image, '--out', tmp_path / 'out', '--tile', 512],
                  ['export', *model, out, '--images', image.parent]):
-        with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about 0.\d GiB'):
+        with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about'):
             command(*args)
     assert out.read_text() == 'old' and not (tmp_path / 'out').exists()
 
