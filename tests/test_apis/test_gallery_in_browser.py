@@ -158,6 +158,11 @@ def test_numbers_of_classes_follow_merging(page):
     assert page.texts('#table .iou')[1] == f'{best_iou([1, 4]):.1f}'
     assert float(page.texts('#table .share')[1].split()[0]) == pytest.approx(100 * (shares[1] + shares[4]), abs=0.06)
     assert len(page.all('.card')) == 5 and len(page.all('.card .block')) == K
+    names = {1: 'cluster 4 (1)', 4: 'cluster 4 (4)'}  # of a merged class, which of its clusters is near
+    for k, cluster in enumerate(page.data['clusters']):
+        chips = [names.get(near['cluster'], f'cluster {near["cluster"]}') for near in cluster['nearest']]
+        shown = page.texts(f'#cluster-{k} .chip')
+        assert len(shown) == len(chips) and all(text.startswith(chip) for text, chip in zip(shown, chips))
     page.one('.split').click()
     # the first cluster keeps the name
     assert page.texts('#table .ids') == [str(k) for k in range(K)]

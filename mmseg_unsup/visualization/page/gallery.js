@@ -316,7 +316,7 @@
         const swatch = el('i', { className: 'swatch', style: `background: ${hex(other.color)}` });
         const value = el('small', {}, similarity.toFixed(2).replace('-', '\u2212'));
         return el('a', { className: 'chip', href: `#cluster-${cluster}`, title: `cluster ${cluster}` }, swatch,
-          other.name, value);
+          other.clusters.length > 1 ? `${other.name} (${cluster})` : other.name, value);
       });
       blocks[k].nearest.replaceChildren(...(chips.length ? ['nearest', ...chips] : []));
     });
