@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -84,6 +85,24 @@ def test_matched_classes_and_truth(tmp_path):
                         column_title='cluster, in the order of the classes', write_numbers=True)
     assert (pictures['confusion_matrix'] == expected).all()
     assert (pictures['confusion_matrix'] == confusion_picture(metric, CLASSES, 4)).all()
+
+
+def test_images_side_by_side(tmp_path):
+    images = np.stack([np.full((160, 160, 3), value, np.uint8) for value in (10, 90, 200)])
+    clusters = np.full((3, 160, 160), 3, np.int64)
+    labels = np.zeros((3, 160, 160), np.uint8)
+    pictures, _ = evaluate(ClusterPicturesHook(images_per_row=2), images, clusters, labels, tmp_path)
+    sheet, pitch = pictures['contact_sheet'], 166
+    assert sheet.shape == (24 + 2 * pitch, 6 + 8 * pitch, 3)
+    for i, (r, c) in enumerate([(0, 0), (0, 4), (1, 0)]):
+        assert (sheet[24 + r * pitch:24 + r * pitch + 160, 6 + c * pitch:6 + c * pitch + 160] == images[i]).all()
+    assert (sheet[24 + pitch:, 6 + 4 * pitch:] == 255).all()  # there is no fourth image
+
+
+@pytest.mark.parametrize('name', ['n_images', 'images_per_row'])
+def test_numbers_of_images_are_checked(name):
+    with pytest.raises(ValueError, match=f'{name} must be at least 1, but it is 0'):
+        ClusterPicturesHook(**{name: 0})
 
 
 def test_the_confusion_is_of_the_clusters_that_are_shown():

@@ -12,6 +12,7 @@ from mmengine.runner import BaseLoop
 
 from ...evaluation.metrics import HungarianIoUMetric
 from ...registry import HOOKS
+from ...utils.checks import check_count
 from ...utils.pictures import write_picture
 from ...visualization import cluster_palette, contact_sheet, heat_map, size_chart
 from ..feature_pass import unwrap
@@ -32,15 +33,18 @@ class ClusterPicturesHook(Hook):
       ``pred_sem_seg``; without one it is left out, and so are the matched classes.
 
     Args:
-        n_images: rows of the contact sheet.
+        n_images: images of the contact sheet.
+        images_per_row: how many of them stand side by side.
         filename: of the contact sheet, below the work directory; a later evaluation replaces it.
 
     Attributes:
         pictures (dict): name -> (H, W, 3) uint8 RGB of the last evaluation, on the main process.
     """
 
-    def __init__(self, n_images: int = 8, filename: str = 'contact_sheet.png') -> None:
-        self.n_images, self.filename = n_images, filename
+    def __init__(self, n_images: int = 8, images_per_row: int = 1, filename: str = 'contact_sheet.png') -> None:
+        for name, value in (('n_images', n_images), ('images_per_row', images_per_row)):
+            check_count(name, value)
+        self.n_images, self.images_per_row, self.filename = n_images, images_per_row, filename
         self.pictures: Dict[str, np.ndarray] = {}
 
     def before_val_epoch(self, runner) -> None:
@@ -107,7 +111,10 @@ class ClusterPicturesHook(Hook):
             if metric is not None and labels is not None:
                 row += [table[matched_classes(metric, len(colors))[clusters]], table[labels]]  # -1 is the last, white
             rows.append(row)
-        return contact_sheet(rows, CAPTIONS[:len(rows[0])])
+        captions, n = CAPTIONS[:len(rows[0])], min(self.images_per_row, len(rows))
+        blank = [np.full((1, 1, 3), 255, np.uint8)] * len(captions)
+        rows += [blank] * (-len(rows) % n)
+        return contact_sheet([sum(rows[i:i + n], []) for i in range(0, len(rows), n)], captions * n)
 
 
 def scored_confusion(metrics: Sequence, predicted_set: str) -> Optional[HungarianIoUMetric]:
