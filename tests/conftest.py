@@ -94,13 +94,25 @@ def smooth_image(rng: np.random.Generator, height: int, width: int) -> np.ndarra
     return cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def write_images(folder, count: int, suffix: str = '.jpg') -> str:
+def write_images(folder, count: int, suffix: str = '.jpg', heights=(72, 80)) -> str:
     rng = np.random.default_rng(0)
     os.makedirs(folder / 'more', exist_ok=True)
     for i in range(count):
         path = folder / ('more' if i == 0 else '') / f'{i:012d}{suffix}'
-        cv2.imwrite(str(path), smooth_image(rng, 72 + 8 * (i % 2), 96))
+        cv2.imwrite(str(path), smooth_image(rng, heights[i % 2], 96))
     return str(folder)
+
+
+def write_camvid(root, n_classes: int = 11) -> None:
+    """The layout of CamVid: four training and four validation images with random labels."""
+    rng = np.random.default_rng(0)
+    for split in ('train', 'val'):
+        write_images(root / 'images' / split, 4, heights=(72, 72))
+        for path in (root / 'images' / split).rglob('*.jpg'):
+            label = root / 'labels' / split / path.relative_to(root / 'images' / split).with_suffix('.png')
+            label.parent.mkdir(parents=True, exist_ok=True)
+            shape = cv2.imread(str(path)).shape[:2]
+            cv2.imwrite(str(label), rng.integers(0, n_classes, shape).astype(np.uint8))
 
 
 def run_tool(*args, check: bool = True, cwd=None) -> subprocess.CompletedProcess:

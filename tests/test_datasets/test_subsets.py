@@ -7,8 +7,7 @@ import pytest
 
 from mmseg_unsup.datasets.subsets import list_names, nested_subsets, write_subsets
 from mmseg_unsup.registry import DATASETS
-from ..conftest import ROOT, run_tool, write_images
-from ..test_readme import camvid
+from ..conftest import ROOT, run_tool, write_camvid, write_images
 
 NAMES = [f'image_{i:03d}' for i in range(367)]
 
@@ -43,7 +42,7 @@ def dataset(root, **kwargs) -> dict:
 
 
 def test_data_sets_read_the_lists(tmp_path):
-    camvid(tmp_path)
+    write_camvid(tmp_path)
     cfg = dataset(tmp_path)
     names = list_names(cfg)
     assert len(names) == 4 and 'more/000000000000' in names
@@ -81,7 +80,7 @@ def test_a_data_set_without_lists_is_refused(tmp_path):
 
 
 def test_the_tool(tmp_path):
-    camvid(tmp_path / 'data')
+    write_camvid(tmp_path / 'data')
     config = f'{ROOT}/configs/finetune/fcn_r18_camvid.py'
     done = run_tool('dataset_converters/label_subsets.py', config, tmp_path / 'out', '--seed', 2, '--percents', 50, 100,
                     '--cfg-options', f'data_root={tmp_path}/data')

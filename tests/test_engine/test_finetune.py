@@ -8,8 +8,7 @@ import torch
 from mmengine.runner import Runner
 
 from mmseg_unsup.utils.config import load_config
-from ..conftest import NO_WORKERS, ROOT
-from ..test_readme import camvid
+from ..conftest import NO_WORKERS, ROOT, write_camvid
 from .tiny import tiny_runner
 
 _count = itertools.count()
@@ -43,7 +42,7 @@ def supervised_runner(root, work_dir, head: str, init, **options) -> Runner:
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp('camvid')
-    camvid(root)
+    write_camvid(root)
     return root
 
 

@@ -8,9 +8,8 @@ import torch
 
 from mmseg_unsup.registry import DATASETS
 from mmseg_unsup.utils.run_logs import RunLog
-from ..conftest import ROOT, run_tool
+from ..conftest import ROOT, run_tool, write_camvid
 from ..test_engine.tiny import tiny_config
-from ..test_readme import camvid
 from .test_train_and_test import SMALL, config
 
 ANALYSIS = 'analysis_tools'
@@ -120,7 +119,7 @@ def test_operations_of_a_prediction(tool):
 
 @pytest.mark.slow
 def test_the_confusion_matrix_of_a_checkpoint(tmp_path):
-    camvid(tmp_path / 'camvid')
+    write_camvid(tmp_path / 'camvid')
     options = ['--cfg-options', f'data_root={tmp_path / "camvid"}', *SMALL]
     run = tmp_path / 'run'
     run_tool('train.py', config('picie_fpn_camvid'), '--work-dir', run, *options, 'train_cfg.max_epochs=1')

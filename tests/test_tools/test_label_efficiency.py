@@ -8,9 +8,8 @@ import pytest
 from mmengine.fileio import load
 
 from mmseg_unsup.utils import experiments
-from ..conftest import NO_WORKERS, ROOT, run_tool
+from ..conftest import NO_WORKERS, ROOT, run_tool, write_camvid
 from ..test_engine.test_finetune import HEADS, WIDTHS
-from ..test_readme import camvid
 
 TOOL = 'analysis_tools/label_efficiency.py'
 CONFIG = f'{ROOT}/configs/finetune/fcn_r18_camvid.py'
@@ -51,7 +50,7 @@ def write_weights(tmp_path, seen: str = 'none') -> None:
 
 @pytest.mark.slow
 def test_starts_and_shares_are_trained_once_and_averaged(tmp_path):
-    camvid(tmp_path / 'data')
+    write_camvid(tmp_path / 'data')
     write_weights(tmp_path)
     settings = settings_file(tmp_path, percents=[50])
     options = [settings, '--work-dir', tmp_path / 'runs']
@@ -88,7 +87,7 @@ def finish(runs, score) -> None:
 
 
 def test_the_plan_and_the_table(tool, tmp_path):
-    camvid(tmp_path / 'data')
+    write_camvid(tmp_path / 'data')
     write_weights(tmp_path)
     settings = tool.read_settings(settings_file(tmp_path))
     runs = tool.plan_runs(settings, str(tmp_path / 'runs'), [])
@@ -131,7 +130,7 @@ def test_the_plan_and_the_table(tool, tmp_path):
     (dict(percents=[0]), ValueError, 'percents lie in'),
 ])
 def test_wrong_settings_end_before_the_first_run(tool, tmp_path, changes, error, message):
-    camvid(tmp_path / 'data')
+    write_camvid(tmp_path / 'data')
     write_weights(tmp_path)
     with pytest.raises(error, match=message):
         tool.plan_runs(tool.read_settings(settings_file(tmp_path, **changes)), str(tmp_path / 'runs'), [])

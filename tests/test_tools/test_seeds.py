@@ -13,8 +13,7 @@ from mmengine.fileio import load
 
 from mmseg_unsup.utils import experiments
 
-from ..conftest import ROOT, run_tool
-from ..test_readme import camvid
+from ..conftest import ROOT, run_tool, write_camvid
 from .test_train_and_test import SMALL, config
 
 TOOL = 'analysis_tools/seeds.py'
@@ -39,7 +38,7 @@ def logged_scores(run_dir, metric: str) -> dict:
 
 @pytest.mark.slow
 def test_two_seeds_are_trained_once_and_averaged(tmp_path):
-    camvid(tmp_path / 'camvid')
+    write_camvid(tmp_path / 'camvid')
     options = ['--work-dir', tmp_path / 'runs', '--images', 4, '--cells', 128, '--cfg-options', *SMALL,
                f'data_root={tmp_path}/camvid', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=1']
     first = run_tool(TOOL, config('picie_fpn_camvid'), '--seeds', 1, 2, *options).stdout
