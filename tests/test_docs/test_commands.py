@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from typing import List
+from typing import List, Tuple
 
 import pytest
 import torch
@@ -41,11 +41,10 @@ FOLDER_CONFIGS = dict(
 TAKES_OPTIONS = [
     'train.py', 'test.py', 'predict.py', 'export.py', 'name_clusters.py', 'check_data.py', 'segment_folder.py',
     *(f'analysis_tools/{name}.py' for name in (
-        'gallery', 'benchmark', 'seeds', 'choose_k', 'browse_views', 'confusion_matrix', 'get_flops'))
+        'gallery', 'benchmark', 'seeds', 'label_efficiency', 'choose_k', 'browse_views', 'confusion_matrix', 'get_flops'))
 ]
-TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'analysis_tools/label_efficiency.py',
-              'dataset_converters/coco_stuff27.py', 'model_converters/extract_backbone.py',
-              'model_converters/picie_official.py']
+TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
+              'model_converters/extract_backbone.py', 'model_converters/picie_official.py']
 # it loads its file into networks of other code, which have the usual number of channels
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
@@ -66,29 +65,38 @@ def is_run(command: str) -> bool:
     return not command.startswith(tuple(NOT_RUN))
 
 
-def small_command(command: str, folder) -> List[str]:
-    """Script below ``tools/`` and arguments, with what makes the command small."""
+def split_command(command: str) -> Tuple[str, List[str], List[str]]:
+    """Script below ``tools/``, its arguments, and what follows ``--cfg-options``."""
     words = [STOCK if word == 'CONFIG' else word for word in shlex.split(command)]
     assert words[0] == 'python' and words[1].startswith('tools/'), f'no rule makes this small: {command}'
-    script, rest = osp.relpath(words[1], 'tools'), words[2:]
+    script, rest, own = osp.relpath(words[1], 'tools'), words[2:], []
     assert script in TAKES_OPTIONS + TAKES_NONE, f'no rule makes tools/{script} small'
     if '--cfg-options' in rest:
         at = rest.index('--cfg-options')
         rest, own = rest[:at], rest[at + 1:]
-    else:
-        own = []
+    # a network would be needed
+    own = ['init=None' if word.startswith('init=torchvision://') else word for word in own]
+    return script, rest + shlex.split(SHORTER.get(script, '')), own
+
+
+def small_command(command: str, folder) -> List[str]:
+    """Script below ``tools/`` and arguments, with what makes the command small."""
+    script, rest, own = split_command(command)
     if script == WIDE_ONLY:
         rest[0] = 'WIDE'
-    own = ['init=None' if word.startswith('init=torchvision://') else word for word in own]  # a network
-    rest += shlex.split(SHORTER.get(script, ''))
     if script in TAKES_NONE:
         return [script, *rest, *own]
-    if script == 'segment_folder.py':  # on machines with a GPU too
-        rest += ['--config', FOLDER_CONFIGS[rest[rest.index('--method') + 1]]]
-    configs = config_paths(rest)
+    configs, starts = config_paths(rest), own
+    if script == 'segment_folder.py':  # the one for CPUs, on machines with a GPU too
+        configs = [FOLDER_CONFIGS[rest[rest.index('--method') + 1]]]
+        rest += ['--config', *configs]
+    elif script == 'analysis_tools/label_efficiency.py':  # its settings name the config, and what runs start from
+        configs, starts = ['configs/finetune/fpn_r18_camvid.py'], ['init=']
+    if not configs:
+        return [script, *rest, *(['--cfg-options', *own] if own else [])]
     epochs = 5 if script == 'train.py' and 'camvid' in configs[0] else 1
-    options = small_options(folder / configs[0], own, epochs) + OPTIONS.get(configs[0], []) if configs else []
-    return [script, *rest, *(['--cfg-options'] if options or own else []), *options, *own]
+    options = small_options(folder / configs[0], starts, epochs) + OPTIONS.get(configs[0], [])
+    return [script, *rest, '--cfg-options', *options, *own]
 
 
 def run_command(command: str, folder) -> None:
@@ -174,14 +182,11 @@ def test_commands_and_examples(document, folder, request):
 
 
 def prepare_finetune(folder) -> None:
-    """Few labels: one seed, one share, and a network of the size of the others."""
+    """Few labels: one seed and one share."""
     make_checkpoint(folder / 'WIDE')
     (folder / STOCK).write_text(STOCK_TEXT)
     path = folder / 'configs' / 'finetune' / 'label_efficiency_camvid.yml'
     settings = yaml.safe_load(path.read_text())
-    options = small_options(folder / settings['config'], ['init=file'])
-    settings['cfg_options'].update((key, yaml.safe_load(value)) for key, value in
-                                   (option.split('=', 1) for option in options))
     settings.update(percents=[100], seeds=[1])
     path.write_text(yaml.safe_dump(settings))
 
