@@ -1,6 +1,5 @@
 """What makes a documented command last seconds: small data in the places that the documents name, and options that make
 any config small. A command keeps all of its own options."""
-import os.path as osp
 from typing import Dict, List, Sequence
 
 import cv2
@@ -120,4 +119,4 @@ def _write_discs(folder) -> None:
 
 
 def config_paths(words: Sequence[str]) -> List[str]:
-    return [word for word in words if osp.dirname(word).startswith('configs/') and word.endswith('.py')]
+    return [word for word in words if word.endswith('.py')]

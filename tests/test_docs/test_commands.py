@@ -32,6 +32,9 @@ NOT_RUN = {
     'python tools/train.py configs/picie/picie_fpn_camvid_vit-s16.py':
         'published weights; tests/test_engine/test_mmpretrain_training.py trains the config',
 }
+# Documents whose commands and examples another test runs, beside an installed package.
+OWN_TESTS = {'docs/add_a_method.md': 'tests/test_add_a_method.py', 'docs/mim.md': 'tests/test_packaging.py'}
+RUN_HERE = [name for name in DOCUMENTS if blocks(name) and name not in OWN_TESTS]
 CHECKPOINT = 'work_dirs/picie_fpn_camvid/epoch_5.pth'
 # what the placeholder of documents stands for: a config that knows nothing of this package
 STOCK = 'configs/finetune/stock.py'
@@ -162,7 +165,7 @@ def lay_out_checkpoints(folder, checkpoint) -> None:
 
 @pytest.mark.parametrize('document', [
     pytest.param(name, marks=pytest.mark.slow if name == 'README.md' else pytest.mark.long)
-    for name in DOCUMENTS if blocks(name)
+    for name in RUN_HERE
 ])
 def test_commands_and_examples(document, folder, request):
     if document != 'README.md':  # it trains its own
@@ -220,7 +223,7 @@ TEXTS = {
 
 
 def test_the_commands_are_found():
-    found = {name: all_commands(name) for name in DOCUMENTS}
+    found = {name: all_commands(name) for name in RUN_HERE}
     assert found['README.md'][:2] == ['pip install -e ".[onedl]"', 'make demo']
     assert sum(map(len, found.values())) > 50
     assert not [block.language for name in DOCUMENTS for block in blocks(name)
@@ -229,7 +232,12 @@ def test_the_commands_are_found():
         assert any(line.startswith(prefix) for lines in found.values() for line in lines), prefix
 
 
-@pytest.mark.parametrize('document', DOCUMENTS)
+def test_documents_with_tests_of_their_own():
+    for document, test in OWN_TESTS.items():
+        assert document in DOCUMENTS and osp.basename(document) in open(osp.join(ROOT, test)).read()
+
+
+@pytest.mark.parametrize('document', RUN_HERE)
 def test_every_command_has_a_rule(document, tmp_path):
     """What the long tests run; this alone says what a new command lacks."""
     shutil.copytree(osp.join(ROOT, 'configs'), tmp_path / 'configs')
