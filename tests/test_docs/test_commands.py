@@ -1,7 +1,6 @@
 """Every command of every document runs, on small data, in the order written; so do the Python examples."""
 import os
 import os.path as osp
-import re
 import shlex
 import shutil
 import subprocess
@@ -43,8 +42,8 @@ FOLDER_CONFIGS = dict(
     picie='configs/picie/picie_fpn_folder.py', maskcontrast='configs/maskcontrast/maskcontrast_deeplabv3_folder_r18.py')
 TAKES_OPTIONS = [
     'train.py', 'test.py', 'predict.py', 'export.py', 'name_clusters.py', 'check_data.py', 'segment_folder.py',
-    *(f'analysis_tools/{name}.py' for name in (
-        'gallery', 'benchmark', 'seeds', 'label_efficiency', 'choose_k', 'browse_views', 'confusion_matrix', 'get_flops'))
+    *(f'analysis_tools/{name}.py' for name in ('gallery', 'benchmark', 'seeds', 'label_efficiency', 'choose_k',
+                                               'browse_views', 'confusion_matrix', 'get_flops'))
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
               'model_converters/extract_backbone.py', 'model_converters/picie_official.py']
@@ -157,8 +156,8 @@ def write_named_files(document, folder) -> None:
 
 def lay_out_checkpoints(folder, checkpoint) -> None:
     """Under the names by which documents call what earlier runs have written."""
-    for path in ('CHECKPOINT', CHECKPOINT, 'work_dirs/picie_fpn_demo/epoch_8.pth', 'work_dirs/picie_fpn_cityscapes/epoch_10.pth',
-                 'work_dirs/seeds/picie_fpn_camvid/seed_1/epoch_5.pth'):
+    for path in ('CHECKPOINT', CHECKPOINT, 'work_dirs/picie_fpn_demo/epoch_8.pth',
+                 'work_dirs/picie_fpn_cityscapes/epoch_10.pth', 'work_dirs/seeds/picie_fpn_camvid/seed_1/epoch_5.pth'):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).symlink_to(checkpoint)
 

@@ -21,6 +21,7 @@ REGISTRIES = (MODELS, HOOKS, METRICS, DATASETS, TRANSFORMS)
 # of other code
 FOREIGN_OPTIONS = {'--nonparametric', '--gpus'}
 FOREIGN_KEYS = {'randomness.deterministic', 'model.backbone.init_cfg.prefix'}
+FILE = re.compile(r'(?<![\w/.])((?:tools|configs|mmseg_unsup|requirements)/[\w/.-]+\.(?:py|sh|yml|txt))')
 DOTTED = re.compile(r'([a-z_]+(?:\.[a-z_0-9]+)+)=?\S*')
 
 
@@ -40,7 +41,7 @@ def test_files_exist(document):
     texts = [prose(document), *(block.text for block in blocks(document))]
     told = {block.path for block in blocks(document)}  # files that the document tells to write
     for text in texts:
-        for path in re.findall(r'(?<![\w/.])((?:tools|configs|mmseg_unsup|requirements)/[\w/.-]+\.(?:py|sh|yml|txt))', text):
+        for path in FILE.findall(text):
             assert path in told or 'NAME' in path or osp.exists(osp.join(ROOT, path)), path
 
 
