@@ -25,9 +25,9 @@ NOT_RUN = {
     'python -m venv': 'the environment of the tests is one',
     'pip ': 'a network; make installs the environment of the tests',
     '.venv/bin/pip ': 'the same',
-    'make demo': 'minutes; tests/test_tools/test_train_and_test.py runs its config',
+    'make demo': 'minutes, and the environment of the tests; tests/test_packaging.py runs its config',
     'tools/dist_': 'eight GPUs; tests/test_tools/test_distributed.py runs the scripts',
-    'tools/slurm_': 'Slurm; tests/test_tools/test_distributed.py runs the scripts',
+    'tools/slurm_': 'Slurm; tests/test_engine/test_preemption.py runs the script with a stand-in',
     'python tools/train.py configs/picie/picie_fpn_camvid_vit-s16.py':
         'published weights; tests/test_engine/test_mmpretrain_training.py trains the config',
 }
