@@ -6,6 +6,7 @@ from mmengine.runner import Runner
 
 from mmseg_unsup.apis import ClusterNames
 from mmseg_unsup.engine.feature_pass import unwrap
+from mmseg_unsup.models.decode_heads.cluster_head import FRESH
 from mmseg_unsup.utils.command_line import config_from, runner_parser
 
 
@@ -21,6 +22,15 @@ def give_names(evaluators: list, path: str) -> None:
                          f"an mmseg_unsup.HungarianIoUMetric with prototype_set={sets[1]!r}")
 
 
+def leave_out_trained_sets(cfg, evaluators: list) -> list:
+    """Weights that have not been trained have no clusters of a training, only those of a fresh k-means."""
+    test_cfg = cfg.model.get('test_cfg') or {}
+    trained = [name for name in test_cfg.get('prototype_sets', []) if name != FRESH]
+    if trained:
+        test_cfg['prototype_sets'] = [FRESH]
+    return [evaluator for evaluator in evaluators if evaluator.get('prototype_set') not in trained]
+
+
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('checkpoint', help="checkpoint file; 'none' scores the weights that the model starts from")
@@ -31,6 +41,8 @@ def main() -> None:
     cfg = config_from(args)
     cfg.load_from = None if args.checkpoint == 'none' else args.checkpoint
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    if cfg.load_from is None:
+        evaluators = leave_out_trained_sets(cfg, evaluators)
     if args.clusters:
         give_names(evaluators, args.clusters)
     if args.out:
@@ -38,7 +50,8 @@ def main() -> None:
         root = osp.join(dataset.data_root, dataset.get('data_prefix', {}).get('img_path', ''))
         maps = dict(type='mmseg_unsup.ClusterMaps', output_dir=args.out, root=root, clusters=args.clusters,
                     prefix='maps')
-        cfg.test_evaluator = [*evaluators, maps]
+        evaluators = [*evaluators, maps]
+    cfg.test_evaluator = evaluators
     runner = Runner.from_cfg(cfg)
     if cfg.load_from is None:
         unwrap(runner.model).init_weights()

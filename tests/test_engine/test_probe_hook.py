@@ -221,7 +221,7 @@ def test_the_shipped_config_at_both_protocols(root, tmp_path):
     assert all(found) and found[0][1] != found[1][1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(torch.cuda.is_available(), reason='tests the launch without a GPU')
 def test_two_processes_score_like_one(root, tmp_path):
     """Seven training and five test images: the last rounds are uneven."""

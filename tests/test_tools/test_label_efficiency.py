@@ -48,7 +48,7 @@ def write_weights(tmp_path, seen: str = 'none') -> None:
                    tmp_path / f'weights_{seed}.pth')
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_starts_and_shares_are_trained_once_and_averaged(tmp_path):
     write_camvid(tmp_path / 'data')
     write_weights(tmp_path)

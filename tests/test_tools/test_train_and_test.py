@@ -75,16 +75,21 @@ def test_coco_stuff_trains_evaluates_and_tests(coco_root, tmp_path):
 
 @pytest.mark.slow
 def test_real_images_and_weights(camvid_root, resnet18_weights, tmp_path):
-    """One short epoch on CamVid from ImageNet weights: every tensor lands, and clusters are far from chance."""
+    """One short epoch on CamVid from ImageNet weights: every tensor lands, clusters are far from chance, and the start
+    is scored alike without a training."""
     options = [*NO_WORKERS, f'data_root={camvid_root}', f'init={resnet18_weights}', 'train_cfg.max_epochs=1',
                'train_dataloader.dataset.dataset.indices=48', 'probe_dataloader.dataset.dataset.indices=48',
-               'val_dataloader.dataset.indices=24']
+               'val_dataloader.dataset.indices=24', 'test_dataloader.dataset.indices=24', 'randomness.seed=1']
     log = run_tool('train.py', config('picie_fpn_camvid'), '--work-dir', tmp_path, '--cfg-options', *options).stdout
     assert f'init: loaded 120/120 backbone tensors from {resnet18_weights}' in log
     scores = [(float(a), float(m)) for a, m in re.findall(r'Epoch\(val\).*?aAcc: ([\d.]+)  mIoU: ([\d.]+)', log)]
     assert len(scores) == 2
     # 11 clusters drawn at random would match some 15 % of the pixels and 4 % mIoU
     assert all(accuracy > 35 and miou > 13 for accuracy, miou in scores)
+    start = run_tool('test.py', config('picie_fpn_camvid'), 'none', '--work-dir', tmp_path / 'start', '--cfg-options',
+                     *options).stdout
+    accuracy, miou = re.search(r'Epoch\(test\).*?aAcc: ([\d.]+)  mIoU: ([\d.]+)', start).groups()
+    assert (float(accuracy), float(miou)) == scores[0] and 'view1/' not in start
 
 
 def test_curated_lists_follow_the_rule(coco_root):

@@ -82,8 +82,9 @@ class NonFiniteHook(Hook):
                    f'the images of the batch on this process are {", ".join(self._paths)}')
         if self.action == 'raise' or self._in_a_row > self.max_skips:
             last = runner.message_hub.get_info('last_ckpt', None)
-            raise NonFiniteError(f'{message}; the last good checkpoint is {last or "none"}. Resume from it with a '
-                                 "lower learning rate, without --amp, or with default_hooks.non_finite.action=skip")
+            raise NonFiniteError(f'{message}; the last good checkpoint is {last or "none"}. Resume from it without --amp '
+                                 'or with default_hooks.non_finite.action=skip, or start anew with a lower '
+                                 'optim_wrapper.optimizer.lr')
         for buffer, value in zip(_statistics(runner), self._statistics):
             buffer.copy_(value)
         runner.logger.warning(f'step skipped: {message}')
