@@ -4,9 +4,9 @@ import os.path as osp
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 from mmengine.runner import Runner
 
-from mmseg_unsup.apis import ClusterNames
 from mmseg_unsup.engine.feature_pass import unwrap
 from mmseg_unsup.models.decode_heads.cluster_head import FRESH
+from mmseg_unsup.structures import ClusterNames
 from mmseg_unsup.utils.command_line import config_from, runner_parser
 
 

@@ -1,4 +1,4 @@
-from .cluster_names import ClusterNames, NamedClass
+from ..structures import ClusterNames, NamedClass
 from .export import ExportedSegmentor, export_segmentor
 from .inferencer import Prediction, UnsupInferencer
 from .loading import load_segmentor, read_config, whole_image_pipeline

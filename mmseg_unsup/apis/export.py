@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ..models.segmentors.object_segmentor import ObjectSegmentor
 from ..models.segmentors.probed_segmentor import ProbedSegmentor
+from ..structures import ClusterNames
 from ..utils.atomic import replacing
-from .cluster_names import ClusterNames
 
 SUFFIXES = {'.onnx': 'ONNX', '.ts': 'TorchScript', '.pt2': 'torch.export'}
 OPSETS = range(11, 21)  # what the exporter writes that needs no further packages

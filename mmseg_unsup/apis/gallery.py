@@ -9,17 +9,17 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from ..datasets.errors import UnreadableImageError
+from ..datasets.errors import UnreadableImageError, check_on_error
 from ..datasets.image_files import find_images
 from ..datasets.label_folder import LabelFolder
 from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
+from ..structures import ClusterNames
 from ..utils.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
 from ..visualization.gallery_page import render_gallery
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import write_page
-from .cluster_names import ClusterNames
 from .gallery_text import Matching, facts, label_data, label_rows, label_scores, matching_of, names_data, provenance
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
@@ -73,6 +73,7 @@ def make_gallery(cfg: Config,
         MemoryError: an image needs more memory than there is; nothing is written then.
     """
     check_output(out)
+    check_on_error(on_error)
     paths = chosen_images(images, max_images)
     reference = None if labels is None else LabelFolder(cfg.test_dataloader.dataset, paths, images, labels, classes)
     given = None if clusters is None else ClusterNames.load(clusters)

@@ -9,9 +9,9 @@ from ..datasets.label_folder import LabelFolder
 from ..evaluation.functional import match_clusters, matched_confusion, partition_scores, scores_from_confusion
 from ..evaluation.functional.matching import UNMATCHED
 from ..models.utils import weights_seen
+from ..structures.cluster_names import FORMAT, VERSION, ClusterNames
 from ..version import __version__
 from ..visualization import cluster_palette
-from .cluster_names import FORMAT, VERSION, ClusterNames
 
 
 class Matching(NamedTuple):

@@ -11,12 +11,12 @@ from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 from torch import Tensor
 
-from ..datasets.errors import UnreadableImageError
+from ..datasets.errors import UnreadableImageError, check_on_error
 from ..models.utils import enlarge, winner_map
+from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.pictures import map_name, write_indexed, write_picture
 from ..visualization import overlay, with_legend
-from .cluster_names import ClusterNames
 from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
 from .loading import load_segmentor, read_config, whole_image_pipeline
 from .tiling import blend_tiles
@@ -83,8 +83,7 @@ class UnsupInferencer(BaseInferencer):
                  on_error: str = 'raise',
                  options: Optional[dict] = None,
                  show_progress: bool = True) -> None:
-        if on_error not in ('raise', 'skip'):
-            raise ValueError(f"on_error={on_error!r} is neither 'raise' nor 'skip'")
+        check_on_error(on_error)
         if size is not None and size < 1:
             raise ValueError(f'size must be at least 1 pixel, but it is {size}')
         if tile is not None and not 0 <= overlap < tile:

@@ -32,6 +32,12 @@ class LabelError(ValueError):
         super().__init__(faults[0] + (f'; {len(faults) - 1} more files cannot be used' if len(faults) > 1 else ''))
 
 
+def check_on_error(on_error: str) -> None:
+    """Raise ValueError for a policy that there is not."""
+    if on_error not in ON_ERROR:
+        raise ValueError(f'on_error={on_error!r} is not one of {ON_ERROR}')
+
+
 class ErrorPolicy:
     """What a data set does with an image that cannot be read, and which ones it met; workers share it.
 
@@ -44,8 +50,7 @@ class ErrorPolicy:
     """
 
     def __init__(self, on_error: str, n_images: int) -> None:
-        if on_error not in ON_ERROR:
-            raise ValueError(f'on_error={on_error!r} is not one of {ON_ERROR}')
+        check_on_error(on_error)
         self._on_error = on_error
         self._unreadable = torch.zeros(n_images, dtype=torch.bool).share_memory_()
 

@@ -155,7 +155,7 @@ def test_inputs_of_other_kinds(inputs, error, message):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(on_error='ignore'), "on_error='ignore' is neither"),
+    (dict(on_error='ignore'), "on_error='ignore' is not one of"),
     (dict(size=0), 'size must be at least 1'),
     (dict(tile=64), 'tiles of 64 pixels cannot overlap by 64: overlap must be at least 0 and less'),
 ])

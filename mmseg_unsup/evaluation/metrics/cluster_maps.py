@@ -6,8 +6,8 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from ...apis.cluster_names import ClusterNames
 from ...registry import METRICS
+from ...structures import ClusterNames
 from ...utils.paths import is_outside
 from ...utils.pictures import map_name, write_indexed
 from ...visualization import cluster_palette

@@ -6,8 +6,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from prettytable import PrettyTable
 
-from ...apis.cluster_names import ClusterNames
 from ...registry import METRICS
+from ...structures import ClusterNames
 from ..functional import (confusion_matrix, group_scores, match_clusters, match_named, matched_confusion,
                           partition_scores, scores_from_confusion)
 from ..functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, legacy_partition_scores

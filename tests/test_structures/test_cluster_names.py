@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_unsup.apis import ClusterNames, NamedClass
+from mmseg_unsup.structures import ClusterNames, NamedClass
 from mmseg_unsup.visualization import cluster_palette
 
 IDENTITY = ('fresh', 5, '0123456789abcdef')

@@ -1,0 +1,3 @@
+from .cluster_names import ClusterNames, NamedClass
+
+__all__ = ['ClusterNames', 'NamedClass']
