@@ -5,7 +5,9 @@ import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup::
 from mmengine.runner import Runner
 
 from mmseg_unsup.engine.feature_pass import unwrap
+from mmseg_unsup.engine.hooks import PCAInitHook
 from mmseg_unsup.models.decode_heads.cluster_head import FRESH
+from mmseg_unsup.models.segmentors import PseudoLabelSegmentor
 from mmseg_unsup.structures import ClusterNames
 from mmseg_unsup.utils.command_line import config_from, runner_parser
 
@@ -31,6 +33,17 @@ def leave_out_trained_sets(cfg, evaluators: list) -> list:
     return [evaluator for evaluator in evaluators if evaluator.get('prototype_set') not in trained]
 
 
+def initialize(runner: Runner) -> None:
+    """Give the model the weights that a training of its config starts from."""
+    model = unwrap(runner.model)
+    model.init_weights()
+    for hook in runner.hooks:
+        if isinstance(hook, PCAInitHook):
+            hook.before_train(runner)
+    if isinstance(model, PseudoLabelSegmentor):
+        model.update_labeller()
+
+
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('checkpoint', help="checkpoint file; 'none' scores the weights that the model starts from")
@@ -54,7 +67,7 @@ def main() -> None:
     cfg.test_evaluator = evaluators
     runner = Runner.from_cfg(cfg)
     if cfg.load_from is None:
-        unwrap(runner.model).init_weights()
+        initialize(runner)
     runner.test()
 
 

@@ -11,7 +11,7 @@ from ..probe_loader import probe_dataloader
 
 @HOOKS.register_module()
 class PCAInitHook(Hook):
-    """Sets the laterals of a ``LateralSumNeck(init='pca')`` once, before a training or a test of its start.
+    """Sets the laterals of a ``LateralSumNeck(init='pca')`` once, before training, without labels.
 
     Random laterals mix the levels of a trained backbone by chance: the first clusters, which the training then
     sharpens, depend on the seed more than on the images. Here the output of the neck is the projection of the
@@ -39,7 +39,6 @@ class PCAInitHook(Hook):
         dataloader = probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)
         pca = StreamingPCA(sum(neck.in_channels), device=next(model.parameters()).device)
-        was_training = model.training
         model.eval()
         columns = iterate_features(model, dataloader, lambda views, _: [neck.hypercolumn(model.backbone(views[0]))],
                                    'PCA of the backbone features')
@@ -49,8 +48,6 @@ class PCAInitHook(Hook):
             pca.add(torch.cat([sample_cells(r, n_keep, (runner.seed, p)) for p, r in zip(positions, rows)]))
         weight, bias = pca.projection(neck.out_channels, neck.in_channels, neck.level_weights)
         neck.set_projection(weight.to(neck.laterals[0].weight), bias.to(neck.laterals[0].weight))
-        model.train(was_training)
+        model.train()
         runner.logger.info(f'init: laterals from {neck.out_channels} principal components, which hold '
                            f'{100 * pca.explained_:.1f} % of the variance')
-
-    before_test = before_train

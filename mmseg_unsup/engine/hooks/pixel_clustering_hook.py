@@ -79,11 +79,6 @@ class PixelClusteringHook(Hook):
             raise ValueError("bn_mode='train' needs model.labeller_epochs=None: averaged weights are clustered with "
                              'their averaged batch statistics')
 
-    def before_test_epoch(self, runner) -> None:
-        """Without a checkpoint the weights are those of the start, and so are the labeller's."""
-        if not runner._has_loaded:
-            unwrap(runner.model).update_labeller()
-
     def before_train_epoch(self, runner) -> None:
         """Cluster if it is time, and a checkpoint of this epoch has not brought the result."""
         done = getattr(runner.train_loop, 'done', {})
