@@ -4,12 +4,11 @@ import re
 import shutil
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
-from .conftest import NO_WORKERS, ROOT, write_images
+from .conftest import NO_WORKERS, ROOT, write_camvid
 from .test_packaging import run_python, wheel  # noqa: F401
 
 DOCUMENT = open(osp.join(ROOT, 'docs', 'add_a_method.md'), encoding='utf-8').read()
@@ -23,17 +22,6 @@ SMALL = [
     'probe_dataloader.dataset.pipeline.1.size=32', 'val_dataloader.dataset.pipeline.2.size=32', 'n_clusters=3',
     'train_cfg.max_epochs=2', 'train_cfg.val_interval=1'
 ]
-
-
-def write_data(root):
-    """Four images and random labels of either part of the data set."""
-    rng = np.random.default_rng(0)
-    for part in ('train', 'val'):
-        write_images(root / 'images' / part, 4)
-        for path in (root / 'images' / part).rglob('*.jpg'):
-            label = root / 'labels' / part / path.relative_to(root / 'images' / part).with_suffix('.png')
-            label.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(label), rng.integers(0, 11, cv2.imread(str(path)).shape[:2]).astype(np.uint8))
 
 
 def test_the_example_is_short():
@@ -63,7 +51,7 @@ def test_its_loss_is_equation_1():
 
 @pytest.mark.slow
 def test_it_trains_resumes_and_predicts(wheel, tmp_path):  # noqa: F811
-    write_data(tmp_path / 'data')
+    write_camvid(tmp_path / 'data')
     for path, code in FILES.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(code)
