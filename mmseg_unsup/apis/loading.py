@@ -12,8 +12,9 @@ from torch import nn
 
 from ..models.segmentors.probed_segmentor import ProbedSegmentor
 from ..registry import MODELS
-from ..utils.config import load_config, merge_options, parse_config_text
-from ..utils.safe_loading import allow_globals, register_safe_loaders
+from ..utils.config import load_config, merge_options
+from ..utils.safe_loading import allow_globals
+from ..utils.stored_config import read_stored_config
 
 
 def read_config(config: Union[str, Config], options: Optional[dict] = None) -> Config:
@@ -43,7 +44,7 @@ def load_segmentor(config: Union[str, Config, None],
     """Build the model of a config and load a checkpoint, as data; in eval mode.
 
     Args:
-        config: see :func:`read_config`; None for the one that the checkpoint carries.
+        config: see :func:`read_config`; None for the one that the checkpoint carries, see :func:`read_stored_config`.
         weights: path or URL.
         options: dotted key -> value, changes of the config.
 
@@ -53,27 +54,18 @@ def load_segmentor(config: Union[str, Config, None],
         ValueError: the checkpoint is not one of this config, or names more than tensors and plain values.
     """
     init_default_scope('mmseg')
-    register_safe_loaders()
     cfg = None if config is None else read_config(config, options)
     allow_globals((cfg or {}).get('allowed_globals', []))
     checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
     if cfg is None:
-        cfg = _stored_config(checkpoint, weights, options)
+        cfg = Config(read_stored_config(checkpoint, weights))
+        merge_options(cfg, options or {})
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
     if not isinstance(model, ProbedSegmentor):
         raise TypeError(f'model.type={cfg.model.type!r} is not a method of mmseg_unsup with clusters: use '
                         'mmseg.apis.MMSegInferencer for supervised models')
     _load_weights(model, checkpoint.get('state_dict', checkpoint), weights)
     return cfg, model.to(device).eval()
-
-
-def _stored_config(checkpoint: dict, weights: str, options: Optional[dict]) -> Config:
-    values = parse_config_text((checkpoint.get('meta') or {}).get('cfg') or '')
-    if 'model' not in values:
-        raise ValueError(f'{weights} carries no config: give its config too')
-    cfg = Config(values)
-    merge_options(cfg, options or {})
-    return cfg
 
 
 def _load_weights(model: nn.Module, state: dict, weights: str) -> None:

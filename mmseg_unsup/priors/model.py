@@ -31,7 +31,8 @@ class ModelPrior(Prior):
     Raises:
         FileNotFoundError: a file is missing.
         ImportError: onnxruntime is not installed.
-        ValueError: neither or both kinds of network; an ONNX file of another form; a class that the network lacks.
+        ValueError: neither or both kinds of network; a checkpoint of another network; an ONNX file of another form, or
+            one that reads other files; a class that the network lacks.
     """
 
     def __init__(self,
@@ -51,8 +52,8 @@ class ModelPrior(Prior):
         if (onnx is None) == (config is None) or (config is None) != (checkpoint is None):
             raise ValueError(f'ModelPrior takes config and checkpoint, or onnx alone: it got config={config!r}, '
                              f'checkpoint={checkpoint!r}, onnx={onnx!r}')
-        for path in (config, onnx):
-            if path is not None and not osp.isfile(path):
+        for path in (config, checkpoint, onnx):
+            if path is not None and '://' not in path and not osp.isfile(path):
                 raise FileNotFoundError(f'the network {path!r} of ModelPrior does not exist: check the path')
         self.config, self.checkpoint, self.onnx = config, checkpoint, onnx
         self.foreground, self.image_size = foreground, image_size
@@ -67,7 +68,8 @@ class ModelPrior(Prior):
     def _open_config(self):
         """Image -> (H, W) share of the foreground classes."""
         from mmseg.apis import inference_model, init_model  # it imports the runner, which a prior does not need
-        model = init_model(self.config, self.checkpoint, device='cpu')
+        model = init_model(self.config, device='cpu')
+        load_network(model, self.checkpoint, self.config)
 
         def predict(image: np.ndarray) -> np.ndarray:
             logits = inference_model(model, np.ascontiguousarray(image[..., ::-1])).seg_logits.data.float()
@@ -107,6 +109,21 @@ class ModelPrior(Prior):
             return result
 
         return predict
+
+
+def load_network(model, checkpoint: str, config: str) -> None:
+    """Give a segmentor of mmseg its weights; those of auxiliary heads may be missing.
+
+    Raises:
+        ValueError: the file cannot be read, or lacks other tensors of the model.
+    """
+    from ..models.utils import match_tensors, read_part
+    match = match_tensors(read_part(checkpoint, prefix=''), model.state_dict())
+    lacking = [name for name in match.missing + match.misshaped if not name.startswith('auxiliary_head.')]
+    if lacking:
+        raise ValueError(f'{checkpoint} lacks {len(lacking)} of the {len(match.target)} tensors of {config}, or has '
+                         f'them in another shape, such as {lacking[0]}: give the checkpoint of this config')
+    model.load_state_dict({name: match.pretrained.state[name] for name in match.loaded}, strict=False)
 
 
 def check_onnx(path: str, session, image_size: Optional[Tuple[int, int]]) -> Tuple[int, int]:

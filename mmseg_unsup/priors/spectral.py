@@ -12,6 +12,8 @@ from ..utils.random import keyed_generator
 from .base import Prior, enlarge, rescale
 from .grabcut import check_refine, refine_by_grabcut
 
+# that load weights; others draw them
+_INITS = ('Pretrained', 'mmseg_unsup.PretrainedBackbone')
 # Affinity of cells that are not alike: without it the graph falls apart.
 _WEAK = 1e-5
 _MULTIPLE = 16
@@ -107,7 +109,8 @@ def load_backbone(config: dict) -> torch.nn.Module:
         ValueError: it has no weights, or the file lacks tensors.
     """
     from ..models.utils import check_stock_initialization, quiet_init_weights  # all of mmseg's models; slow
-    if not config.get('init_cfg'):
+    init_cfg = config.get('init_cfg') or {}
+    if not isinstance(init_cfg, dict) or init_cfg.get('type') not in _INITS:
         raise ValueError(f'the backbone {config.get("type")!r} of SpectralPrior has no weights: set '
                          "init_cfg=dict(type='Pretrained', checkpoint=...)")
     with DefaultScope.overwrite_default_scope('mmseg'):
@@ -115,8 +118,25 @@ def load_backbone(config: dict) -> torch.nn.Module:
     with quiet_init_weights(backbone):
         backbone.init_weights()
         check_stock_initialization(backbone, strict=True)
+    if not hasattr(backbone, 'initialization'):
+        check_own_initialization(backbone, init_cfg['checkpoint'])
     backbone.eval()  # not chained: that of mmseg's ResNet returns nothing
     return backbone
+
+
+def check_own_initialization(backbone: torch.nn.Module, checkpoint: str) -> None:
+    """For a network that converts names by itself: its parameters must be in the file, under whatever names.
+
+    Raises:
+        ValueError: less than half of them are; some need not be, as position embeddings are interpolated.
+    """
+    from ..models.utils import fingerprint, read_part
+    known = {fingerprint([value]) for value in read_part(checkpoint, prefix='').state.values()}
+    found = [fingerprint([value]) in known for value in backbone.parameters()]
+    if sum(found) < len(found) / 2:
+        raise ValueError(f'only {sum(found)} of the {len(found)} parameters of {type(backbone).__name__} are in '
+                         f'{checkpoint}, so its masks would be those of a random network: set backbone of SpectralPrior '
+                         'to the network of the file, or name the file of this network')
 
 
 def center(feats: np.ndarray) -> np.ndarray:

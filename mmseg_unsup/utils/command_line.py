@@ -10,7 +10,7 @@ from mmengine.config import Config, DictAction
 from ..version import __version__
 from .config import load_config
 from .distributed import check_ranks_agree, flatten_config, open_process_group
-from .safe_loading import allow_globals, register_safe_loaders
+from .safe_loading import allow_globals
 from .speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 
 # Arguments that may differ between processes: places on one machine, and what the config shows already.
@@ -46,7 +46,6 @@ def config_from(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_config(args.config, args.cfg_options)
     allow_globals(cfg.get('allowed_globals', []))
-    register_safe_loaders()
     cfg.launcher = args.launcher
     default_dir = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     cfg.work_dir = args.work_dir or default_dir

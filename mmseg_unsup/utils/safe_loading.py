@@ -4,17 +4,21 @@ import functools
 import os
 import pydoc
 import re
+import zipfile
+from collections import OrderedDict
 from contextlib import contextmanager
-from typing import List, Sequence
+from typing import Dict, List, Sequence
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
+from .config import parse_config_text
+
 # names that the user trusts, for the whole process
 _allowed: List[str] = []
-_FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+_FORCE, _FORCE_NOT = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _REMEDY = ('if you trust the file, allow it by --cfg-options allowed_globals="[{name}]", in the config by '
            "allowed_globals=['{name}'], or by mmseg_unsup.utils.safe_loading.allow_globals(['{name}'])")
 
@@ -57,8 +61,11 @@ def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: 
         ValueError: it names something else, or is no checkpoint.
     """
     allowed = [*_mmengine_globals(), *resolve_globals(_allowed)] if allowed is None else allowed
+    if _is_program(path):
+        raise ValueError(f'{path} is a program (TorchScript or torch.export), not a checkpoint: name the file of '
+                         'weights that it was made from')
     try:
-        with _only_safe_globals(allowed):
+        with _forced_weights_only(), _only_safe_globals(allowed):
             return torch.load(path, map_location=map_location, weights_only=True, **kwargs)
     except OSError:
         raise
@@ -69,7 +76,8 @@ def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: 
 def register_safe_loaders() -> None:
     """Make all loading through mmengine safe: ``load_from``, ``--resume`` and ``init_cfg``, from files and addresses.
 
-    By itself mmengine repeats a refused load without the restriction, which runs what the file asks for.
+    By itself mmengine repeats a refused load without the restriction, which runs what the file asks for, and a run that
+    is continued executes ``meta['config']``.
     """
     for prefix, loader in list(CheckpointLoader._schemes.items()):
         if not hasattr(loader, 'is_safe'):
@@ -84,10 +92,10 @@ def _guard(loader, is_file: bool):
             path = os.path.expanduser(filename)
             if not os.path.isfile(path):
                 raise FileNotFoundError(f'there is no checkpoint {path!r}: check the path')
-            return load_safely(path, map_location)
+            return _without_program(load_safely(path, map_location))
         with _forced_weights_only(), _only_safe_globals([*_mmengine_globals(), *resolve_globals(_allowed)]):
             try:
-                return loader(filename, map_location, **kwargs)
+                return _without_program(loader(filename, map_location, **kwargs))
             except OSError:
                 raise
             except Exception as error:
@@ -99,18 +107,37 @@ def _guard(loader, is_file: bool):
     return load
 
 
+def _without_program(checkpoint):
+    """Of ``meta['config']``, which mmengine's resume executes as Python, keep what that looks for."""
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    if isinstance(meta, dict) and 'config' in meta:
+        config = meta.pop('config')
+        gpu_ids = parse_config_text(config).get('gpu_ids') if isinstance(config, str) else None
+        if isinstance(gpu_ids, (list, tuple)):
+            meta['config'] = f'gpu_ids = {[0] * len(gpu_ids)}'  # their number counts
+    return checkpoint
+
+
+def _is_program(path: str) -> bool:
+    """Whether a file is an archive of TorchScript, which some versions of torch load in the place of tensors."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.partition('/')[2] for name in archive.namelist()}
+    except Exception:  # no archive, or a damaged one: torch says what is wrong
+        return False
+    return not names.isdisjoint(('constants.pkl', 'archive_format'))
+
+
 @contextmanager
 def _forced_weights_only():
-    """Inside the block ``torch.load`` is restricted, whatever its caller asks for."""
-    before = os.environ.get(_FORCE)
+    """Inside the block ``torch.load`` is restricted, whatever its caller or the environment asks for."""
+    before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORCE_NOT)}
     os.environ[_FORCE] = '1'
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[_FORCE]
-        else:
-            os.environ[_FORCE] = before
+        del os.environ[_FORCE]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 @contextmanager
@@ -129,11 +156,24 @@ def _only_safe_globals(allowed: Sequence):
 def _refusal(path: str, error: Exception, remedy: str) -> ValueError:
     found = re.search(r'GLOBAL ([\w.]+)', str(error))
     if found:
-        return ValueError(f'{path} wants to load {found[1]}, which is neither a tensor nor a plain value and could run '
-                          f'code: nothing was loaded. {remedy.format(name=found[1])}')
+        return refusal_of(path, found[1], remedy)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return ValueError(f'{path} cannot be read as a checkpoint of tensors and plain values: '
                       f'{lines[-1] if lines else type(error).__name__}')
+
+
+def refusal_of(source: str, name: str, remedy: str = _REMEDY) -> ValueError:
+    """The error for a file that wants to load ``module.name``."""
+    return ValueError(f'{source} wants to load {name}, which is neither a tensor nor a plain value and could run code: '
+                      f'nothing was loaded. {remedy.format(name=name)}')
+
+
+def plain_globals() -> Dict[str, object]:
+    """``module.name`` -> what pickles of numbers, arrays and containers are made of, and what the user trusts."""
+    things = [*_mmengine_globals(), *resolve_globals(_allowed), OrderedDict, set, frozenset, complex, bytearray]
+    pairs = [thing if isinstance(thing, tuple) else (thing, f'{thing.__module__}.{thing.__qualname__}')
+             for thing in things]
+    return {name: thing for thing, name in pairs}
 
 
 def _method_of_history(owner, name: str):

@@ -10,8 +10,7 @@ import glob
 import os.path as osp
 from typing import Dict, List, Sequence
 
-from mmengine.config import Config
-
+from mmseg_unsup.utils.config import parse_config_text
 from mmseg_unsup.utils.distributed import flatten_config
 from mmseg_unsup.utils.experiments import markdown_table
 from mmseg_unsup.utils.run_logs import RunLog, is_number, labels_seen, read_run_log
@@ -34,10 +33,16 @@ def differing_settings(runs: Sequence[str]) -> Dict[str, List[str]]:
     flat = []
     for run in runs:
         configs = sorted(glob.glob(osp.join(run, '*.py')), key=osp.getmtime)
-        flat.append({key: str(value) for key, value in flatten_config(Config.fromfile(configs[-1]))} if configs else {})
+        flat.append({key: str(value) for key, value in flatten_config(_read_dumped(configs[-1]))} if configs else {})
     keys = dict.fromkeys(key for settings in flat for key in settings if key not in _LOCAL)
     values = {key: [settings.get(key, '-') for settings in flat] for key in keys}
     return {key: found for key, found in values.items() if len(set(found)) > 1}
+
+
+def _read_dumped(path: str) -> dict:
+    """A config as mmengine writes it into the folder of a run: results are read, not run."""
+    with open(path, encoding='utf-8', errors='replace') as file:
+        return parse_config_text(file.read())
 
 
 def table(names: Sequence[str], logs: Sequence[RunLog], runs: Sequence[str], keys: Sequence[str]) -> str:

@@ -17,7 +17,6 @@ import mmseg_unsup  # noqa: F401, E402, isort: skip -- makes mmseg:: and mmseg_u
 import argparse  # noqa: E402
 import json  # noqa: E402
 import os.path as osp  # noqa: E402
-import re  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from typing import Dict, List, Sequence, Tuple  # noqa: E402
@@ -27,6 +26,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from mmseg_unsup.datasets.image_files import find_images  # noqa: E402
+from mmseg_unsup.models.utils import read_part, resnet_depth  # noqa: E402
 from mmseg_unsup.priors import Prior, RegionPrior  # noqa: E402
 from mmseg_unsup.priors.folder import find_mask, read_mask  # noqa: E402
 from mmseg_unsup.registry import PRIORS  # noqa: E402
@@ -38,8 +38,6 @@ sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
 from make_priors import prior_config, stems_of  # noqa: E402
 
 BETA_SQUARED = 0.3
-# (with a third convolution per block, blocks of the third stage) -> depth
-RESNET_DEPTHS = {(False, 2): 18, (False, 6): 34, (True, 6): 50, (True, 23): 101, (True, 36): 152}
 COLUMNS = dict(
     iou='mean IoU', f_measure='F (β² = 0.3, binary mask)', mae='MAE (soft map)', cpu_ms='ms / image and core', kept='kept')
 
@@ -89,17 +87,13 @@ def spectral_config(checkpoint: str, style: str) -> dict:
     """SpectralPrior on a ResNet whose depth follows from the names in its file.
 
     Raises:
-        ValueError: they are no ResNet's.
+        ValueError: they are no ResNet's; the file cannot be read.
     """
-    state = torch.load(checkpoint, map_location='cpu', weights_only=True)
-    names = list(state.get('state_dict', state))
-    has_third = any(re.search(r'layer3\.0\.conv3\.weight$', name) for name in names)
-    blocks = len({match[1] for match in (re.search(r'layer3\.(\d+)\.conv1\.weight$', name) for name in names) if match})
-    depth = RESNET_DEPTHS.get((has_third, blocks))
+    pretrained = read_part(checkpoint)
+    depth = resnet_depth(pretrained.state)
     if depth is None:
-        raise ValueError(f'{checkpoint} is no ResNet of a known depth ({blocks} blocks in layer3): use make_priors.py '
-                         'with --options backbone=...')
-    init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
+        raise ValueError(f'{pretrained} is no ResNet of a known depth: use make_priors.py with --options backbone=...')
+    init_cfg = dict(type='Pretrained', checkpoint=checkpoint, prefix=pretrained.prefix or None)
     return prior_config('spectral', dict(backbone=dict(depth=depth, style=style, init_cfg=init_cfg)))
 
 

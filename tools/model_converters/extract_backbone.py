@@ -31,6 +31,8 @@ from mmseg_unsup.models.utils.weights_seen import stated_labels
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.safe_loading import load_safely
+from mmseg_unsup.utils.stored_config import check_stored
 
 FORMATS = ('mmseg', 'torchvision', 'mmpretrain', 'timm')
 WEIGHTS = dict(auto=None, trained=False, averaged=True)
@@ -42,12 +44,14 @@ def backbone_config(pretrained: PretrainedPart, config: str = None) -> dict:
     """Settings of the backbone, from a config file or from the config that the checkpoint holds.
 
     Raises:
-        ValueError: there is neither.
+        ValueError: there is neither; that of the checkpoint names more than registered types.
     """
     model = load_config(config).model if config else pretrained.config.get('model') or {}
     if 'backbone' not in model:
         raise ValueError(f'{pretrained.source} does not hold the config of its run: give it with --config')
     cfg = dict(model['backbone'], init_cfg=None)
+    if not config:
+        check_stored(cfg, 'model.backbone', pretrained.source)
     if cfg.get('norm_cfg', {}).get('type') == 'SyncBN':  # which computes on GPUs only
         cfg['norm_cfg'] = dict(type='BN')
     return cfg
@@ -88,7 +92,7 @@ def check_is_resnet(cfg: dict, state: Dict[str, Tensor], form: str) -> None:
 
 def load_back(path: str, form: str, cfg: dict) -> Tuple[nn.Module, str]:
     """A model of the format's own code with the weights of a written file, and the name of that code."""
-    depth, content = cfg.get('depth'), torch.load(path, map_location='cpu', weights_only=True)
+    depth, content = cfg.get('depth'), load_safely(path, 'cpu')
     if form == 'mmseg':
         model = MODELS.build(dict(cfg, init_cfg=dict(type='Pretrained', checkpoint=path)))
         model.init_weights()

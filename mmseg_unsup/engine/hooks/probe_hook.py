@@ -2,13 +2,13 @@
 from typing import Callable, List, Optional, Tuple, Union
 
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
 from ...evaluation.probes import labels_on_grid
 from ...evaluation.probes.protocol import check_datasets, check_metrics
 from ...registry import HOOKS, PROBES
+from ...utils.config import parse_config_text
 from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
 from ..probe_loader import labelled_probe_dataloader, probe_dataloader
 from .phase_timer_hook import time_phase
@@ -181,7 +181,7 @@ def check_labeller(model: torch.nn.Module, checkpoint: dict) -> None:
     text = checkpoint.get('meta', {}).get('cfg')
     if not isinstance(text, str) or not hasattr(model, 'averages_labeller'):
         return
-    trained = Config.fromstring(text, '.py').get('model', {}).get('labeller_epochs')
+    trained = (parse_config_text(text).get('model') or {}).get('labeller_epochs')
     if (trained is not None) != model.averages_labeller:
         raise ValueError(f'the run of the checkpoint had model.labeller_epochs={trained}, this config has '
                          f'{model.labeller_epochs}, so the probes would read other weights than the run predicted '

@@ -1,0 +1,130 @@
+"""The config that a checkpoint carries, as data: it may name types that are registered, and nothing else that runs."""
+import importlib
+import re
+from typing import Iterator, List, Tuple
+
+from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, MODELS, TASK_UTILS, TRANSFORMS, Registry
+
+from ..registry import PRIORS
+from .config import parse_config_text
+from .stack import check_mmpretrain
+
+SCOPES = ('mmengine', 'mmseg', 'mmseg_unsup')
+# only backbones: other types of mmpretrain load networks by name, with the code that comes with them
+_MMPRETRAIN = 'mmpretrain'
+_OF_MMPRETRAIN = ('mmpretrain.models.backbones.', 'mmpretrain.models.utils.norm')
+# what is built of a stored config, and the registries that it is built from
+_REGISTRIES = dict(model=(MODELS, TASK_UTILS, PRIORS), test_dataloader=(DATASETS, TRANSFORMS, DATA_SAMPLERS, FUNCTIONS))
+# a path, an address, a file or a module: 'a/b', 'http://a', 'a.pkl', 'a.b'
+_OUTSIDE = re.compile(r'[/\\:]|\w\.\w')
+_REMEDY = 'nothing was built. If you trust the file, name the config file of its run instead'
+
+
+def read_stored_config(checkpoint: dict, source: str) -> dict:
+    """What the config in ``meta`` assigns; initial weights are left out, as those of the checkpoint take their place.
+
+    Args:
+        source: path of the checkpoint, for messages.
+
+    Raises:
+        ImportError: it has a backbone of mmpretrain, which cannot be imported.
+        ValueError: there is none; it holds more than plain values; see :func:`check_stored`.
+    """
+    meta = checkpoint.get('meta')
+    text = meta.get('cfg') if isinstance(meta, dict) else None
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f'{source} carries no config: give its config too')
+    try:
+        values = parse_config_text(text, strict=True)
+    except ValueError as error:
+        raise ValueError(f'the config that {source} carries is more than data, {error}; {_REMEDY}') from None
+    if not isinstance(values.get('model'), dict):
+        raise ValueError(f'{source} carries no config of a model: give its config too')
+    values['model'] = _without_initialization(values['model'])
+    for part in _REGISTRIES:
+        check_stored(values.get(part), part, source)
+    return values
+
+
+def check_stored(settings, key: str, source: str) -> None:
+    """Refuse what a part of a stored config may not name.
+
+    A ``type`` must be registered in mmengine, mmseg or mmseg_unsup, or be a backbone of mmpretrain: mmengine imports
+    any other one by its dotted path. Texts of a model may not name files, addresses or modules, which some types read
+    or import.
+
+    Args:
+        settings: of the part, as plain values.
+        key: dotted, such as ``'model.backbone'``.
+
+    Raises:
+        ImportError: as :func:`read_stored_config`.
+        ValueError: with file, key and value.
+    """
+    part = key.partition('.')[0]
+    entries = list(_entries(settings, key))
+    scopes = list(SCOPES)
+    of_mmpretrain = [value for _, value in entries if _is_of_mmpretrain(value)]
+    if of_mmpretrain:
+        check_mmpretrain(of_mmpretrain[0])
+        scopes.append(_MMPRETRAIN)
+    for name, value in entries:
+        found = f'the config that {source} carries has {name}={value!r}, which'
+        last = name.rpartition('.')[2]
+        if last == 'type' and not _is_registered(value, _REGISTRIES[part], scopes):
+            raise ValueError(f'{found} is no type that is registered in {", ".join(SCOPES)} and no backbone of '
+                             f'{_MMPRETRAIN}; {_REMEDY}')
+        if last == '_scope_' and value not in (*SCOPES, _MMPRETRAIN):
+            raise ValueError(f'{found} is none of {", ".join(SCOPES)} and {_MMPRETRAIN}; {_REMEDY}')
+        if part == 'model' and last != 'type' and isinstance(value, str) and _OUTSIDE.search(value):
+            raise ValueError(f'{found} looks like the name of a file, an address or a module; {_REMEDY}')
+
+
+def _entries(settings, key: str) -> Iterator[Tuple[str, object]]:
+    """Dotted key and value of all entries inside, containers included."""
+    if isinstance(settings, dict):
+        items = settings.items()
+    elif isinstance(settings, (list, tuple)):
+        items = enumerate(settings)
+    else:
+        return
+    for name, value in items:
+        yield f'{key}.{name}', value
+        yield from _entries(value, f'{key}.{name}')
+
+
+def _is_of_mmpretrain(value) -> bool:
+    return isinstance(value, str) and (value == _MMPRETRAIN or value.startswith(f'{_MMPRETRAIN}.'))
+
+
+def _is_registered(name, registries: Tuple[Registry], scopes: List[str]) -> bool:
+    if not isinstance(name, str):
+        return False
+    scope, _, bare = name.rpartition('.')
+    if scope and scope not in scopes:
+        return False
+    return any(_found_in(registry, of_scope, bare) for registry in registries
+               for of_scope in ([scope] if scope else scopes))
+
+
+def _found_in(registry: Registry, scope: str, name: str) -> bool:
+    """Whether a scope of a registry, or what it inherits from, has a name; imports modules of known packages only."""
+    importlib.import_module(f'{scope}.registry')
+    node, above = registry._search_child(scope), registry.parent
+    while node is not None and node is not above:
+        node.import_from_location()
+        found = node.module_dict.get(name)
+        if found is not None:
+            return node.scope != _MMPRETRAIN or found.__module__.startswith(_OF_MMPRETRAIN)
+        node = node.parent
+    return False
+
+
+def _without_initialization(settings):
+    """A copy whose modules start from nothing; a prior of ``test_cfg`` keeps its network."""
+    if isinstance(settings, dict):
+        return {name: None if name in ('init_cfg', 'pretrained') else value if name == 'test_cfg' else
+                _without_initialization(value) for name, value in settings.items()}
+    if isinstance(settings, (list, tuple)):
+        return type(settings)(_without_initialization(value) for value in settings)
+    return settings
