@@ -32,7 +32,7 @@ class ModelPrior(Prior):
         FileNotFoundError: a file is missing.
         ImportError: onnxruntime is not installed.
         ValueError: neither or both kinds of network; a checkpoint of another network; an ONNX file of another form, or
-            one that reads other files; a class that the network lacks.
+            one that reads files outside of its folder; a class that the network lacks.
     """
 
     def __init__(self,

@@ -76,8 +76,8 @@ def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: 
 def register_safe_loaders() -> None:
     """Make all loading through mmengine safe: ``load_from``, ``--resume`` and ``init_cfg``, from files and addresses.
 
-    By itself mmengine repeats a refused load without the restriction, which runs what the file asks for, and a run that
-    is continued executes ``meta['config']``.
+    By itself mmengine repeats a refused load without the restriction, which runs what the file asks for; when a run is
+    continued it executes ``meta['config']``, and later removes whatever ``message_hub`` calls the best checkpoint.
     """
     for prefix, loader in list(CheckpointLoader._schemes.items()):
         if not hasattr(loader, 'is_safe'):
@@ -92,10 +92,10 @@ def _guard(loader, is_file: bool):
             path = os.path.expanduser(filename)
             if not os.path.isfile(path):
                 raise FileNotFoundError(f'there is no checkpoint {path!r}: check the path')
-            return _without_program(load_safely(path, map_location))
+            return _harmless(load_safely(path, map_location))
         with _forced_weights_only(), _only_safe_globals([*_mmengine_globals(), *resolve_globals(_allowed)]):
             try:
-                return _without_program(loader(filename, map_location, **kwargs))
+                return _harmless(loader(filename, map_location, **kwargs))
             except OSError:
                 raise
             except Exception as error:
@@ -107,15 +107,32 @@ def _guard(loader, is_file: bool):
     return load
 
 
-def _without_program(checkpoint):
-    """Of ``meta['config']``, which mmengine's resume executes as Python, keep what that looks for."""
-    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+def _harmless(checkpoint):
+    """Take away what makes mmengine run code or remove files of others when a run is continued."""
+    if isinstance(checkpoint, dict):
+        _reduce_config(checkpoint.get('meta'))
+        hub = checkpoint.get('message_hub')
+        _forget_foreign_best(hub.get('runtime_info') if isinstance(hub, dict) else None)
+    return checkpoint
+
+
+def _reduce_config(meta) -> None:
+    """Of ``config``, which is executed as Python, keep what is looked for in it."""
     if isinstance(meta, dict) and 'config' in meta:
         config = meta.pop('config')
         gpu_ids = parse_config_text(config).get('gpu_ids') if isinstance(config, str) else None
         if isinstance(gpu_ids, (list, tuple)):
             meta['config'] = f'gpu_ids = {[0] * len(gpu_ids)}'  # their number counts
-    return checkpoint
+
+
+def _forget_foreign_best(info) -> None:
+    """Forget a former best checkpoint, which goes when there is a better one, if it has not the name of one."""
+    if not isinstance(info, dict):
+        return
+    for key in [key for key in info if str(key).startswith('best_ckpt')]:
+        path = info[key]
+        if not isinstance(path, str) or not os.path.basename(path).startswith('best_') or os.path.isdir(path):
+            info[key] = None
 
 
 def _is_program(path: str) -> bool:

@@ -63,11 +63,7 @@ def check_stored(settings, key: str, source: str) -> None:
     """
     part = key.partition('.')[0]
     entries = list(_entries(settings, key))
-    scopes = list(SCOPES)
-    of_mmpretrain = [value for _, value in entries if _is_of_mmpretrain(value)]
-    if of_mmpretrain:
-        check_mmpretrain(of_mmpretrain[0])
-        scopes.append(_MMPRETRAIN)
+    scopes = _default_scopes(entries)
     for name, value in entries:
         found = f'the config that {source} carries has {name}={value!r}, which'
         last = name.rpartition('.')[2]
@@ -93,15 +89,25 @@ def _entries(settings, key: str) -> Iterator[Tuple[str, object]]:
         yield from _entries(value, f'{key}.{name}')
 
 
-def _is_of_mmpretrain(value) -> bool:
-    return isinstance(value, str) and (value == _MMPRETRAIN or value.startswith(f'{_MMPRETRAIN}.'))
+def _default_scopes(entries: List[tuple]) -> List[str]:
+    """Known scopes in which a type without one may be looked up: mmseg, those of ``_scope_``, that of a backbone.
+
+    Raises:
+        ImportError: mmpretrain is one, and cannot be imported.
+    """
+    texts = [(name, value) for name, value in entries if isinstance(value, str)]
+    stated = [value for name, value in texts if name.endswith('._scope_') and value in SCOPES]
+    of_mmpretrain = [value for _, value in texts if value.split('.')[0] == _MMPRETRAIN]
+    if of_mmpretrain:
+        check_mmpretrain(of_mmpretrain[0])
+    return ['mmseg', *stated, *([_MMPRETRAIN] if of_mmpretrain else [])]
 
 
 def _is_registered(name, registries: Tuple[Registry], scopes: List[str]) -> bool:
     if not isinstance(name, str):
         return False
     scope, _, bare = name.rpartition('.')
-    if scope and scope not in scopes:
+    if scope and scope not in (*SCOPES, _MMPRETRAIN):
         return False
     return any(_found_in(registry, of_scope, bare) for registry in registries
                for of_scope in ([scope] if scope else scopes))

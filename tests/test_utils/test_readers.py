@@ -1,0 +1,158 @@
+"""Whatever in the package or its tools reads a file, or runs something by its name, is listed here with the reason why
+a file of a stranger can run nothing there. tests/test_tools/test_payloads.py tries it."""
+import ast
+from pathlib import Path
+from typing import Dict, Set
+
+from ..conftest import ROOT
+
+# last words of functions of other packages, and of methods of their objects
+READERS = {
+    # weights and networks
+    'load', 'loads', 'load_url', 'load_state_dict_from_url', 'load_checkpoint', '_load_checkpoint', 'load_from_local',
+    'InferenceSession', 'from_pretrained', 'create_model', 'init_model', 'init_segmentor', 'MMSegInferencer',
+    # pickles, tables, archives and settings
+    'Unpickler', 'unsafe_load', 'full_load', 'safe_load', 'fromfile', 'fromstring', 'loadtxt', 'genfromtxt', 'memmap',
+    'loadmat', 'File', 'read_csv', 'read_pickle', 'ZipFile', 'is_zipfile', 'open', 'read_text', 'read_bytes', 'get_text',
+    'list_from_file', 'dict_from_file', 'get_local_path',
+    # pictures
+    'imread', 'imdecode', 'imfrombytes',
+    # names and texts that become code
+    'eval', 'exec', 'compile', '__import__', 'import_module', 'import_modules_from_strings', 'get_object_from_string',
+    'locate', 'run_path', 'run_module', 'exec_module', 'system', 'popen', 'Popen', 'run', 'call', 'check_call',
+    'check_output',
+}
+# methods of any object; their other namesakes are too many
+METHODS = {'fromfile', 'fromstring', 'read_text', 'read_bytes', 'from_pretrained', 'exec_module', 'load_checkpoint'}
+BUILTINS = {'open', 'eval', 'exec', 'compile', '__import__'}
+
+WEIGHTS = 'tensors and plain values, see safe_loading.py'
+TEXT = 'text or JSON'
+PICTURE = 'a decoder of pictures'
+CONFIG = 'a config that the user names is code'
+OWN = 'written a moment before'
+FIXED = 'the name or command does not come from a file'
+ALLOWED = {
+    'mmseg_unsup/utils/safe_loading.py': {'torch.load': WEIGHTS, 'pydoc.locate': 'what the user allows',
+                                          'zipfile.ZipFile': 'names only'},
+    'mmseg_unsup/apis/loading.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
+    'mmseg_unsup/apis/gallery_text.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
+    'mmseg_unsup/engine/feature_sample.py': {'mmengine.runner.load_checkpoint': WEIGHTS},
+    'mmseg_unsup/models/utils/pretrained_file.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
+                                                    'zipfile.ZipFile': 'checksums', 'zipfile.is_zipfile': 'checksums'},
+    'mmseg_unsup/engine/checkpoint_files.py': {'zipfile.ZipFile': 'checksums', 'zipfile.is_zipfile': 'checksums',
+                                               'open': TEXT},
+    'mmseg_unsup/priors/model.py': {'mmseg.apis.init_model': CONFIG,
+                                    'onnxruntime.InferenceSession': 'operators only, of files below its folder'},
+    'mmseg_unsup/apis/export.py': {'onnx.load': OWN, 'onnxruntime.InferenceSession': OWN, 'torch.jit.load': OWN,
+                                   'torch.export.load': OWN, 'open': OWN},
+    'mmseg_unsup/utils/config.py': {'mmengine.config.Config.fromfile': CONFIG,
+                                    'mmengine.utils.import_modules_from_strings': CONFIG},
+    'tools/analysis_tools/label_efficiency.py': {'mmengine.config.Config.fromfile': CONFIG,
+                                                 'mmengine.fileio.list_from_file': TEXT},
+    'mmseg_unsup/utils/stored_config.py': {'importlib.import_module': 'known packages'},
+    'mmseg_unsup/utils/setup_env.py': {'importlib.import_module': FIXED},
+    'mmseg_unsup/utils/stack.py': {'importlib.import_module': FIXED},
+    'tools/model_converters/extract_backbone.py': {'importlib.import_module': FIXED},
+    'mmseg_unsup/utils/distributed.py': {'subprocess.run': FIXED},
+    'mmseg_unsup/utils/experiments.py': {'subprocess.run': FIXED, 'mmengine.fileio.load': TEXT, 'open': TEXT},
+    'tools/segment_folder.py': {'subprocess.run': FIXED, 'mmengine.fileio.load': TEXT},
+    'tools/analysis_tools/seeds.py': {'mmengine.fileio.load': TEXT},
+    'tools/analysis_tools/analyze_logs.py': {'open': TEXT},
+    'tools/make_priors.py': {'cv2.imread': PICTURE, 'open': TEXT, 'json.load': TEXT},
+    'tools/dataset_converters/coco_stuff27.py': {'cv2.imread': PICTURE},
+    'tools/dataset_converters/label_subsets.py': {'mmengine.fileio.list_from_file': TEXT},
+    'mmseg_unsup/structures/cluster_names.py': {'open': TEXT, 'json.load': TEXT},
+    'mmseg_unsup/utils/run_logs.py': {'open': TEXT, 'json.loads': TEXT},
+    'mmseg_unsup/utils/memory.py': {'open': TEXT},
+    'mmseg_unsup/utils/atomic.py': {'os.open': 'a folder, to flush it'},
+    'mmseg_unsup/datasets/image_files.py': {'mmengine.fileio.list_from_file': TEXT},
+    'mmseg_unsup/datasets/subsets.py': {'mmengine.fileio.list_from_file': TEXT},
+    'mmseg_unsup/datasets/checking.py': {'open': 'whether it can be'},
+    'mmseg_unsup/datasets/transforms/loading.py': {'mmcv.imfrombytes': PICTURE},
+    'mmseg_unsup/engine/hooks/unreadable_images_hook.py': {'open': TEXT},
+    'mmseg_unsup/apis/image_input.py': {'PIL.Image.open': 'the header only'},
+    'mmseg_unsup/visualization/gallery_pictures.py': {'cv2.imdecode': OWN},
+}
+
+
+def imported_names(tree: ast.Module) -> Dict[str, str]:
+    """Name in the module -> dotted name of what it stands for; ours begin with a dot or mmseg_unsup."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update((alias.asname or alias.name.split('.')[0], alias.name if alias.asname else
+                          alias.name.split('.')[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = '.' * node.level + (node.module or '')
+            names.update((alias.asname or alias.name, f'{module}.{alias.name}') for alias in node.names)
+    return names
+
+
+def dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return f'{dotted(node.value)}.{node.attr}' if isinstance(node, ast.Attribute) else ''
+
+
+def only_writes(call: ast.Call) -> bool:
+    modes = [*call.args[1:2], *(keyword.value for keyword in call.keywords if keyword.arg == 'mode')]
+    return any(isinstance(mode, ast.Constant) and set(str(mode.value)) & set('wax') for mode in modes)
+
+
+def readers_in(source: str) -> Set[str]:
+    """Dotted names of the calls that read."""
+    tree, found = ast.parse(source), set()
+    names = imported_names(tree)
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        first, dot, rest = dotted(call.func).partition('.')
+        full = names.get(first, first) + dot + rest
+        last = full.rpartition('.')[2]
+        if last == 'open' and only_writes(call):
+            continue
+        if first in names:
+            if last in READERS and not full.startswith(('.', 'mmseg_unsup', 're.')):
+                found.add(full)
+        elif last in (METHODS if dot else BUILTINS):
+            found.add(last)
+    return found
+
+
+def test_every_reader_is_known():
+    found = {}
+    for path in sorted([*Path(ROOT, 'mmseg_unsup').rglob('*.py'), *Path(ROOT, 'tools').rglob('*.py')]):
+        readers = readers_in(path.read_text())
+        if readers:
+            found[path.relative_to(ROOT).as_posix()] = readers
+    assert found == {path: set(readers) for path, readers in ALLOWED.items()}, (
+        'a reader is new or gone: see that nothing it reads can run, try it in test_payloads.py, and list it above')
+
+
+def test_readers_are_found_under_all_their_names():
+    source = '''
+import pickle, torch.serialization, numpy as np
+from torch import load as read
+from mmengine.config import Config
+import mmengine
+from pathlib import Path
+from .config import load_config
+def f(path, model):
+    read(path), pickle.load(path), np.load(path, allow_pickle=True), torch.jit.load(path), Config.fromfile(path)
+    open(path), open(path, 'rb'), open(path, 'w'), eval('1'), __import__(path), mmengine.load(path)
+    Path(path).read_bytes(), model.eval(), load_config(path), model.load(path), torch.hub.load(path)
+'''
+    assert readers_in(source) == {
+        'torch.load', 'pickle.load', 'numpy.load', 'torch.jit.load', 'mmengine.config.Config.fromfile', 'open', 'eval',
+        '__import__', 'mmengine.load', 'read_bytes', 'torch.hub.load'}
+
+
+def test_loading_is_safe_from_the_import_on():
+    """Of the package itself: no tool and no sub-package needs to do it."""
+    source = Path(ROOT, 'mmseg_unsup', '__init__.py').read_text()
+    calls = {dotted(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
+    assert {'register_safe_loaders', 'register_safe_handlers'} <= calls
+    from mmengine.fileio.io import file_handlers
+    from mmengine.runner import CheckpointLoader
+    assert all(hasattr(loader, 'is_safe') for loader in CheckpointLoader._schemes.values())
+    assert {type(handler).__module__ for suffix, handler in file_handlers.items() if suffix != 'json'} == {
+        'mmseg_unsup.utils.safe_files'}
