@@ -14,6 +14,7 @@ from .grabcut import check_refine, refine_by_grabcut
 
 # that load weights; others draw them
 _INITS = ('Pretrained', 'mmseg_unsup.PretrainedBackbone')
+_REMEDY = 'set backbone of SpectralPrior to the network of the file, or name the file of this network'
 # Affinity of cells that are not alike: without it the graph falls apart.
 _WEAK = 1e-5
 _MULTIPLE = 16
@@ -108,16 +109,22 @@ def load_backbone(config: dict) -> torch.nn.Module:
     Raises:
         ValueError: it has no weights, or the file lacks tensors.
     """
-    from ..models.utils import check_stock_initialization, quiet_init_weights  # all of mmseg's models; slow
+    from ..models.utils import check_stock_initialization, quiet_init_weights, read_part  # all of mmseg's models; slow
     init_cfg = config.get('init_cfg') or {}
     if not isinstance(init_cfg, dict) or init_cfg.get('type') not in _INITS:
         raise ValueError(f'the backbone {config.get("type")!r} of SpectralPrior has no weights: set '
                          "init_cfg=dict(type='Pretrained', checkpoint=...)")
     with DefaultScope.overwrite_default_scope('mmseg'):
         backbone = MODELS.build(dict(config))
-    with quiet_init_weights(backbone):
-        backbone.init_weights()
-        check_stock_initialization(backbone, strict=True)
+    try:
+        with quiet_init_weights(backbone):
+            backbone.init_weights()
+            check_stock_initialization(backbone, strict=True)
+    except (IndexError, KeyError, RuntimeError) as error:  # of a network that converts names by itself
+        read_part(init_cfg['checkpoint'])  # which says what is wrong with the file alone
+        reason = str(error).strip().splitlines()[-1].strip()[:200]
+        raise ValueError(f'{init_cfg["checkpoint"]} does not fit the backbone {config["type"]} ({reason}): {_REMEDY}'
+                         ) from None
     if not hasattr(backbone, 'initialization'):
         check_own_initialization(backbone, init_cfg['checkpoint'])
     backbone.eval()  # not chained: that of mmseg's ResNet returns nothing
@@ -135,8 +142,7 @@ def check_own_initialization(backbone: torch.nn.Module, checkpoint: str) -> None
     found = [fingerprint([value]) in known for value in backbone.parameters()]
     if sum(found) < len(found) / 2:
         raise ValueError(f'only {sum(found)} of the {len(found)} parameters of {type(backbone).__name__} are in '
-                         f'{checkpoint}, so its masks would be those of a random network: set backbone of SpectralPrior '
-                         'to the network of the file, or name the file of this network')
+                         f'{checkpoint}, so its masks would be those of a random network: {_REMEDY}')
 
 
 def center(feats: np.ndarray) -> np.ndarray:

@@ -81,6 +81,28 @@ def test_refusals_of_configs(tmp_path):
         ModelPrior(config, checkpoint, foreground=[3]).saliency(IMAGE)
 
 
+def test_weights_that_do_not_fit(tmp_path):
+    """Masks of a network that is random, wholly or in part, look usable."""
+    config, checkpoint, network = write_network(tmp_path, 3, 3)
+    state = network.state_dict()
+    head = {name: value for name, value in state.items() if name.startswith('decode_head.')}
+    wide = dict(state, **{'decode_head.conv_seg.weight': torch.zeros(4, 4, 1, 1)})
+    for content, message in (
+            (dict(meta={}, state_dict={}), 'holds no tensors'), ({}, 'holds no tensors'),
+            (dict(state_dict=head), f'lacks {len(state) - len(head)} of the {len(state)} tensors .* such as backbone'),
+            (dict(state_dict=wide), 'lacks 1 of the .*another shape, such as decode_head.conv_seg.weight'),
+            (dict(state_dict={f'a.{name}': value for name, value in state.items()}), 'give the checkpoint of this'),
+            (dict(state_dict={name: value * torch.nan for name, value in state.items()}), 'no finite numbers')):
+        torch.save(content, checkpoint)
+        with pytest.raises(ValueError, match=f'net3.pth {message}|{message}'):
+            ModelPrior(config, checkpoint)
+    torch.save({f'module.{name}': value for name, value in state.items()}, checkpoint)  # without meta, of several GPUs
+    np.testing.assert_allclose(ModelPrior(config, checkpoint).saliency(IMAGE),
+                               logits_of(network).softmax(0)[1:].sum(0).numpy(), atol=1e-5)
+    with pytest.raises(FileNotFoundError, match="network '.*none.pth' of ModelPrior does not exist"):
+        ModelPrior(config, str(tmp_path / 'none.pth'))
+
+
 def write_onnx(path, shape=(1, 3, 16, 24), outputs=1, element=1, function='Sigmoid') -> str:
     """A file that maps the first channel by a function."""
     onnx = pytest.importorskip('onnx')
@@ -141,6 +163,22 @@ def write_four_channels(path) -> str:
     return str(path)
 
 
+def write_external(folder, location: str) -> str:
+    """A file whose numbers lie in another one, which exists."""
+    onnx = pytest.importorskip('onnx')
+    from onnx import helper
+    (folder / 'in').mkdir()
+    np.full(3, 0.5, np.float32).tofile(folder / 'passwords.bin')
+    tensor = onnx.TensorProto(name='w', data_type=1, dims=[3], data_location=onnx.TensorProto.EXTERNAL)
+    for key, value in (('location', location), ('offset', '0'), ('length', '12')):
+        tensor.external_data.add(key=key, value=value)
+    infos = [helper.make_tensor_value_info('image', 1, (1, 3, 16, 24)), helper.make_tensor_value_info('map', 1, (3, ))]
+    graph = helper.make_graph([helper.make_node('Identity', ['w'], ['map'])], 'net', infos[:1], infos[1:], [tensor])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=9)
+    (folder / 'in' / 'outside.onnx').write_bytes(made.SerializeToString())
+    return str(folder / 'in' / 'outside.onnx')
+
+
 def test_faults_of_onnx_files(tmp_path, monkeypatch):
     pytest.importorskip('onnxruntime')
     path = write_onnx(tmp_path / 'net.onnx')
@@ -149,6 +187,8 @@ def test_faults_of_onnx_files(tmp_path, monkeypatch):
     (tmp_path / 'broken.onnx').write_bytes(b'no network')
     with pytest.raises(ValueError, match='broken.onnx cannot be read as an ONNX model'):
         ModelPrior(onnx=str(tmp_path / 'broken.onnx'))
+    with pytest.raises(ValueError, match='outside.onnx cannot be read as an ONNX model: .*[Ee]xternal'):
+        ModelPrior(onnx=write_external(tmp_path, '../passwords.bin'))
     monkeypatch.setitem(__import__('sys').modules, 'onnxruntime', None)
     with pytest.raises(ImportError, match=r'pip install "mmseg-unsup\[onnx\]"'):
         ModelPrior(onnx=path)

@@ -9,7 +9,7 @@ from scipy.linalg import eigh
 
 from mmseg_unsup.priors import RBDPrior, SpectralPrior
 from mmseg_unsup.priors.grabcut import refine_by_grabcut
-from mmseg_unsup.priors.spectral import center, cut_map, normalized_cut
+from mmseg_unsup.priors.spectral import center, cut_map, load_backbone, normalized_cut
 from mmseg_unsup.registry import MODELS
 from ..conftest import shared_file
 from .test_rbd import disc_picture, iou
@@ -139,6 +139,28 @@ def test_refusals(backbone):
     several = dict(backbone, type='ResNet', out_indices=(2, 3))
     with pytest.raises(ValueError, match='choose stages of one stride'):
         SpectralPrior(several, image_side=128).saliency(disc_picture()[0])
+
+
+def test_weights_that_a_network_converts_by_itself(tmp_path):
+    """Backbones with an ``init_weights`` of their own drop what does not fit without a word."""
+    path = str(tmp_path / 'a.pth')
+    config = dict(type='SwinTransformer', embed_dims=8, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2), out_indices=(3, ),
+                  init_cfg=dict(type='Pretrained', checkpoint=path))
+    state = {name: torch.rand_like(value) for name, value in MODELS.build(dict(config)).named_parameters()}
+    torch.save(state, path)
+    loaded = dict(load_backbone(config).named_parameters())
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+    wide = dict(MODELS.build(dict(config, embed_dims=16)).named_parameters())
+    other = {f'a.{name}': value for name, value in state.items()}
+    for content, message in ((other, f'only 0 of the {len(state)} parameters of Swin'),
+                             (wide, 'a.pth does not fit the backbone SwinTransformer .size mismatch for patch_embed'),
+                             (dict(state_dict={}), 'holds no tensors')):
+        torch.save(content, path)
+        with pytest.raises(ValueError, match=message):
+            load_backbone(config)
+    for init_cfg in (dict(type='Kaiming', layer='Conv2d'), [], dict(checkpoint=path)):
+        with pytest.raises(ValueError, match='has no weights: set init_cfg'):
+            load_backbone(dict(config, init_cfg=init_cfg))
 
 
 def test_a_trained_network_finds_an_object(resnet18_weights):

@@ -13,8 +13,8 @@ READERS = {
     'InferenceSession', 'from_pretrained', 'create_model', 'init_model', 'init_segmentor', 'MMSegInferencer',
     # pickles, tables, archives and settings
     'Unpickler', 'unsafe_load', 'full_load', 'safe_load', 'fromfile', 'fromstring', 'loadtxt', 'genfromtxt', 'memmap',
-    'loadmat', 'File', 'read_csv', 'read_pickle', 'ZipFile', 'is_zipfile', 'open', 'read_text', 'read_bytes', 'get_text',
-    'list_from_file', 'dict_from_file', 'get_local_path',
+    'loadmat', 'File', 'read_csv', 'read_pickle', 'ZipFile', 'is_zipfile', 'open', 'read_text', 'read_bytes',
+    'get_text', 'list_from_file', 'dict_from_file', 'get_local_path',
     # pictures
     'imread', 'imdecode', 'imfrombytes',
     # names and texts that become code

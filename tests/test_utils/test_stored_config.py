@@ -1,7 +1,11 @@
 """What a config in a checkpoint may name; tests/test_tools/test_payloads.py does it through the tools."""
+import sys
+
 import pytest
 
+from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.config import load_config, parse_config_text
+from mmseg_unsup.utils.stack import check_mmpretrain
 from mmseg_unsup.utils.stored_config import check_stored, read_stored_config
 from ..conftest import ROOT
 from ..test_apis.tiny_models import model_config
@@ -11,8 +15,8 @@ def stored(text: str) -> dict:
     return read_stored_config(dict(meta=dict(cfg=text)), 'a.pth')
 
 
-@pytest.mark.parametrize('name', ['picie/picie_fpn_camvid', 'iic/iic_fpn_cocostuff', 'maskcontrast/maskcontrast_deeplabv3_folder_r18',
-                                  'picie/picie_fpn_folder'])
+@pytest.mark.parametrize('name', ['picie/picie_fpn_folder', 'iic/iic_fpn_cocostuff',
+                                  'maskcontrast/maskcontrast_deeplabv3_folder_r18'])
 def test_configs_of_the_package(name):
     cfg = load_config(f'{ROOT}/configs/{name}.py')
     found = stored(cfg.pretty_text)
@@ -89,7 +93,7 @@ def with_part(key: str, **settings) -> dict:
     (with_part('backbone', type='ResNet', _scope_=['evil']), r"_scope_=\['evil'\]"),
     (with_part('decode_head.loss_decode', type='CrossEntropyLoss', class_weight='http://a/b.pkl'),
      "class_weight='http://a/b.pkl', which looks like the name of a file"),
-    (with_part('decode_head.loss_decode', type='CrossEntropyLoss', class_weight='b.pkl'), 'looks like the name of a file'),
+    (with_part('decode_head.loss_decode', type='CrossEntropyLoss', class_weight='b.pkl'), 'like the name of a file'),
     (with_part('backbone', type='VPD', diffusion_cfg=dict(config=dict(model=dict(target='os.system')))),
      "diffusion_cfg.config.model.target='os.system'"),
     (with_part('backbone', type='TIMMBackbone', model_name='hf-hub:a/b'), "model_name='hf-hub:a/b'"),
@@ -103,6 +107,33 @@ def test_types_and_names(model, found):
         return
     with pytest.raises(ValueError, match=f'the config that a.pth carries has .*{found}.*nothing was built'):
         stored(f'model = {model!r}')
+
+
+def test_types_that_the_program_has_registered(monkeypatch):
+    """A method of one's own is found where its module has been imported."""
+    model = dict(type='mmseg_unsup.MyMethod')
+    with pytest.raises(ValueError, match="model.type='mmseg_unsup.MyMethod', which is no type"):
+        check_stored(model, 'model', 'a.pth')
+    monkeypatch.setitem(MODELS.module_dict, 'MyMethod', object)
+    check_stored(model, 'model', 'a.pth')
+
+
+def test_backbones_of_mmpretrain():
+    """Its other types include networks that load by name, with code of their own."""
+    try:
+        check_mmpretrain('VisionTransformer')
+    except ImportError as error:
+        pytest.skip(str(error))
+    check_stored(with_part('backbone', type='mmpretrain.ConvNeXt', norm_cfg=dict(type='LN2d')), 'model', 'a.pth')
+    for name in ('mmpretrain.ImageClassifier', 'mmpretrain.models.backbones.ConvNeXt', 'mmpretrain.Nothing'):
+        with pytest.raises(ValueError, match=f'type={name!r}, which is no type'):
+            check_stored(with_part('backbone', type=name), 'model', 'a.pth')
+
+
+def test_backbones_of_an_mmpretrain_that_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torchvision', None)
+    with pytest.raises(ImportError, match='the backbone mmpretrain.ConvNeXt needs mmpretrain'):
+        check_stored(with_part('backbone', type='mmpretrain.ConvNeXt'), 'model', 'a.pth')
 
 
 @pytest.mark.parametrize('loader, found', [
