@@ -21,7 +21,7 @@ $(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
 	touch $@
 
 demo: install
-	$(BIN)/python tools/train.py configs/picie/picie_fpn_demo.py
+	$(BIN)/python tools/train.py configs/picie/picie_fpn_demo.py --restart
 
 test: install
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -1,31 +1,40 @@
 """Train a model from a config.
 
+A work directory belongs to one run: where there are checkpoints of one, say whether it goes on (--resume) or gives way
+(--restart), or take another --work-dir.
+
 Exit status: 0 finished; 75 stopped by SIGTERM or SIGUSR1 after a checkpoint was written (continue with --resume); 143
 or 138 stopped by a second signal; 1 an error.
 """
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 from mmengine.runner import Runner
 
-from mmseg_unsup.utils.command_line import add_speed_arguments, apply_speed_arguments, config_from, runner_parser
+from mmseg_unsup.engine.hooks import RunFolderHook
+from mmseg_unsup.engine.run_folder import owned_folder
+from mmseg_unsup.utils.command_line import add_speed_arguments, config_from, prepare_training, runner_parser
 
 
 def main() -> None:
     parser = runner_parser(__doc__)
-    parser.add_argument(
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         help='continue a run: from the checkpoint PATH, or (auto) from the last one in the work dir')
+    choice.add_argument('--restart', action='store_true', help='start anew; checkpoints in the work dir are removed')
     add_speed_arguments(parser)
     args = parser.parse_args()
     cfg = config_from(args)
-    apply_speed_arguments(cfg, args)
-    # configs of MMSegmentation do not list it
-    cfg.setdefault('default_hooks', {}).setdefault('initialization', dict(type='mmseg_unsup.InitializationHook'))
+    prepare_training(cfg, args.amp, args.compile)
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    Runner.from_cfg(cfg).train()
+    with owned_folder(cfg, args.restart) as folder:
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(RunFolderHook(folder))
+        runner.train()
+        folder.finish()
 
 
 if __name__ == '__main__':

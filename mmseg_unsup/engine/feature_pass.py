@@ -29,7 +29,8 @@ def check_finite(feats: List[Tensor], samples: list, purpose: str) -> None:
         return
     names = ', '.join(sample.img_path for sample in samples)
     raise NonFiniteError(f'{purpose}: the features of the batch {names} are not finite, so the weights are spoilt or '
-                         'too large: resume from an earlier checkpoint (--resume PATH) with a lower learning rate')
+                         'too large: resume from an earlier checkpoint (--resume PATH) without --amp, or start a new run with a '
+                         'lower optim_wrapper.optimizer.lr')
 
 
 def check_view_loader(dataloader: DataLoader, purpose: str) -> None:

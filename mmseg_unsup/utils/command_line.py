@@ -65,11 +65,13 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--compile', action='store_true', help='torch.compile for backbone and neck')
 
 
-def apply_speed_arguments(cfg: Config, args: argparse.Namespace) -> None:
-    """Write them into the config."""
-    if args.amp:
+def prepare_training(cfg: Config, amp: bool = False, compile: bool = False) -> None:
+    """Write into a config what tools/train.py adds to it: those options, and a hook that configs of MMSegmentation do
+    not list."""
+    cfg.setdefault('default_hooks', {}).setdefault('initialization', dict(type='mmseg_unsup.InitializationHook'))
+    if amp:
         enable_amp(cfg)
-    if args.compile:
+    if compile:
         enable_compile(cfg)
 
 

@@ -2,8 +2,6 @@
 
 Finished runs are not repeated and interrupted ones go on, so a tool that plans the same runs can be started again.
 """
-import glob
-import json
 import os
 import os.path as osp
 import statistics
@@ -12,16 +10,14 @@ import sys
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.fileio import load
 
 from ..registry import DATASETS
-from ..version import __version__
-from .atomic import replacing
+from .command_line import prepare_training
 from .config import load_config
-from .distributed import flatten_config
-from .run_logs import is_number, log_pattern, read_run_log
+from .run_logs import is_number, log_pattern, read_run_log, score_logs
+from .run_record import differing_settings, read_record, run_settings
 from .speed import adapt_loaders
 
 
@@ -33,7 +29,7 @@ class Run:
         title: names the run in messages.
         words: of ``--cfg-options``.
         flags: further arguments of tools/train.py.
-        cfg: what they make, as the process will see it.
+        cfg: what they and the flags make, as the process will see it.
         evaluations: epoch, or iteration where the run counts those, -> scores; 0 is before training.
     """
     title: str
@@ -45,12 +41,7 @@ class Run:
     evaluations: Dict[int, Dict[str, float]] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.settings = {key: str(value) for key, value in flatten_config(self.cfg) if key != 'work_dir'}
-        self.settings.update({f'--{name}': str(f'--{name}' in self.flags) for name in ('amp', 'compile')})
-
-    @property
-    def record(self) -> str:
-        return osp.join(self.work_dir, 'run.json')
+        self.settings = run_settings(self.cfg)
 
     @property
     def last(self) -> int:
@@ -96,7 +87,7 @@ def parse_words(words: Sequence[str]) -> dict:
     return {key: DictAction._parse_iterable(value) for key, value in (word.split('=', 1) for word in words)}
 
 
-def planned_config(path: str, words: Sequence[str]) -> Config:
+def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -> Config:
     """The config that tools/train.py will see.
 
     Raises:
@@ -107,7 +98,28 @@ def planned_config(path: str, words: Sequence[str]) -> Config:
                                 'configs/picie/picie_fpn_camvid.py')
     cfg = load_config(path, parse_words(words))
     adapt_loaders(cfg)
+    prepare_training(cfg, '--amp' in flags, '--compile' in flags)
     return cfg
+
+
+def check_plan(runs: Sequence[Run], table: str) -> None:
+    """Nothing of former runs may be lost to these, neither their folders nor the table that was made of them.
+
+    Args:
+        table: JSON file that will be written, with ``runs`` that have a ``work_dir``.
+
+    Raises:
+        ValueError: a folder holds a run with other settings; the table is of other runs.
+    """
+    for run in runs:
+        record = read_record(run.work_dir)
+        if record is not None:
+            _check_same_settings(run, record['settings'])
+    former = load(table)['runs'] if osp.isfile(table) else []
+    lost = sorted({osp.realpath(run['work_dir']) for run in former} - {osp.realpath(run.work_dir) for run in runs})
+    if lost:
+        raise ValueError(f'{table} is the table of other runs ({len(lost)} of them are not among these, such as '
+                         f'{lost[0]}): give another --out-dir, or those runs too')
 
 
 def train(run: Run, script: str) -> None:
@@ -120,14 +132,13 @@ def train(run: Run, script: str) -> None:
         ValueError: the folder holds a run with other settings.
         RuntimeError: the training failed.
     """
-    record = load(run.record) if osp.isfile(run.record) else None
+    record = read_record(run.work_dir)
     if record is not None:
         _check_same_settings(run, record['settings'])
         if record['finished']:
             print(f'{run.title}: finished before', flush=True)
             return
     os.makedirs(run.work_dir, exist_ok=True)
-    write_record(run, finished=False)
     command = [sys.executable, script, run.config, '--work-dir', run.work_dir, *run.flags]
     if osp.isfile(osp.join(run.work_dir, 'last_checkpoint')):
         command.append('--resume')
@@ -139,24 +150,15 @@ def train(run: Run, script: str) -> None:
     if status:
         raise RuntimeError(f'{run.title}: training ended with status {status} ({_last_line(log)}): see {log}, then '
                            'give the same command again; finished runs are kept')
-    read_evaluations(run)
-    write_record(run, finished=True)
 
 
 def _check_same_settings(run: Run, settings: Dict[str, str]) -> None:
-    differing = sorted(key for key in {*settings, *run.settings} if settings.get(key) != run.settings.get(key))
+    differing = differing_settings(settings, run.settings)
     if differing:
         key = differing[0]
         raise ValueError(f'{run.work_dir} holds a run with other settings ({len(differing)} differ, such as {key}: '
                          f'{settings.get(key)} there, {run.settings.get(key)} now): give another --work-dir, or remove '
                          'that folder')
-
-
-def write_record(run: Run, finished: bool) -> None:
-    """Replace the record in one step."""
-    software = dict(mmseg_unsup=__version__, torch=str(torch.__version__))
-    with replacing(run.record) as part, open(part, 'w') as file:
-        json.dump(dict(finished=finished, software=software, settings=run.settings), file, indent=1)
 
 
 def _last_line(path: str) -> str:
@@ -172,7 +174,7 @@ def read_evaluations(run: Run) -> None:
         ValueError: there is none, or not that of the last epoch.
     """
     pattern = log_pattern(run.work_dir)
-    if glob.glob(pattern):
+    if score_logs(run.work_dir):
         run.evaluations.update(read_run_log(run.work_dir).evaluations)
     if not run.evaluations:
         raise ValueError(f'no evaluation in {pattern}: check that the config has val_dataloader, val_evaluator, '
@@ -217,7 +219,7 @@ def finite(value) -> Optional[float]:
 
 def software_of(runs: Sequence[Run]) -> Dict[str, List[str]]:
     """Package -> versions that the runs were made with."""
-    records = [load(run.record)['software'] for run in runs]
+    records = [read_record(run.work_dir)['software'] for run in runs]
     return {key: sorted({record[key] for record in records}) for key in records[0]}
 
 

@@ -2,11 +2,15 @@
 import glob
 import json
 import math
+import os
 import os.path as osp
 from dataclasses import dataclass, field
 from typing import Dict, List
 
+from .run_record import read_record
+
 PHASE_PREFIX = 'seconds/'
+_SCALARS = osp.join('*', 'vis_data', 'scalars.json')
 # what mmengine writes into a line of scores besides the scores
 _NOT_SCORES = ('step', 'time', 'data_time', 'memory')
 
@@ -31,7 +35,7 @@ def is_number(value) -> bool:
 def labels_seen(work_dir: str) -> str:
     """What the initial weights of a run have seen, as its text logs say; ``'unknown'`` for runs of old versions."""
     marker = 'labels seen by the initial weights: '
-    for path in sorted(glob.glob(osp.join(work_dir, '*.log')) + glob.glob(osp.join(work_dir, '*', '*.log'))):
+    for path in _own_logs(work_dir, osp.join('*', '*.log')) + _own_logs(work_dir, '*.log'):
         with open(path, errors='replace') as file:
             found = [line.partition(marker)[2].strip() for line in file if marker in line]
         if found:
@@ -39,8 +43,21 @@ def labels_seen(work_dir: str) -> str:
     return 'unknown'
 
 
+def score_logs(work_dir: str) -> List[str]:
+    """Paths of the JSON logs of a run, in the order in which it was continued."""
+    return _own_logs(work_dir, _SCALARS)
+
+
 def log_pattern(work_dir: str) -> str:
-    return osp.join(work_dir, '*', 'vis_data', 'scalars.json')
+    """Where they would be, for messages."""
+    return osp.join(work_dir, _SCALARS)
+
+
+def _own_logs(work_dir: str, pattern: str) -> List[str]:
+    """Paths of logs, without those in folders of earlier runs whose place this one has taken."""
+    former = (read_record(work_dir) or {}).get('former_logs', [])
+    names = sorted(glob.glob(pattern, root_dir=work_dir))  # the folder may have brackets in its name
+    return [osp.join(work_dir, name) for name in names if name.split(os.sep)[0] not in former]
 
 
 def read_run_log(work_dir: str) -> RunLog:
@@ -49,7 +66,7 @@ def read_run_log(work_dir: str) -> RunLog:
     Raises:
         FileNotFoundError: there is none.
     """
-    paths = sorted(glob.glob(log_pattern(work_dir)))
+    paths = score_logs(work_dir)
     if not paths:
         raise FileNotFoundError(f'there is no {log_pattern(work_dir)}: give the work directory of a training whose '
                                 'config has vis_backends with LocalVisBackend')

@@ -8,6 +8,7 @@ import pytest
 from mmengine.fileio import load
 
 from mmseg_unsup.utils import experiments
+from mmseg_unsup.utils.run_record import write_record
 from ..conftest import NO_WORKERS, ROOT, run_tool, write_camvid
 from ..test_engine.test_finetune import HEADS, WIDTHS
 
@@ -82,7 +83,7 @@ def finish(runs, score) -> None:
         with open(osp.join(run.work_dir, 'train.log'), 'w') as file:
             seen = 'none' if run.start == 'scratch' else 'ImageNet labels'
             file.write(f'INFO - labels seen by the initial weights: {seen}\n')
-        experiments.write_record(run, finished=True)
+        write_record(run.work_dir, run.settings, finished=True)
         experiments.read_evaluations(run)
 
 

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.fileio import load
 
 from mmseg_unsup.utils import experiments
+from mmseg_unsup.utils.run_record import read_record, write_record
 
 from ..conftest import ROOT, run_tool, write_camvid
 from .test_train_and_test import SMALL, config
@@ -91,10 +92,10 @@ def make_run(seeds, tmp_path, name: str, seed: int, evaluations: dict, sub_dir: 
             file.write(json.dumps(dict(loss=1., lr=0.1, epoch=epoch + 1, iter=7, step=7)) + '\n')
         file.write('{"aAcc": 1')
     (folder / 'train.log').write_text('INFO - labels seen by the initial weights: ImageNet labels\n')
-    cfg = Config(dict(train_cfg=dict(max_epochs=max_epochs), n_clusters=3))
+    cfg = Config(dict(train_cfg=dict(max_epochs=max_epochs), model=dict(n_clusters=3)))
     words = ['x=1', f'randomness.seed={seed}']
     run = seeds.Run(f'{name}, seed {seed}', f'{name}.py', str(folder), words, ['--amp'], cfg, name, seed)
-    experiments.write_record(run, finished=True)
+    write_record(str(folder), run.settings, finished=True)
     return run
 
 
@@ -197,20 +198,35 @@ def test_runs_go_on_or_stop_with_their_log(seeds, tmp_path, monkeypatch):
     run = make_run(seeds, tmp_path, 'a', 5, {2: scores(1, 2)})
     seeds.train(run, seeds.TRAIN)
     assert not commands  # finished
-    experiments.write_record(run, finished=False)
+    write_record(run.work_dir, run.settings, finished=False)
     status = 3
     with pytest.raises(RuntimeError, match='a, seed 5: .* status 3 .ValueError: bad learning rate.: see .*train.log'):
         seeds.train(run, seeds.TRAIN)
-    assert not load(run.record)['finished'] and '--resume' not in commands[0]
+    assert not read_record(run.work_dir)['finished'] and '--resume' not in commands[0]
     assert commands[0][1] == osp.join(ROOT, 'tools', 'train.py') and '--amp' in commands[0]
     assert commands[0][-3:] == ['--cfg-options', 'x=1', 'randomness.seed=5']
     status = 0
     open(osp.join(run.work_dir, 'last_checkpoint'), 'w').close()
     seeds.train(run, seeds.TRAIN)
-    assert '--resume' in commands[1] and load(run.record)['finished']
-    run.settings['n_clusters'] = '4'
-    with pytest.raises(ValueError, match='other settings .1 differ, such as n_clusters: 3 there, 4 now.: give another'):
+    assert '--resume' in commands[1]
+    run.settings['model.n_clusters'] = '4'
+    with pytest.raises(ValueError, match='other settings .1 differ, such as model.n_clusters: 3 there, 4 now.: give another'):
         seeds.train(run, seeds.TRAIN)
+
+
+def test_a_table_of_other_runs_is_kept(seeds, tmp_path):
+    """Also one whose folders are spelled in another way; more seeds make a larger table of the same runs."""
+    runs = [make_run(seeds, tmp_path, name, seed, {2: scores(1, 2)}) for name in 'ab' for seed in (1, 2)]
+    table = str(tmp_path / 'seeds.json')
+    experiments.check_plan(runs, table)
+    (tmp_path / 'seeds.json').write_text(json.dumps(dict(runs=[dict(work_dir=osp.relpath(runs[0].work_dir))])))
+    experiments.check_plan(runs[:2], table)
+    with pytest.raises(ValueError, match=r'seeds.json is the table of other runs \(1 of them .*a/seed_1\): give another '
+                                         '--out-dir, or those runs too'):
+        experiments.check_plan(runs[1:], table)
+    runs[1].settings['model.n_clusters'] = '4'
+    with pytest.raises(ValueError, match='seed_2 holds a run with other settings'):  # before the first one is trained
+        experiments.check_plan(runs, table)
 
 
 def test_the_plan(seeds, tmp_path):

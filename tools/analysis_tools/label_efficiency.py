@@ -30,8 +30,8 @@ from mmengine.config import Config
 from mmengine.fileio import dump, list_from_file
 
 from mmseg_unsup.datasets.subsets import write_subsets
-from mmseg_unsup.utils.experiments import (OptionsAction, Run, check_metrics, describe_evaluation, describe_training,
-                                           finite, format_mean_and_std, markdown_table, mean_and_std,
+from mmseg_unsup.utils.experiments import (OptionsAction, Run, check_metrics, check_plan, describe_evaluation,
+                                           describe_training, finite, format_mean_and_std, markdown_table, mean_and_std,
                                            option_words, planned_config, read_evaluations, software_of, train)
 from mmseg_unsup.utils.run_logs import labels_seen
 from mmseg_unsup.utils.setup_env import register_all_modules
@@ -107,11 +107,11 @@ def _make_run(settings: dict, work_dir: str, words: List[str], key: tuple, ann_f
     if has_splits:  # the names of the list begin with the split
         options['train_dataloader.dataset.splits'] = None
     words = [*words, *option_words(options)]
-    cfg = planned_config(settings['config'], words)
+    flags = ['--amp'] if settings['amp'] else []
+    cfg = planned_config(settings['config'], words, flags)
     _check_weights(cfg, start)
     title = f'{start}, {percent:g} % of the labels, seed {seed}'
     folder = osp.join(work_dir, start, f'percent_{percent:g}', f'seed_{seed}')
-    flags = ['--amp'] if settings['amp'] else []
     return LabelRun(title, settings['config'], folder, words, flags, cfg, start, percent, seed,
                     len(list_from_file(ann_file)))
 
@@ -216,15 +216,17 @@ def main() -> None:
     register_all_modules()
     settings = read_settings(args.settings)
     runs = plan_runs(settings, args.work_dir, args.words)
+    out = args.out_dir or args.work_dir
+    table = osp.join(out, 'label_efficiency.json')
+    check_plan(runs, table)
     for i, run in enumerate(runs):
         train(run, TRAIN)
         read_evaluations(run)
         if i == 0:  # a wrong metric must not cost the other runs
             check_metrics(runs[:1], settings['metrics'])
     report = summarise(runs, settings)
-    out = args.out_dir or args.work_dir
     os.makedirs(out, exist_ok=True)
-    dump(report, osp.join(out, 'label_efficiency.json'), indent=1)
+    dump(report, table, indent=1)
     markdown = to_markdown(report)
     with open(osp.join(out, 'label_efficiency.md'), 'w') as file:
         file.write(markdown)

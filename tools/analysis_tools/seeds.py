@@ -1,7 +1,8 @@
 """Train configs with several seeds and write one table: mean ± standard deviation (n - 1) of the last checkpoint.
 
 Every run is a process of tools/train.py with a folder of its own, WORK_DIR/CONFIG/seed_S. Finished runs are not
-repeated and interrupted ones go on, so the same command can be given again. Written: seeds.md and seeds.json.
+repeated and interrupted ones go on, so the same command can be given again. Written: seeds.md and seeds.json; a table of
+other runs is not overwritten.
 
 Label-free scores compare clusters of checkpoints on the same cells of the same training images: a k-means with the
 settings of the config's fresh one is fitted to each checkpoint (mmseg_unsup/evaluation/functional/label_free.py has the
@@ -22,8 +23,8 @@ from mmengine.fileio import dump, load
 from mmseg_unsup.engine.feature_sample import fit_kmeans, fresh_settings, sample_features
 from mmseg_unsup.evaluation.functional.label_free import SCORES, label_free_scores
 from mmseg_unsup.utils.command_line import add_speed_arguments
-from mmseg_unsup.utils.experiments import (OptionsAction, check_metrics, describe_evaluation, describe_training,
-                                           finite, format_mean_and_std, markdown_table,
+from mmseg_unsup.utils.experiments import (OptionsAction, check_metrics, check_plan, describe_evaluation,
+                                           describe_training, finite, format_mean_and_std, markdown_table,
                                            mean_and_std, planned_config, read_evaluations, software_of, train)
 from mmseg_unsup.utils.experiments import Run as TrainingRun
 from mmseg_unsup.utils.run_logs import is_number, labels_seen
@@ -77,7 +78,7 @@ def _make_run(args: argparse.Namespace, path: str, name: str, seed: int) -> Run:
     words = [*args.words, f'randomness.seed={seed}']
     flags = [f'--{flag}' for flag in ('amp', 'compile') if getattr(args, flag)]
     work_dir = osp.join(args.work_dir, name, f'seed_{seed}')
-    return Run(f'{name}, seed {seed}', path, work_dir, words, flags, planned_config(path, words), name, seed)
+    return Run(f'{name}, seed {seed}', path, work_dir, words, flags, planned_config(path, words, flags), name, seed)
 
 
 def describe_protocol(cfg: Config, args: argparse.Namespace) -> dict:
@@ -255,6 +256,9 @@ def main() -> None:
     args = parse_args()
     register_all_modules()
     runs = plan_runs(args)
+    out = args.out_dir or args.work_dir
+    table = osp.join(out, 'seeds.json')
+    check_plan(runs, table)
     protocols = {run.name: describe_protocol(run.cfg, args) for run in runs[:len(args.configs)]}
     for i, run in enumerate(runs):
         train(run, TRAIN)
@@ -264,9 +268,8 @@ def main() -> None:
     for run in runs:
         score_without_labels(run, args)
     report = summarise(runs, args, protocols)
-    out = args.out_dir or args.work_dir
     os.makedirs(out, exist_ok=True)
-    dump(report, osp.join(out, 'seeds.json'), indent=1)
+    dump(report, table, indent=1)
     markdown = to_markdown(report, args)
     with open(osp.join(out, 'seeds.md'), 'w') as file:
         file.write(markdown)

@@ -13,6 +13,7 @@ from .pixel_clustering_hook import PixelClusteringHook
 from .preemption_hook import PreemptionHook
 from .probe_hook import ProbeHook
 from .report_hook import ReportHook
+from .run_folder_hook import RunFolderHook
 from .train_progress_hook import TrainProgressHook
 from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
@@ -20,6 +21,6 @@ from .view_epoch_hook import ViewEpochHook
 __all__ = [
     'AtomicCheckpointHook', 'CompileHook', 'ClusterPicturesHook', 'FreshKMeansHook', 'InitialEvaluationHook',
     'InitializationHook', 'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook',
-    'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'TrainProgressHook',
-    'UnreadableImagesHook', 'ViewEpochHook'
+    'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook',
+    'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

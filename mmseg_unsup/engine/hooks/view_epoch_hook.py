@@ -2,9 +2,11 @@
 import hashlib
 import os
 import os.path as osp
+from typing import Optional
 
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
+from torch.utils.data import Dataset
 
 from ...datasets import ViewDataset
 from ...registry import HOOKS
@@ -44,11 +46,15 @@ class ViewEpochHook(Hook):
         set_view_key(runner.train_dataloader, runner.seed, runner.epoch)
 
 
-def names_digest(dataset: ViewDataset) -> str:
-    """16 hex digits that depend on the names of all images below the data root, and on their order."""
-    root = getattr(dataset.dataset, 'data_root', None)
+def names_digest(dataset: Dataset) -> Optional[str]:
+    """16 hex digits that depend on the names of all images below the data root, and on their order; None of a data set
+    that lists no files."""
+    source = dataset.dataset if isinstance(dataset, ViewDataset) else dataset
+    if not hasattr(source, 'get_data_info') or not len(source) or 'img_path' not in source.get_data_info(0):
+        return None
+    root = getattr(source, 'data_root', None)
     digest = hashlib.sha256()
-    for idx in range(len(dataset)):
-        path = dataset.dataset.get_data_info(idx)['img_path']
+    for idx in range(len(source)):
+        path = source.get_data_info(idx)['img_path']
         digest.update(os.fsencode(f'{osp.relpath(path, root) if root else path}\n'))
     return digest.hexdigest()[:16]

@@ -1,0 +1,47 @@
+"""Tells the folder of a run that it begins."""
+from typing import Dict
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import Hook
+
+from ..run_folder import RunFolder
+from .view_epoch_hook import names_digest
+
+
+class RunFolderHook(Hook):
+    """Has the :class:`mmseg_unsup.engine.run_folder.RunFolder` record the run when all of it is built, and before
+    anything is loaded or written. ``tools/train.py`` registers it.
+
+    Raises:
+        ValueError: the run that is continued had other images; on all ranks.
+    """
+
+    priority = 'HIGHEST'
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def before_run(self, runner) -> None:
+        found = [None, None]  # an error, and whether there is anything to resume from
+        if is_main_process():
+            try:
+                found[1] = bool(self.folder.checkpoints())
+                self.folder.begin(_images(runner))
+            except (OSError, ValueError) as error:
+                found[0] = str(error)
+        broadcast_object_list(found)
+        if found[0] is not None:
+            raise ValueError(found[0])
+        if runner._resume and runner._load_from is None and not found[1]:
+            runner.logger.warning(f'there is no checkpoint in {self.folder.path} to resume from: the run starts from '
+                                  'its beginning')
+            runner._resume = False
+
+
+def _images(runner) -> Dict[str, dict]:
+    """Loader -> number and digest of its images, of the data sets that list files."""
+    datasets = dict(train_dataloader=runner.train_dataloader.dataset)
+    if runner.val_loop is not None:
+        datasets['val_dataloader'] = runner.val_dataloader.dataset
+    digests = {name: names_digest(dataset) for name, dataset in datasets.items()}
+    return {name: dict(number=len(datasets[name]), digest=digest) for name, digest in digests.items() if digest}

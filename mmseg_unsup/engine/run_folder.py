@@ -1,0 +1,171 @@
+"""A work directory belongs to one run: what it holds is not mixed with another, and one process group writes to it."""
+import errno
+import fcntl
+import os
+import os.path as osp
+import socket
+from contextlib import contextmanager
+from typing import Iterator, List, Optional
+
+from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
+
+from ..utils.run_record import differing_for_resume, read_record, run_settings, write_record
+from .checkpoint_files import LAST, PREEMPTED, name_pattern
+
+LOCK = 'run.lock'
+_TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
+# values in messages
+_MAX_CHARS = 60
+
+
+class RunFolder:
+    """The work directory of a run, which this process owns.
+
+    Attributes:
+        path: of the folder.
+        settings: of the run, see :func:`mmseg_unsup.utils.run_record.run_settings`.
+        record: of the run that is continued; empty for a new one.
+        outdated: checkpoints of the former run, which ``restart`` gives up.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        self.path = cfg.work_dir
+        self.settings = run_settings(cfg)
+        self.record: dict = {}
+        self.outdated: List[str] = []
+        self._former_logs: List[str] = []
+        self._out_dir = (cfg.get('default_hooks') or {}).get('checkpoint', {}).get('out_dir')
+
+    def checkpoints(self) -> List[str]:
+        """Paths of what a run could be continued from."""
+        folders = [self.path]
+        if self._out_dir is not None:  # where mmengine's hook writes then
+            folders.append(osp.join(self._out_dir, osp.basename(osp.abspath(self.path))))
+        patterns = [name_pattern(template) for template in _TEMPLATES]
+        return [osp.join(folder, name) for folder in folders if osp.isdir(folder) for name in sorted(os.listdir(folder))
+                if name == LAST or any(pattern.fullmatch(name) for pattern in patterns)]
+
+    def check(self, resume: bool, source: Optional[str], restart: bool) -> None:
+        """See :func:`owned_folder`."""
+        kept = self.checkpoints()
+        if restart or not kept:
+            self.outdated, self._former_logs = kept, self._logs()
+        elif kept and not resume:
+            raise ValueError(f'{self.path} holds the checkpoints of another run ({_listing(kept)}): go on with it '
+                             '(--resume), give this one a folder of its own (--work-dir), or let it take the place of '
+                             'the other (--restart)')
+        elif kept:
+            self._check_continued(source, kept)
+            self.record = read_record(self.path) or {}
+
+    def _check_continued(self, source: Optional[str], kept: List[str]) -> None:
+        if source is not None and not any(osp.realpath(source) == osp.realpath(path) for path in kept):
+            raise ValueError(f'{self.path} holds the checkpoints of another run than {source}: give the run that goes '
+                             'on from there a folder of its own (--work-dir)')
+        record = read_record(self.path)
+        if record is None:
+            print_log(f'the settings of the run in {self.path} were not recorded, and are not compared', 'current', 30)
+            return
+        keys = differing_for_resume(record['settings'], self.settings)
+        if keys:
+            then, now = (_shorten(settings.get(keys[0], 'absent')) for settings in (record['settings'], self.settings))
+            more = f'; {len(keys) - 1} more differ' if len(keys) > 1 else ''
+            raise ValueError(f'{self.path} holds a run with other settings: {keys[0]} is {then} there and {now} '
+                             f'now{more}. Resume it with its own settings, or give another --work-dir')
+        if 'load_from' in record['settings']:  # of its beginning; now the config names the checkpoint to resume from
+            self.settings['load_from'] = record['settings']['load_from']
+
+    def begin(self, images: dict) -> None:
+        """Record the run, now that all that it is built of is there; a restarted one drops its former checkpoints.
+
+        Args:
+            images: data loader -> number and digest of its images.
+
+        Raises:
+            ValueError: the run that is continued had other images.
+        """
+        for loader, of_loader in (self.record.get('images') or {}).items():
+            if images.get(loader, of_loader) != of_loader:
+                then, now = of_loader, images[loader]
+                raise ValueError(f'{self.path} holds a run on other images: {loader} had {then["number"]} '
+                                 f'({then["digest"]}) there and has {now["number"]} ({now["digest"]}) now, by number '
+                                 'and digest of their names. Resume it on the same, or give another --work-dir')
+        for path in self.outdated:
+            os.remove(path)
+        self.record = dict(former_logs=self.record.get('former_logs', self._former_logs), images=images)
+        self._write(finished=False)
+
+    def finish(self) -> None:
+        """Record that the training came to its end."""
+        if is_main_process():
+            self._write(finished=True)
+
+    def _logs(self) -> List[str]:
+        """Folders of logs that are there before this run has one."""
+        return sorted(name for name in os.listdir(self.path) if osp.isdir(osp.join(self.path, name, 'vis_data')))
+
+    def _write(self, finished: bool) -> None:
+        write_record(self.path, self.settings, finished, **self.record)
+
+
+@contextmanager
+def owned_folder(cfg: Config, restart: bool = False) -> Iterator[RunFolder]:
+    """Own ``cfg.work_dir`` inside the block. Collective: all ranks fail if the first one does.
+
+    ``cfg.resume`` and ``cfg.load_from`` say, as for mmengine, whether the run in the folder goes on. A run without
+    checkpoints has nothing to lose, and any other may take its place.
+
+    Args:
+        restart: the run may take the place of one that is there, whose checkpoints go when it begins.
+
+    Raises:
+        ValueError: another process works in the folder; it holds another run, or this one with other settings.
+    """
+    folder, reason, lock = RunFolder(cfg), [None], None
+    if is_main_process():
+        try:
+            os.makedirs(folder.path, exist_ok=True)
+            lock = _lock(osp.join(folder.path, LOCK))
+            folder.check(bool(cfg.get('resume')), cfg.get('load_from'), restart)
+        except (OSError, ValueError) as error:
+            reason = [str(error)]
+    broadcast_object_list(reason)
+    try:
+        if reason[0] is not None:
+            raise ValueError(reason[0])
+        yield folder
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(path: str) -> Optional[int]:
+    """A descriptor that holds the lock of a folder until it is closed, or the process ends; None where there are none.
+
+    The lock is of the process (POSIX): data workers do not keep it alive, and it works on NFS.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.read(descriptor, 200).decode(errors='replace').strip()
+        os.close(descriptor)
+        if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
+            print_log(f'{path} cannot be locked ({error.strerror}): do not start a second run there', 'current', 30)
+            return None
+        raise ValueError(f'another run works in {osp.dirname(path)} ({owner or "unknown process"}): wait for its end, '
+                         'or give another --work-dir') from None
+    os.truncate(descriptor, 0)
+    os.write(descriptor, f'process {os.getpid()} on {socket.gethostname()}\n'.encode())
+    return descriptor
+
+
+def _listing(paths: List[str]) -> str:
+    names = [osp.basename(path) for path in paths if osp.basename(path) != LAST] or [LAST]
+    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_CHARS else f'{text[:_MAX_CHARS - 3]}...'
