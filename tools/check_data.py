@@ -10,18 +10,18 @@ import sys
 from collections import Counter
 
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
 from mmseg_unsup.datasets.checking import check_data
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.command_line import add_options_argument
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings, as in tools/train.py')
+    add_options_argument(parser)
     parser.add_argument('--workers', type=int, default=8, help='threads that read files (default: 8)')
     parser.add_argument('--out', help='also write the list to this file')
     args = parser.parse_args()

@@ -26,7 +26,7 @@ def main() -> None:
     add_speed_arguments(parser)
     args = parser.parse_args()
     cfg = config_from(args)
-    prepare_training(cfg, args.amp, args.compile)
+    prepare_training(cfg, args)
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -5,11 +5,12 @@ import os.path as osp
 from typing import Optional
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from ..version import __version__
 from .config import load_config
 from .distributed import check_ranks_agree, flatten_config, open_process_group
+from .options import parse_options
 from .safe_loading import allow_globals
 from .speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 
@@ -17,17 +18,31 @@ from .speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 _LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')
 
 
+class OptionsAction(argparse.Action):
+    """Reads ``--cfg-options``; what is no ``key=value`` is an error of usage. Values: see
+    :func:`mmseg_unsup.utils.options.parse_options`."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        for i, word in enumerate(values):
+            if not word.partition('=')[0] or '=' not in word:
+                told = f': write {word}={values[i + 1]}' if values[i + 1:] and '=' not in values[i + 1] else ''
+                parser.error(f'{option_string} takes key=value, but {word!r} is none{told}')
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **parse_options(values)})
+
+
+def add_options_argument(parser: argparse.ArgumentParser, help: str = 'override settings, as in tools/train.py') -> None:
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE', help=help)
+
+
 def runner_parser(description: str) -> argparse.ArgumentParser:
     """A parser with the arguments that every such tool takes, ``config`` first."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder of logs, scores and checkpoints (default: work_dirs/CONFIG_NAME)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings, key=value; dotted keys reach nested ones, and the variables named in the '
-        "config's `shortcuts` (data_root, n_clusters, init) reach every place they stand for")
+    add_options_argument(
+        parser, 'override settings, key=value; dotted keys reach nested ones, and the variables named in the '
+        "config's `shortcuts` (data_root, n_clusters, init) reach every place they stand for; a value in quotes of its "
+        'own is a text')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # set by older launchers of torch
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -65,14 +80,18 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--compile', action='store_true', help='torch.compile for backbone and neck')
 
 
-def prepare_training(cfg: Config, amp: bool = False, compile: bool = False) -> None:
-    """Write into a config what tools/train.py adds to it: those options, and a hook that configs of MMSegmentation do
-    not list."""
-    cfg.setdefault('default_hooks', {}).setdefault('initialization', dict(type='mmseg_unsup.InitializationHook'))
-    if amp:
+def apply_speed_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Write them into the config."""
+    if args.amp:
         enable_amp(cfg)
-    if compile:
+    if args.compile:
         enable_compile(cfg)
+
+
+def prepare_training(cfg: Config, args: argparse.Namespace) -> None:
+    """What tools/train.py adds to a config: those options, and a hook that configs of MMSegmentation do not list."""
+    cfg.setdefault('default_hooks', {}).setdefault('initialization', dict(type='mmseg_unsup.InitializationHook'))
+    apply_speed_arguments(cfg, args)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,8 +103,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=config,
                         help="config file, or mmseg_unsup::NAME; 'none' for the one in the checkpoint")
     parser.add_argument('checkpoint')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='override settings of the config, key=value')
+    add_options_argument(parser, 'override settings of the config, key=value')
 
 
 def add_size_argument(parser: argparse.ArgumentParser) -> None:

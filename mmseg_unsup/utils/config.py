@@ -9,6 +9,12 @@ from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.utils import import_modules_from_strings, is_installed
 
+from .options import check_options
+
+
+# of configs here and of MMSegmentation
+_DEFAULT_BACKENDS = [dict(type='LocalVisBackend')]
+
 
 def register_config_packages() -> None:
     """Make ``mmseg_unsup::path`` and ``mmseg::path`` resolve, whichever distribution provides mmseg.
@@ -28,23 +34,27 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
         data_root = 'data/camvid'
         shortcuts = dict(data_root=['train_dataloader.dataset.dataset.data_root', ...])
 
-    so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them. A part of
-    the model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``.
+    so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
+    ``vis_backends``, dicts or names of types, reaches a visualizer that has none but the default ones. A part of the
+    model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``.
 
     Modules of ``custom_imports`` may lie in the folder of the config.
 
     Args:
         path: config file; its ``_base_`` may be a ``package::`` reference.
-        cfg_options: dotted key -> value, as ``DictAction`` makes them.
+        cfg_options: dotted key -> value, as :func:`mmseg_unsup.utils.options.parse_options` makes them.
 
     Raises:
         ImportError: of ``custom_imports``.
+        ValueError: nothing would read an option.
         KeyError: a shortcut names a key that the config does not have.
     """
     cfg = Config.fromfile(path, import_custom_modules=False)
     if cfg.get('custom_imports'):
         _import_custom_modules(osp.dirname(osp.abspath(path)), cfg.custom_imports)
     _apply_shortcuts(cfg, cfg.get('shortcuts', {}))
+    if (cfg.get('visualizer') or {}).get('vis_backends') in (None, _DEFAULT_BACKENDS):
+        _reach_visualizer(cfg)
     merge_options(cfg, cfg_options or {})
     return cfg
 
@@ -61,15 +71,28 @@ def merge_options(cfg: Config, options: dict) -> None:
 
     Raises:
         KeyError: as :func:`load_config`.
+        ValueError: nothing would read a key.
     """
+    check_options(cfg, options)
     shortcuts = cfg.get('shortcuts', {})
-    variables = {name: value for name, value in options.items() if name in shortcuts}
+    variables = {name: value for name, value in options.items() if name in shortcuts or name == 'vis_backends'}
     for name, value in variables.items():
         cfg[name] = value
-    _apply_shortcuts(cfg, {name: shortcuts[name] for name in variables})
+    _apply_shortcuts(cfg, {name: shortcuts[name] for name in variables if name in shortcuts})
+    if 'vis_backends' in variables:
+        _reach_visualizer(cfg)
     # full keys come last: they are the more precise wish
     cfg.merge_from_dict({key: value for key, value in options.items() if key not in variables})
     _drop_empty_initializations(cfg)
+
+
+def _reach_visualizer(cfg: Config) -> None:
+    """In configs of MMSegmentation too, the visualizer has a copy of ``vis_backends`` from when the file was read."""
+    backends = cfg.get('vis_backends')
+    if backends and isinstance(cfg.get('visualizer'), dict):
+        backends = [backends] if isinstance(backends, (str, dict)) else backends
+        cfg.vis_backends = [dict(type=entry) if isinstance(entry, str) else entry for entry in backends]
+        cfg.visualizer.vis_backends = cfg.vis_backends
 
 
 def _drop_empty_initializations(cfg: Config) -> None:

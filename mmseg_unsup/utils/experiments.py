@@ -7,15 +7,17 @@ import os.path as osp
 import statistics
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.fileio import load
 
 from ..registry import DATASETS
-from .command_line import prepare_training
+from .command_line import OptionsAction, prepare_training
 from .config import load_config
+from .options import parse_options
 from .run_logs import is_number, log_pattern, read_run_log, score_logs
 from .run_record import differing_settings, read_record, run_settings
 from .speed import adapt_loaders
@@ -58,7 +60,7 @@ class Run:
         return 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
 
 
-class OptionsAction(DictAction):
+class WordsAction(OptionsAction):
     """Also keeps the words of the command line, for the processes that train."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
@@ -70,21 +72,18 @@ def option_words(options: Dict[str, object]) -> List[str]:
     """Dotted key -> value, as words of ``--cfg-options``.
 
     Raises:
-        ValueError: a value that a command line would read as another one, such as a text with a comma.
+        ValueError: a value that a command line would read as another one, such as a dict.
     """
-    words = []
-    for key, value in options.items():
-        word = str(value).replace(' ', '') if isinstance(value, (list, tuple)) else str(value)
-        if parse_words([f'{key}={word}'])[key] != value:
-            raise ValueError(f'{key}: {value!r} cannot be given as an option, where it would become '
-                             f'{parse_words([f"{key}={word}"])[key]!r}: write a config that sets it')
-        words.append(f'{key}={word}')
-    return words
+    return [_option_word(key, value) for key, value in options.items()]
 
 
-def parse_words(words: Sequence[str]) -> dict:
-    """Words of ``--cfg-options`` -> dotted key -> value."""
-    return {key: DictAction._parse_iterable(value) for key, value in (word.split('=', 1) for word in words)}
+def _option_word(key: str, value) -> str:
+    words = [f'{key}={text}' for text in (str(value), str(value).replace(' ', ''), f"'{value}'")]
+    same = [word for word in words if parse_options([word])[key] == value]
+    if not same:
+        raise ValueError(f'{key}: {value!r} cannot be given as an option, where it would become '
+                         f'{parse_options(words[:1])[key]!r}: write a config that sets it')
+    return same[0]
 
 
 def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -> Config:
@@ -96,9 +95,9 @@ def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -
     if not osp.isfile(path):
         raise FileNotFoundError(f'there is no config {path!r}: give paths of config files, such as '
                                 'configs/picie/picie_fpn_camvid.py')
-    cfg = load_config(path, parse_words(words))
+    cfg = load_config(path, parse_options(words))
     adapt_loaders(cfg)
-    prepare_training(cfg, '--amp' in flags, '--compile' in flags)
+    prepare_training(cfg, Namespace(amp='--amp' in flags, compile='--compile' in flags))
     return cfg
 
 

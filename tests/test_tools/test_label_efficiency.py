@@ -8,6 +8,7 @@ import pytest
 from mmengine.fileio import load
 
 from mmseg_unsup.utils import experiments
+from mmseg_unsup.utils.options import parse_options
 from mmseg_unsup.utils.run_record import write_record
 from ..conftest import NO_WORKERS, ROOT, run_tool, write_camvid
 from ..test_engine.test_finetune import HEADS, WIDTHS
@@ -18,7 +19,7 @@ SMALL = {
     **WIDTHS, **HEADS['fcn'], 'train_dataloader.batch_size': 2, 'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2,
     'train_dataloader.dataset.pipeline.2.scale': (1000, 32), 'train_dataloader.dataset.pipeline.3.crop_size': (32, 32),
     'val_dataloader.dataset.pipeline.2.size': 32, 'model.data_preprocessor.size': (32, 32),
-    **experiments.parse_words([option for option in NO_WORKERS if 'probe' not in option])
+    **parse_options([option for option in NO_WORKERS if 'probe' not in option])
 }
 
 
@@ -126,7 +127,8 @@ def test_the_plan_and_the_table(tool, tmp_path):
     (dict(percents=[5, 5]), ValueError, 'percents has a value twice'),
     (dict(starts={'a/b': {}}), ValueError, "the start 'a/b' names a folder"),
     (dict(starts=dict(x=dict(init='nowhere.pth'))), FileNotFoundError, "the start 'x' names 'nowhere.pth'"),
-    (dict(starts=dict(x=dict(init='a b.pth'))), ValueError, "'a b.pth' cannot be given as an option"),
+    (dict(starts=dict(x=dict(init='a, b.pth'))), FileNotFoundError, "the start 'x' names 'a, b.pth'"),
+    (dict(starts=dict(x=dict(init=b'x'))), ValueError, "init: b'x' cannot be given as an option"),
     (dict(config='nowhere.py'), FileNotFoundError, "there is no config 'nowhere.py'"),
     (dict(percents=[0]), ValueError, 'percents lie in'),
 ])

@@ -246,7 +246,7 @@ def test_the_plan(seeds, tmp_path):
 
 
 def test_a_config_that_never_evaluates_is_refused_before_training(seeds, tmp_path):
-    run = seeds.plan_runs(arguments(tmp_path, [config('picie_fpn_camvid')]))[0]
+    run = seeds.plan_runs(arguments(tmp_path, [config('picie_fpn_camvid')], words=[]))[0]
     run.cfg.val_evaluator = None
     with pytest.raises(ValueError, match='has no val_dataloader or val_evaluator, so its runs would have no scores'):
         seeds.describe_protocol(run.cfg, arguments(tmp_path))

@@ -31,7 +31,7 @@ from mmseg_unsup.engine.feature_pass import unwrap
 from mmseg_unsup.engine.hooks import FreshKMeansHook, PixelClusteringHook
 from mmseg_unsup.models.utils.loss_benchmark import time_losses
 from mmseg_unsup.registry import MODELS
-from mmseg_unsup.utils.command_line import add_speed_arguments, config_from, prepare_training, runner_parser
+from mmseg_unsup.utils.command_line import add_speed_arguments, apply_speed_arguments, config_from, runner_parser
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.stopwatch import Stopwatch
 
@@ -311,7 +311,7 @@ def measure_config(args) -> dict:
             os.mkdir(images)
             use_synthetic_images(cfg, args.images, args.size, images)
         adapt(cfg, args)
-        prepare_training(cfg, args.amp, args.compile)
+        apply_speed_arguments(cfg, args)
         runner = Runner.from_cfg(cfg)
         loading = measure_loading(runner)
         # on a GPU kernels run later than they are called; compiled code cannot be watched inside

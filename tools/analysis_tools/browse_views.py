@@ -12,10 +12,10 @@ import argparse
 import cv2
 import numpy as np
 import torch
-from mmengine.config import DictAction
 
 from mmseg_unsup.models.utils import warp
 from mmseg_unsup.registry import DATASETS
+from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.pictures import write_picture
 from mmseg_unsup.utils.setup_env import register_all_modules
@@ -69,7 +69,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out', help='picture to write, .png or .jpg')
     parser.add_argument('--images', type=int, default=8, help='rows')
     parser.add_argument('--epoch', type=int, default=0, help='whose views to draw, from 0 on')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings, as in tools/train.py')
+    add_options_argument(parser)
     return parser.parse_args()
 
 

@@ -18,7 +18,6 @@ import os.path as osp
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-from mmengine.config import DictAction
 from mmengine.fileio import dump
 from prettytable import PrettyTable
 
@@ -26,6 +25,7 @@ from mmseg_unsup.clustering import MiniBatchKMeans
 from mmseg_unsup.engine.feature_sample import (FeatureSample, check_enough_cells, fit_kmeans, fresh_settings,
                                                sample_features)
 from mmseg_unsup.evaluation.functional.label_free import cluster_agreement, silhouette
+from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.setup_env import register_all_modules
 from mmseg_unsup.utils.speed import adapt_loaders
@@ -158,7 +158,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--silhouette-cells', type=int, default=2000, help='of them, those of the silhouette')
     parser.add_argument('--seed', type=int, default=0, help='which images, views and cells are sampled')
     parser.add_argument('--out', help='folder of choose_k.json and choose_k.png (default: that of the checkpoint)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings, as in tools/train.py')
+    add_options_argument(parser)
     return parser.parse_args()
 
 

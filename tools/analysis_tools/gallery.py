@@ -10,11 +10,11 @@ import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup::
 import argparse
 import os.path as osp
 
-from mmengine.config import DictAction
 
 from mmseg_unsup.apis.gallery import make_gallery
 from mmseg_unsup.apis.gallery_text import Matching, matching_of
 from mmseg_unsup.evaluation.functional.matching import CRITERIA
+from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.setup_env import register_all_modules
 
@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--max-images', type=int, help='look at so many random images only')
     parser.add_argument('--places', type=int, default=6, help='patches or objects per cluster (default: %(default)s)')
     parser.add_argument('--typical', type=int, default=4, help='images per cluster (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings, as in tools/train.py')
+    add_options_argument(parser)
     args = parser.parse_args()
     if min(args.places, args.typical) < 1:
         parser.error(f'--places and --typical must be at least 1, but they are {args.places} and {args.typical}')

@@ -11,11 +11,11 @@ from typing import Dict, Sequence
 
 import torch
 from mmengine.analysis import FlopAnalyzer
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmseg_unsup.registry import MODELS
+from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.experiments import markdown_table
 from mmseg_unsup.utils.setup_env import register_all_modules
@@ -58,7 +58,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('--size', type=int, nargs=2, default=(320, 320), metavar=('H', 'W'), help='of the input')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings, as in tools/train.py')
+    add_options_argument(parser)
     return parser.parse_args()
 
 

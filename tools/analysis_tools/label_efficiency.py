@@ -30,7 +30,7 @@ from mmengine.config import Config
 from mmengine.fileio import dump, list_from_file
 
 from mmseg_unsup.datasets.subsets import write_subsets
-from mmseg_unsup.utils.experiments import (OptionsAction, Run, check_metrics, check_plan, describe_evaluation,
+from mmseg_unsup.utils.experiments import (WordsAction, Run, check_metrics, check_plan, describe_evaluation,
                                            describe_training, finite, format_mean_and_std, markdown_table, mean_and_std,
                                            option_words, planned_config, read_evaluations, software_of, train)
 from mmseg_unsup.utils.run_logs import labels_seen
@@ -207,7 +207,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', default='work_dirs/label_efficiency',
                         help='folder of the runs and the lists (default: %(default)s)')
     parser.add_argument('--out-dir', help='folder of label_efficiency.{md,json,png} (default: the work dir)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='options of all runs')
+    parser.add_argument('--cfg-options', nargs='+', action=WordsAction, help='options of all runs')
     return parser.parse_args()
 
 

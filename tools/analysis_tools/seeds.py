@@ -23,7 +23,7 @@ from mmengine.fileio import dump, load
 from mmseg_unsup.engine.feature_sample import fit_kmeans, fresh_settings, sample_features
 from mmseg_unsup.evaluation.functional.label_free import SCORES, label_free_scores
 from mmseg_unsup.utils.command_line import add_speed_arguments
-from mmseg_unsup.utils.experiments import (OptionsAction, check_metrics, check_plan, describe_evaluation,
+from mmseg_unsup.utils.experiments import (WordsAction, check_metrics, check_plan, describe_evaluation,
                                            describe_training, finite, format_mean_and_std, markdown_table,
                                            mean_and_std, planned_config, read_evaluations, software_of, train)
 from mmseg_unsup.utils.experiments import Run as TrainingRun
@@ -247,7 +247,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--select', choices=['label-free'], help='also name a checkpoint per run, see above')
     parser.add_argument('--images', type=int, default=256, help='training images of the label-free scores')
     parser.add_argument('--cells', type=int, default=20_000, help='feature cells of them')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='passed on to tools/train.py')
+    parser.add_argument('--cfg-options', nargs='+', action=WordsAction, help='passed on to tools/train.py')
     add_speed_arguments(parser)
     return parser.parse_args()
 

@@ -9,11 +9,11 @@ Lists are FOLDER/seed_S/percent_P.txt. Each holds every smaller one of the same 
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 import argparse
 
-from mmengine.config import DictAction
 from mmengine.fileio import list_from_file
 
 from mmseg_unsup.datasets.subsets import PERCENTS, write_subsets
 from mmseg_unsup.utils import load_config, register_all_modules
+from mmseg_unsup.utils.command_line import add_options_argument
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument('--percents', type=float, nargs='+', default=PERCENTS,
                         help=f'of the images (default: {" ".join(map(str, PERCENTS))})')
     parser.add_argument('--seed', type=int, default=0, help='of the random order (default: 0)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='such as data_root=PATH')
+    add_options_argument(parser, 'such as data_root=PATH')
     args = parser.parse_args()
     register_all_modules()
     config = load_config(args.config, args.cfg_options).train_dataloader.dataset

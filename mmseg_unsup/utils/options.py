@@ -1,0 +1,141 @@
+"""Options of the command line, ``key=value``: what a value means, and which keys there are."""
+import ast
+import inspect
+from difflib import get_close_matches
+from typing import Dict, Iterable, List, Optional, Sequence, Set
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import Registry
+
+# last names of keys whose values are paths or addresses, whatever these look like
+_PATHS = ('data_root', 'root', 'mask_root', 'out', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file', 'img_path',
+          'seg_map_path', 'mask_path', 'work_dir', 'load_from', 'filename')
+# Of a config, what this package and mmengine read besides the arguments of the runner.
+_READ = ('probe_dataloader', 'labelled_probe_dataloader', 'allowed_globals', 'shortcuts', 'custom_imports',
+         'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'activation_checkpointing', 'efficient_conv_bn_eval',
+         'compile', 'tta_model', 'tta_pipeline')
+# what mmengine takes out of a config before it builds the type
+_BUILDERS = ('type', '_scope_', '_delete_', 'convert_to_iter_based', 'constructor', 'paramwise_cfg', 'priority')
+_BRACKETS = tuple('[({')
+_MAX_NAMES = 3
+
+
+def parse_options(words: Sequence[str]) -> Dict[str, object]:
+    """Words ``key=value`` -> dotted key -> number, bool, None, list, tuple or text.
+
+    Values are read as mmengine does, but spaces stay, a path is a path (None aside), and what is in quotes of its own,
+    as in ``"key='1,2'"``, is a text.
+    """
+    return {key: _parse_value(key, text) for key, _, text in (word.partition('=') for word in words)}
+
+
+def _parse_value(key: str, text: str):
+    if len(text) > 1 and text[0] == text[-1] and text[0] in '\'"':
+        return text[1:-1]
+    if key.rpartition('.')[2] in _PATHS:
+        return None if text == 'None' else text
+    if text[:1] in _BRACKETS:
+        try:
+            return ast.literal_eval(text)  # texts in it may have spaces and commas
+        except (ValueError, SyntaxError, MemoryError, RecursionError):  # words without quotes
+            pass
+    value = DictAction._parse_iterable(text)
+    return text if isinstance(value, str) else value
+
+
+def check_options(cfg: Config, options: Dict[str, object]) -> None:
+    """Refuse keys that nothing would read: merged into a config, they would change nothing without a word.
+
+    Known are the keys of the config, what the runner reads, and the arguments of what a ``type`` names.
+
+    Raises:
+        ValueError: names the key and those like it.
+    """
+    for key in options:
+        name, *rest = key.split('.')
+        known = {*cfg}
+        if name not in known and name not in (known := {*known, *_READ, *_arguments_of_runner()}):
+            raise _unknown(key, name, 'the config', known)
+        _check_below(cfg.get(name), key, name, rest, options)
+
+
+def _check_below(node, key: str, path: str, rest: List[str], options: Dict[str, object]) -> None:
+    for name in rest:
+        if isinstance(node, (list, tuple)) and name.isdigit() and int(name) < len(node):
+            node = node[int(name)]
+        elif not isinstance(node, dict):  # mmengine says what is wrong
+            return
+        elif name in node:
+            node = node[name]
+        else:
+            known = _arguments(path, node)
+            if known is not None and name not in known and not _makes_hook(path, name, options):
+                raise _unknown(key, name, path, known)
+            return
+        path = f'{path}.{name}'
+
+
+def _arguments_of_runner(method: str = '__init__') -> List[str]:
+    from mmengine.runner import Runner  # seconds, which a config without a new key need not wait for
+    return list(inspect.signature(getattr(Runner, method)).parameters)[1:]
+
+
+def _arguments(path: str, node: dict) -> Optional[Set[str]]:
+    """What may stand in a part of a config; None if anything may."""
+    if 'type' in node:
+        return _arguments_of_type(node)
+    if '.' not in path and path.endswith('_dataloader'):
+        from torch.utils.data import DataLoader
+        return {*node, *inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch'}
+    if path == 'randomness':
+        return {*_arguments_of_runner('set_randomness')}
+    return {*node} if path == 'default_hooks' else None
+
+
+def _makes_hook(path: str, name: str, options: Dict[str, object]) -> bool:
+    return path == 'default_hooks' and (isinstance(options.get(f'{path}.{name}'), dict) or
+                                        f'{path}.{name}.type' in options or f'{path}.{name}' in options)
+
+
+def _arguments_of_type(node: dict) -> Optional[Set[str]]:
+    found = [_parameters(cls) for cls in _classes(node['type'])]
+    if not found or any(names is None for names in found):
+        return None
+    return {*node, *_BUILDERS, *(name for names in found for name in names)}
+
+
+def _classes(name) -> List[type]:
+    """Those that are registered under a name, in whatever registry."""
+    from .. import registry
+    if not isinstance(name, str):
+        return [name] if isinstance(name, type) else []
+    found = []
+    for child in vars(registry).values():
+        while isinstance(child, Registry):
+            child.import_from_location()
+            cls = child.module_dict.get(name.rpartition('.')[2])
+            found += [cls] if isinstance(cls, type) else []
+            child = child.parent
+    return found
+
+
+def _parameters(cls: type) -> Optional[Set[str]]:
+    """Names of the arguments of a class, with those that it hands to its bases; None if it takes any."""
+    names: Set[str] = set()
+    for base in cls.__mro__:
+        if '__init__' not in vars(base):
+            continue
+        if base is object:
+            return names
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        names.update(parameter.name for parameter in parameters)
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
+            return names
+    return None
+
+
+def _unknown(key: str, name: str, place: str, known: Iterable[str]) -> ValueError:
+    names = sorted({*known} - {*_BUILDERS, 'self'})
+    like = get_close_matches(name, names, _MAX_NAMES) or get_close_matches(name.replace('_', ''), names, _MAX_NAMES, 0.5)
+    listing = f': did you mean {" or ".join(like)}?' if like else f': there are {", ".join(names)}'
+    return ValueError(f'--cfg-options {key}: {place} has no {name!r}{listing}')
