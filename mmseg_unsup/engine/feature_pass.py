@@ -18,6 +18,10 @@ class NonFiniteError(ValueError):
     """A loss, gradient or feature that is infinite or no number."""
 
 
+class CollapsedError(ValueError):
+    """Features that tell nothing apart."""
+
+
 def check_finite(feats: List[Tensor], samples: list, purpose: str) -> None:
     """Features that are no numbers would make clusters that are none.
 
@@ -29,8 +33,19 @@ def check_finite(feats: List[Tensor], samples: list, purpose: str) -> None:
         return
     names = ', '.join(sample.img_path for sample in samples)
     raise NonFiniteError(f'{purpose}: the features of the batch {names} are not finite, so the weights are spoilt or '
-                         'too large: resume from an earlier checkpoint (--resume PATH) without --amp, or start a new run with a '
-                         'lower optim_wrapper.optimizer.lr')
+                         'too large: resume from an earlier checkpoint (--resume PATH) without --amp, or start a new '
+                         'run with a lower optim_wrapper.optimizer.lr')
+
+
+def check_not_collapsed(centers: Tensor, purpose: str) -> None:
+    """Clusters of features that are all zero are none.
+
+    Raises:
+        CollapsedError: all (K, C) centres are zero.
+    """
+    if not centers.any():
+        raise CollapsedError(f'{purpose}: the features of all images are zero, so the network has collapsed: look at the '
+                             'loss in the log, and start a new run with a lower optim_wrapper.optimizer.lr')
 
 
 def check_view_loader(dataloader: DataLoader, purpose: str) -> None:

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmseg_unsup.engine.feature_pass import iterate_features, set_view_key
+from mmseg_unsup.engine.feature_pass import CollapsedError, iterate_features, set_view_key
 from .tiny import tiny_config, tiny_runner
 
 
@@ -285,3 +285,14 @@ model = dict(
     source = torch.load(checkpoint, weights_only=False)['state_dict']
     loaded = [torch.equal(value, source[f'backbone.{key}']) for key, value in backbone.state_dict().items()]
     assert len(loaded) == 120 and all(loaded)
+
+
+@pytest.mark.parametrize('where', ['clustering epoch 1', 'fresh k-means'])
+def test_collapsed_features_are_named(image_folder, tmp_path, where):
+    """Clusters of nothing but zeros were taken for such that had never been fitted."""
+    runner = tiny_runner(image_folder, tmp_path)
+    neck = runner.model.neck
+    neck.register_forward_hook(lambda module, inputs, outputs: tuple(0 * output for output in outputs)
+                               if where != 'fresh k-means' or runner.iter else outputs)
+    with pytest.raises(CollapsedError, match=f'{where}: the features of all images are zero, so the network has coll'):
+        runner.train()

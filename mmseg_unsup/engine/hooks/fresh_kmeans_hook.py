@@ -8,7 +8,7 @@ from mmengine.runner import BaseLoop
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
 from ...registry import HOOKS
-from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
+from ..feature_pass import check_not_collapsed, iterate_features, limit_images, set_view_key, unwrap
 from ..probe_loader import probe_dataloader
 from .phase_timer_hook import time_phase, validates_now
 
@@ -132,6 +132,7 @@ class FreshKMeansHook(FreshFitHook):
         for positions, feats in iterate_features(model, dataloader, model_features(model), 'fresh k-means', n_images):
             stream.add(positions, feats)
         stream.finish()
+        check_not_collapsed(kmeans.cluster_centers_, 'fresh k-means')
         return kmeans
 
 

@@ -10,7 +10,7 @@ from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
 from ...clustering.weights import MODES
 from ...registry import HOOKS
 from ...utils.random import keyed_generator
-from ..feature_pass import check_view_loader, iterate_features, limit_images, unwrap
+from ..feature_pass import check_not_collapsed, check_view_loader, iterate_features, limit_images, unwrap
 from ..preemption import Preempted
 from .phase_timer_hook import time_phase
 
@@ -131,6 +131,8 @@ class PixelClusteringHook(Hook):
                 precision=lambda: runner.optim_wrapper.optim_context(runner.model)):
             stream.add(positions, feats)
         stream.finish()
+        for kmeans in by_head[0]:
+            check_not_collapsed(kmeans.cluster_centers_, f'clustering epoch {runner.epoch + 1}')
         return by_head
 
     @staticmethod

@@ -70,6 +70,10 @@ class ClusterHead(BaseModule):
         """
         raise NotImplementedError(f'{type(self).__name__} does not say what the set {name!r} is made of')
 
+    def trained_is_fitted(self, name: str) -> bool:
+        """Whether a trained set can predict; a classifier always does."""
+        return True
+
     # mmseg's segmentors read these two
     @property
     def num_classes(self) -> int:
@@ -97,6 +101,10 @@ class ClusterHead(BaseModule):
             raise KeyError(f'unknown prototype set {name!r}; this head has {self.set_names()}')
         return len(self.fresh_prototypes) or self.n_clusters if name == FRESH else self.n_clusters
 
+    def is_fitted(self, name: str) -> bool:
+        """Whether a set can predict."""
+        return len(self.fresh_prototypes) > 0 if name == FRESH else self.trained_is_fitted(name)
+
     def set_tensors(self, name: str) -> List[Tensor]:
         """What defines the clusters of a set.
 
@@ -105,7 +113,7 @@ class ClusterHead(BaseModule):
             RuntimeError: it has not been fitted.
         """
         self.set_size(name)  # refuses unknown names
-        return [check_fitted(self.fresh_prototypes, name)] if name == FRESH else self.trained_tensors(name)
+        return [self._fitted_fresh()] if name == FRESH else self.trained_tensors(name)
 
     def centers(self, name: str) -> Optional[Tensor]:
         """(K, C) centres of a set among features of unit length; None where its clusters are no such centres."""
@@ -137,7 +145,12 @@ class ClusterHead(BaseModule):
         self.set_size(name)  # refuses unknown names
         if name != FRESH:
             return self.trained_scores(feats, name)
-        return prototype_scores(F.normalize(feats, dim=1), check_fitted(self.fresh_prototypes, name), self.distance)
+        return prototype_scores(F.normalize(feats, dim=1), self._fitted_fresh(), self.distance)
+
+    def _fitted_fresh(self) -> Tensor:
+        if not self.is_fitted(FRESH):
+            raise not_fitted(FRESH)
+        return self.fresh_prototypes
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args, **kwargs) -> None:
         fresh = state_dict.get(prefix + 'fresh_prototypes')
@@ -146,17 +159,10 @@ class ClusterHead(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def check_fitted(prototypes: Tensor, name: str) -> Tensor:
-    """The prototypes, unless they are still zero.
-
-    Raises:
-        RuntimeError: nothing has fitted them.
-    """
-    # torch.export cannot follow a choice by values; it is asked only after `cluster_tensors`
-    if not torch.compiler.is_compiling() and not prototypes.any():
-        raise RuntimeError(f'the prototype set {name!r} has not been fitted: load a checkpoint of a run that '
-                           'clustered, or train first')
-    return prototypes
+def not_fitted(name: str) -> RuntimeError:
+    """The error of a set that cannot predict."""
+    return RuntimeError(f'the prototype set {name!r} has not been fitted: load a checkpoint of a run that clustered, or '
+                        'train first')
 
 
 def prototype_scores(feats: Tensor, prototypes: Tensor, distance: str) -> Tensor:

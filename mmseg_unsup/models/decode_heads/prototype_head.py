@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...registry import MODELS
-from .cluster_head import ClusterHead, check_fitted, prototype_scores
+from .cluster_head import ClusterHead, not_fitted, prototype_scores
 
 
 @MODELS.register_module()
@@ -40,7 +40,13 @@ class PrototypeHead(ClusterHead):
         return prototype_scores(F.normalize(feats, dim=1), *self.trained_tensors(name), self.distance)
 
     def trained_tensors(self, name: str) -> List[Tensor]:
-        return [check_fitted(self.prototypes[self.trained_sets.index(name)], name)]
+        if not self.trained_is_fitted(name):
+            raise not_fitted(name)
+        return [self.prototypes[self.trained_sets.index(name)]]
+
+    def trained_is_fitted(self, name: str) -> bool:
+        # torch.export cannot follow a choice by values; it is asked only after `cluster_tensors`
+        return torch.compiler.is_compiling() or bool(self.prototypes[self.trained_sets.index(name)].any())
 
     def centers(self, name: str) -> Tensor:
         return self.set_tensors(name)[0]

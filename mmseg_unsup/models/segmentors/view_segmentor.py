@@ -1,11 +1,14 @@
 """What all methods that train on views of an image share."""
+import logging
 from typing import Dict, List, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from ..decode_heads.cluster_head import FRESH
 from ..utils import check_stock_initialization, class_map, connected_segments, quiet_init_weights, warp
 from .probed_segmentor import ClusterRead, ProbedSegmentor, ProbeInput
 
@@ -22,6 +25,7 @@ class ViewSegmentor(ProbedSegmentor):
     def __init__(self, *args, rounding: str = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.rounding = rounding
+        self._told_of_fallback = False
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
 
     @property
@@ -71,8 +75,19 @@ class ViewSegmentor(ProbedSegmentor):
 
     @property
     def predicted_sets(self) -> List[str]:
-        """``test_cfg.prototype_sets``, or the set that plain prediction uses."""
-        return list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])
+        """``test_cfg.prototype_sets``, or the set that plain prediction uses. A checkpoint that was taken inside an epoch
+        or between two evaluations has no fresh prototypes; what the training had fitted predicts in their place."""
+        names = list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])
+        head = self.decode_head
+        trained = [name for name in head.trained_sets if head.is_fitted(name)]
+        if FRESH not in names or head.is_fitted(FRESH) or not trained:
+            return names
+        names = [name for name in names if name != FRESH] or trained[:1]
+        if not self._told_of_fallback:
+            self._told_of_fallback = True
+            print_log(f'the weights have no clusters of a fresh k-means, which an evaluation makes: those of the training '
+                      f'predict, {", ".join(names)}', logger='current', level=logging.WARNING)
+        return names
 
     @property
     def n_predicted(self) -> int:
