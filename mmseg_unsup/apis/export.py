@@ -1,5 +1,6 @@
 """A trained model as one file that runs without this package."""
 import inspect
+import io
 import json
 import os.path as osp
 import warnings
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from ..models.segmentors.object_segmentor import ObjectSegmentor
 from ..models.segmentors.probed_segmentor import ProbedSegmentor
 from ..structures import ClusterNames
-from ..utils.atomic import replacing
+from ..utils.atomic import replacing, write_from_memory
 
 SUFFIXES = {'.onnx': 'ONNX', '.ts': 'TorchScript', '.pt2': 'torch.export'}
 OPSETS = range(11, 21)  # what the exporter writes that needs no further packages
@@ -21,6 +22,7 @@ DEFAULT_OPSET = 17
 LEAST_EQUAL = 0.999
 INPUT, OUTPUTS = 'image', ('ids', 'similarity')
 _SMALLEST_SIDE = 64  # pixels, of torch.export
+_ONNX_BYTES = 2**31  # what a protocol buffer holds
 
 # (N, 3, H, W) float32 RGB images -> (N, H, W) ids, (N, H, W) scores
 Predict = Callable[[np.ndarray], Tuple[np.ndarray, np.ndarray]]
@@ -82,6 +84,7 @@ def export_segmentor(model: ProbedSegmentor,
 
     Raises:
         ImportError: a package of the extra ``onnx`` is missing.
+        OSError: the file cannot be written, for example on a full disk.
         ValueError: unknown suffix or opset; no image; the model cannot be exported; fewer than 99.9 % of the pixels are
             equal. Nothing is written then.
     """
@@ -94,6 +97,7 @@ def export_segmentor(model: ProbedSegmentor,
         raise ValueError('an export is checked on images, and there is none: give a folder of some')
     if suffix == '.onnx':
         _check_onnx_packages()
+        _check_onnx_size(model, path)
     module = ExportedSegmentor(model, names).eval()
     batches = _as_batches(images)
     facts = dict(_facts(model, names), **(metadata or {}))
@@ -114,11 +118,12 @@ def _write_onnx(module: nn.Module, path: str, example: Tensor, facts: Dict[str, 
     axes[INPUT] = {0: 'batch', 2: 'height', 3: 'width'}
     # releases from 2.5 on know another exporter too, which needs onnxscript
     further = dict(dynamo=False) if 'dynamo' in inspect.signature(torch.onnx.export).parameters else {}
-    torch.onnx.export(module, (example, ), path, opset_version=opset, input_names=[INPUT], output_names=list(OUTPUTS),
-                      dynamic_axes=axes, **further)
-    model = onnx.load(path)
+    buffer = io.BytesIO()
+    torch.onnx.export(module, (example, ), buffer, opset_version=opset, input_names=[INPUT],
+                      output_names=list(OUTPUTS), dynamic_axes=axes, **further)
+    model = onnx.load_from_string(buffer.getvalue())
     onnx.helper.set_model_props(model, facts)
-    onnx.save(model, path)
+    write_from_memory(path, lambda file: onnx.save(model, file))
     return _onnx_predict(path)
 
 
@@ -130,7 +135,8 @@ def _onnx_predict(path: str) -> Predict:
 
 def _write_torchscript(module: nn.Module, path: str, example: Tensor, facts: Dict[str, str], opset: int) -> Predict:
     traced = torch.jit.freeze(torch.jit.trace(module, example, check_trace=False))  # without what only training needs
-    torch.jit.save(traced, path, _extra_files={'metadata.json': json.dumps(facts)})
+    extra = {'metadata.json': json.dumps(facts)}
+    write_from_memory(path, lambda file: torch.jit.save(traced, file, _extra_files=extra))
     return _torch_predict(torch.jit.load(path))
 
 
@@ -144,9 +150,9 @@ def _write_torch_export(module: nn.Module, path: str, example: Tensor, facts: Di
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f'torch.export of torch {torch.__version__} cannot follow this model at any size ({reason}): '
                          'use a later torch, or write .onnx or .ts') from None
-    with open(path, 'wb') as file:  # it refuses other suffixes
-        torch.export.save(exported, file, extra_files={'metadata.json': json.dumps(facts)})
-    with open(path, 'rb') as file:
+    extra = {'metadata.json': json.dumps(facts)}
+    write_from_memory(path, lambda file: torch.export.save(exported, file, extra_files=extra))
+    with open(path, 'rb') as file:  # of a path it refuses other suffixes
         return _torch_predict(torch.export.load(file).module())
 
 
@@ -164,6 +170,13 @@ def _check_onnx_packages() -> None:
     except ImportError as error:
         raise ImportError(f'ONNX needs {error.name}, which cannot be imported. Run: pip install "mmseg-unsup[onnx]"'
                           ) from None
+
+
+def _check_onnx_size(model: nn.Module, path: str) -> None:
+    n_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    if n_bytes >= _ONNX_BYTES:
+        raise ValueError(f'{path} would have {n_bytes / 2**30:.1f} GiB of weights, but an ONNX file holds less than '
+                         f'{_ONNX_BYTES / 2**30:.0f} GiB: write .ts or .pt2')
 
 
 def _facts(model: ProbedSegmentor, names: Optional[ClusterNames]) -> Dict[str, str]:

@@ -1,9 +1,10 @@
 """Files that are there whole or not at all."""
+import io
 import os
 import os.path as osp
 import re
 from contextlib import contextmanager
-from typing import Iterator
+from typing import BinaryIO, Callable, Iterator
 
 _PART = re.compile(r'\.\d+\.part$')  # with the process that was writing it
 
@@ -18,6 +19,9 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
     Args:
         flush: wait for the disk. Without it the machine, unlike the process, may not stop at any moment; for many small
             files that are easily made again.
+
+    Raises:
+        OSError: what went wrong in writing (a full disk, no such folder, a folder of that name) names ``path``.
     """
     folder = osp.dirname(path) or '.'
     part = f'{path}.{os.getpid()}.part'
@@ -26,12 +30,23 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
         if flush:
             _flush(part)
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         if osp.exists(part):
             os.remove(part)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, part):
+            raise OSError(error.errno, error.strerror, path) from None  # a full disk has no name of its own
         raise
     if flush:
         _flush(folder)
+
+
+def write_from_memory(path: str, write: Callable[[BinaryIO], None]) -> None:
+    """Let ``write`` fill memory, then write that to a file. Where a disk is full, torch's own writers do not raise OSError
+    but RuntimeError without the cause (``torch.save``), or end the process (``torch.jit.save``)."""
+    buffer = io.BytesIO()
+    write(buffer)
+    with open(path, 'wb') as file:
+        file.write(buffer.getbuffer())
 
 
 def remove_parts(folder: str) -> None:

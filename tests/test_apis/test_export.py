@@ -1,6 +1,7 @@
 import json
 import os
 import os.path as osp
+import re
 import subprocess
 import sys
 
@@ -16,9 +17,11 @@ from mmseg_unsup.apis import ClusterNames, UnsupInferencer, export
 from mmseg_unsup.apis.export import ExportedSegmentor, export_segmentor
 from mmseg_unsup.clustering import MiniBatchKMeans
 from mmseg_unsup.registry import MODELS
+from mmseg_unsup.utils.atomic import replacing
 from mmseg_unsup.utils.config import load_config
 from ..conftest import smooth_image
 from ..test_tools.test_train_and_test import config
+from ..test_utils.test_atomic import file_limit
 from .tiny_models import METHODS, tiny_model
 
 SIZES = ((64, 80), (64, 80), (90, 70))
@@ -164,6 +167,31 @@ def test_a_file_that_differs_from_pytorch_is_not_put_in_place(tmp_path, monkeypa
     with pytest.raises(ValueError, match=r'was not written: the ONNX model gives \d+\.\d+ % of the pixels of 3 images'):
         export_segmentor(tiny_model('PiCIE'), str(path), pictures())
     assert path.read_text() == 'old' and len(list(tmp_path.iterdir())) == 1
+
+
+class Pair(torch.nn.Conv2d):
+    """Two outputs and 38 kB of weights."""
+
+    def forward(self, image):
+        return super().forward(image), image
+
+
+@pytest.mark.parametrize('suffix', export.SUFFIXES)
+def test_a_full_disk_is_one_error_with_the_path(suffix, tmp_path):
+    """Torch's own writers end the process where a file cannot be written."""
+    path = tmp_path / f'model{suffix}'
+    path.write_text('old')
+    with file_limit(30_000), pytest.raises(OSError, match=f'File too large: {re.escape(repr(str(path)))}$'):
+        with replacing(str(path)) as part:
+            export._WRITERS[suffix](Pair(3, 64, 7).eval(), part, torch.rand(1, 3, 64, 64), {}, export.DEFAULT_OPSET)
+    assert path.read_text() == 'old' and len(list(tmp_path.iterdir())) == 1
+
+
+def test_weights_that_do_not_fit_onnx(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, '_ONNX_BYTES', 1000)
+    with pytest.raises(ValueError, match=r'model.onnx would have .* GiB of weights, but .*: write .ts or .pt2'):
+        export_segmentor(tiny_model('PiCIE'), str(tmp_path / 'model.onnx'), pictures())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('settings, message', [

@@ -1,12 +1,17 @@
 """A file is the old one or the new one."""
+import errno
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
+import torch
 
-from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.atomic import replacing, write_from_memory
 from ..conftest import ROOT
 
 
@@ -32,6 +37,41 @@ def test_a_failure_leaves_the_old_file_alone(tmp_path, monkeypatch):
     with replacing('here') as part:
         open(part, 'w').close()
     assert sorted(os.listdir(tmp_path)) == ['file', 'here']
+
+
+@contextmanager
+def file_limit(n_bytes: int):
+    """No file becomes larger in the block, as on a full disk."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+def test_a_full_disk_is_one_error_with_the_path(tmp_path):
+    """``torch.save`` alone raises RuntimeError: unexpected pos 576 vs 534."""
+    path, state = str(tmp_path / 'weights.pth'), dict(weight=torch.arange(30_000.))
+    with file_limit(100_000), pytest.raises(OSError, match=f'File too large: {re.escape(repr(path))}$') as caught:
+        with replacing(path) as part:
+            write_from_memory(part, lambda file: torch.save(state, file))
+    assert caught.value.errno == errno.EFBIG and not os.listdir(tmp_path)
+    with replacing(path) as part:
+        write_from_memory(part, lambda file: torch.save(state, file))
+    torch.testing.assert_close(torch.load(path, weights_only=True), state, rtol=0, atol=0)
+
+
+def test_errors_name_the_file_that_was_to_be_written(tmp_path):
+    (tmp_path / 'folder').mkdir()
+    for name, reason in (('folder', 'Is a directory'), ('nowhere/file', 'No such file or directory')):
+        path = str(tmp_path / name)
+        with pytest.raises(OSError, match=f'{reason}: {re.escape(repr(path))}$'):
+            with replacing(path) as part, open(part, 'w') as file:
+                file.write('new')
+    with pytest.raises(FileNotFoundError, match="'read'$"), replacing(str(tmp_path / 'file')):
+        open('read')
+    assert os.listdir(tmp_path) == ['folder']
 
 
 KILLED = '''

@@ -30,7 +30,7 @@ from mmseg_unsup.models.utils.tensor_match import explain
 from mmseg_unsup.models.utils.weights_seen import stated_labels
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils import load_config
-from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.atomic import replacing, write_from_memory
 from mmseg_unsup.utils.safe_loading import load_safely
 from mmseg_unsup.utils.stored_config import check_stored
 
@@ -176,7 +176,7 @@ def write(source: str, target: str, form: str, averaged: bool = None, config: st
     labels = stated_labels(seen) if seen and pretrained.seen == 'unknown' else pretrained.seen
     meta = dict(weights_seen=labels, source=osp.basename(source), tensors=pretrained.prefix)
     with replacing(target) as part:
-        torch.save(contents(state, form, meta), part)
+        write_from_memory(part, lambda file: torch.save(contents(state, form, meta), file))
         name = verify(part, form, reference, cfg)
     return (f'wrote {target}: {len(state)} backbone tensors of {pretrained}; labels: {labels}; equal features, bit by '
             f'bit, in {name}')

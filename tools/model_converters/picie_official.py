@@ -26,7 +26,7 @@ from torch import Tensor
 
 from mmseg_unsup.registry import DATASETS, MODELS
 from mmseg_unsup.utils import load_config
-from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.atomic import replacing, write_from_memory
 from mmseg_unsup.utils.safe_loading import load_safely, resolve_globals
 
 CONFIG = osp.join(
@@ -157,7 +157,7 @@ def save_atomically(data: dict, path: str, force: bool = False) -> None:
     """
     refuse_existing(path, force)
     with replacing(path) as part:
-        torch.save(data, part)
+        write_from_memory(part, lambda file: torch.save(data, file))
         refuse_existing(path, force)
 
 
