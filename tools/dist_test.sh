@@ -1,21 +1,14 @@
 #!/usr/bin/env bash
 # Evaluate on several processes: tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/test.py]
 # Several machines: run the same command on each, with NNODES (how many), MASTER_ADDR (of the first) and PORT equal,
-# and NODE_RANK=0, 1, ...; GPUS counts those of one machine.
+# and NODE_RANK=0, 1, ...; GPUS counts those of one machine. Exit status: that of the first process that failed.
 set -euo pipefail
+. "$(dirname "$0")/_launch.sh"
 if [ $# -lt 3 ]; then
-    echo "usage: $0 CONFIG CHECKPOINT GPUS [options of tools/test.py]" >&2
-    exit 2
+    fail "usage: $0 CONFIG CHECKPOINT GPUS [options of tools/test.py]"
 fi
-if [ "${NNODES:-1}" -gt 1 ]; then
-    : "${NODE_RANK:?NNODES=$NNODES needs NODE_RANK, the number of this machine from 0}"
-    : "${MASTER_ADDR:?NNODES=$NNODES needs MASTER_ADDR, the address of machine 0}"
-fi
-CONFIG=$1
-CHECKPOINT=$2
-GPUS=$3
-TOOLS=$(cd "$(dirname "$0")" && pwd)
-PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" exec python -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$GPUS" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-    "$TOOLS/test.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}"
+check_file config "$1"
+check_checkpoint "$2"
+check_number GPUS "$3" 1
+check_machines
+launch "$3" test.py "$1" "$2" --launcher pytorch "${@:4}"

@@ -1,20 +1,13 @@
 #!/usr/bin/env bash
 # Train on several processes: tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
 # Several machines: run the same command on each, with NNODES (how many), MASTER_ADDR (of the first) and PORT equal,
-# and NODE_RANK=0, 1, ...; GPUS counts those of one machine.
+# and NODE_RANK=0, 1, ...; GPUS counts those of one machine. Exit status: that of the first process that failed.
 set -euo pipefail
+. "$(dirname "$0")/_launch.sh"
 if [ $# -lt 2 ]; then
-    echo "usage: $0 CONFIG GPUS [options of tools/train.py]" >&2
-    exit 2
+    fail "usage: $0 CONFIG GPUS [options of tools/train.py]"
 fi
-if [ "${NNODES:-1}" -gt 1 ]; then
-    : "${NODE_RANK:?NNODES=$NNODES needs NODE_RANK, the number of this machine from 0}"
-    : "${MASTER_ADDR:?NNODES=$NNODES needs MASTER_ADDR, the address of machine 0}"
-fi
-CONFIG=$1
-GPUS=$2
-TOOLS=$(cd "$(dirname "$0")" && pwd)
-PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" exec python -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$GPUS" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-    "$TOOLS/train.py" "$CONFIG" --launcher pytorch "${@:3}"
+check_file config "$1"
+check_number GPUS "$2" 1
+check_machines
+launch "$2" train.py "$1" --launcher pytorch "${@:3}"

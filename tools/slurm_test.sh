@@ -2,19 +2,12 @@
 # Evaluate under Slurm: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=8] [SRUN_ARGS=...] \
 #     tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]
 set -euo pipefail
+. "$(dirname "$0")/_launch.sh"
 if [ $# -lt 4 ]; then
-    echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]" >&2
-    exit 2
+    fail "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]"
 fi
-PARTITION=$1
-JOB_NAME=$2
-CONFIG=$3
-CHECKPOINT=$4
-GPUS=${GPUS:-8}
-GPUS_PER_NODE=${GPUS_PER_NODE:-8}
-TOOLS=$(cd "$(dirname "$0")" && pwd)
-# shellcheck disable=SC2086 -- SRUN_ARGS is a list of options
-PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" exec srun -p "$PARTITION" --job-name="$JOB_NAME" \
-    --gres="gpu:$GPUS_PER_NODE" --ntasks="$GPUS" --ntasks-per-node="$GPUS_PER_NODE" \
-    --cpus-per-task="${CPUS_PER_TASK:-8}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    python -u "$TOOLS/test.py" "$CONFIG" "$CHECKPOINT" --launcher slurm "${@:5}"
+check_file config "$3"
+check_checkpoint "$4"
+check_slurm
+srun_command "$1" "$2" test.py "$3" "$4" --launcher slurm "${@:5}"
+exec "${COMMAND[@]}"

@@ -35,7 +35,8 @@ def open_process_group(cfg: Config) -> None:
     ends with an error.
 
     Raises:
-        ValueError: the launcher is unknown or has not set its environment variables; a bad timeout.
+        ValueError: the launcher is unknown or has not set its environment variables; a bad timeout; more processes than
+            GPUs on a machine that has some.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':
@@ -45,6 +46,7 @@ def open_process_group(cfg: Config) -> None:
         dist_cfg = env_cfg.get('dist_cfg', {})
         _check_launch(launcher, dist_cfg.get('timeout'))
         if torch.cuda.is_available():
+            _check_has_gpu(launcher)
             # as Runner will: init_dist would choose another way to start processes
             set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
             init_dist(launcher, **dist_cfg)
@@ -67,6 +69,14 @@ def _check_launch(launcher: str, timeout: Any) -> None:
                          '--launcher none')
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
         raise ValueError(f'env_cfg.dist_cfg.timeout must be a positive number of seconds, but it is {timeout!r}')
+
+
+def _check_has_gpu(launcher: str) -> None:
+    """Slurm's processes share GPUs where there are fewer; torchrun's each take the one of their number."""
+    n_gpus, rank = torch.cuda.device_count(), int(os.environ.get('LOCAL_RANK', 0))
+    if launcher == 'pytorch' and rank >= n_gpus:
+        raise ValueError(f'process {rank} of this machine has no GPU of its own, as the machine has {n_gpus}: start at '
+                         f'most {n_gpus} processes on it')
 
 
 def _open_gloo_group(launcher: str, timeout: Optional[float] = None, port: Optional[int] = None, **_) -> None:

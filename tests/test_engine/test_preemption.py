@@ -147,16 +147,18 @@ def run_slurm_script(tmp_path, runs: int, status: int = 0, **env):
         script = tmp_path / name
         script.write_text(SRUN.format(log=log, runs=runs if name == 'srun' else 0, status=status))
         script.chmod(0o755)
+    (tmp_path / 'config.py').touch()
     done = subprocess.run([f'{ROOT}/tools/slurm_train.sh', 'part', 'job', 'config.py', '--amp'], capture_output=True,
-                          env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}', **env})
+                          cwd=tmp_path, env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}', **env})
     return (tmp_path / 'srun.log').read_text().splitlines(), (tmp_path / 'scontrol.log').read_text(), done.returncode
 
 
 @pytest.mark.parametrize('status', [0, 3])
 def test_slurm_runs_are_submitted_again(tmp_path, status):
-    calls, requeued, returned = run_slurm_script(tmp_path, 3, status)
+    calls, requeued, returned = run_slurm_script(tmp_path, 3, status, SRUN_ARGS='-t 60')
     assert returned == status and requeued == ''
-    assert calls[0].endswith('config.py --launcher slurm --amp') and '--signal=USR1@120' in calls[0]
+    assert calls[0].endswith('config.py --launcher slurm --amp')
+    assert all('--signal=USR1@120 -t 60 ' in call for call in calls)
     assert [call.endswith('--amp --resume') for call in calls] == [False, True, True]
 
 

@@ -134,8 +134,9 @@ def test_two_processes_on_one_machine_or_two_train_and_score_like_one(options, t
 
 def test_processes_of_different_configs_are_refused(options, tmp_path):
     statuses, outputs = run_on_two_nodes(tmp_path / 'run', *options, per_node=(['n_clusters=5'], ['n_clusters=6']))
-    assert all(statuses)
+    assert statuses == [1, 1]
     for output in outputs:
+        assert 'was the first to fail (status 1)' in output and 'ChildFailedError' not in output
         assert re.search('ValueError: the processes disagree: n_clusters is 5 on rank 0 and 6 on rank 1; .*: '
                          'start all processes with the same command', output)
 
@@ -148,8 +149,8 @@ def test_a_killed_process_ends_the_others(options, tmp_path, moment):
     running.wait_for(moment)
     workers = running.workers()
     os.kill(workers[1], signal.SIGKILL)
-    assert running.finish(timeout=60) != 0
-    assert 'Signal 9 (SIGKILL)' in running.output()
+    assert running.finish(timeout=60) == 128 + signal.SIGKILL
+    assert 'process 1 was the first to fail (SIGKILL ended it); its output is above' in running.output()
     assert not any(os.path.exists(f'/proc/{pid}') for pid in workers.values())
 
 
@@ -162,13 +163,3 @@ def test_an_error_on_one_machine_ends_the_other(options, coco_root, tmp_path):  
     failed, waited = sorted(outputs, key=lambda output: 'UnreadableImageError' not in output)
     assert f'{2:012d}.jpg' in failed and 'UnreadableImageError' not in waited
     assert re.search('Error: .*[Cc]onnection (closed|reset)', waited)
-
-
-@pytest.mark.parametrize('missing', ['NODE_RANK', 'MASTER_ADDR'])
-def test_several_machines_need_to_be_numbered_and_found(tmp_path, missing):
-    variables = dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='127.0.0.1')
-    del variables[missing]
-    for script, args in (('dist_train.sh', [CONFIG, 1]), ('dist_test.sh', [CONFIG, 'checkpoint', 1])):
-        running = Launch(tmp_path / 'output', script, *args, **variables)
-        assert running.finish(timeout=10) != 0
-        assert f'NNODES=2 needs {missing}' in running.output()

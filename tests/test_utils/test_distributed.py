@@ -96,6 +96,7 @@ def test_with_a_gpu_mmengine_opens_the_group(monkeypatch):
         monkeypatch.setenv(name, '0')
     calls = []
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     monkeypatch.setattr(dist, 'get_backend', lambda: 'nccl')
     monkeypatch.setattr(distributed, 'set_multi_processing', lambda **kwargs: calls.append(kwargs))
     monkeypatch.setattr(distributed, 'init_dist', lambda *args, **kwargs: calls.append((args, kwargs)))
@@ -105,6 +106,9 @@ def test_with_a_gpu_mmengine_opens_the_group(monkeypatch):
     open_process_group(cfg)
     assert calls == [dict(mp_start_method='fork', distributed=True), (('pytorch', ), dict(backend='nccl', timeout=7))]
     assert cfg.to_dict() == before
+    monkeypatch.setenv('LOCAL_RANK', '2')
+    with pytest.raises(ValueError, match='process 2 of this machine has no GPU .* has 2: start at most 2 processes'):
+        open_process_group(cfg)
 
 
 def free_port() -> int:

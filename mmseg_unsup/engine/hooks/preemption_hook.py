@@ -16,8 +16,8 @@ class PreemptionHook(Hook):
     signal ends it at once.
 
     All ranks stop at the same place if one of them was told. An evaluation or a clustering is repeated when the run
-    continues. ``tools/slurm_train.sh`` requeues a job with this status; ``torchrun``, and so ``tools/dist_train.sh``,
-    reports every failure as 1 and must not get SIGUSR1 itself.
+    continues. ``tools/slurm_train.sh`` requeues a job with this status, and ``tools/dist_train.sh`` passes it on, but
+    must not get SIGUSR1 itself; ``torchrun`` reports every failure as 1.
     """
 
     priority = 'LOWEST'  # a step is finished when the other hooks have seen it
