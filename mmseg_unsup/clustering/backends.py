@@ -6,6 +6,8 @@ from typing import Callable, Optional, Tuple
 import torch
 from torch import Tensor
 
+from ..utils.checks import check_count
+
 BACKENDS = ('auto', 'torch', 'faiss')
 # Bytes of the scores and copies of a chunk of rows. On a CPU they should stay in the cache; a GPU wants large matrices.
 CHUNK_BYTES = dict(cpu=2**23, cuda=2**29)
@@ -88,8 +90,8 @@ class ChunkedRows:
     """
 
     def __init__(self, chunk_bytes: Optional[int] = None) -> None:
-        if chunk_bytes is not None and chunk_bytes < 1:
-            raise ValueError(f'chunk_bytes must be positive, but it is {chunk_bytes}')
+        if chunk_bytes is not None:
+            check_count('chunk_bytes', chunk_bytes)
         self.chunk_bytes = chunk_bytes
 
     def for_each(self, rows: Tensor, n_clusters: int, function: Callable[[Tensor], None]) -> None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.dist import all_reduce, broadcast
 from torch import Tensor
 
-from ..utils.checks import check_count
+from ..utils.checks import check_counts
 from .backends import ChunkedRows, build_backend, check_backend, member_sums
 
 INITS = ('random', 'k-means++')
@@ -68,9 +68,7 @@ class MiniBatchKMeans:
                  n_refine: int = 5,
                  backend: str = 'auto',
                  chunk_bytes: Optional[int] = None) -> None:
-        for name, value in (('n_clusters', n_clusters), ('n_iter', n_iter), ('n_init', n_init), ('coarse', coarse),
-                            ('n_refine', n_refine)):
-            check_count(name, value)
+        check_counts(n_clusters=n_clusters, n_iter=n_iter, n_init=n_init, coarse=coarse, n_refine=n_refine)
         if init not in INITS:
             raise ValueError(f'init={init!r} is not one of {INITS}')
         check_backend(backend)

@@ -7,7 +7,7 @@ import torch
 from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor
 
-from ..utils.checks import check_count
+from ..utils.checks import check_count, check_counts
 from ..utils.random import keyed_generator
 from .kmeans import MIN_COARSE_ROWS_PER_CLUSTER, MiniBatchKMeans
 from .sampling import sample_cells
@@ -15,6 +15,13 @@ from .seeding import PositionedRows, RowBuffer, draw_plus_plus, draw_uniform
 
 # Stream of the keyed generator that picks the rows to start from.
 _SEED_ROWS = 1
+
+
+def check_stream(init_images: int, update_images: int, init_pixels: Optional[int]) -> None:
+    """Raise ValueError unless these are settings of :class:`StreamingKMeans`."""
+    check_counts(init_images=init_images, update_images=update_images)
+    if init_pixels is not None:
+        check_count('init_pixels', init_pixels)
 
 
 class StreamingKMeans:
@@ -49,10 +56,8 @@ class StreamingKMeans:
                  init_pixels: Optional[int] = None,
                  seed: Sequence[int] = (0, ),
                  device: torch.device = torch.device('cpu')) -> None:
-        for name, value in (('n_images', n_images), ('init_images', init_images), ('update_images', update_images)):
-            check_count(name, value)
-        if init_pixels is not None:
-            check_count('init_pixels', init_pixels)
+        check_count('n_images', n_images)
+        check_stream(init_images, update_images, init_pixels)
         self.models = [list(of_view) for of_view in models]
         self.n_images = n_images
         self.init_images = min(init_images, n_images)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..datasets import ViewDataset
+from ..utils.checks import is_finite
 from ..utils.progress import track_progress
 from .preemption import stop_if_asked
 
@@ -85,9 +86,9 @@ def limit_images(dataloader: DataLoader, max_images: Optional[Union[int, float]]
     n_images = len(dataloader.dataset)
     if max_images is None:
         return n_images
-    if max_images <= 0 or isinstance(max_images, float) and max_images > 1:
+    if not is_finite(max_images) or max_images <= 0 or isinstance(max_images, float) and max_images > 1:
         raise ValueError(f'max_images must be None, a positive number of images or a share in (0, 1], but it is '
-                         f'{max_images}')
+                         f'{max_images!r}')
     limit = max(1, round(max_images * n_images)) if isinstance(max_images, float) else min(max_images, n_images)
     if limit < n_images and not dataloader.sampler.shuffle:
         raise ValueError(f'max_images={max_images} would always take the same first images: set shuffle=True in the '

@@ -11,6 +11,18 @@ def check_count(name: str, value: Any, low: int = 1) -> None:
         raise ValueError(f'{name} must be at least {low}{kind}, but it is {value!r}')
 
 
+def check_counts(low: int = 1, **values: Any) -> None:
+    """Several of them by name."""
+    for name, value in values.items():
+        check_count(name, value, low)
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise ValueError unless this is a finite number above 0."""
+    if not is_finite(value) or value <= 0:
+        raise ValueError(f'{name} must be a positive number, but it is {value!r}')
+
+
 def check_share(name: str, value: Any, includes_one: bool = True) -> None:
     """Raise ValueError unless this is a number in [0, 1], or in [0, 1)."""
     if not is_finite(value) or not (0 <= value <= 1 if includes_one else 0 <= value < 1):

@@ -231,19 +231,19 @@ def test_unreadable_images(image_folder, tmp_path, caplog):
      'IterBasedTrainLoop would cluster once and never again'),
     (dict(train_dataloader__sampler=dict(_delete_=True, type='InfiniteSampler')), TypeError,
      'needs sampler=dict.*but got InfiniteSampler'),
-    (dict(n_clusters=0), ValueError, 'n_clusters must be at least 2 .* it is 0'),
+    (dict(n_clusters=2.5), ValueError, 'n_clusters must be at least 2 and a whole number, but it is 2.5'),
     (dict(default_hooks__clustering__class_weights='sqrt'), ValueError, "class_weights='sqrt' is not one of"),
     (dict(default_hooks__clustering__bn_mode='frozen'), ValueError, "bn_mode='frozen' is not one of"),
-    (dict(default_hooks__clustering__interval=0), ValueError, 'interval must be at least 1 epoch'),
+    (dict(default_hooks__clustering__interval=0), ValueError, 'interval must be at least 1, but it is 0'),
     (dict(n_clusters=600), ValueError, '512 feature cells cannot form 600 clusters'),
     (dict(probe_dataloader=None), KeyError, 'the config has no probe_dataloader'),
-    (dict(model__labeller_epochs=0), ValueError, 'labeller_epochs must be None or positive, but it is 0'),
+    (dict(model__labeller_epochs=0), ValueError, 'labeller_epochs must be a positive number, but it is 0'),
     (dict(model__labeller_epochs=0.1, default_hooks__clustering__bn_mode='train'), ValueError,
      "bn_mode='train' needs model.labeller_epochs=None"),
     (dict(model__over_clustering=[('0.3x', 1.)]), ValueError, '.0.3x. is no number of clusters from 2 on'),
     (dict(model__over_clustering=[4]), ValueError, r'holds 4, but each entry must be \(K, weight'),
     (dict(model__over_clustering=[(5, 'lin')]), ValueError, 'neither positive nor .log.'),
-    (dict(model__temperature=0), ValueError, 'temperature must be positive'),
+    (dict(model__temperature=0), ValueError, 'temperature must be a positive number'),
 ])
 def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, message):
     with pytest.raises(error, match=message):

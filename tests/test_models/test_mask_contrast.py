@@ -295,7 +295,7 @@ def test_prediction_and_embeddings():
     (dict(anchor=0), 'anchor=0 is neither'),
     (dict(anchor=True), 'anchor=True is neither'),
     (dict(anchor=('random', 5)), 'is neither'),
-    (dict(queue_length=-1), 'queue_length must not be negative'),
+    (dict(queue_length=-1), 'queue_length must be at least 0, but it is -1'),
 ])
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):

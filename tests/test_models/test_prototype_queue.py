@@ -51,7 +51,7 @@ def test_state_and_lengths():
     none = PrototypeQueue(0, 3)
     none.enqueue(rows(0, 2))
     assert none.prototypes.shape == (0, 3)
-    with pytest.raises(ValueError, match='queue_length must not be negative, but it is -1'):
+    with pytest.raises(ValueError, match='queue_length must be at least 0, but it is -1'):
         PrototypeQueue(-1, 3)
 
 

@@ -12,7 +12,7 @@ from mmengine.runner import BaseLoop
 
 from ...evaluation.metrics import HungarianIoUMetric
 from ...registry import HOOKS
-from ...utils.checks import check_count
+from ...utils.checks import check_counts
 from ...utils.pictures import write_picture
 from ...visualization import cluster_palette, contact_sheet, heat_map, size_chart
 from ..feature_pass import unwrap
@@ -42,8 +42,7 @@ class ClusterPicturesHook(Hook):
     """
 
     def __init__(self, n_images: int = 8, images_per_row: int = 1, filename: str = 'contact_sheet.png') -> None:
-        for name, value in (('n_images', n_images), ('images_per_row', images_per_row)):
-            check_count(name, value)
+        check_counts(n_images=n_images, images_per_row=images_per_row)
         self.n_images, self.images_per_row, self.filename = n_images, images_per_row, filename
         self.pictures: Dict[str, np.ndarray] = {}
 

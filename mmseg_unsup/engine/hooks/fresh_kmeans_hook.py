@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
+from ...clustering.streaming import check_stream
 from ...registry import HOOKS
 from ..feature_pass import check_not_collapsed, iterate_features, limit_images, set_view_key, unwrap
 from ..probe_loader import probe_dataloader
@@ -100,6 +101,7 @@ class FreshKMeansHook(FreshFitHook):
         self.n_clusters = n_clusters
         self.kmeans = kmeans or {}
         MiniBatchKMeans(n_clusters, **self.kmeans)  # a bad setting must fail now, not after the first epoch
+        check_stream(init_images, update_images, init_pixels)
         self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
         self.max_images = max_images
 

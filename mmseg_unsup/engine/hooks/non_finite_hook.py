@@ -8,6 +8,7 @@ from mmengine.optim import AmpOptimWrapper
 from torch import Tensor
 
 from ...registry import HOOKS
+from ...utils.checks import check_count
 from ..feature_pass import NonFiniteError, unwrap
 
 ACTIONS = ('raise', 'skip')
@@ -34,6 +35,7 @@ class NonFiniteHook(Hook):
     def __init__(self, action: str = 'raise', max_skips: int = 10) -> None:
         if action not in ACTIONS:
             raise ValueError(f'action={action!r} is not one of {ACTIONS}')
+        check_count('max_skips', max_skips, low=0)
         self.action, self.max_skips = action, max_skips
         self._in_a_row = 0
         self._paths: List[str] = []

@@ -7,6 +7,7 @@ from mmengine.dist import all_gather_object, broadcast
 
 from ...evaluation.functional import fit_descriptor_kmeans
 from ...registry import HOOKS
+from ...utils.checks import check_count
 from ..feature_pass import iterate_features, limit_images, set_view_key
 from ..probe_loader import probe_dataloader
 from .fresh_kmeans_hook import FreshFitHook
@@ -37,8 +38,7 @@ class ObjectClusteringHook(FreshFitHook):
                  max_images: Optional[Union[int, float]] = None,
                  refit_on_test: bool = False) -> None:
         super().__init__(refit_on_test)
-        if n_clusters < 1:
-            raise ValueError(f'ObjectClusteringHook needs n_clusters from 1 on, but it is {n_clusters}')
+        check_count('n_clusters', n_clusters)
         self.n_clusters, self.whiten, self.seed, self.max_images = n_clusters, whiten, seed, max_images
 
     def forget(self, model: torch.nn.Module) -> None:

@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from ...clustering.pca import StreamingPCA
 from ...clustering.sampling import sample_cells
 from ...registry import HOOKS
+from ...utils.checks import check_count
 from ..feature_pass import iterate_features, set_view_key, unwrap
 from ..probe_loader import probe_dataloader
 
@@ -27,6 +28,7 @@ class PCAInitHook(Hook):
     priority = 'NORMAL'
 
     def __init__(self, n_pixels: int = 200_000) -> None:
+        check_count('n_pixels', n_pixels)
         self.n_pixels = n_pixels
 
     def before_train(self, runner) -> None:

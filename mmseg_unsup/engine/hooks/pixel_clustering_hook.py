@@ -7,8 +7,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
+from ...clustering.streaming import check_stream
 from ...clustering.weights import MODES
 from ...registry import HOOKS
+from ...utils.checks import check_count
 from ...utils.random import keyed_generator
 from ..feature_pass import check_not_collapsed, check_view_loader, iterate_features, limit_images, unwrap
 from ..preemption import Preempted
@@ -61,8 +63,8 @@ class PixelClusteringHook(Hook):
         for name, value, allowed in (('class_weights', class_weights, MODES), ('bn_mode', bn_mode, BN_MODES)):
             if value not in allowed:
                 raise ValueError(f'{name}={value!r} is not one of {allowed}')
-        if interval < 1:
-            raise ValueError(f'interval must be at least 1 epoch, but it is {interval}')
+        check_count('interval', interval)
+        check_stream(init_images, update_images, init_pixels)  # now, not after the evaluation before the training
         self.kmeans = kmeans or {}
         self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
         self.max_images = max_images

@@ -6,6 +6,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from ...registry import METRICS
+from ...utils.checks import check_count
 from ..functional import confusion_matrix, match_clusters, matched_confusion, scores_from_confusion
 from ..functional.descriptor_kmeans import fit_descriptor_kmeans
 from .repeated_iou import mean_and_std
@@ -52,9 +53,9 @@ class ObjectKMeansMetric(BaseMetric):
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device, prefix)
-        if repeats < 1 or n_clusters is not None and n_clusters < 1:
-            raise ValueError(f'ObjectKMeansMetric needs repeats and n_clusters from 1 on, but they are {repeats} and '
-                             f'{n_clusters}')
+        check_count('repeats', repeats)
+        if n_clusters is not None:
+            check_count('n_clusters', n_clusters)
         if match not in ('hungarian', 'majority'):
             raise ValueError(f"match={match!r} is not one of ('hungarian', 'majority'): objects are clusters")
         match_clusters(np.zeros((1, 1)), match, match_on)  # a wrong match_on must fail now

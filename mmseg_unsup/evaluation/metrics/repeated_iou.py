@@ -5,6 +5,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from ...registry import METRICS
+from ...utils.checks import check_count
 from ..probes.base import repeated_names
 from .hungarian_iou import HungarianIoUMetric
 
@@ -36,9 +37,7 @@ class RepeatedIoUMetric(BaseMetric):
                  prefix: Optional[str] = None,
                  **kwargs) -> None:
         super().__init__(collect_device, prefix)
-        if repeats < 2:
-            raise ValueError(f'RepeatedIoUMetric needs repeats from 2 on, but it is {repeats}: HungarianIoUMetric '
-                             'scores a single set')
+        check_count('repeats (a single set is scored by HungarianIoUMetric)', repeats, low=2)
         if summary not in SUMMARIES:
             raise ValueError(f'summary={summary!r} is not one of {SUMMARIES}')
         self.summary = summary

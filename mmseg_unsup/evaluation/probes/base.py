@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...clustering.sampling import sample_cells
 from ...clustering.seeding import RowBuffer
+from ...utils.checks import check_count
 from .dense_crf import DenseCRF
 
 
@@ -154,8 +155,7 @@ class LabelledCellsProbe(LabelledRowsProbe):
 
     def __init__(self, name: str, max_cells: int, **kwargs) -> None:
         super().__init__(name, **kwargs)
-        if max_cells < 1:
-            raise ValueError(f'max_cells of the probe {name!r} must be at least 1, but it is {max_cells}')
+        check_count(f'max_cells of the probe {name!r}', max_cells)
         self.max_cells = max_cells
 
     def begin(self, n_channels: int, n_classes: int, n_images: int, *args, **kwargs) -> None:

@@ -3,6 +3,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from ...utils.checks import check_count, check_positive
+
 
 class DenseCRF:
     """Mean-field inference of a fully connected CRF, with the settings that STEGO and later work use.
@@ -29,9 +31,8 @@ class DenseCRF:
                  edge_xy: float = 67.,
                  edge_rgb: float = 3.,
                  edge_weight: float = 4.) -> None:
-        if temperature <= 0 or n_iter < 1:
-            raise ValueError(f'a dense CRF needs a positive temperature and n_iter from 1 on, but they are '
-                             f'{temperature} and {n_iter}')
+        check_positive('temperature of the dense CRF', temperature)
+        check_count('n_iter of the dense CRF', n_iter)
         if find_spec('pydensecrf') is None:  # now, not after the training images were read
             raise ImportError('a dense CRF needs pydensecrf: pip install "mmseg-unsup[crf]" (it is compiled on '
                               'installation), or leave out crf')

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from ...registry import PROBES
+from ...utils.checks import check_count, check_positive
 from .base import LabelledCellsProbe, vote_of_neighbours
 
 # Bytes of the similarities of a chunk of cells, by device.
@@ -38,9 +39,8 @@ class DenseKNNProbe(LabelledCellsProbe):
                  chunk_bytes: int = None,
                  **kwargs) -> None:
         super().__init__(name, max_cells, **kwargs)
-        if k < 1 or temperature <= 0:
-            raise ValueError(f'the probe {name!r} needs k from 1 on and a positive temperature, but they are {k} and '
-                             f'{temperature}')
+        check_count(f'k of the probe {name!r}', k)
+        check_positive(f'temperature of the probe {name!r}', temperature)
         self.k, self.temperature, self.chunk_bytes = k, temperature, chunk_bytes
 
     def finish(self) -> str:

@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
+from ...clustering.streaming import check_stream
 from ...registry import PROBES
+from ...utils.checks import check_count
 from .base import Probe, linear_scores
 
 
@@ -40,10 +42,11 @@ class KMeansProbe(Probe):
                  init_pixels: Optional[int] = 200_000,
                  **kwargs) -> None:
         super().__init__(name, **kwargs)
-        if repeats < 1:
-            raise ValueError(f'repeats of the probe {name!r} must be at least 1, but it is {repeats}')
+        check_count(f'repeats of the probe {name!r}', repeats)
         self.n_clusters, self.repeats, self.kmeans = n_clusters, repeats, kmeans or {}
-        MiniBatchKMeans(n_clusters or 2, **self.kmeans)  # a bad setting must fail now, not after the pass
+        # a bad setting must fail now, not after the pass
+        MiniBatchKMeans(2 if n_clusters is None else n_clusters, **self.kmeans)
+        check_stream(init_images, update_images, init_pixels)
         self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
 
     def n_outputs(self, n_classes: int) -> int:

@@ -7,6 +7,7 @@ from mmengine.dist import broadcast
 from torch import Tensor
 
 from ...registry import PROBES
+from ...utils.checks import check_count, check_positive, is_finite
 from ...utils.random import keyed_generator
 from .base import LabelledCellsProbe, linear_scores
 
@@ -52,10 +53,12 @@ class LinearProbe(LabelledCellsProbe):
                  stages: int = 1,
                  **kwargs) -> None:
         super().__init__(name, max_cells, **kwargs)
-        if lr <= 0 or epochs < 1 or batch_size < 1 or weight_decay < 0:
-            raise ValueError(f'the probe {name!r} needs positive lr, epochs, batch_size and weight_decay from 0 on, '
-                             f'but they are {lr}, {epochs}, {batch_size}, {weight_decay}')
-        if not 1 <= stages <= epochs:
+        for setting, value in dict(epochs=epochs, batch_size=batch_size, stages=stages).items():
+            check_count(f'{setting} of the probe {name!r}', value)
+        check_positive(f'lr of the probe {name!r}', lr)
+        if not is_finite(weight_decay) or weight_decay < 0:
+            raise ValueError(f'weight_decay of the probe {name!r} must be at least 0, but it is {weight_decay!r}')
+        if stages > epochs:
             raise ValueError(f'stages of the probe {name!r} must be from 1 to epochs={epochs}, but it is {stages}')
         self.repeats = stages
         self.lr, self.epochs, self.batch_size, self.weight_decay = lr, epochs, batch_size, weight_decay

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...models.utils import describe_segments
 from ...registry import PROBES
+from ...utils.checks import check_count, check_positive
 from .base import LabelledRowsProbe, vote_of_neighbours
 
 
@@ -43,9 +44,9 @@ class SegmentRetrievalProbe(LabelledRowsProbe):
                  background: Optional[int] = None,
                  **kwargs) -> None:
         super().__init__(name, **kwargs)
-        if k < 1 or max_segments < 1 or temperature <= 0:
-            raise ValueError(f'the probe {name!r} needs k and max_segments from 1 on and a positive temperature, but '
-                             f'they are {k}, {max_segments} and {temperature}')
+        check_count(f'k of the probe {name!r}', k)
+        check_count(f'max_segments of the probe {name!r}', max_segments)
+        check_positive(f'temperature of the probe {name!r}', temperature)
         self.k, self.max_segments, self.temperature, self.background = k, max_segments, temperature, background
 
     def begin(self, n_channels: int, n_classes: int, n_images: int, *args, **kwargs) -> None:

@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ...registry import MODELS
+from ...utils.checks import check_count
 
 DISTANCES = ('euclidean', 'dot')
 FRESH = 'fresh'
@@ -33,7 +34,7 @@ class ClusterHead(BaseModule):
         fresh_prototypes (Tensor): (K', C); a buffer, so checkpoints carry it.
 
     Raises:
-        ValueError: ``n_clusters < 2`` or unknown ``distance``.
+        ValueError: ``n_clusters`` is below 2 or no whole number, or unknown ``distance``.
     """
 
     def __init__(self,
@@ -45,8 +46,8 @@ class ClusterHead(BaseModule):
                  align_corners: bool = False,
                  init_cfg: dict = None) -> None:
         super().__init__(init_cfg)
-        if n_clusters < 2:
-            raise ValueError(f'n_clusters must be at least 2 to tell pixels apart, but it is {n_clusters}')
+        check_count('n_clusters', n_clusters, low=2)
+        check_count('num_views', num_views)
         if distance not in DISTANCES:
             raise ValueError(f'distance={distance!r} is not one of {DISTANCES}')
         self.in_channels, self.n_clusters, self.num_views = in_channels, n_clusters, num_views

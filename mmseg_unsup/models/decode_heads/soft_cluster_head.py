@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ...utils.checks import check_count
 from .cluster_head import ClusterHead
 
 
@@ -29,8 +30,7 @@ class SoftClusterHead(ClusterHead):
 
     def __init__(self, *args, num_sub_heads: int = 1, momentum: float = 0.02, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if num_sub_heads < 1:
-            raise ValueError(f'num_sub_heads must be at least 1, but it is {num_sub_heads}')
+        check_count('num_sub_heads', num_sub_heads)
         self.momentum = momentum
         self.classifiers = nn.ModuleList(nn.Conv2d(self.in_channels, self.n_clusters, 1) for _ in range(num_sub_heads))
         self.register_buffer('running_loss', torch.zeros(num_sub_heads))

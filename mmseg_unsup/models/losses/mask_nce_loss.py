@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ...utils.checks import check_positive
 
 
 def mask_nce_loss(anchors: Tensor,
@@ -56,8 +57,7 @@ class MaskNCELoss(nn.Module):
 
     def __init__(self, temperature: float = 0.5, loss_weight: float = 1.) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, but it is {temperature}')
+        check_positive('temperature', temperature)
         self.temperature, self.loss_weight = temperature, loss_weight
 
     def forward(self,

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from ...registry import MODELS
+from ...utils.checks import check_count, check_positive
 from ..losses import iic_loss
 from .view_segmentor import ViewSegmentor, parse_clusters
 
@@ -37,6 +38,8 @@ class IIC(ViewSegmentor):
         super().__init__(*args, decode_head=decode_head, **kwargs)
         if self.num_views != 2:
             raise ValueError(f'IIC compares two views, but model.decode_head.num_views is {self.num_views}')
+        check_count('max_displacement', max_displacement, low=0)
+        check_positive('marginal_weight', marginal_weight)
         self.max_displacement, self.marginal_weight = max_displacement, marginal_weight
         self.over_head = None
         if over_clustering is not None:

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ...utils.checks import check_positive
 from .pseudo_label_segmentor import PseudoLabelSegmentor
 
 CLASSIFIERS = ('learnable', 'prototypes')
@@ -31,8 +32,7 @@ class MDC(PseudoLabelSegmentor):
             raise ValueError(f'classifier={classifier!r} is not one of {CLASSIFIERS}')
         if self.num_views != 1:
             raise ValueError(f'MDC trains on one view, but model.decode_head.num_views is {self.num_views}')
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, but it is {temperature}')
+        check_positive('temperature', temperature)
         self.temperature = temperature
         heads = self.heads if classifier == 'learnable' else []
         self.classifiers = nn.ModuleList(nn.Linear(head.in_channels, head.n_clusters) for head in heads)

@@ -4,6 +4,7 @@ from typing import Dict, List
 from torch import Tensor
 
 from ...registry import MODELS
+from ...utils.checks import check_positive
 from ..losses import cross_view_loss
 from .pseudo_label_segmentor import PseudoLabelSegmentor
 
@@ -30,8 +31,7 @@ class PiCIE(PseudoLabelSegmentor):
                  cross_weight: float = 0.5,
                  **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, but it is {temperature}')
+        check_positive('temperature', temperature)
         self.temperature = temperature
         self.loss_weights = dict(loss_within=within_weight, loss_cross=cross_weight)
 

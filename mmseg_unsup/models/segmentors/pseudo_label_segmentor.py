@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ...utils.checks import check_positive, is_finite
 from ..utils import Labeller
 from .view_segmentor import ViewSegmentor, parse_clusters
 
@@ -34,8 +35,8 @@ class PseudoLabelSegmentor(ViewSegmentor):
                  over_clustering: Sequence[Tuple[Union[int, str], Union[float, str]]] = (),
                  **kwargs) -> None:
         super().__init__(*args, decode_head=decode_head, **kwargs)
-        if labeller_epochs is not None and labeller_epochs <= 0:
-            raise ValueError(f'labeller_epochs must be None or positive, but it is {labeller_epochs}')
+        if labeller_epochs is not None:
+            check_positive('labeller_epochs', labeller_epochs)
         self.labeller_epochs = labeller_epochs
         self.labeller = Labeller(self.backbone, self.neck)
         further = [_parse_head(entry, self.decode_head.n_clusters) for entry in over_clustering]
@@ -90,6 +91,6 @@ def _parse_head(entry: Sequence, n_clusters: int) -> Tuple[int, float]:
     k, weight = parse_clusters(entry[0], n_clusters), entry[1]
     if weight == 'log':
         weight = math.log(n_clusters) / math.log(k)
-    if not isinstance(weight, (int, float)) or weight <= 0:
+    if not is_finite(weight) or weight <= 0:
         raise ValueError(f"over_clustering: the weight of {entry!r} is neither positive nor 'log'")
     return k, float(weight)

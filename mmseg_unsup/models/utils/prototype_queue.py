@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from mmengine.dist import all_gather, get_dist_info
 from torch import Tensor, nn
 
+from ...utils.checks import check_count
+
 
 class PrototypeQueue(nn.Module):
     """A ring of the last ``length`` prototypes; a new one replaces the oldest.
@@ -28,8 +30,7 @@ class PrototypeQueue(nn.Module):
 
     def __init__(self, length: int, channels: int) -> None:
         super().__init__()
-        if length < 0:
-            raise ValueError(f'queue_length must not be negative, but it is {length}')
+        check_count('queue_length', length, low=0)
         self.register_buffer('prototypes', F.normalize(torch.randn(length, channels), dim=1))
         self.register_buffer('pointer', torch.zeros((), dtype=torch.long))
 
