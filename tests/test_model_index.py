@@ -16,14 +16,14 @@ DATA_SETS = dict(CamVidDataset='CamVid', Cityscapes27Dataset='Cityscapes 27', Ci
 # name -> collection of the README, start of a row of a table or of a sentence, and which of the scores in it. Every
 # result of the index is here: the numbers have one home, the README.
 PUBLISHED = dict(
-    picie_fpn_camvid=('picie', '| **trained, 5 epochs**', 0),
-    picie_fpn_msrc=('picie', '| **trained, 5 epochs**', 1),
-    picie_fpn_camvid_parity=('picie', '| trained as released', 0),
-    picie_fpn_msrc_parity=('picie', '| trained as released', 1),
-    picie_plain_fpn_camvid=('picie', '| PiCIE as published', 0),
-    picie_plain_fpn_msrc=('picie', '| PiCIE as published', 1),
-    picie_h_fpn_camvid=('picie', '| PiCIE+H as published', 0),
-    picie_h_fpn_msrc=('picie', '| PiCIE+H as published', 1),
+    picie_fpn_camvid=('picie', '| **PiCIE, default**', 0),
+    picie_fpn_msrc=('picie', '| **PiCIE, default**', 1),
+    picie_fpn_camvid_parity=('picie', '| PiCIE, the released recipe', 0),
+    picie_fpn_msrc_parity=('picie', '| PiCIE, the released recipe', 1),
+    picie_plain_fpn_camvid=('picie', '| PiCIE, K clusters alone', 0),
+    picie_plain_fpn_msrc=('picie', '| PiCIE, K clusters alone', 1),
+    picie_h_fpn_camvid=('picie', '| PiCIE+H,', 0),
+    picie_h_fpn_msrc=('picie', '| PiCIE+H,', 1),
     mdc_fpn_camvid=('mdc', 'Five epochs at 160 px', 0),
     mdc_fpn_msrc=('mdc', 'Five epochs at 160 px', 1),
     iic_fpn_camvid=('iic', 'Five epochs at 160 px', 0),

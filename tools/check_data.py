@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 from mmseg_unsup.datasets.checking import check_data
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_options_argument
 
 
@@ -22,11 +23,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
     add_options_argument(parser)
-    parser.add_argument('--workers', type=int, default=8, help='threads that read files (default: 8)')
+    parser.add_argument('--workers', type=at_least(1), default=8, help='threads that read files (default: 8)')
     parser.add_argument('--out', help='also write the list to this file')
     args = parser.parse_args()
-    if args.workers < 1:
-        parser.error(f'--workers must be at least 1, but it is {args.workers}')
     init_default_scope('mmseg')
     problems, n_images = check_data(load_config(args.config, args.cfg_options), args.workers)
     lines = [f'{problem.kind}, {problem.loader}: {problem.message}' for problem in problems]

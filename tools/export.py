@@ -18,8 +18,9 @@ from mmengine.config import Config
 from mmseg_unsup.apis import ClusterNames, load_segmentor, whole_image_pipeline
 from mmseg_unsup.apis.export import DEFAULT_OPSET, OPSETS, export_segmentor
 from mmseg_unsup.apis.image_input import check_fits
-from mmseg_unsup.datasets.image_files import find_images
+from mmseg_unsup.datasets.image_files import check_folder, find_images
 from mmseg_unsup.registry import DATASETS
+from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_model_arguments, add_size_argument
 from mmseg_unsup.utils.pictures import read_rgb
 
@@ -32,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out', help='file to write')
     parser.add_argument('--clusters', help='make the ids those of the classes of this file, whose names go with it')
     parser.add_argument('--images', help="folder of images to check with (default: the config's test images)")
-    parser.add_argument('--check-images', type=int, default=16, help='how many of them (default: %(default)s)')
+    parser.add_argument('--check-images', type=at_least(1), default=16, help='how many of them (default: %(default)s)')
     add_size_argument(parser)
     parser.add_argument('--opset', type=int, default=DEFAULT_OPSET,
                         help=f'of ONNX, {OPSETS[0]} to {OPSETS[-1]} (default: %(default)s)')
@@ -41,7 +42,10 @@ def parse_args() -> argparse.Namespace:
 
 def image_paths(args: argparse.Namespace, cfg: Config) -> List[str]:
     if args.images:
+        check_folder(args.images, 'give a folder of images to check with')
         return find_images(args.images)
+    if 'type' not in (cfg.get('test_dataloader') or {}).get('dataset', {}):
+        raise ValueError('the config has no test images to check with: give a folder of some by --images')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     return [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
 

@@ -37,6 +37,8 @@ def parse_args() -> argparse.Namespace:
 
 def named_by_labels(names: ClusterNames, cfg: Config, model, match: str) -> ClusterNames:
     """Names of the classes that the evaluation would match the clusters to."""
+    if 'type' not in (cfg.get('test_dataloader') or {}).get('dataset', {}):
+        raise ValueError('the config has no test images: --from-labels needs a config whose test data have labels')
     loader = Runner.build_dataloader(cfg.test_dataloader)
     classes = loader.dataset.metainfo['classes']
     confusion = np.zeros((len(classes), names.n_clusters), np.int64)

@@ -1,3 +1,3 @@
-# PiCIE+H as published: one more head, of 100 clusters, weighted by logarithms
+# PiCIE+H: one more head, of 100 clusters, weighted by logarithms
 _base_ = './picie_fpn_msrc.py'
 model = dict(over_clustering=[(100, 'log')])

@@ -2,6 +2,7 @@
 import inspect
 import io
 import json
+import os
 import os.path as osp
 import warnings
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
@@ -84,6 +85,7 @@ def export_segmentor(model: ProbedSegmentor,
 
     Raises:
         ImportError: a package of the extra ``onnx`` is missing.
+        IsADirectoryError: ``path`` is a folder.
         OSError: the file cannot be written, for example on a full disk.
         ValueError: unknown suffix or opset; no image; the model cannot be exported; fewer than 99.9 % of the pixels are
             equal. Nothing is written then.
@@ -93,6 +95,8 @@ def export_segmentor(model: ProbedSegmentor,
         raise ValueError(f'{path}: the suffix says the format, {", ".join(map(" is ".join, SUFFIXES.items()))}')
     if opset not in OPSETS:
         raise ValueError(f'opset {opset} is not supported: choose one from {OPSETS[0]} to {OPSETS[-1]}')
+    if osp.isdir(path):
+        raise IsADirectoryError(f'{path} is a folder: give the name of a file')
     if not len(images):
         raise ValueError('an export is checked on images, and there is none: give a folder of some')
     if suffix == '.onnx':
@@ -101,6 +105,7 @@ def export_segmentor(model: ProbedSegmentor,
     module = ExportedSegmentor(model, names).eval()
     batches = _as_batches(images)
     facts = dict(_facts(model, names), **(metadata or {}))
+    os.makedirs(osp.dirname(path) or '.', exist_ok=True)
     with replacing(path) as part, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of tracing: choices by shape that are fixed on purpose
         predict = _WRITERS[suffix](module, part, batches[0], facts, opset)

@@ -15,6 +15,7 @@ from ..datasets.errors import UnreadableImageError, check_on_error
 from ..models.utils import enlarge, winner_map
 from ..structures import ClusterNames
 from ..utils import track_progress
+from ..utils.checks import check_count
 from ..utils.pictures import map_name, write_indexed, write_picture
 from ..visualization import overlay, with_legend
 from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
@@ -84,8 +85,8 @@ class UnsupInferencer(BaseInferencer):
                  options: Optional[dict] = None,
                  show_progress: bool = True) -> None:
         check_on_error(on_error)
-        if size is not None and size < 1:
-            raise ValueError(f'size must be at least 1 pixel, but it is {size}')
+        if size is not None:
+            check_count('size', size)
         if tile is not None and not 0 <= overlap < tile:
             raise ValueError(f'tiles of {tile} pixels cannot overlap by {overlap}: overlap must be at least 0 and '
                              'less than a tile')
@@ -133,7 +134,9 @@ class UnsupInferencer(BaseInferencer):
 
         Raises:
             MemoryError: an image needs more than there is, see :meth:`bytes_needed`; before the first is predicted.
+            ValueError: ``batch_size`` is no whole number from 1 on.
         """
+        check_count('batch_size', batch_size)
         entries = list_inputs(inputs)
         for entry in entries:
             check_fits(entry, lambda shape: self.bytes_needed(shape, batch_size), TILES)

@@ -13,6 +13,7 @@ from torch import nn
 from ..models.segmentors.probed_segmentor import ProbedSegmentor
 from ..registry import MODELS
 from ..utils.config import load_config, merge_options
+from ..utils.devices import check_device
 from ..utils.safe_loading import allow_globals
 from ..utils.stored_config import read_stored_config
 
@@ -51,12 +52,16 @@ def load_segmentor(config: Union[str, Config, None],
     Raises:
         FileNotFoundError: there is no such config or checkpoint.
         TypeError: the model is not one of this package.
-        ValueError: the checkpoint is not one of this config, or names more than tensors and plain values.
+        ValueError: the checkpoint is not one of this config, or names more than tensors and plain values; the device
+            cannot be used.
     """
     init_default_scope('mmseg')
+    check_device(device)
     cfg = None if config is None else read_config(config, options)
     allow_globals((cfg or {}).get('allowed_globals', []))
     checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{weights} holds a {type(checkpoint).__name__}, not a dict of tensors: it is no checkpoint')
     if cfg is None:
         cfg = Config(read_stored_config(checkpoint, weights))
         merge_options(cfg, options or {})

@@ -1,10 +1,11 @@
 """Files that are there whole or not at all."""
 import io
+import json
 import os
 import os.path as osp
 import re
 from contextlib import contextmanager
-from typing import BinaryIO, Callable, Iterator
+from typing import Any, BinaryIO, Callable, Iterator
 
 _PART = re.compile(r'\.\d+\.part$')  # with the process that was writing it
 
@@ -21,7 +22,7 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
             files that are easily made again.
 
     Raises:
-        OSError: what went wrong in writing (a full disk, no such folder, a folder of that name) names ``path``.
+        OSError: the file cannot be written, as on a full disk; it names ``path``.
     """
     folder = osp.dirname(path) or '.'
     part = f'{path}.{os.getpid()}.part'
@@ -33,8 +34,9 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
     except BaseException as error:
         if osp.exists(part):
             os.remove(part)
-        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, part):
-            raise OSError(error.errno, error.strerror, path) from None  # a full disk has no name of its own
+        if isinstance(error, OSError) and error.errno and error.filename in (None, part):
+            raise OSError(error.errno, f'{error.strerror}: nothing was written, and what was there before is whole',
+                          path) from error
         raise
     if flush:
         _flush(folder)
@@ -47,6 +49,12 @@ def write_from_memory(path: str, write: Callable[[BinaryIO], None]) -> None:
     write(buffer)
     with open(path, 'wb') as file:
         file.write(buffer.getbuffer())
+
+
+def write_json(path: str, value: Any) -> None:
+    """Write a JSON file in one step."""
+    with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
+        json.dump(value, file, indent=1, ensure_ascii=False)
 
 
 def remove_parts(folder: str) -> None:

@@ -1,7 +1,8 @@
 """Options of a config: what is wrong with them is said when they are read, not after hours."""
+import argparse
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Callable
 
 
 def check_count(name: str, value: Any, low: int = 1) -> None:
@@ -34,6 +35,21 @@ def check_interval(name: str, value: Any) -> None:
     pair = value if isinstance(value, (tuple, list)) else ()
     if len(pair) != 2 or not all(map(is_finite, pair)) or pair[0] > pair[1]:
         raise ValueError(f'{name} must be (low, high), two finite numbers in this order, but it is {value!r}')
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """A ``type`` of argparse: whole numbers from ``low`` on."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if number < low:
+            raise argparse.ArgumentTypeError(f'it must be a whole number of at least {low}, but it is {text!r}')
+        return number
+
+    return parse
 
 
 def is_finite(value: Any) -> bool:

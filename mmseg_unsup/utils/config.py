@@ -46,10 +46,14 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
 
     Raises:
         ImportError: of ``custom_imports``.
-        ValueError: nothing would read an option.
+        ValueError: nothing would read an option; the file is no Python.
         KeyError: a shortcut names a key that the config does not have.
     """
-    cfg = Config.fromfile(path, import_custom_modules=False)
+    try:
+        cfg = Config.fromfile(path, import_custom_modules=False)
+    except SyntaxError as error:  # of the file or of one in its _base_
+        raise ValueError(f'the config {path}, or one in its _base_, is no Python: {error.msg} in line {error.lineno}, '
+                         f'{(error.text or "").strip()!r}') from None
     if cfg.get('custom_imports'):
         _import_custom_modules(osp.dirname(osp.abspath(path)), cfg.custom_imports)
     _apply_shortcuts(cfg, cfg.get('shortcuts', {}))

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from ..datasets.image_files import IMAGE_SUFFIXES
 from ..datasets.transforms.loading import LoadImage
 from .atomic import replacing
 
@@ -24,6 +25,12 @@ def map_name(image: str) -> str:
     return image if image.endswith('.png') else f'{image}.png'
 
 
+def check_picture(path: str) -> None:
+    """Raise ValueError unless :func:`write_picture` can write a file of this name."""
+    if not path.lower().endswith(IMAGE_SUFFIXES) or osp.isdir(path):
+        raise ValueError(f'the picture {path!r} must be a file whose name ends in {", ".join(IMAGE_SUFFIXES)}')
+
+
 def write_picture(path: str, picture: np.ndarray, flush: bool = False, quality: int = 95) -> None:
     """Write (H, W) or RGB (H, W, 3) uint8 in one step, in the format of the suffix; makes the folder.
 
@@ -37,6 +44,12 @@ def write_picture(path: str, picture: np.ndarray, flush: bool = False, quality: 
     content = cv2.imencode(osp.splitext(path)[1], picture if picture.ndim == 2 else picture[..., ::-1], settings)[1]
     with replacing(path, flush=flush) as part, open(part, 'wb') as file:
         file.write(content.tobytes())
+
+
+def write_figure(path: str, figure, dpi: int = 120) -> None:
+    """Write a ``matplotlib.figure.Figure`` in one step, in the format of the suffix."""
+    with replacing(path) as part:
+        figure.savefig(part, dpi=dpi, format=osp.splitext(path)[1][1:] or 'png')
 
 
 def write_indexed(path: str, ids: np.ndarray, palette: np.ndarray) -> None:

@@ -181,7 +181,7 @@ def test_a_full_disk_is_one_error_with_the_path(suffix, tmp_path):
     """Torch's own writers end the process where a file cannot be written."""
     path = tmp_path / f'model{suffix}'
     path.write_text('old')
-    with file_limit(30_000), pytest.raises(OSError, match=f'File too large: {re.escape(repr(str(path)))}$'):
+    with file_limit(30_000), pytest.raises(OSError, match=f'File too large: .*: {re.escape(repr(str(path)))}$'):
         with replacing(str(path)) as part:
             export._WRITERS[suffix](Pair(3, 64, 7).eval(), part, torch.rand(1, 3, 64, 64), {}, export.DEFAULT_OPSET)
     assert path.read_text() == 'old' and len(list(tmp_path.iterdir())) == 1

@@ -243,6 +243,8 @@ def test_unreadable_images(image_folder, tmp_path, caplog):
     (dict(model__over_clustering=[('0.3x', 1.)]), ValueError, '.0.3x. is no number of clusters from 2 on'),
     (dict(model__over_clustering=[4]), ValueError, r'holds 4, but each entry must be \(K, weight'),
     (dict(model__over_clustering=[(5, 'lin')]), ValueError, 'neither positive nor .log.'),
+    (dict(train_cfg__max_epochs=0), ValueError, 'max_epochs must be at least 1, but it is 0'),
+    (dict(train_cfg__val_interval=0), ValueError, 'val_interval must be at least 1, but it is 0'),
     (dict(model__temperature=0), ValueError, 'temperature must be a positive number'),
 ])
 def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, message):

@@ -53,7 +53,7 @@ def file_limit(n_bytes: int):
 def test_a_full_disk_is_one_error_with_the_path(tmp_path):
     """``torch.save`` alone raises RuntimeError: unexpected pos 576 vs 534."""
     path, state = str(tmp_path / 'weights.pth'), dict(weight=torch.arange(30_000.))
-    with file_limit(100_000), pytest.raises(OSError, match=f'File too large: {re.escape(repr(path))}$') as caught:
+    with file_limit(100_000), pytest.raises(OSError, match=f'File too large: .*: {re.escape(repr(path))}$') as caught:
         with replacing(path) as part:
             write_from_memory(part, lambda file: torch.save(state, file))
     assert caught.value.errno == errno.EFBIG and not os.listdir(tmp_path)
@@ -66,7 +66,7 @@ def test_errors_name_the_file_that_was_to_be_written(tmp_path):
     (tmp_path / 'folder').mkdir()
     for name, reason in (('folder', 'Is a directory'), ('nowhere/file', 'No such file or directory')):
         path = str(tmp_path / name)
-        with pytest.raises(OSError, match=f'{reason}: {re.escape(repr(path))}$'):
+        with pytest.raises(OSError, match=f'{reason}: .*{re.escape(repr(path))}$'):
             with replacing(path) as part, open(part, 'w') as file:
                 file.write('new')
     with pytest.raises(FileNotFoundError, match="'read'$"), replacing(str(tmp_path / 'file')):

@@ -1,4 +1,5 @@
 """Every number in a config is checked when the config is built, and the sentence has the key and the value."""
+import argparse
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from mmseg_unsup.evaluation.metrics import ObjectKMeansMetric, RepeatedIoUMetric
 from mmseg_unsup.evaluation.probes import DenseCRF, DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
 from mmseg_unsup.models.decode_heads import PrototypeHead, SoftClusterHead
 from mmseg_unsup.models.losses import MaskNCELoss
-from mmseg_unsup.utils.checks import check_count, check_counts, check_positive, check_share
+from mmseg_unsup.utils.checks import at_least, check_count, check_counts, check_positive, check_share
 
 # what takes counts -> the other arguments, and the counts with the least that each may be
 COUNTS = [
@@ -50,6 +51,13 @@ def test_positive_numbers(kind, name):
     for value in (0, -1., math.nan, math.inf, '0.1'):
         with pytest.raises(ValueError, match=f'{name}(| of the .*) must be a positive number, but it is {value!r}$'):
             kind(**{name: value})
+
+
+def test_numbers_of_a_command_line():
+    assert at_least(0)('0') == 0 and at_least(1)(' 12') == 12
+    for text in ('0', '-1', '1.0', '', 'one', '1e3'):
+        with pytest.raises(argparse.ArgumentTypeError, match=f'^it must be .* at least 1, but it is {text!r}$'):
+            at_least(1)(text)
 
 
 def test_what_is_right_passes():

@@ -13,6 +13,7 @@ from typing import Dict, List, Sequence
 from mmseg_unsup.utils.config import parse_config_text
 from mmseg_unsup.utils.distributed import flatten_config
 from mmseg_unsup.utils.experiments import markdown_table
+from mmseg_unsup.utils.pictures import write_figure
 from mmseg_unsup.utils.run_logs import RunLog, is_number, labels_seen, read_run_log
 
 _LOCAL = ('work_dir', 'launcher', 'load_from', 'resume', 'gpu_ids', 'env_cfg.dist_cfg.port')
@@ -79,7 +80,7 @@ def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path
         if not any(curves.values()):
             known = dict.fromkeys(name for log in logs for values in (*log.steps, *log.evaluations.values())
                                   for name in values if is_number(values[name]))
-            raise KeyError(f'no run has logged {key!r}: choose from {", ".join(known)}')
+            raise KeyError(f'no run has logged {key!r}: choose from {", ".join(known) or "nothing, as they are empty"}')
         for name, points in curves.items():
             axes.plot(*zip(*points or [(float('nan'), ) * 2]), 'o-' if len(points) < 30 else '-', label=name)
         of_steps = any(key in step for log in logs for step in log.steps)
@@ -87,7 +88,7 @@ def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path
         axes.set_ylabel(key)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    write_figure(path, figure)
 
 
 def parse_args() -> argparse.Namespace:

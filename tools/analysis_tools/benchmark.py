@@ -16,7 +16,6 @@ from typing import Dict
 import cv2
 import numpy as np
 import torch
-from mmengine.fileio import dump
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -31,6 +30,8 @@ from mmseg_unsup.engine.feature_pass import unwrap
 from mmseg_unsup.engine.hooks import FreshKMeansHook, PixelClusteringHook
 from mmseg_unsup.models.utils.loss_benchmark import time_losses
 from mmseg_unsup.registry import MODELS
+from mmseg_unsup.utils.atomic import write_json
+from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_speed_arguments, apply_speed_arguments, config_from, runner_parser
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.stopwatch import Stopwatch
@@ -237,12 +238,12 @@ def print_losses(report: dict) -> None:
 
 def main() -> None:
     parser = runner_parser(__doc__)
-    parser.add_argument('--warmup', type=int, default=1, help='epochs before the measured one')
+    parser.add_argument('--warmup', type=at_least(0), default=1, help='epochs before the measured one')
     add_speed_arguments(parser)
-    parser.add_argument('--images', type=int, help='use so many synthetic images instead of the data set')
+    parser.add_argument('--images', type=at_least(1), help='use so many synthetic images instead of the data set')
     parser.add_argument('--size', default='640x480', help='of the synthetic images, WIDTHxHEIGHT')
-    parser.add_argument('--kmeans-points', type=int, default=200_000, help='points to time k-means by itself on')
-    parser.add_argument('--kmeans-clusters', type=int, nargs='+', help="default: the config's")
+    parser.add_argument('--kmeans-points', type=at_least(1), default=200_000, help='points to time k-means by itself on')
+    parser.add_argument('--kmeans-clusters', type=at_least(1), nargs='+', help="default: the config's")
     parser.add_argument('--only', choices=['epoch', 'kmeans', 'losses'], help='leave the other parts out')
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='default: the GPU if there is one')
     parser.add_argument('--out', help='also write the numbers into this JSON file')
@@ -261,7 +262,7 @@ def main() -> None:
         report['losses'] = measure_losses(args)
         print_losses(report['losses'])
     if args.out:
-        dump(report, args.out, indent=1)
+        write_json(args.out, report)
 
 
 def choose_device(name: str) -> None:

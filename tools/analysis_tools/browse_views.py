@@ -15,9 +15,10 @@ import torch
 
 from mmseg_unsup.models.utils import warp
 from mmseg_unsup.registry import DATASETS
+from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
-from mmseg_unsup.utils.pictures import write_picture
+from mmseg_unsup.utils.pictures import check_picture, write_picture
 from mmseg_unsup.utils.setup_env import register_all_modules
 from mmseg_unsup.visualization import cluster_palette, contact_sheet, overlay
 
@@ -67,16 +68,15 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('out', help='picture to write, .png or .jpg')
-    parser.add_argument('--images', type=int, default=8, help='rows')
-    parser.add_argument('--epoch', type=int, default=0, help='whose views to draw, from 0 on')
+    parser.add_argument('--images', type=at_least(1), default=8, help='rows')
+    parser.add_argument('--epoch', type=at_least(0), default=0, help='whose views to draw, from 0 on')
     add_options_argument(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    if args.images < 1:
-        raise SystemExit(f'--images {args.images}: give at least 1')
+    check_picture(args.out)
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)

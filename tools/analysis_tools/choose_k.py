@@ -25,8 +25,11 @@ from mmseg_unsup.clustering import MiniBatchKMeans
 from mmseg_unsup.engine.feature_sample import (FeatureSample, check_enough_cells, fit_kmeans, fresh_settings,
                                                sample_features)
 from mmseg_unsup.evaluation.functional.label_free import cluster_agreement, silhouette
+from mmseg_unsup.utils.atomic import write_json
+from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.pictures import write_figure
 from mmseg_unsup.utils.setup_env import register_all_modules
 from mmseg_unsup.utils.speed import adapt_loaders
 
@@ -118,7 +121,7 @@ def plot(results: List[dict], chosen: int, path: str) -> None:
         axes.minorticks_off()
         axes.set_xticks(ks, [str(k) for k in ks])
         axes.legend()
-    figure.savefig(path, dpi=120)
+    write_figure(path, figure)
 
 
 def print_report(report: dict) -> None:
@@ -153,10 +156,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--k', type=int, nargs='+', required=True, help='numbers of clusters to compare')
     parser.add_argument('--seeds', type=int, default=3, help='starts of k-means per k')
-    parser.add_argument('--images', type=int, default=256, help='training images to take cells from')
-    parser.add_argument('--cells', type=int, default=20_000, help='feature cells in the sample')
-    parser.add_argument('--silhouette-cells', type=int, default=2000, help='of them, those of the silhouette')
-    parser.add_argument('--seed', type=int, default=0, help='which images, views and cells are sampled')
+    parser.add_argument('--images', type=at_least(1), default=256, help='training images to take cells from')
+    parser.add_argument('--cells', type=at_least(1), default=20_000, help='feature cells in the sample')
+    parser.add_argument('--silhouette-cells', type=at_least(2), default=2000, help='of them, those of the silhouette')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='which images, views and cells are sampled')
     parser.add_argument('--out', help='folder of choose_k.json and choose_k.png (default: that of the checkpoint)')
     add_options_argument(parser)
     return parser.parse_args()
@@ -176,7 +179,7 @@ def main() -> None:
                   seeds=args.seeds, kmeans=fresh_settings(cfg)[1], results=results, advised_k=chosen, advice=advice)
     out = args.out or osp.dirname(osp.abspath(args.checkpoint))
     os.makedirs(out, exist_ok=True)
-    dump(report, osp.join(out, 'choose_k.json'), indent=1)
+    write_json(osp.join(out, 'choose_k.json'), report)
     plot(results, chosen, osp.join(out, 'choose_k.png'))
     print_report(report)
 

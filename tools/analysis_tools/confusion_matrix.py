@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmseg_unsup.engine.feature_pass import unwrap
 from mmseg_unsup.engine.hooks.cluster_pictures_hook import confusion_picture, scored_confusion
 from mmseg_unsup.utils.command_line import config_from, runner_parser
-from mmseg_unsup.utils.pictures import write_picture
+from mmseg_unsup.utils.pictures import check_picture, write_picture
 
 
 def main() -> None:
@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out', help='picture to write, .png or .jpg')
     args = parser.parse_args()
+    check_picture(args.out)  # before the evaluation
     cfg = config_from(args)
     cfg.load_from = args.checkpoint
     runner = Runner.from_cfg(cfg)

@@ -14,6 +14,7 @@ import os.path as osp
 from mmseg_unsup.apis.gallery import make_gallery
 from mmseg_unsup.apis.gallery_text import Matching, matching_of
 from mmseg_unsup.evaluation.functional.matching import CRITERIA
+from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.setup_env import register_all_modules
@@ -33,13 +34,13 @@ def parse_args() -> argparse.Namespace:
                         help="matching of clusters to labels (default: the config's)")
     parser.add_argument('--match-on', choices=CRITERIA, help="what it sums (default: the config's)")
     parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')
-    parser.add_argument('--max-images', type=int, help='look at so many random images only')
-    parser.add_argument('--places', type=int, default=6, help='patches or objects per cluster (default: %(default)s)')
-    parser.add_argument('--typical', type=int, default=4, help='images per cluster (default: %(default)s)')
+    parser.add_argument('--max-images', type=at_least(1), help='look at so many random images only')
+    parser.add_argument('--places', type=at_least(1), default=6, help='patches or objects per cluster (default: %(default)s)')
+    parser.add_argument('--typical', type=at_least(1), default=4, help='images per cluster (default: %(default)s)')
     add_options_argument(parser)
     args = parser.parse_args()
-    if min(args.places, args.typical) < 1:
-        parser.error(f'--places and --typical must be at least 1, but they are {args.places} and {args.typical}')
+    if args.classes and not args.labels:
+        parser.error('--classes are the names of the values in the label maps of --labels, which is not given')
     return args
 
 

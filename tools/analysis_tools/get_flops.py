@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmseg_unsup.registry import MODELS
+from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.experiments import markdown_table
@@ -57,7 +58,7 @@ def count_operations(model: nn.Module, size: Sequence[int]) -> Dict[str, int]:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--size', type=int, nargs=2, default=(320, 320), metavar=('H', 'W'), help='of the input')
+    parser.add_argument('--size', type=at_least(1), nargs=2, default=(320, 320), metavar=('H', 'W'), help='of the input')
     add_options_argument(parser)
     return parser.parse_args()
 

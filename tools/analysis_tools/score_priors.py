@@ -15,7 +15,6 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')  # before numpy: times are of one 
 
 import mmseg_unsup  # noqa: F401, E402, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 import argparse  # noqa: E402
-import json  # noqa: E402
 import os.path as osp  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
@@ -31,7 +30,8 @@ from mmseg_unsup.priors import Prior, RegionPrior  # noqa: E402
 from mmseg_unsup.priors.folder import find_mask, read_mask  # noqa: E402
 from mmseg_unsup.registry import PRIORS  # noqa: E402
 from mmseg_unsup.utils import track_progress  # noqa: E402
-from mmseg_unsup.utils.atomic import replacing  # noqa: E402
+from mmseg_unsup.utils.atomic import write_json  # noqa: E402
+from mmseg_unsup.utils.checks import at_least  # noqa: E402
 from mmseg_unsup.utils.pictures import read_rgb  # noqa: E402
 
 sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
@@ -133,7 +133,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--priors', nargs='+', default=['rbd'], help='rbd, spectral, region, or registered types')
     parser.add_argument('--weights', nargs='+', default=[], help='ResNet checkpoints, for spectral')
     parser.add_argument('--styles', nargs='+', choices=('pytorch', 'caffe'), help='of each of --weights')
-    parser.add_argument('--every', type=int, default=1, help='score each n-th image only')
+    parser.add_argument('--every', type=at_least(1), default=1, help='score each n-th image only')
     parser.add_argument('--out', help='also write the scores and settings to this JSON file')
     return parser.parse_args()
 
@@ -150,8 +150,7 @@ def main() -> None:
     results = [score_prior(name, prior, pairs) for name, prior in priors.items()]
     print(f'{len(pairs)} images of {args.images}\n\n{markdown(results)}')
     if args.out:
-        with replacing(args.out) as part, open(part, 'w') as file:
-            json.dump(dict(images=args.images, labels=args.labels, results=results), file, indent=1)
+        write_json(args.out, dict(images=args.images, labels=args.labels, results=results))
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ from mmseg_unsup.datasets.coco_stuff27 import COCOStuff27Dataset, fine_to_coarse
 from mmseg_unsup.datasets.labelled_dataset import table_from_values
 from mmseg_unsup.utils import track_progress
 from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.utils.checks import at_least
 
 MIN_SIDE, MIN_STUFF = 360, 0.75
 # (number of ids, SHA-256 of the sorted 12-digit ids, one a line)
@@ -99,7 +100,7 @@ def write_list(path: str, ids: List[str]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data_root', help='folder with annotations/{train2017,val2017}/*.png')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes that read annotations')
+    parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(), help='processes that read annotations')
     args = parser.parse_args()
     same = []
     for split in PUBLISHED:

@@ -13,6 +13,7 @@ from mmengine.fileio import list_from_file
 
 from mmseg_unsup.datasets.subsets import PERCENTS, write_subsets
 from mmseg_unsup.utils import load_config, register_all_modules
+from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_options_argument
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument('folder', help='where the lists go')
     parser.add_argument('--percents', type=float, nargs='+', default=PERCENTS,
                         help=f'of the images (default: {" ".join(map(str, PERCENTS))})')
-    parser.add_argument('--seed', type=int, default=0, help='of the random order (default: 0)')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='of the random order (default: 0)')
     add_options_argument(parser, 'such as data_root=PATH')
     args = parser.parse_args()
     register_all_modules()
