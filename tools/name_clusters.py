@@ -22,6 +22,7 @@ from mmseg_unsup.evaluation.functional import confusion_matrix, match_clusters
 from mmseg_unsup.evaluation.functional.matching import UNMATCHED
 from mmseg_unsup.utils import track_progress
 from mmseg_unsup.utils.command_line import add_model_arguments
+from mmseg_unsup.utils.data_workers import ending_data_workers
 
 
 def parse_args() -> argparse.Namespace:
@@ -96,6 +97,7 @@ def listing(names: ClusterNames) -> PrettyTable:
     return table
 
 
+@ending_data_workers()
 def main() -> None:
     args = parse_args()
     cfg, model = load_segmentor(args.config, args.checkpoint, options=args.cfg_options)

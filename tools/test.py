@@ -10,6 +10,7 @@ from mmseg_unsup.models.decode_heads.cluster_head import FRESH
 from mmseg_unsup.models.segmentors import PseudoLabelSegmentor
 from mmseg_unsup.structures import ClusterNames
 from mmseg_unsup.utils.command_line import config_from, runner_parser
+from mmseg_unsup.utils.data_workers import ending_data_workers
 
 
 def give_names(evaluators: list, path: str) -> None:
@@ -44,6 +45,7 @@ def initialize(runner: Runner) -> None:
         model.update_labeller()
 
 
+@ending_data_workers()
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('checkpoint', help="checkpoint file; 'none' scores the weights that the model starts from")

@@ -12,8 +12,10 @@ from mmengine.runner import Runner
 from mmseg_unsup.engine.hooks import RunFolderHook
 from mmseg_unsup.engine.run_folder import owned_folder
 from mmseg_unsup.utils.command_line import add_speed_arguments, config_from, prepare_training, runner_parser
+from mmseg_unsup.utils.data_workers import ending_data_workers
 
 
+@ending_data_workers()
 def main() -> None:
     parser = runner_parser(__doc__)
     choice = parser.add_mutually_exclusive_group()

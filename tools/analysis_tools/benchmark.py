@@ -34,6 +34,7 @@ from mmseg_unsup.utils.atomic import write_json
 from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_speed_arguments, apply_speed_arguments, config_from, runner_parser
 from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.data_workers import ending_data_workers
 from mmseg_unsup.utils.stopwatch import Stopwatch
 
 # what k-means is compared with
@@ -236,6 +237,7 @@ def print_losses(report: dict) -> None:
     print(table)
 
 
+@ending_data_workers()
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('--warmup', type=at_least(0), default=1, help='epochs before the measured one')

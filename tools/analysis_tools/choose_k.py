@@ -29,6 +29,7 @@ from mmseg_unsup.utils.atomic import write_json
 from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_options_argument
 from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.data_workers import ending_data_workers
 from mmseg_unsup.utils.pictures import write_figure
 from mmseg_unsup.utils.setup_env import register_all_modules
 from mmseg_unsup.utils.speed import adapt_loaders
@@ -165,6 +166,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@ending_data_workers()
 def main() -> None:
     args = parse_args()
     ks = check_arguments(args.k, args.seeds)

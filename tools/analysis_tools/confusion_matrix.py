@@ -10,9 +10,11 @@ from mmengine.runner import Runner
 from mmseg_unsup.engine.feature_pass import unwrap
 from mmseg_unsup.engine.hooks.cluster_pictures_hook import confusion_picture, scored_confusion
 from mmseg_unsup.utils.command_line import config_from, runner_parser
+from mmseg_unsup.utils.data_workers import ending_data_workers
 from mmseg_unsup.utils.pictures import check_picture, write_picture
 
 
+@ending_data_workers()
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')

@@ -1,0 +1,137 @@
+"""The end of a run is its result, whatever its data workers do then."""
+import gc
+import json
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from mmseg_unsup.engine.preemption import EXIT_CODE
+from mmseg_unsup.utils.data_workers import end_data_workers, ending_data_workers
+from ..conftest import ROOT, write_images
+from ..test_tools.test_train_and_test import SMALL
+
+SET = torch.arange(6)
+
+
+@pytest.fixture(autouse=True)
+def no_workers_before():
+    end_data_workers()  # of other tests
+
+
+def test_persistent_workers_end_and_their_loader_can_be_read_again():
+    loader = DataLoader(SET, num_workers=2, persistent_workers=True)
+    idle = DataLoader(SET[:1], num_workers=2, persistent_workers=True)  # one worker gets no image
+    with ending_data_workers():
+        assert [int(x) for x in loader] == SET.tolist() and len(list(idle)) == 1
+        assert len(multiprocessing.active_children()) == 4
+    assert multiprocessing.active_children() == []
+    assert [int(x) for x in loader] == SET.tolist()
+    end_data_workers()
+    assert multiprocessing.active_children() == []
+
+
+def test_loaders_out_of_sight_of_the_garbage_collector():
+    loader = DataLoader(SET, num_workers=1, persistent_workers=True)
+    list(loader)
+    gc.freeze()  # keeps pages of the heap shared with workers
+    end_data_workers()
+    assert multiprocessing.active_children() == []
+
+
+def test_workers_that_the_traceback_of_an_error_holds():
+
+    @ending_data_workers()
+    def fail() -> None:
+        for x in DataLoader(SET, num_workers=2):
+            raise KeyError(len(multiprocessing.active_children()))
+
+    with pytest.raises(KeyError) as caught:
+        fail()
+    assert caught.value.args == (2,) and multiprocessing.active_children() == []
+
+
+# One import for all runs: each is a child that ends as a Python of its own does, by leaving the main script.
+RUNS = '''
+import gc, json, os, runpy, signal, sys
+import mmseg_unsup
+import mmengine.config.config
+from mmengine.hooks import Hook
+from mmseg_unsup.registry import HOOKS
+from mmseg_unsup.utils import register_all_modules
+
+register_all_modules()
+mmengine.config.config.FormatCode = lambda text, **kwargs: (text, False)  # half of the time of such a run
+gc.freeze()  # most of the rest
+
+
+@HOOKS.register_module()
+class Trouble(Hook):
+    """In the second step: an error, or signals to the whole job, as terminals and schedulers send them."""
+
+    def __init__(self, signum=None, count=1):
+        self.signum, self.count = signum, count
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == 1 and self.signum is None:
+            raise FloatingPointError('trouble')
+        for _ in range(self.count if runner.iter == 1 else 0):
+            os.killpg(0, getattr(signal, self.signum))
+
+
+for name, argv in json.loads(sys.argv[1]).items():
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        log = os.open(f'{name}.log', os.O_WRONLY | os.O_CREAT)
+        os.dup2(log, 1), os.dup2(log, 2)
+        sys.argv[:] = argv
+        runpy.run_path(argv[0], run_name='__main__')
+        break
+    with open(f'{name}.status', 'w') as file:
+        json.dump(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file)
+'''
+LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def training(name: str, workers: int, **trouble) -> list:
+    """Arguments of a training of two steps; see ``Trouble``."""
+    small = [option.replace('pipeline.2.size', 'pipeline.1.size') for option in SMALL if 'workers' not in option]
+    small += [f'{loader}.num_workers={workers}' for loader in LOADERS]
+    small += [f'{loader}.persistent_workers={workers > 0}' for loader in LOADERS]
+    if trouble:
+        trouble['type'] = 'mmseg_unsup.Trouble'
+    return [f'{ROOT}/tools/train.py', f'{ROOT}/configs/picie/picie_fpn_folder.py', '--work-dir', name,
+            '--cfg-options', 'data_root=images', f'out={name}/maps', 'n_clusters=3', *small,
+            'val_dataloader.batch_size=1', 'test_dataloader.batch_size=1', 'train_cfg.max_epochs=1',
+            'model.over_clustering=[]', *(f'default_hooks.trouble.{key}={value}' for key, value in trouble.items())]
+
+
+@pytest.mark.slow
+def test_trainings_end_with_their_result(tmp_path):
+    """With and without workers; done, failed, and stopped by signals to the whole job."""
+    write_images(tmp_path / 'images', 8)
+    runs = dict(done_0=dict(workers=0), done_2=dict(workers=2), done_4=dict(workers=4), failed=dict(workers=2, count=1),
+                interrupted=dict(workers=2, signum='SIGINT'), stopped=dict(workers=4, signum='SIGTERM'),
+                ended=dict(workers=2, signum='SIGTERM', count=2))
+    commands = {name: training(name, **arguments) for name, arguments in runs.items()}
+    (tmp_path / 'runs.py').write_text(RUNS)
+    subprocess.run([sys.executable, 'runs.py', json.dumps(commands)], check=True, cwd=tmp_path,
+                   env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'))
+    status = {name: json.loads((tmp_path / f'{name}.status').read_text()) for name in runs}
+    logs = {name: (tmp_path / f'{name}.log').read_text() for name in runs}
+    last = {name: log.splitlines()[-1] for name, log in logs.items()}
+    assert status == dict(done_0=0, done_2=0, done_4=0, failed=1, interrupted=-signal.SIGINT, stopped=EXIT_CODE,
+                          ended=128 + signal.SIGTERM)
+    assert all(last[name].endswith(f'report: {tmp_path}/{name}/report.html') for name in ('done_0', 'done_2', 'done_4'))
+    assert last['failed'] == 'FloatingPointError: trouble' and last['interrupted'] == 'KeyboardInterrupt'
+    assert last['stopped'].endswith(f'checkpoint: {tmp_path}/stopped/preempted.pth; continue with --resume')
+    tracebacks = {name: log.count('Traceback') for name, log in logs.items()}
+    assert tracebacks == {name: int(name in ('failed', 'interrupted')) for name in runs}
+    assert [name for name, log in logs.items() if re.search('ignored|Terminated|DataLoader worker', log)] == []
