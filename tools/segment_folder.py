@@ -26,7 +26,7 @@ from mmengine.fileio import load
 from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.utils.atomic import replacing
 from mmseg_unsup.utils.command_line import add_speed_arguments
-from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.config import find_config, load_config
 
 TOOLS = osp.dirname(osp.abspath(__file__))
 CONFIGS = osp.join(osp.dirname(TOOLS), 'configs')
@@ -147,7 +147,7 @@ def main() -> None:
     find_images(args.images)  # a wrong folder must fail before anything is written
     os.makedirs(args.out, exist_ok=True)
     settings = {key: str(value) for key, value in vars(args).items() if key not in FREE_ARGUMENTS}
-    stages = Stages(args.out, dict(settings, config=osp.relpath(args.config, osp.dirname(TOOLS))))
+    stages = Stages(args.out, dict(settings, config=osp.relpath(find_config(args.config), osp.dirname(TOOLS))))
     if args.method == 'maskcontrast':
         stages.run('masks', ['make_priors.py', args.images, osp.join(args.out, 'masks'), '--prior', args.prior,
                              '--workers', str(args.workers), '--on-error', args.on_error])

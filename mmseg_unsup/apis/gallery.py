@@ -17,13 +17,14 @@ from ..structures import ClusterNames
 from ..utils.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
+from ..utils.test_pipeline import whole_image_pipeline
 from ..visualization.gallery_page import render_gallery
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import write_page
 from .gallery_text import Matching, facts, label_data, label_rows, label_scores, matching_of, names_data, provenance
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
-from .loading import load_segmentor, whole_image_pipeline
+from .loading import load_segmentor
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
 PLACE_SIDE, IMAGE_SIDES = 112, ((100, 320), (float('inf'), 240))

@@ -17,9 +17,10 @@ from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
 from ..utils.pictures import map_name, write_indexed, write_picture
+from ..utils.test_pipeline import whole_image_pipeline
 from ..visualization import overlay, with_legend
 from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
-from .loading import load_segmentor, read_config, whole_image_pipeline
+from .loading import load_segmentor, read_config
 from .tiling import blend_tiles
 
 # bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch

@@ -1,10 +1,8 @@
 """A trained model from its config and checkpoint, for use outside a runner."""
 import copy
-import os.path as osp
 from typing import Optional, Tuple, Union
 
 from mmengine.config import Config
-from mmengine.infer import BaseInferencer
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
@@ -16,6 +14,7 @@ from ..utils.config import load_config, merge_options
 from ..utils.devices import check_device
 from ..utils.safe_loading import allow_globals
 from ..utils.stored_config import read_stored_config
+from ..utils.test_pipeline import adapt_to_mmseg
 
 
 def read_config(config: Union[str, Config], options: Optional[dict] = None) -> Config:
@@ -28,14 +27,22 @@ def read_config(config: Union[str, Config], options: Optional[dict] = None) -> C
         config = copy.deepcopy(config)
         merge_options(config, options or {})
         return config
-    path = str(config)
-    if '::' in path:
-        package, _, name = path.partition('::')
-        path = osp.join(BaseInferencer._get_repo_or_mim_dir(package), 'configs', name)
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'there is no config {str(config)!r}: give the path of a file, or mmseg_unsup::NAME '
-                                'with its path below configs/')
-    return load_config(path, options)
+    return load_config(str(config), options)
+
+
+def mmseg_config(config: Union[str, Config], options: Optional[dict] = None) -> Config:
+    """A config as ``init_model`` and ``MMSegInferencer`` of ``mmseg.apis`` take it: they see images wholly.
+
+    The models of this package adapt any config that these functions build them from; supervised models whose data sets
+    are of this package need this one.
+
+    Raises:
+        FileNotFoundError, KeyError: see :func:`read_config`; there is no test pipeline.
+    """
+    cfg = read_config(config, options)
+    cfg.pop('shortcuts', None)  # they are applied, and options may have set their targets
+    adapt_to_mmseg(cfg)
+    return cfg
 
 
 def load_segmentor(config: Union[str, Config, None],
@@ -86,33 +93,3 @@ def _load_weights(model: nn.Module, state: dict, weights: str) -> None:
     if lacking:
         raise ValueError(f'{weights} lacks {len(lacking)} tensors that predictions are made of, first {lacking[0]}: it '
                          'is no checkpoint of this config')
-
-
-def whole_image_pipeline(cfg: Config, size: Optional[int] = None) -> list:
-    """Configs of the transforms that show the network a decoded picture: those of the test pipeline after loading,
-    without the centre crop of published scores.
-
-    Args:
-        size: in the place of the config's.
-
-    Raises:
-        KeyError: there is no test pipeline.
-        ValueError: ``size`` is given, but nothing in it takes it.
-    """
-    pipeline = (cfg.get('test_dataloader') or {}).get('dataset', {}).get('pipeline')
-    if pipeline is None:
-        raise KeyError('the config has no test_dataloader.dataset.pipeline, which says how the network sees an image')
-    transforms = [copy.deepcopy(transform) for transform in pipeline if not _name(transform).startswith('Load')]
-    resizes = [transform for transform in transforms if _name(transform) == 'ResizeForEvaluation']
-    if size is not None and not resizes:
-        raise ValueError(f'size={size} cannot be set: test_dataloader.dataset.pipeline has no '
-                         'mmseg_unsup.ResizeForEvaluation')
-    for transform in resizes:
-        transform['size'] = transform['size'] if size is None else size
-        if transform.get('protocol', 'center_crop') == 'center_crop':
-            transform['protocol'] = 'full_resolution'
-    return transforms
-
-
-def _name(transform: dict) -> str:
-    return transform['type'].rpartition('.')[2]

@@ -37,7 +37,8 @@ def add_options_argument(parser: argparse.ArgumentParser, help: str = 'override 
 def runner_parser(description: str) -> argparse.ArgumentParser:
     """A parser with the arguments that every such tool takes, ``config`` first."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or its name, PACKAGE::PATH, such as '
+                        'mmseg_unsup::picie/picie_fpn_camvid.py')
     parser.add_argument('--work-dir', help='folder of logs, scores and checkpoints (default: work_dirs/CONFIG_NAME)')
     add_options_argument(
         parser, 'override settings, key=value; dotted keys reach nested ones, and the variables named in the '
@@ -55,6 +56,7 @@ def config_from(args: argparse.Namespace) -> Config:
     With a launcher, also opens the process group and makes sure that all processes run the same.
 
     Raises:
+        FileNotFoundError: there is no such config.
         ValueError: the launch is incomplete, or the processes disagree; on all of them. ``allowed_globals`` names
             what does not exist.
     """
@@ -62,7 +64,7 @@ def config_from(args: argparse.Namespace) -> Config:
     cfg = load_config(args.config, args.cfg_options)
     allow_globals(cfg.get('allowed_globals', []))
     cfg.launcher = args.launcher
-    default_dir = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
+    default_dir = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(cfg.filename))[0])
     cfg.work_dir = args.work_dir or default_dir
     adapt_loaders(cfg)
     keep_freed_memory()

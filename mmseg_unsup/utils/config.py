@@ -1,9 +1,11 @@
 """Reading configs: package references, and command-line variables that reach every place they are used."""
 import ast
+import difflib
 import os.path as osp
 import sys
+from glob import escape, glob
 from importlib.util import find_spec
-from typing import Optional
+from typing import List, Optional
 
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
@@ -26,6 +28,45 @@ def register_config_packages() -> None:
         MODULE2PACKAGE['mmseg'] = 'mmseg'
 
 
+def find_config(reference: str) -> str:
+    """Path of a config, which is given as a file or as ``package::path``, its path below the package's ``configs/``.
+
+    Raises:
+        FileNotFoundError: there is none; names those that are spelt nearly so.
+    """
+    package, is_name, name = str(reference).rpartition('::')
+    if not is_name:
+        if osp.isfile(name):
+            return name
+        found = glob(osp.join(escape(osp.dirname(name)), '*.py'))
+        raise FileNotFoundError(f'there is no config {name!r}{_nearest(name, found)}')
+    folder = _configs_of(package)
+    if folder is None:
+        raise FileNotFoundError(f'there is no config {reference!r}: no installed package {package!r} has configs')
+    for path in (osp.join(folder, name), osp.join(folder, f'{name}.py')):
+        if osp.isfile(path):
+            return path
+    found = glob('[!_]*/**/*.py', root_dir=folder, recursive=True)
+    raise FileNotFoundError(f'there is no config {reference!r}{_nearest(name, [f"{package}::{path}" for path in found])}')
+
+
+def _configs_of(package: str) -> Optional[str]:
+    """Folder of the configs of a package: installed with it, or beside it in a clone."""
+    spec = find_spec(package) if package.isidentifier() else None
+    roots = spec.submodule_search_locations if spec else None
+    folders = [osp.join(root, place, 'configs') for place in ('.mim', '..') for root in roots or []]
+    return next(filter(osp.isdir, folders), None)
+
+
+def _nearest(name: str, found: list) -> str:
+    """The end of a message: up to three configs whose file names are spelt nearly as ``name``."""
+    paths = {osp.splitext(osp.basename(path))[0]: path for path in sorted(found)}
+    near = difflib.get_close_matches(osp.splitext(osp.basename(name))[0], paths)
+    if near:
+        return f': did you mean {" or ".join(paths[stem] for stem in near)}?'
+    return ': give the path of a file, or mmseg_unsup::NAME with its path below configs/'
+
+
 def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     """Read a config, apply its ``shortcuts``, then the command-line options.
 
@@ -36,19 +77,22 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
 
     so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
     ``vis_backends``, dicts or names of types, reaches a visualizer that has none but the default ones. A part of the
-    model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``.
+    model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``, also when
+    the config that a run has written is read.
 
     Modules of ``custom_imports`` may lie in the folder of the config.
 
     Args:
-        path: config file; its ``_base_`` may be a ``package::`` reference.
+        path: see :func:`find_config`; its ``_base_`` may be a ``package::`` reference.
         cfg_options: dotted key -> value, as :func:`mmseg_unsup.utils.options.parse_options` makes them.
 
     Raises:
+        FileNotFoundError: there is no such config.
         ImportError: of ``custom_imports``.
         ValueError: nothing would read an option; the file is no Python.
         KeyError: a shortcut names a key that the config does not have.
     """
+    path = find_config(path)
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     except SyntaxError as error:  # of the file or of one in its _base_
@@ -82,6 +126,9 @@ def merge_options(cfg: Config, options: dict) -> None:
     variables = {name: value for name, value in options.items() if name in shortcuts or name == 'vis_backends'}
     for name, value in variables.items():
         cfg[name] = value
+        for key in shortcuts.get(name, ()) if value is not None else ():
+            if _existing(cfg, key, name)[0] is None:
+                raise KeyError(f'{name}={value} sets {key!r}, above which the config says None')
     _apply_shortcuts(cfg, {name: shortcuts[name] for name in variables if name in shortcuts})
     if 'vis_backends' in variables:
         _reach_visualizer(cfg)
@@ -114,17 +161,41 @@ def _apply_shortcuts(cfg: Config, shortcuts: dict) -> None:
             _set_existing(cfg, key, cfg[variable], variable)
 
 
+def unapplied_shortcuts(cfg: Config) -> List[str]:
+    """Variables of ``shortcuts`` that differ from what they stand for, as in a config read by ``Config.fromfile``.
+
+    Raises:
+        KeyError: as :func:`load_config`.
+    """
+    found = []
+    for variable, keys in cfg.get('shortcuts', {}).items():
+        places = [_existing(cfg, key, variable) for key in keys]
+        if any(node is not None and node[leaf] != cfg[variable] for node, leaf in places):
+            found.append(variable)
+    return found
+
+
 def _set_existing(cfg: Config, key: str, value, variable: str) -> None:
-    """Set a dotted key (integers index lists) that must exist already."""
+    """Set a dotted key that must exist already, unless a part above it was set to None."""
+    node, leaf = _existing(cfg, key, variable)
+    if node is not None:
+        node[leaf] = value
+
+
+def _existing(cfg: Config, key: str, variable: str) -> tuple:
+    """The node that a dotted key (integers index lists) lies in, or None where one above is None, and the last part of
+    the key."""
     *parents, leaf = key.split('.')
     node = cfg
     try:
         for name in parents:
             node = node[int(name)] if isinstance(node, (list, tuple)) else node[name]
+            if node is None:
+                return None, leaf
         node[leaf]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         raise KeyError(f'the shortcut {variable!r} sets {key!r}, which the config does not have') from None
-    node[leaf] = value
+    return node, leaf
 
 
 def parse_config_text(text: str, strict: bool = False) -> dict:

@@ -92,9 +92,6 @@ def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -
     Raises:
         FileNotFoundError: no such config.
     """
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'there is no config {path!r}: give paths of config files, such as '
-                                'configs/picie/picie_fpn_camvid.py')
     cfg = load_config(path, parse_options(words))
     adapt_loaders(cfg)
     prepare_training(cfg, Namespace(amp='--amp' in flags, compile='--compile' in flags))

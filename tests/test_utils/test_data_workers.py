@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from mmseg_unsup.engine.preemption import EXIT_CODE
 from mmseg_unsup.utils.data_workers import end_data_workers, ending_data_workers
-from ..conftest import ROOT, write_images
+from ..conftest import ROOT, smooth_image, write_images
 from ..test_tools.test_train_and_test import SMALL
 
 SET = torch.arange(6)
@@ -97,6 +99,7 @@ for name, argv in json.loads(sys.argv[1]).items():
     with open(f'{name}.status', 'w') as file:
         json.dump(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file)
 '''
+STOCK = 'fcn_r18-d8_4xb2-80k_cityscapes-512x1024'
 LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -107,10 +110,28 @@ def training(name: str, workers: int, **trouble) -> list:
     small += [f'{loader}.persistent_workers={workers > 0}' for loader in LOADERS]
     if trouble:
         trouble['type'] = 'mmseg_unsup.Trouble'
-    return [f'{ROOT}/tools/train.py', f'{ROOT}/configs/picie/picie_fpn_folder.py', '--work-dir', name,
-            '--cfg-options', 'data_root=images', f'out={name}/maps', 'n_clusters=3', *small,
+    return [f'{ROOT}/tools/train.py', 'mmseg_unsup::picie/picie_fpn_folder.py', '--work-dir', name, '--cfg-options',
+            'data_root=images', f'out={name}/maps', 'n_clusters=3', *small,
             'val_dataloader.batch_size=1', 'test_dataloader.batch_size=1', 'train_cfg.max_epochs=1',
             'model.over_clustering=[]', *(f'default_hooks.trouble.{key}={value}' for key, value in trouble.items())]
+
+
+def stock_training(folder) -> list:
+    """Arguments of a training by a config of MMSegmentation, and its images; the folder of the run is the default."""
+    rng = np.random.default_rng(0)
+    for split in ('train', 'val'):
+        for kind in ('leftImg8bit', 'gtFine'):
+            (folder / 'cityscapes' / kind / split).mkdir(parents=True)
+        for i in range(2):
+            cv2.imwrite(f'{folder}/cityscapes/leftImg8bit/{split}/{i}_leftImg8bit.png', smooth_image(rng, 32, 64))
+            labels = rng.integers(0, 19, (32, 64)).astype(np.uint8)
+            cv2.imwrite(f'{folder}/cityscapes/gtFine/{split}/{i}_gtFine_labelTrainIds.png', labels)
+    loaders = [f'{loader}.{key}' for loader in LOADERS if loader != 'probe_dataloader'
+               for key in ('num_workers=2', 'dataset.data_root=cityscapes')]
+    small = ['train_dataloader.dataset.pipeline.2.scale=(64,32)', 'train_dataloader.dataset.pipeline.3.crop_size=(32,32)',
+             'val_dataloader.dataset.pipeline.1.scale=(64,32)', 'model.data_preprocessor.size=(32,32)']
+    return [f'{ROOT}/tools/train.py', f'mmseg::fcn/{STOCK}.py', '--cfg-options', 'model.pretrained=None',
+            'train_cfg.max_iters=2', 'train_cfg.val_interval=2', *loaders, *small]
 
 
 @pytest.mark.slow
@@ -121,17 +142,19 @@ def test_trainings_end_with_their_result(tmp_path):
                 interrupted=dict(workers=2, signum='SIGINT'), stopped=dict(workers=4, signum='SIGTERM'),
                 ended=dict(workers=2, signum='SIGTERM', count=2))
     commands = {name: training(name, **arguments) for name, arguments in runs.items()}
+    commands['stock'] = stock_training(tmp_path)
     (tmp_path / 'runs.py').write_text(RUNS)
     subprocess.run([sys.executable, 'runs.py', json.dumps(commands)], check=True, cwd=tmp_path,
                    env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'))
-    status = {name: json.loads((tmp_path / f'{name}.status').read_text()) for name in runs}
-    logs = {name: (tmp_path / f'{name}.log').read_text() for name in runs}
+    status = {name: json.loads((tmp_path / f'{name}.status').read_text()) for name in commands}
+    logs = {name: (tmp_path / f'{name}.log').read_text() for name in commands}
     last = {name: log.splitlines()[-1] for name, log in logs.items()}
     assert status == dict(done_0=0, done_2=0, done_4=0, failed=1, interrupted=-signal.SIGINT, stopped=EXIT_CODE,
-                          ended=128 + signal.SIGTERM)
+                          ended=128 + signal.SIGTERM, stock=0)
+    assert 'Iter(val) [2/2]' in last['stock'] and (tmp_path / 'work_dirs' / STOCK / 'iter_2.pth').exists()
     assert all(last[name].endswith(f'report: {tmp_path}/{name}/report.html') for name in ('done_0', 'done_2', 'done_4'))
     assert last['failed'] == 'FloatingPointError: trouble' and last['interrupted'] == 'KeyboardInterrupt'
     assert last['stopped'].endswith(f'checkpoint: {tmp_path}/stopped/preempted.pth; continue with --resume')
     tracebacks = {name: log.count('Traceback') for name, log in logs.items()}
-    assert tracebacks == {name: int(name in ('failed', 'interrupted')) for name in runs}
+    assert tracebacks == {name: int(name in ('failed', 'interrupted')) for name in logs}
     assert [name for name, log in logs.items() if re.search('ignored|Terminated|DataLoader worker', log)] == []

@@ -5,11 +5,14 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from torch import Tensor
 
+from ...structures import ClusterNames
 from ...utils.stack import check_mmpretrain
+from ...utils.test_pipeline import adapt_to_mmseg
 from ..utils import class_map, fingerprint
 
 
@@ -48,6 +51,31 @@ class ProbedSegmentor(EncoderDecoder):
             check_mmpretrain(backbone['type'])
         super().__init__(backbone, *args, **kwargs)
         self.probes = []
+
+    @property
+    def cfg(self) -> Config:
+        """What ``init_model`` or ``MMSegInferencer`` of ``mmseg.apis`` built the model from; made fit for them."""
+        return self._cfg
+
+    @cfg.setter
+    def cfg(self, cfg: Config) -> None:
+        adapt_to_mmseg(cfg)
+        self._cfg = cfg
+
+    @property
+    def dataset_meta(self) -> dict:
+        """Names and colours of ``pred_sem_seg`` for ``mmseg.apis``, which sets those of the training data in their
+        place: clusters are no classes.
+
+        Raises:
+            RuntimeError: the clusters have not been fitted.
+        """
+        names = ClusterNames.identity(*self.cluster_identity())
+        return dict(classes=names.names, palette=names.palette.tolist())
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict) -> None:
+        """Keeps nothing."""
 
     @property
     @abstractmethod
