@@ -20,6 +20,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='mmseg_unsup.AtomicCheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    check_data=dict(type='mmseg_unsup.CheckDataHook'),
     initialization=dict(type='mmseg_unsup.InitializationHook', weights_seen=weights_seen),
     non_finite=dict(type='mmseg_unsup.NonFiniteHook'),
     preemption=dict(type='mmseg_unsup.PreemptionHook'),

@@ -4,11 +4,15 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+import numpy as np
 from mmengine.config import Config
+from torch.utils.data import Dataset
 
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.progress import track_progress
 from .errors import LabelError, UnreadableImageError
+from .transforms.loading import LoadImage, LoadLabels
+from .view_dataset import ViewDataset
 
 TRAINING = ('train_dataloader', 'probe_dataloader', 'labelled_probe_dataloader')
 EVALUATION = ('val_dataloader', 'test_dataloader')
@@ -35,7 +39,7 @@ class _Job(NamedTuple):
 def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
     """Open every image and every label map that the loaders of a config read, once.
 
-    Finds images that cannot be read; label maps and object masks that cannot be read, have another size than their
+    Finds images that cannot be read, and JPEGs that can but are damaged; label maps and object masks that cannot be read, have another size than their
     image or a value that the data set does not define; and images of a labelled evaluation set whose bytes are those
     of a training image.
 
@@ -60,6 +64,31 @@ def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
     return problems + list(_duplicates(jobs, digests)), len({job.info['img_path'] for job in jobs})
 
 
+def check_label_sample(dataset: Dataset, count: int) -> None:
+    """Read some label maps, evenly spaced over a data set, with their images. Images that cannot be read are passed
+    over, and so is a data set that reads no labels by :class:`mmseg_unsup.LoadLabels`.
+
+    Raises:
+        LabelError: of those that cannot be used.
+    """
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
+    if not any(isinstance(transform, LoadLabels) for transform in transforms):
+        return
+    source, faults = dataset.dataset if isinstance(dataset, ViewDataset) else dataset, []
+    for idx in np.unique(np.linspace(0, len(source) - 1, count).round().astype(int)).tolist():
+        results = source.get_data_info(idx)
+        try:
+            for transform in transforms:
+                if isinstance(transform, (LoadImage, LoadLabels)):
+                    results = transform(results)
+        except LabelError as error:
+            faults.append(str(error))
+        except UnreadableImageError:
+            continue
+    if faults:
+        raise LabelError(*faults)
+
+
 def _jobs(cfg: Config, problems: List[Problem]) -> Iterator[_Job]:
     """The files of all loaders; those that several read, with the same labels, once. A data set that reads its masks
     when it is built adds those that it cannot read to ``problems``."""
@@ -71,7 +100,7 @@ def _jobs(cfg: Config, problems: List[Problem]) -> Iterator[_Job]:
         transforms = {transform['type'].split('.')[-1]: transform for transform in config.get('pipeline', [])}
         if 'LoadImage' not in transforms:  # images that are computed
             continue
-        load_image = TRANSFORMS.build(dict(transforms['LoadImage'], reduce_to=None))  # a cut file may look whole
+        load_image = TRANSFORMS.build(dict(transforms['LoadImage'], reduce_to=None, strict=True))
         load_labels = {path: TRANSFORMS.build(transforms[name]) for path, name in LABELS.items() if name in transforms}
         is_scored = key in EVALUATION and 'seg_map_path' in load_labels  # must not be among the training images
         is_view = config['type'].split('.')[-1] == 'ViewDataset'

@@ -54,5 +54,9 @@ class COCOStuff27Dataset(LabelledDataset):
                  [0, 160, 0], [0, 0, 0], [192, 128, 160]],
         groups=dict(things=list(range(12)), stuff=list(range(12, 27))))
 
+    @property
+    def list_remedy(self) -> str:
+        return f'write the curated lists by `python tools/dataset_converters/coco_stuff27.py {self.data_root}`, '
+
     def label_table(self) -> np.ndarray:
         return table_from_values(fine_to_coarse(), self.ignore_index)

@@ -58,6 +58,11 @@ class LabelledDataset(FolderDataset):
             raise ValueError(f'drop_classes names {name!r}, which is none of the classes {classes}')
         return classes.index(name)
 
+    @property
+    def list_remedy(self) -> str:
+        """How a missing ``ann_file`` is made, the first part of what to do."""
+        return ''
+
     def label_table(self) -> np.ndarray:
         """(256,) uint8: PNG value -> class index, ``ignore_index``, or ``INVALID_LABEL``."""
         return table_from_values(range(len(self.metainfo['classes'])), self.ignore_index)
@@ -88,8 +93,8 @@ class LabelledDataset(FolderDataset):
         if self.data_prefix.get('seg_map_path'):
             check_folder(self.data_prefix['seg_map_path'], 'evaluation needs labels; set data_prefix.seg_map_path')
         if self.ann_file and not osp.isfile(self.ann_file):
-            raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
-                                    f'use every *{self.img_suffix} in {img_dir}')
+            raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: {self.list_remedy}set ann_file, or leave '
+                                    f'it empty to use every *{self.img_suffix} in {img_dir}')
         names = read_list(self.ann_file, self.allow_outside) if self.ann_file else self._names_below(img_dir)
         if not names:
             raise ValueError(f'no *{self.img_suffix} found: looked in {self.ann_file or img_dir}')

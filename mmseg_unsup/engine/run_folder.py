@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Iterator, List, Optional
 
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
+from ..utils.distributed import on_first_rank
 from ..utils.run_record import differing_for_resume, read_record, run_settings, write_record
 from .checkpoint_files import LAST, PREEMPTED, name_pattern
 
@@ -123,22 +124,20 @@ def owned_folder(cfg: Config, restart: bool = False) -> Iterator[RunFolder]:
     Raises:
         ValueError: another process works in the folder; it holds another run, or this one with other settings.
     """
-    folder, reason, lock = RunFolder(cfg), [None], None
-    if is_main_process():
-        try:
-            os.makedirs(folder.path, exist_ok=True)
-            lock = _lock(osp.join(folder.path, LOCK))
-            folder.check(bool(cfg.get('resume')), cfg.get('load_from'), restart)
-        except (OSError, ValueError) as error:
-            reason = [str(error)]
-    broadcast_object_list(reason)
+    folder = RunFolder(cfg)
+    locks = []  # descriptors, of the first rank
+
+    def own() -> None:
+        os.makedirs(folder.path, exist_ok=True)
+        locks.append(_lock(osp.join(folder.path, LOCK)))
+        folder.check(bool(cfg.get('resume')), cfg.get('load_from'), restart)
+
     try:
-        if reason[0] is not None:
-            raise ValueError(reason[0])
+        on_first_rank(own)
         yield folder
     finally:
-        if lock is not None:
-            os.close(lock)
+        for descriptor in filter(None, locks):
+            os.close(descriptor)
 
 
 def _lock(path: str) -> Optional[int]:

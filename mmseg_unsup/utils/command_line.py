@@ -91,8 +91,10 @@ def apply_speed_arguments(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def prepare_training(cfg: Config, args: argparse.Namespace) -> None:
-    """What tools/train.py adds to a config: those options, and a hook that configs of MMSegmentation do not list."""
-    cfg.setdefault('default_hooks', {}).setdefault('initialization', dict(type='mmseg_unsup.InitializationHook'))
+    """What tools/train.py adds to a config: those options, and hooks that configs of MMSegmentation do not list."""
+    hooks = cfg.setdefault('default_hooks', {})
+    hooks.setdefault('initialization', dict(type='mmseg_unsup.InitializationHook'))
+    hooks.setdefault('check_data', dict(type='mmseg_unsup.CheckDataHook'))
     apply_speed_arguments(cfg, args)
 
 

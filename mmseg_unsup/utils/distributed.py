@@ -5,12 +5,12 @@ import os
 import re
 import subprocess
 from datetime import timedelta
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
-from mmengine.dist import all_gather_object, get_world_size, init_dist
+from mmengine.dist import all_gather_object, broadcast_object_list, get_world_size, init_dist, is_main_process
 from mmengine.utils.dl_utils import set_multi_processing
 
 # launcher -> (the environment variables that it sets on every process, how to start it)
@@ -148,6 +148,24 @@ def flatten_config(node, prefix: str = '') -> Iterator[Tuple[str, Any]]:
         yield prefix, node
     for name, child in children:
         yield from flatten_config(child, f'{prefix}.{name}' if prefix else str(name))
+
+
+def on_first_rank(function: Callable[[], Any]) -> Any:
+    """What the function returns on the first rank, on all of them; its error is one of all ranks. Collective.
+
+    Raises:
+        OSError, ValueError: of the function.
+    """
+    outcome = [None, None]
+    if is_main_process():
+        try:
+            outcome[0] = function()
+        except (OSError, ValueError) as error:
+            outcome[1] = error
+    broadcast_object_list(outcome)
+    if outcome[1] is not None:
+        raise outcome[1]
+    return outcome[0]
 
 
 def check_ranks_agree(facts: Dict[str, Any], remedy: str) -> None:

@@ -9,15 +9,17 @@ import pytest
 from PIL import Image, ImageOps
 
 from mmseg_unsup.datasets import ViewDataset
+from mmseg_unsup.datasets.errors import UnreadableImageError
 from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.datasets.transforms import LoadImage
-from ..conftest import ROOT, run_tool, smooth_image
+from ..conftest import ROOT, run_tool, shared_file, smooth_image
 from ..test_engine.tiny import tiny_runner
 
 pytestmark = pytest.mark.filterwarnings('ignore')
 
 PICTURE = smooth_image(np.random.default_rng(0), 60, 80)  # BGR
 RGB = Image.fromarray(PICTURE[..., ::-1])
+END_OF_JPEG = b'\xff\xd9'
 TURNED_RIGHT = 6  # the EXIF orientation
 
 # file -> why it cannot be used
@@ -26,6 +28,7 @@ BAD = {
     os.fsdecode(b'caf\xe9.jpg'): r'empty \(0 bytes\)',  # Latin-1, no UTF-8
     'cut.jpg': 'cut off',
     'cut.png': 'cut off',
+    'cut and closed.jpg': 'cut off: its data end before the picture',
     'cut photograph.jpg': 'cut off',
     'cut.bmp': 'no image that can be decoded',
     'cut.tif': 'no image that can be decoded',
@@ -83,6 +86,7 @@ def zoo(tmp_path):
         '../elsewhere.jpg': jpeg(),
         os.fsdecode(b'caf\xe9.jpg'): b'',
         'cut.jpg': jpeg()[:-200],
+        'cut and closed.jpg': jpeg()[:-200] + END_OF_JPEG,
         'cut.png': png[:len(png) // 2],
         'cut photograph.jpg': photograph()[:-200],
         'cut.bmp': encoded('BMP')[:-200],
@@ -192,3 +196,55 @@ def test_the_tool_lists_what_a_run_would_skip(zoo, tmp_path):
         shown = osp.join(zoo, name).encode('utf-8', 'backslashreplace').decode()
         assert line.startswith(f'image, train_dataloader: cannot use the image {shown}: ')
     assert done.stdout.splitlines()[-1] == f'{len(BAD) + len(GOOD)} images checked: {len(BAD)} of kind image'
+
+
+def damaged(content: bytes, kind: str, rng: np.random.Generator) -> bytes:
+    """A JPEG with a fault somewhere in the data of its picture."""
+    start = content.find(b'\xff\xda') + 14
+    at = int(rng.integers(start, len(content) - 300))
+    rest = content[at + 256:]
+    return content[:at] + dict(cut=END_OF_JPEG, zeros=bytes(256) + rest, removed=rest, noise=rng.bytes(256) + rest)[kind]
+
+
+# of 40 files, those that must be found by a run, and by tools/check_data.py
+@pytest.mark.parametrize('kind, by_run, by_tool', [('cut', 38, 39), ('removed', 30, 36), ('zeros', 0, 36), ('noise', 0, 36)])
+@pytest.mark.parametrize('turned', [None, TURNED_RIGHT])
+def test_damaged_jpegs_are_found(tmp_path, kind, by_run, by_tool, turned):
+    rng, path, found = np.random.default_rng(0), str(tmp_path / 'x.jpg'), [0, 0]
+    exif = Image.Exif()
+    if turned:
+        exif[0x0112] = turned
+    file = io.BytesIO()
+    noisy = np.clip(smooth_image(rng, 120, 160).astype(int) + rng.integers(-20, 20, (120, 160, 3)), 0, 255)
+    Image.fromarray(noisy.astype(np.uint8)).save(file, 'JPEG', exif=exif)
+    for _ in range(40):
+        with open(path, 'wb') as damaged_file:
+            damaged_file.write(damaged(file.getvalue(), kind, rng))
+        for i, strict in enumerate((False, True)):
+            try:
+                LoadImage(strict=strict).transform(dict(img_path=path))
+            except UnreadableImageError:
+                found[i] += 1
+    assert found[0] >= by_run and found[1] >= by_tool, found
+
+
+def test_whole_jpegs_are_not_refused(tmp_path):
+    """Nor those with a corner of the grey that stands for missing data."""
+    path = str(tmp_path / 'x.jpg')
+    grey = PICTURE.copy()
+    grey[40:, 50:] = 128
+    for image, settings in ((grey, {}), (np.full_like(PICTURE, 128), {}), (grey, dict(progressive=True)),
+                            (PICTURE, dict(subsampling=0)), (PICTURE, dict(quality=1)), (PICTURE, dict(optimize=True))):
+        Image.fromarray(image).save(path, 'JPEG', **settings)
+        LoadImage(strict=True).transform(dict(img_path=path))
+    for mode in ('L', 'CMYK'):
+        Image.fromarray(grey).convert(mode).save(path, 'JPEG')
+        LoadImage(strict=True).transform(dict(img_path=path))
+
+
+@pytest.mark.parametrize('name', ['camvid', 'msrc_v2', 'ecssd'])
+def test_real_jpegs_are_not_refused(name):
+    paths = find_images(shared_file('data', name, 'images'))[::10]
+    for path in paths:
+        LoadImage(strict=True).transform(dict(img_path=path))
+    assert len(paths) >= 15

@@ -12,8 +12,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmseg_unsup.engine import run_folder
-from mmseg_unsup.engine.hooks import RunFolderHook, run_folder_hook
+from mmseg_unsup.engine.hooks import RunFolderHook
 from mmseg_unsup.engine.run_folder import owned_folder
+from mmseg_unsup.utils import distributed
 from mmseg_unsup.utils.run_logs import read_run_log
 from mmseg_unsup.utils.run_record import differing_for_resume, differing_settings, read_record, run_settings
 from ..conftest import write_images
@@ -213,13 +214,12 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
 def test_all_ranks_fail_if_the_first_does(tmp_path, monkeypatch):
     """The other ranks look at nothing themselves."""
     begin(plain_config(tmp_path))
-    monkeypatch.setattr(run_folder, 'is_main_process', lambda: False)
-    monkeypatch.setattr(run_folder, 'broadcast_object_list', lambda reason: reason.__setitem__(0, 'of the first rank'))
+    monkeypatch.setattr(distributed, 'is_main_process', lambda: False)
+    monkeypatch.setattr(distributed, 'broadcast_object_list',
+                        lambda outcome: outcome.__setitem__(1, ValueError('of the first rank')))
     with pytest.raises(ValueError, match='of the first rank'):
         begin(plain_config(tmp_path))
-    monkeypatch.setattr(run_folder_hook, 'is_main_process', lambda: False)
-    monkeypatch.setattr(run_folder_hook, 'broadcast_object_list', lambda found: found.__setitem__(0, 'other images'))
-    with pytest.raises(ValueError, match='other images'):
+    with pytest.raises(ValueError, match='of the first rank'):
         RunFolderHook(SimpleNamespace()).before_run(None)
 
 

@@ -19,6 +19,7 @@ from ..labelled_dataset import INVALID_LABEL
 # cut JPEG.
 _JPEG, _PNG = b'\xff\xd8', b'\x89P'
 _END_MARKERS = {_JPEG: b'\xff\xd9', _PNG: b'IEND'}
+_FILLING = 128  # of all channels, where the data of a JPEG are missing
 _SCAN = b'\xda'  # kind of the segment that the pixels of a JPEG follow
 # Scales at which libjpeg can decode, the smallest picture first.
 _REDUCED_FLAGS = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
@@ -34,6 +35,8 @@ class LoadImage(BaseTransform):
     Args:
         min_size: the shorter side of the file must have this many pixels.
         backend_args: of the mmengine file backend.
+        strict: also refuse a JPEG whose data are damaged somewhere; each is decoded twice. Without it, of such files
+            those are refused whose picture ends too early.
         reduce_to: decode a JPEG at 1/8, 1/4 or 1/2 of its size, the smallest of them that leaves the shorter side this
             many pixels: large photographs cost less to decode, and to resize afterwards. A decoded pixel stands for a
             block of pixels of the file; a side that the scale does not divide is rounded up. None, or a file that is
@@ -45,18 +48,22 @@ class LoadImage(BaseTransform):
     """
 
     def __init__(self, min_size: int = 16, backend_args: Optional[dict] = None,
-                 reduce_to: Optional[int] = None) -> None:
+                 reduce_to: Optional[int] = None, strict: bool = False) -> None:
         check_count('min_size', min_size)
         if reduce_to is not None:
             check_count('reduce_to', reduce_to)
         self.min_size = min_size
         self.backend_args = backend_args
         self.reduce_to = reduce_to
+        self.strict = strict
 
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         try:
-            img, (height, width) = _decode_image(_read(path, self.backend_args), self.reduce_to)
+            content = _read(path, self.backend_args)
+            img, (height, width) = _decode_image(content, self.reduce_to)
+            if content[:2] == _JPEG and (self.strict or _may_end_early(img)):
+                _check_jpeg(content, self.strict)
         except _Unreadable as fault:
             raise UnreadableImageError.of(path, str(fault)) from None
         if min(height, width) < self.min_size:
@@ -137,6 +144,28 @@ def _decode_image(content: bytes, reduce_to: Optional[int]) -> Tuple[np.ndarray,
                 return img, shape
     img = _decode(content, 'color')
     return img, img.shape[:2]
+
+
+def _may_end_early(img: np.ndarray) -> bool:
+    """Whether a corner is of the grey that a decoder puts where the data of a JPEG are missing; any corner, as the
+    picture may have been turned upright."""
+    return any((img[y, x] == _FILLING).all() for y in (0, -1) for x in (0, -1))
+
+
+def _check_jpeg(content: bytes, strict: bool) -> None:
+    """Decode a JPEG for faults alone; those of kinds that are not known here do not count unless ``strict``.
+
+    Raises:
+        _Unreadable: with what libjpeg found.
+    """
+    import simplejpeg  # few files need it
+    try:
+        simplejpeg.decode_jpeg(content, 'GRAY', fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8)
+    except ValueError as error:
+        if 'premature end' in str(error):
+            raise _Unreadable('it is cut off: its data end before the picture') from None
+        if strict:
+            raise _Unreadable(f'its data are damaged ({error})') from None
 
 
 def _jpeg_shape(content: bytes) -> Optional[Tuple[int, int]]:

@@ -1,6 +1,7 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
-from .compile_hook import CompileHook
+from .check_data_hook import CheckDataHook
 from .cluster_pictures_hook import ClusterPicturesHook
+from .compile_hook import CompileHook
 from .fresh_kmeans_hook import FreshKMeansHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
@@ -19,8 +20,8 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CompileHook', 'ClusterPicturesHook', 'FreshKMeansHook', 'InitialEvaluationHook',
-    'InitializationHook', 'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook',
-    'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook',
-    'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'FreshKMeansHook',
+    'InitialEvaluationHook', 'InitializationHook', 'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook',
+    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook',
+    'RunFolderHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

@@ -1,9 +1,9 @@
 """Tells the folder of a run that it begins."""
 from typing import Dict
 
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 
+from ...utils.distributed import on_first_rank
 from ..run_folder import RunFolder
 from .view_epoch_hook import names_digest
 
@@ -22,20 +22,15 @@ class RunFolderHook(Hook):
         self.folder = folder
 
     def before_run(self, runner) -> None:
-        found = [None, None]  # an error, and whether there is anything to resume from
-        if is_main_process():
-            try:
-                found[1] = bool(self.folder.checkpoints())
-                self.folder.begin(_images(runner))
-            except (OSError, ValueError) as error:
-                found[0] = str(error)
-        broadcast_object_list(found)
-        if found[0] is not None:
-            raise ValueError(found[0])
-        if runner._resume and runner._load_from is None and not found[1]:
+        has_checkpoints = on_first_rank(lambda: self._begin(runner))
+        if runner._resume and runner._load_from is None and not has_checkpoints:
             runner.logger.warning(f'there is no checkpoint in {self.folder.path} to resume from: the run starts from '
                                   'its beginning')
             runner._resume = False
+
+    def _begin(self, runner) -> bool:
+        self.folder.begin(_images(runner))
+        return bool(self.folder.checkpoints())
 
 
 def _images(runner) -> Dict[str, dict]:

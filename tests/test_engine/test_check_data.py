@@ -1,0 +1,132 @@
+"""Faults of the data that are found before anything is computed."""
+import cv2
+import numpy as np
+import pytest
+from mmengine.runner import Runner
+
+from mmseg_unsup.datasets import COCOStuff27Dataset
+from mmseg_unsup.datasets.checking import check_label_sample
+from mmseg_unsup.datasets.errors import LabelError
+from mmseg_unsup.registry import DATASETS
+from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.options import parse_options
+from ..conftest import NO_WORKERS, ROOT, write_camvid, write_images
+from .resuming import plain_configs  # noqa: F401
+from .tiny import tiny_config, tiny_runner
+
+pytestmark = pytest.mark.filterwarnings('ignore')
+CONFIG = f'{ROOT}/configs/picie/picie_fpn_camvid.py'
+
+
+def camvid_runner(root, work_dir, name: str = 'picie/picie_fpn_camvid', **options) -> Runner:
+    options = {key.replace('__', '.'): value for key, value in options.items()}
+    cfg = load_config(f'{ROOT}/configs/{name}.py', dict(
+        parse_options([word for word in NO_WORKERS if 'probe' not in word or 'picie' in name]), data_root=str(root),
+        init=None, **options))
+    cfg.work_dir = str(work_dir)
+    return Runner.from_cfg(cfg)
+
+
+def validation_images(root):
+    return DATASETS.build(load_config(CONFIG, dict(data_root=str(root))).val_dataloader.dataset)
+
+
+def spoil(root, kind: str, split: str = 'val') -> str:
+    """One of the four label maps of a split."""
+    path = root / 'labels' / split / f'{2:012d}.png'
+    label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if kind == 'value':
+        label[0, 0] = 77
+    if kind == 'unreadable':
+        path.write_bytes(path.read_bytes()[:100])
+    elif kind == 'missing':
+        path.unlink()
+    else:
+        cv2.imwrite(str(path), dict(value=label, size=label[1:], colour=np.stack([label] * 3, 2))[kind])
+    return str(path)
+
+
+@pytest.mark.parametrize('kind, message', [
+    ('value', r'holds the value\(s\) \[77\]'), ('size', r'has size \(96, 71\), but its image'),
+    ('unreadable', 'it is cut off'), ('missing', 'cannot be opened'), ('colour', r'has shape \(72, 96, 3\)')])
+def test_the_faults_of_label_maps(tmp_path, kind, message):
+    write_camvid(tmp_path / 'data')
+    path = spoil(tmp_path / 'data', kind)
+    with pytest.raises(LabelError, match=f'{path}.*{message}'):
+        check_label_sample(validation_images(tmp_path / 'data'), 32)
+
+
+def test_label_maps_are_checked_before_the_first_image_is_seen(tmp_path):
+    write_camvid(tmp_path / 'data')
+    path = spoil(tmp_path / 'data', 'value')
+    runner = camvid_runner(tmp_path / 'data', tmp_path / 'run')
+    runner.model.data_preprocessor.register_forward_pre_hook(lambda *args: pytest.fail('a batch was seen'))
+    with pytest.raises(LabelError, match=path):
+        runner.train()
+    with pytest.raises(LabelError, match=path):
+        camvid_runner(tmp_path / 'data', tmp_path / 'test').test()
+
+
+@pytest.mark.parametrize('name, split', [('finetune/fpn_r18_camvid', 'train'), ('probe/camvid_probes', 'train')])
+def test_so_are_those_of_supervised_training_and_of_probes(tmp_path, name, split):
+    write_camvid(tmp_path / 'data')
+    path = spoil(tmp_path / 'data', 'value', split)
+    with pytest.raises(LabelError, match=path):
+        camvid_runner(tmp_path / 'data', tmp_path / 'run', name).train()
+
+
+def test_label_maps_that_training_does_not_read_may_be_anything(tmp_path):
+    """Of the training images, and where nothing is scored; unreadable images are told by who reads them."""
+    write_camvid(tmp_path / 'data')
+    spoil(tmp_path / 'data', 'value', 'train')
+    (tmp_path / 'data' / 'images' / 'val' / f'{1:012d}.jpg').write_bytes(b'')
+    cfg = load_config(CONFIG, dict(data_root=str(tmp_path / 'data')))
+    check_label_sample(DATASETS.build(cfg.train_dataloader.dataset), 9)
+    check_label_sample(validation_images(tmp_path / 'data'), 9)
+
+
+def test_the_sample_is_spread_over_the_set(tmp_path):
+    write_camvid(tmp_path / 'data')
+    dataset, read = validation_images(tmp_path / 'data'), []
+    original = dataset.get_data_info
+    dataset.get_data_info = lambda idx: read.append(idx) or original(idx)
+    for count, expected in ((1, [0]), (2, [0, 3]), (3, [0, 2, 3]), (9, [0, 1, 2, 3])):
+        read.clear()
+        check_label_sample(dataset, count)
+        assert read == expected
+
+
+@pytest.mark.parametrize('option, message', [(-1, 'at least 0'), (2.5, 'a whole number')])
+def test_bad_settings(image_folder, tmp_path, option, message):
+    with pytest.raises(ValueError, match=f'label_maps must be .*{message}'):
+        tiny_runner(image_folder, tmp_path, default_hooks__check_data__label_maps=option)
+
+
+def test_fewer_images_than_a_batch(tmp_path):
+    """Trained with a smaller one where batch norm allows it, else refused: no run ends well without a step."""
+    root = write_images(tmp_path / 'images', 3)
+    runner = tiny_runner(root, tmp_path / 'run', train_dataloader__batch_size=4)
+    runner.train()
+    assert runner.iter == 1
+    with pytest.raises(ValueError, match='3 training images do not fill a batch of 4, so no step would be made: set '
+                                         'train_dataloader.batch_size to 3 or less, or add images'):
+        tiny_runner(root, tmp_path / 'run', train_dataloader__batch_size=4, train_dataloader__drop_last=True).train()
+
+
+def test_fewer_images_than_processes_need(tmp_path, monkeypatch):
+    root = write_images(tmp_path / 'images', 3)
+    runner = Runner.from_cfg(tiny_config(root, tmp_path, train_dataloader__drop_last=True))
+    for n_processes, remedy in ((2, 'batch of 4 on each of 2 processes.*batch_size to 1 or less'),
+                                (8, 'on each of 8 processes.*: use fewer processes')):
+        monkeypatch.setattr('mmseg_unsup.engine.hooks.check_data_hook.get_world_size', lambda: n_processes)
+        with pytest.raises(ValueError, match=remedy):
+            runner.train()
+
+
+def test_a_missing_curated_list_names_the_tool_that_writes_it(tmp_path):
+    for kind in ('images', 'annotations'):
+        (tmp_path / kind / 'train2017').mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=f'curated/train2017.txt. does not exist: write the curated lists by '
+                                                f'`python tools/dataset_converters/coco_stuff27.py {tmp_path}`, set'):
+        COCOStuff27Dataset(data_root=str(tmp_path), ann_file='curated/train2017.txt',
+                           data_prefix=dict(img_path='images/train2017', seg_map_path='annotations/train2017'))
