@@ -35,6 +35,7 @@ NOT_RUN = {
 OWN_TESTS = {'docs/add_a_method.md': 'tests/test_add_a_method.py', 'docs/mim.md': 'tests/test_packaging.py'}
 RUN_HERE = [name for name in DOCUMENTS if blocks(name) and name not in OWN_TESTS]
 CHECKPOINT = 'work_dirs/picie_fpn_camvid/epoch_5.pth'
+WRITTEN = 'picie_fpn_camvid.py'  # by its run
 # what the placeholder of documents stands for: a config that knows nothing of this package
 STOCK = 'configs/finetune/stock.py'
 STOCK_TEXT = "_base_ = 'mmseg::fcn/fcn_r18b-d8_4xb2-80k_cityscapes-512x1024.py'\n"
@@ -160,6 +161,7 @@ def lay_out_checkpoints(folder, checkpoint) -> None:
                  'work_dirs/picie_fpn_cityscapes/epoch_10.pth', 'work_dirs/seeds/picie_fpn_camvid/seed_1/epoch_5.pth'):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).symlink_to(checkpoint)
+    (folder / CHECKPOINT).with_name(WRITTEN).symlink_to(checkpoint.with_name(WRITTEN))
 
 
 @pytest.mark.parametrize('document', [
@@ -199,6 +201,7 @@ def prepare_picie(folder) -> None:
 
 def prepare_use(folder) -> None:
     make_checkpoint(folder / 'WIDE')
+    shutil.copy(next((folder / 'FOLDER').rglob('*.*')), folder / 'IMAGE')
 
 
 def prepare_probes(folder) -> None:
@@ -211,7 +214,7 @@ PREPARE = {'docs/use.md': prepare_use, 'configs/finetune/README.md': prepare_fin
 MAPS = {
     'README.md': {'TEST_MAPS': 4, 'PIXELS/maps': 8, 'OBJECTS/maps': 8, 'PREDICTED/maps': 8},
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
-    'docs/use.md': {'NAMED_MAPS': 4, 'PREDICTED/maps': 8, 'TILED/maps': 8},
+    'docs/use.md': {'NAMED_MAPS': 4, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
     'configs/maskcontrast/README.md': {'MASKS': 8},
 }
 # files that they leave, and what these hold
