@@ -13,9 +13,9 @@ from mmengine.utils import import_modules_from_strings, is_installed
 
 from .options import check_options
 
-
 # of configs here and of MMSegmentation
 _DEFAULT_BACKENDS = [dict(type='LocalVisBackend')]
+_FORMS = 'give the path of a file, or mmseg_unsup::NAME with its path below configs/'
 
 
 def register_config_packages() -> None:
@@ -34,20 +34,20 @@ def find_config(reference: str) -> str:
     Raises:
         FileNotFoundError: there is none; names those that are spelt nearly so.
     """
-    package, is_name, name = str(reference).rpartition('::')
-    if not is_name:
-        if osp.isfile(name):
-            return name
-        found = glob(osp.join(escape(osp.dirname(name)), '*.py'))
-        raise FileNotFoundError(f'there is no config {name!r}{_nearest(name, found)}')
+    reference = str(reference)
+    if osp.isfile(reference):
+        return reference
+    package, separator, name = reference.rpartition('::')
+    if not separator:
+        near = _nearest(name, glob(osp.join(escape(osp.dirname(name)), '*.py'))) or _nearest(name, _names('mmseg_unsup'))
+        raise FileNotFoundError(f'there is no config {name!r}: {near or _FORMS}')
     folder = _configs_of(package)
     if folder is None:
         raise FileNotFoundError(f'there is no config {reference!r}: no installed package {package!r} has configs')
     for path in (osp.join(folder, name), osp.join(folder, f'{name}.py')):
         if osp.isfile(path):
             return path
-    found = glob('[!_]*/**/*.py', root_dir=folder, recursive=True)
-    raise FileNotFoundError(f'there is no config {reference!r}{_nearest(name, [f"{package}::{path}" for path in found])}')
+    raise FileNotFoundError(f'there is no config {reference!r}: {_nearest(name, _names(package)) or _FORMS}')
 
 
 def _configs_of(package: str) -> Optional[str]:
@@ -58,13 +58,17 @@ def _configs_of(package: str) -> Optional[str]:
     return next(filter(osp.isdir, folders), None)
 
 
-def _nearest(name: str, found: list) -> str:
-    """The end of a message: up to three configs whose file names are spelt nearly as ``name``."""
+def _names(package: str) -> List[str]:
+    """Of the configs of a package, without those that are inherited only."""
+    folder = _configs_of(package)
+    return [f'{package}::{path}' for path in glob('[!_]*/**/*.py', root_dir=folder, recursive=True)] if folder else []
+
+
+def _nearest(name: str, found: List[str]) -> str:
+    """A question that names up to three configs whose file names are spelt nearly as ``name``; empty without any."""
     paths = {osp.splitext(osp.basename(path))[0]: path for path in sorted(found)}
     near = difflib.get_close_matches(osp.splitext(osp.basename(name))[0], paths)
-    if near:
-        return f': did you mean {" or ".join(paths[stem] for stem in near)}?'
-    return ': give the path of a file, or mmseg_unsup::NAME with its path below configs/'
+    return f'did you mean {" or ".join(paths[stem] for stem in near)}?' if near else ''
 
 
 def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:

@@ -32,6 +32,8 @@ def test_names_of_mmsegmentation():
     ('mmseg_unsup::picie_fpn_camvid.py', 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py or '),
     ('mmseg_unsup::pice/picie_fpn_camvid', 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py or '),
     (f'{ROOT}/configs/picie/picie_fpn_camvd.py', f'did you mean {CAMVID} or '),
+    ('picie/picie_fpn_camvid.py', 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py or '),
+    ('picie_fpn_camvid', 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py or '),
     (f'{ROOT}/configs/picie', 'give the path of a file, or mmseg_unsup::NAME with its path below configs/'),
     ('', 'give the path of a file'),
     ('mmseg_unsup::', 'give the path of a file'),
@@ -46,6 +48,12 @@ def test_what_is_misspelt_is_named_with_what_is_near(reference, message):
     with pytest.raises(FileNotFoundError) as caught:
         load_config(reference)
     assert str(caught.value).startswith(f'there is no config {reference!r}: ') and message in str(caught.value)
+
+
+def test_a_file_goes_before_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'mmseg_unsup::mine.py').write_text('mine = 1')
+    assert load_config('mmseg_unsup::mine.py').mine == load_config(tmp_path / 'mmseg_unsup::mine.py').mine == 1
 
 
 def test_a_folder_with_brackets(tmp_path):
