@@ -107,6 +107,19 @@ def published(collection, start, which):
     return [float(value) for value in (score if isinstance(score, tuple) else [score])]
 
 
+def test_the_readme_names_rows_as_the_methods_do():
+    """Same names, same numbers; what stands in parentheses may differ."""
+    rows, of_method = rows_of('README.md'), rows_of('configs/picie/README.md')
+    names = [name for name in rows if name.startswith(('PiCIE', 'MDC', 'IIC'))]
+    assert len(names) == 6 and {name: of_method[name] for name in names} == {name: rows[name] for name in names}
+
+
+def rows_of(path):
+    """Name -> numbers of its row, of the rows that have accuracy / mIoU."""
+    found = re.findall(r'^\| ([^|(]+?)(?: \([^|]*\))? \|(.* / .*)\|$', read(path), re.M)
+    return {name: re.findall(r'[\d.]+ ± [\d.]+', cells) for name, cells in found}
+
+
 def test_weights_are_urls_where_they_are_published():
     """Without any there is no such key: of a key with null, mmengine.hub would try to load None."""
     for model in MODELS:

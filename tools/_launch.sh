@@ -1,5 +1,5 @@
-# What the launch scripts beside this file have in common; to be sourced. Whatever is wrong with a launch is one sentence
-# and status 2 before anything starts: processes that wait for others that never come say nothing.
+# What the launch scripts beside this file have in common; to be sourced. Whatever is wrong with a launch is one
+# sentence and status 2 before anything starts: processes that wait for others that never come say nothing.
 
 # fail SENTENCE
 fail() {

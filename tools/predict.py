@@ -26,9 +26,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', required=True, help='folder of everything that is written')
     parser.add_argument('--clusters', help='names, colours and merged clusters, see tools/name_clusters.py')
     add_size_argument(parser)
-    parser.add_argument('--tile', type=at_least(1), help='cut images with a longer side into tiles of so many pixels, each of '
-                        'which the network sees as an image')
-    parser.add_argument('--overlap', type=at_least(0), default=64, help='pixels that tiles share (default: %(default)s)')
+    parser.add_argument('--tile', type=at_least(1), help='cut images with a longer side into tiles of so many '
+                        'pixels, each of which the network sees as an image')
+    parser.add_argument('--overlap', type=at_least(0), default=64,
+                        help='pixels that tiles share (default: %(default)s)')
     parser.add_argument('--batch-size', type=at_least(1), default=1, help='images of one size, or tiles, at a time')
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU where there is one)')
     parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')

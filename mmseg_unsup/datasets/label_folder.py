@@ -38,8 +38,8 @@ class LabelFolder:
         if classes:
             dataset = dict(type='mmseg_unsup.LabelledDataset', metainfo=dict(classes=list(classes)))
         elif 'type' not in dataset:
-            raise ValueError('the config has no test data set that says how label maps are read: give the names of their '
-                             'values (--classes)')
+            raise ValueError('the config has no test data set that says how label maps are read: give the names of '
+                             'their values (--classes)')
         self._dataset = DATASETS.build(dict(dataset, pipeline=[], lazy_init=True))
         if not isinstance(self._dataset, LabelledDataset) or not self._dataset.metainfo['classes']:
             raise ValueError(f'the test data set of the config, {dataset["type"]}, has no classes: give their names in '

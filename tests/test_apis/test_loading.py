@@ -17,5 +17,6 @@ def test_wrong_inputs(tmp_path):
     (tmp_path / 'config.py').write_text("_base_ = './base.py'\n")
     for name in ('base', 'config'):
         path = tmp_path / f'{name}.py'
-        with pytest.raises(ValueError, match=f"^the config {path}, or .*, is no Python: .* in line 1, 'model = dict\\('$"):
+        said = f"^the config {path}, or .*, is no Python: .* in line 1, 'model = dict\\('$"
+        with pytest.raises(ValueError, match=said):
             load_segmentor(str(path), weights)

@@ -244,7 +244,8 @@ def main() -> None:
     add_speed_arguments(parser)
     parser.add_argument('--images', type=at_least(1), help='use so many synthetic images instead of the data set')
     parser.add_argument('--size', default='640x480', help='of the synthetic images, WIDTHxHEIGHT')
-    parser.add_argument('--kmeans-points', type=at_least(1), default=200_000, help='points to time k-means by itself on')
+    parser.add_argument('--kmeans-points', type=at_least(1), default=200_000,
+                        help='points to time k-means by itself on')
     parser.add_argument('--kmeans-clusters', type=at_least(1), nargs='+', help="default: the config's")
     parser.add_argument('--only', choices=['epoch', 'kmeans', 'losses'], help='leave the other parts out')
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='default: the GPU if there is one')

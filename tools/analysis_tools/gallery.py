@@ -35,7 +35,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--match-on', choices=CRITERIA, help="what it sums (default: the config's)")
     parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')
     parser.add_argument('--max-images', type=at_least(1), help='look at so many random images only')
-    parser.add_argument('--places', type=at_least(1), default=6, help='patches or objects per cluster (default: %(default)s)')
+    parser.add_argument('--places', type=at_least(1), default=6,
+                        help='patches or objects per cluster (default: %(default)s)')
     parser.add_argument('--typical', type=at_least(1), default=4, help='images per cluster (default: %(default)s)')
     add_options_argument(parser)
     args = parser.parse_args()

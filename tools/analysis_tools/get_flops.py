@@ -58,7 +58,8 @@ def count_operations(model: nn.Module, size: Sequence[int]) -> Dict[str, int]:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--size', type=at_least(1), nargs=2, default=(320, 320), metavar=('H', 'W'), help='of the input')
+    parser.add_argument('--size', type=at_least(1), nargs=2, default=(320, 320), metavar=('H', 'W'),
+                        help='of the input')
     add_options_argument(parser)
     return parser.parse_args()
 

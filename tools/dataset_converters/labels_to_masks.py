@@ -18,15 +18,16 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('labels', help='folder of label maps')
     parser.add_argument('out', help='folder of the masks')
-    parser.add_argument('--objects', type=at_least(0), nargs='+', required=True, help='values of the label maps that are objects')
+    parser.add_argument('--objects', type=at_least(0), nargs='+', required=True,
+                        help='values of the label maps that are objects')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     if osp.realpath(args.out) == osp.realpath(args.labels):
-        raise ValueError(f'{args.out} is the folder of the label maps, which masks of the same names would replace: give '
-                         'another one')
+        raise ValueError(f'{args.out} is the folder of the label maps, which masks of the same names would replace: '
+                         'give another one')
     paths = find_images(args.labels)
     n_with_object = 0
     with track_progress('masks', len(paths)) as advance:

@@ -24,7 +24,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     (``on_preemption``) and ends the process with exit status 75.
 
     Raises:
-        ValueError: ``max_epochs`` or ``val_interval`` is below 1; the checkpoint was taken inside an epoch by another number of processes, batch size or images.
+        ValueError: ``max_epochs`` or ``val_interval`` is below 1; the checkpoint was taken inside an epoch by another
+            number of processes, batch size or images.
     """
 
     def __init__(self, *args, **kwargs) -> None:
