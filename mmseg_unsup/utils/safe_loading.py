@@ -23,6 +23,10 @@ _REMEDY = ('if you trust the file, allow it by --cfg-options allowed_globals="[{
            "allowed_globals=['{name}'], or by mmseg_unsup.utils.safe_loading.allow_globals(['{name}'])")
 
 
+class UnreadableCheckpoint(ValueError):
+    """A file that is cut off, corrupted or of another kind; one that names what could run code is not."""
+
+
 def allow_globals(names: Sequence[str]) -> None:
     """Let checkpoints name these things, ``module.name``, in this process: their code may run when a file is read.
 
@@ -175,8 +179,8 @@ def _refusal(path: str, error: Exception, remedy: str) -> ValueError:
     if found:
         return refusal_of(path, found[1], remedy)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return ValueError(f'{path} cannot be read as a checkpoint of tensors and plain values: '
-                      f'{lines[-1] if lines else type(error).__name__}')
+    return UnreadableCheckpoint(f'{path} cannot be read as a checkpoint of tensors and plain values: '
+                                f'{lines[-1] if lines else type(error).__name__}')
 
 
 def refusal_of(source: str, name: str, remedy: str = _REMEDY) -> ValueError:

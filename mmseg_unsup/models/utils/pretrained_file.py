@@ -12,6 +12,8 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from ...utils.config import parse_config_text
+from ...utils.published_weights import damaged_record
+from ...utils.safe_loading import UnreadableCheckpoint
 from .published_names import rename_published
 from .weights_seen import weights_seen
 
@@ -103,26 +105,17 @@ def _load(source: str) -> dict:
     except FileNotFoundError:
         raise FileNotFoundError(f'there is no file of weights {source!r}: set init (--cfg-options init=PATH), or '
                                 'init=None to start from random weights') from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError, ImportError,
-            zipfile.BadZipFile) as error:
+    except (UnreadableCheckpoint, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, AttributeError,
+            zipfile.BadZipFile) as error:  # a refusal has its own remedy
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f'{source} cannot be read as a file of weights ({reason[:200]}): it is cut off, corrupted or '
-                         f'of another kind; {_REMEDY}') from None
-    damaged = _damaged_record(source)
+        stated = '' if source in reason else f'{source} cannot be read as a file of weights: '
+        raise ValueError(f'{stated}{reason}: it is cut off, corrupted or of another kind; {_REMEDY}') from None
+    damaged = damaged_record(osp.expanduser(source))
     if damaged:
         raise ValueError(f'{source} is corrupted: the checksum of {damaged} is wrong; {_REMEDY}')
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{source} holds a {type(checkpoint).__name__}, not a dict of tensors: {_REMEDY}')
     return checkpoint
-
-
-def _damaged_record(source: str) -> Optional[str]:
-    """First record of a local file whose checksum is wrong; torch writes checksums and does not look at them."""
-    path = osp.expanduser(source)
-    if not osp.isfile(path) or not zipfile.is_zipfile(path):  # remote, or of an old version of torch
-        return None
-    with zipfile.ZipFile(path) as archive:
-        return archive.testzip()
 
 
 def _tensors(checkpoint: dict, source: str) -> Dict[str, Tensor]:

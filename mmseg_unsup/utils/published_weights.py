@@ -1,0 +1,189 @@
+"""Weights by name or address: found without torchvision, downloaded once a machine, checked before they are read."""
+import hashlib
+import json
+import logging
+import os
+import os.path as osp
+import re
+import socket
+import sys
+import zipfile
+from contextlib import contextmanager
+from difflib import get_close_matches
+from http.client import HTTPException
+from typing import Dict, Iterator, Optional
+from urllib.error import URLError
+from urllib.parse import unquote, urlsplit
+
+import mmengine
+import torch
+from filelock import FileLock
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as of_mmengine
+
+from .safe_loading import UnreadableCheckpoint, load_safely
+
+_TORCHVISION = ('torchvision', 'modelzoo')
+_SCHEMES = (*_TORCHVISION, 'open-mmlab', 'openmmlab', 'mmcls', 'http', 'https')
+# names and hashes of torchvision's files: ``resnet18-f37072fd.pth``
+_HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
+_SILENCE = 60  # seconds after which a server that says nothing is given up
+_REMEDY = 'name another file (--cfg-options init=FILE)'
+
+
+def register_weight_loaders() -> None:
+    """Load ``torchvision://NAME``, the names of OpenMMLab and addresses through this file, wherever mmengine does.
+
+    mmengine imports torchvision for the names, checks no hash, and keeps what a broken download left. To be called
+    before :func:`register_safe_loaders`, which watches over these loaders too.
+    """
+    CheckpointLoader.register_scheme([f'{scheme}://' for scheme in _SCHEMES], load_from_cache, force=True)
+
+
+def load_from_cache(filename: str, map_location=None, **_) -> dict:
+    """Load the weights that a name or an address stands for.
+
+    Raises:
+        OSError: they cannot be downloaded.
+        ValueError: there are none of this name, or they are damaged or no weights.
+    """
+    path = weights_file(filename)
+    try:
+        checkpoint = load_safely(path, map_location)
+    except UnreadableCheckpoint as error:
+        raise UnreadableCheckpoint(f'{error}; delete it to have {filename} downloaded again') from None
+    return of_mmengine._process_mmcls_checkpoint(checkpoint) if filename.startswith('mmcls://') else checkpoint
+
+
+def weights_file(source: str) -> str:
+    """Path of the weights that a name or an address stands for, in torch's cache; downloads what that lacks.
+
+    A file of torchvision has the hash in its name, which must be right, in the cache too; of others the checksums that
+    torch wrote into them. One process downloads; the others of the machine wait for it.
+
+    Raises:
+        OSError, ValueError: as :func:`load_from_cache`.
+    """
+    scheme, name = source.split('://', 1)
+    address = source if scheme in ('http', 'https') else _look_up(scheme, name)
+    if '://' not in address:
+        return _own_file(source, address)
+    path = osp.join(torch.hub.get_dir(), 'checkpoints', osp.basename(unquote(urlsplit(address).path)))
+    found = _HASH.search(path) if scheme in _TORCHVISION else None
+    if not _is_whole(path, found and found[1]):
+        _download(source, address, path, found and found[1])
+    return path
+
+
+def damaged_record(path: str) -> Optional[str]:
+    """First record of a local file whose checksum is wrong; torch writes checksums and does not look at them."""
+    if not osp.isfile(path) or not zipfile.is_zipfile(path):  # of an old version of torch
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip()
+
+
+def _look_up(scheme: str, name: str) -> str:
+    table = _addresses(scheme)
+    if name not in table and scheme in _TORCHVISION:
+        table = {**_of_newer_torchvision(), **table}
+    if not table.get(name):
+        near = get_close_matches(name, table, n=3, cutoff=0) or list(table)
+        raise ValueError(f'{scheme}://{name}: there are no published weights of this name; the nearest are '
+                         f'{", ".join(near)}: take one of these, or {_REMEDY}')
+    return table[name]
+
+
+def _addresses(scheme: str) -> Dict[str, str]:
+    """Name -> address, by the tables that mmengine ships; those of the user's go before."""
+    if scheme in _TORCHVISION:
+        with open(osp.join(osp.dirname(mmengine.__file__), 'hub', 'torchvision_0.12.json')) as file:
+            return {**json.load(file), **_own_table()}
+    if scheme == 'mmcls':
+        return of_mmengine.get_mmcls_models()
+    table, renamed = of_mmengine.get_external_models(), of_mmengine.get_deprecated_model_names()
+    return {**{old: table.get(new) for old, new in renamed.items()}, **table}
+
+
+def _of_newer_torchvision() -> Dict[str, str]:
+    """Names that came after mmengine's table, such as ``resnet50.imagenet1k_v2``, where torchvision is installed."""
+    try:
+        return of_mmengine.get_torchvision_models()
+    except ImportError:
+        return {}
+
+
+def _own_folder() -> str:
+    """Where mmengine looks for the user's table of ``open-mmlab://`` names."""
+    cache = os.getenv('XDG_CACHE_HOME', '~/.cache')
+    return osp.expanduser(os.getenv('MMENGINE_HOME', osp.join(cache, 'mmengine')))
+
+
+def _own_table() -> Dict[str, str]:
+    path = osp.join(_own_folder(), 'torchvision.json')
+    if not osp.isfile(path):
+        return {}
+    with open(path, encoding='utf-8') as file:
+        try:
+            table = json.load(file)
+        except ValueError as error:
+            raise ValueError(f'{path} is no JSON ({error}): write {{"NAME": "ADDRESS OR FILE"}}, or remove it') from None
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        raise ValueError(f'{path} must hold {{"NAME": "ADDRESS OR FILE"}}: mend or remove it')
+    return table
+
+
+def _own_file(source: str, name: str) -> str:
+    """Of a table that names a file, relative to its folder, in place of an address."""
+    path = osp.join(_own_folder(), osp.expanduser(name))
+    if not osp.isfile(path):
+        raise ValueError(f'{source} stands for the file {path} by a table in {_own_folder()}, and it is not there: mend '
+                         f'the table, or {_REMEDY}')
+    return path
+
+
+def _is_whole(path: str, digest: Optional[str]) -> bool:
+    if digest is None or not osp.isfile(path):
+        return osp.isfile(path) and damaged_record(path) is None
+    sha256 = hashlib.sha256()
+    with open(path, 'rb') as file:
+        for block in iter(lambda: file.read(1 << 20), b''):
+            sha256.update(block)
+    return sha256.hexdigest().startswith(digest)
+
+
+def _download(source: str, address: str, path: str, digest: Optional[str]) -> None:
+    """Bring a file into torch's cache, in place of a damaged one; do nothing where another process has done it."""
+    is_damaged = osp.exists(path)
+    try:
+        os.makedirs(osp.dirname(path), exist_ok=True)
+        with FileLock(f'{path}.lock'):
+            if _is_whole(path, digest):
+                return
+            print_log(f'init: downloading {address} to {path}' + ', whose copy is damaged' * is_damaged,
+                      logger='current', level=logging.WARNING if is_damaged else logging.INFO)
+            with _giving_up_after(_SILENCE):
+                torch.hub.download_url_to_file(address, path, digest, progress=sys.stderr.isatty())
+    except (OSError, HTTPException) as error:
+        reason = error.reason if type(error) is URLError else error  # which wraps another
+        origin = '' if source == address else f' from {address}'
+        state = f', and the copy in {path} is damaged' if is_damaged else ''
+        raise OSError(f'{source} cannot be downloaded{origin} ({str(reason) or type(reason).__name__}){state}: put that '
+                      f'file at {path}, or {_REMEDY}') from None
+    except RuntimeError as error:  # the hash is another one
+        raise ValueError(f'what {address} gave for {source} is damaged or another file ({error}): put the right one at '
+                         f'{path}, or {_REMEDY}') from None
+    if not _is_whole(path, digest):
+        raise ValueError(f'what {address} gave is damaged ({path}): try again, or {_REMEDY}')
+
+
+@contextmanager
+def _giving_up_after(seconds: float) -> Iterator[None]:
+    """Inside the block sockets that wait longer raise TimeoutError; by default they wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
