@@ -12,11 +12,13 @@ from .utils.config import register_config_packages  # noqa: E402
 from .utils.published_weights import register_weight_loaders  # noqa: E402
 from .utils.safe_files import register_safe_handlers  # noqa: E402
 from .utils.safe_loading import register_safe_loaders  # noqa: E402
+from .utils.torchvision_guard import survive_misfit_torchvision  # noqa: E402
 from .version import __version__  # noqa: E402
 
 register_config_packages()
 register_weight_loaders()
 register_safe_handlers()
 register_safe_loaders()  # over all that are there
+survive_misfit_torchvision()
 
 __all__ = ['__version__']

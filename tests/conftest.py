@@ -1,9 +1,9 @@
 """Shared fixtures: one thread, real data where it is there, tiny data sets that the tests write."""
 import os
 import os.path as osp
+import shutil
 import subprocess
 import sys
-from typing import Optional
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
@@ -11,33 +11,6 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
-
-
-def import_torchvision() -> Optional[torch.library.Library]:
-    """Beside a torch without CUDA the published torchvision for Linux does not import: two operators are missing, of a
-    CUDA library that it cannot load. With their names defined it does; the operators themselves still raise its error.
-
-    `make install` puts torchvision into a folder that only the tests see: elsewhere it would stop every run, so also in
-    processes that the tests start, which inherit the path.
-    """
-    folder, library = osp.join(sys.prefix, 'torchvision-for-tests'), None
-    sys.path.append(folder)
-    try:
-        import torchvision  # noqa: F401
-    except ImportError:  # there is none
-        pass
-    except RuntimeError:
-        library = torch.library.Library('torchvision', 'FRAGMENT')
-        for name in ('nms', 'qnms'):
-            library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-        import torchvision  # noqa: F401
-    finally:
-        sys.path.remove(folder)
-    return library  # the definitions live as long as it does
-
-
-_OPERATORS = import_torchvision()
-
 from hypothesis import HealthCheck, settings  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
@@ -113,6 +86,18 @@ def write_camvid(root, n_classes: int = 11) -> None:
             label.parent.mkdir(parents=True, exist_ok=True)
             shape = cv2.imread(str(path)).shape[:2]
             cv2.imwrite(str(label), rng.integers(0, n_classes, shape).astype(np.uint8))
+
+
+def copy_checkout(target) -> None:
+    """Copy what git tracks, and what is new and not ignored; skips the test outside of a git checkout."""
+    done = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT, text=True,
+                          capture_output=True)
+    names = [name for name in done.stdout.split('\0') if name and osp.isfile(osp.join(ROOT, name))]
+    if not names:
+        pytest.skip('not a git checkout')
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(osp.join(ROOT, name), target / name)
 
 
 def run_tool(*args, check: bool = True, cwd=None) -> subprocess.CompletedProcess:

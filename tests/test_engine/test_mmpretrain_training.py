@@ -13,9 +13,9 @@ from mmseg.structures import SegDataSample
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.config import load_config, merge_options
 from ..conftest import NO_WORKERS, ROOT, smooth_image
+from ..mmpretrain_pair import mmpretrain_pair  # noqa: F401
 
-pytest.importorskip('mmpretrain')
-pytest.importorskip('torchvision')
+pytestmark = pytest.mark.usefixtures('mmpretrain_pair')
 CONFIGS = [path for path in sorted(glob.glob(osp.join(ROOT, 'configs', 'picie', '*.py')))
            if load_config(path).model.backbone.type.startswith('mmpretrain.')]
 # narrow networks, and the necks that they need

@@ -10,9 +10,9 @@ from torch import nn
 
 from mmseg_unsup.models.utils import check_unchanged, match_tensors, read_part, weights_seen
 from mmseg_unsup.registry import MODELS
+from ..mmpretrain_pair import mmpretrain_pair  # noqa: F401
 
-pytest.importorskip('mmpretrain')
-torchvision = pytest.importorskip('torchvision')
+pytestmark = pytest.mark.usefixtures('mmpretrain_pair')
 CHANNELS, HEADS, LAYERS = 24, 3, 2
 SMALL_VIT = dict(embed_dims=CHANNELS, num_layers=LAYERS, num_heads=HEADS, feedforward_channels=40)
 STAGES = dict(depths=[1, 1, 2, 1], channels=[8, 12, 16, 20])
@@ -183,8 +183,9 @@ def test_transformers_of_timm(tmp_path):
 
 
 @pytest.fixture(scope='module')
-def convnext():
+def convnext(mmpretrain_pair):  # noqa: F811
     """A ConvNeXt of torchvision with random tensors."""
+    import torchvision
     from torchvision.models.convnext import CNBlockConfig
     (a, b, c, d), depths = STAGES['channels'], STAGES['depths']
     setting = [CNBlockConfig(*of_stage) for of_stage in zip((a, b, c, d), (b, c, d, None), depths)]

@@ -11,6 +11,7 @@ from mmseg.models.backbones import ResNet
 
 from mmseg_unsup.registry import MODELS
 from ..conftest import ROOT
+from ..mmpretrain_pair import importable_pair
 
 TOOL = 'model_converters/extract_backbone.py'
 CONFIG = "model = dict(type='mmseg_unsup.PiCIE', labeller_epochs=4, backbone=dict(type={!r}, depth={}{}))\n"
@@ -78,11 +79,9 @@ def test_files_hold_the_backbone_only(tool, monkeypatch, tmp_path, checkpoint, c
 
 @pytest.mark.parametrize('form', ['torchvision', 'timm', 'mmpretrain'])
 def test_features_in_the_other_code(tool, tmp_path, checkpoint, form):
-    try:
-        importlib.import_module(form)
-    except (ImportError, RuntimeError) as error:
-        pytest.skip(f'{form} cannot be imported: {error}')
-    assert f'in {form} ' in tool.write(checkpoint, str(tmp_path / 'out.pth'), form)
+    with importable_pair():
+        pytest.importorskip(form)
+        assert f'in {form} ' in tool.write(checkpoint, str(tmp_path / 'out.pth'), form)
 
 
 @pytest.mark.parametrize('settings', [
@@ -92,8 +91,11 @@ def test_features_in_the_other_code(tool, tmp_path, checkpoint, form):
          arch=dict(depths=[1, 1, 1, 1], channels=[8, 12, 16, 20]))], ids=lambda settings: settings['type'])
 @pytest.mark.parametrize('form', ['mmpretrain', 'mmseg'])
 def test_other_backbones_of_mmpretrain(tool, tmp_path, settings, form):
-    pytest.importorskip('mmpretrain')
-    pytest.importorskip('torchvision')
+    with importable_pair():
+        check_other_backbone(tool, tmp_path, settings, form)
+
+
+def check_other_backbone(tool, tmp_path, settings, form):
     backbone, path = MODELS.build(settings), str(tmp_path / 'vit.pth')
     state = {name: torch.rand_like(value) for name, value in backbone.state_dict().items()}
     config = f"model = dict(type='mmseg_unsup.PiCIE', backbone={settings!r})\n"
