@@ -3,6 +3,7 @@ import os
 import os.path as osp
 import shutil
 import sys
+import warnings
 from contextlib import contextmanager
 
 from setuptools import find_packages, setup
@@ -46,15 +47,15 @@ def add_mim_extension(link: bool) -> None:
 
 @contextmanager
 def mim_extension():
-    """Links for an editable install, copies while a distribution is built.
+    """Links for an editable install, copies while a wheel is built.
 
     Modern pip installs editable packages through the command ``editable_wheel``, older ones through ``develop``. The
-    links of an editable install come back after a distribution was built from the same folder.
+    links of an editable install come back after a wheel was built from the same folder.
     """
     if {'develop', 'editable_wheel'} & set(sys.argv):
         add_mim_extension(link=True)
         yield
-    elif {'sdist', 'bdist_wheel', 'install'} & set(sys.argv):
+    elif {'bdist_wheel', 'install'} & set(sys.argv):
         was_linked = osp.islink(osp.join(ROOT, PACKAGE, '.mim', MIM_ITEMS[0]))
         add_mim_extension(link=False)
         yield
@@ -65,6 +66,7 @@ def mim_extension():
 
 
 if __name__ == '__main__':
+    warnings.filterwarnings('ignore', 'Editable installation')  # setuptools announces every one as a warning
     with mim_extension():
         setup(
             name='mmseg-unsup',
@@ -74,7 +76,8 @@ if __name__ == '__main__':
             long_description_content_type='text/markdown',
             license='Apache-2.0',
             packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-            include_package_data=True,
+            include_package_data=False,  # which takes folders of data for packages
+            package_data={PACKAGE: ['.mim/**/*'], f'{PACKAGE}.visualization': ['page/*']},
             python_requires='>=3.10',
             install_requires=requirements('runtime'),
             extras_require={
