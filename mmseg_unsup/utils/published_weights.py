@@ -69,7 +69,7 @@ def weights_file(source: str) -> str:
     address = source if scheme in ('http', 'https') else _look_up(scheme, name)
     if '://' not in address:
         return _own_file(source, address)
-    path = osp.join(torch.hub.get_dir(), 'checkpoints', osp.basename(unquote(urlsplit(address).path)))
+    path = _place(address, is_published=source != address)
     found = _HASH.search(path) if scheme in _TORCHVISION else None
     if not _is_whole(path, found and found[1]):
         _download(source, address, path, found and found[1])
@@ -82,6 +82,16 @@ def damaged_record(path: str) -> Optional[str]:
         return None
     with zipfile.ZipFile(path) as archive:
         return archive.testzip()
+
+
+def _place(address: str, is_published: bool) -> str:
+    """Path in torch's cache: the name alone of what a table lists; otherwise two addresses may share it."""
+    parts = urlsplit(address)
+    path = osp.normpath(f'/{unquote(parts.path)}').lstrip('/')
+    if not path:
+        raise ValueError(f'{address} names no file: {_REMEDY}')
+    host = parts.netloc.rpartition('@')[2]
+    return osp.join(torch.hub.get_dir(), 'checkpoints', osp.basename(path) if is_published else osp.join(host, path))
 
 
 def _look_up(scheme: str, name: str) -> str:
@@ -128,7 +138,7 @@ def _own_table() -> Dict[str, str]:
         try:
             table = json.load(file)
         except ValueError as error:
-            raise ValueError(f'{path} is no JSON ({error}): write {{"NAME": "ADDRESS OR FILE"}}, or remove it') from None
+            raise ValueError(f'{path} is no JSON ({error}): write {{"NAME": "ADDRESS OR FILE"}} or remove it') from None
     if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
         raise ValueError(f'{path} must hold {{"NAME": "ADDRESS OR FILE"}}: mend or remove it')
     return table
@@ -138,8 +148,8 @@ def _own_file(source: str, name: str) -> str:
     """Of a table that names a file, relative to its folder, in place of an address."""
     path = osp.join(_own_folder(), osp.expanduser(name))
     if not osp.isfile(path):
-        raise ValueError(f'{source} stands for the file {path} by a table in {_own_folder()}, and it is not there: mend '
-                         f'the table, or {_REMEDY}')
+        raise ValueError(f'{source} stands for the file {path} by a table in {_own_folder()}, and it is not there: '
+                         f'mend the table, or {_REMEDY}')
     return path
 
 
@@ -169,11 +179,11 @@ def _download(source: str, address: str, path: str, digest: Optional[str]) -> No
         reason = error.reason if type(error) is URLError else error  # which wraps another
         origin = '' if source == address else f' from {address}'
         state = f', and the copy in {path} is damaged' if is_damaged else ''
-        raise OSError(f'{source} cannot be downloaded{origin} ({str(reason) or type(reason).__name__}){state}: put that '
-                      f'file at {path}, or {_REMEDY}') from None
+        raise OSError(f'{source} cannot be downloaded{origin} ({str(reason) or type(reason).__name__}){state}: put '
+                      f'that file at {path}, or {_REMEDY}') from None
     except RuntimeError as error:  # the hash is another one
-        raise ValueError(f'what {address} gave for {source} is damaged or another file ({error}): put the right one at '
-                         f'{path}, or {_REMEDY}') from None
+        raise ValueError(f'what {address} gave for {source} is damaged or another file ({error}): put the right one '
+                         f'at {path}, or {_REMEDY}') from None
     if not _is_whole(path, digest):
         raise ValueError(f'what {address} gave is damaged ({path}): try again, or {_REMEDY}')
 

@@ -14,7 +14,7 @@ _NAME = 'torchvision'
 
 
 def survive_misfit_torchvision() -> None:
-    """From now on ``import torchvision`` works or raises ModuleNotFoundError; nothing is imported before it is asked."""
+    """From now on ``import torchvision`` works or raises ModuleNotFoundError; this alone imports nothing."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
@@ -45,6 +45,6 @@ class _Finder(MetaPathFinder):
 
 
 def _warn(reason: str) -> None:
-    warnings.warn(f'the installed torchvision cannot be imported beside torch {torch.__version__} ({reason}) and counts '
-                  'as absent; only backbones of mmpretrain need it: uninstall it, or install one that was built for '
-                  'this torch')
+    warnings.warn(f'the installed torchvision cannot be imported beside torch {torch.__version__} ({reason}) and '
+                  'counts as absent; only backbones of mmpretrain need it: uninstall it, or install one that was built '
+                  'for this torch')

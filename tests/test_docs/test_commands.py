@@ -1,20 +1,23 @@
-"""Every command of every document runs, on small data, in the order written; so do the Python examples."""
-import os
+"""Every command of every document runs, on small data, in the order written, in a plain shell of a clone; so do the
+Python examples."""
 import os.path as osp
 import shlex
 import shutil
 import subprocess
 import sys
-from typing import List, Tuple
+import sysconfig
+import venv
+from typing import List, Optional, Tuple
 
 import pytest
 import torch
 import yaml
 
-from ..conftest import ROOT, run_tool
+from ..conftest import ROOT, copy_checkout
 from ..test_tools.test_extract_backbone import make_checkpoint
 from ..test_tools.test_picie_official import released_checkpoint, released_parts
 from ..test_tools.test_train_and_test import coco_root, write_curated_lists  # noqa: F401
+from ..weights_server import publish, serving, write_table
 from .documents import DOCUMENTS, Block, all_commands, blocks, commands
 from .small import config_paths, small_options, write_data
 
@@ -22,10 +25,10 @@ from .small import config_paths, small_options, write_data
 NOT_RUN = {
     'git clone': 'a network',
     'cd ': 'of the clone',
-    'python -m venv': 'the environment of the tests is one',
+    'python3 -m venv': 'the environment of the tests is one',
     'pip ': 'a network; make installs the environment of the tests',
-    '.venv/bin/pip ': 'the same',
-    'make demo': 'minutes, and the environment of the tests; tests/test_packaging.py runs its config',
+    'make install': 'the same; what it leaves is made by make_clone',
+    'make demo': 'minutes; tests/test_packaging.py runs its config',
     'tools/dist_': 'eight GPUs; tests/test_tools/test_distributed.py runs the scripts',
     'tools/slurm_': 'Slurm; tests/test_engine/test_preemption.py runs the script with a stand-in',
     'python tools/train.py configs/picie/picie_fpn_camvid_vit-s16.py':
@@ -34,6 +37,7 @@ NOT_RUN = {
 # Documents whose commands and examples another test runs, beside an installed package.
 OWN_TESTS = {'docs/add_a_method.md': 'tests/test_add_a_method.py', 'docs/mim.md': 'tests/test_packaging.py'}
 RUN_HERE = [name for name in DOCUMENTS if blocks(name) and name not in OWN_TESTS]
+ACTIVATION = '. .venv/bin/activate'
 CHECKPOINT = 'work_dirs/picie_fpn_camvid/epoch_5.pth'
 WRITTEN = 'picie_fpn_camvid.py'  # by its run
 # what the placeholder of documents stands for: a config that knows nothing of this package
@@ -52,7 +56,7 @@ TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_conve
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
 SHORTER = {
-    'segment_folder.py': '--init none --epochs 1 --workers 1',
+    'segment_folder.py': '--epochs 1 --workers 1',
     'make_priors.py': '--workers 1',
     'analysis_tools/seeds.py': '--seeds 1 --images 4 --cells 128',
     'analysis_tools/benchmark.py': '--kmeans-points 2000',
@@ -77,19 +81,23 @@ def split_command(command: str) -> Tuple[str, List[str], List[str]]:
     if '--cfg-options' in rest:
         at = rest.index('--cfg-options')
         rest, own = rest[:at], rest[at + 1:]
-    # a network would be needed
+    # of the usual number of channels, which the server does not have
     own = ['init=None' if word.startswith('init=torchvision://') else word for word in own]
     return script, rest + shlex.split(SHORTER.get(script, '')), own
 
 
-def small_command(command: str, folder) -> List[str]:
-    """Script below ``tools/`` and arguments, with what makes the command small."""
+def small_command(command: str, folder, init: Optional[str] = 'none') -> List[str]:
+    """Script below ``tools/`` and arguments, with what makes the command small.
+
+    Args:
+        init: what a run starts from whose command does not say it; None for what its config says.
+    """
     script, rest, own = split_command(command)
     if script == WIDE_ONLY:
         rest[0] = 'WIDE'
     if script in TAKES_NONE:
         return [script, *rest, *own]
-    configs, starts = config_paths(rest), own
+    configs, starts = config_paths(rest), own + ['init='] * (init is None or '--init' in rest)
     if script == 'segment_folder.py':  # the one for CPUs, on machines with a GPU too
         configs = [FOLDER_CONFIGS[rest[rest.index('--method') + 1]]]
         rest += ['--config', *configs]
@@ -102,15 +110,19 @@ def small_command(command: str, folder) -> List[str]:
     return [script, *rest, '--cfg-options', *options, *own]
 
 
-def run_command(command: str, folder) -> None:
-    script, *rest = small_command(command, folder)
-    done = run_tool(script, *rest, cwd=folder, check=False)
-    assert done.returncode == STATUS.get(script, 0), f'{command}\n{done.stdout[-3000:]}'
+def shell_lines(command: str, folder, init: Optional[str] = 'none') -> List[str]:
+    """What a shell is told for a documented command."""
+    if command == ACTIVATION:
+        return [command]
+    script, *rest = small_command(command, folder, init)
+    lines = [f'status=0; python tools/{script} {shlex.join(rest)} || status=$?',
+             f'test $status = {STATUS.get(script, 0)}']
     if '--out' in rest:
-        assert (folder / rest[rest.index('--out') + 1]).exists(), command
+        lines.append(f"test -e {shlex.quote(rest[rest.index('--out') + 1])}")
+    return lines
 
 
-def run_python(block: Block, folder) -> None:
+def python_lines(block: Block, folder) -> List[str]:
     """A config is read by the tools; other code runs, ONNX where neither this package nor torch can be imported."""
     code = block.text
     if '_base_ = ' in code:
@@ -122,29 +134,44 @@ def run_python(block: Block, folder) -> None:
                 f"image = numpy.load('image.npy')\n{code}assert ids.shape == similarity.shape == (2, 40, 52)")
     else:  # the checkpoint of this test is of a small network, whose config it carries
         code = code.replace("'configs/picie/picie_fpn_camvid.py'", 'None')
-    env = dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
-    done = subprocess.run([sys.executable, '-c', code], env=env, cwd=folder, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
-    assert done.returncode == 0, f'{block.text}\n{done.stdout[-3000:]}'
+    return [f'python -c {shlex.quote(code)}']
+
+
+def run_in_plain_shell(lines: List[str], folder, home) -> None:
+    """In one shell that knows nothing but what a new user's does; it stops at the first failure."""
+    env = dict(HOME=str(home), PATH='/usr/bin:/bin', OMP_NUM_THREADS='1')
+    done = subprocess.run(['sh', '-ec', '\n'.join(['set -x', *lines])], env=env, cwd=folder, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
+def make_clone(folder) -> None:
+    """What git and ``make install`` leave: the files, and an environment with the packages of that of the tests."""
+    copy_checkout(folder)
+    venv.create(folder / '.venv')
+    site = sysconfig.get_path('purelib', vars=dict(base=str(folder / '.venv')))
+    packages = [path for path in sys.path if path.endswith(('site-packages', 'dist-packages'))]
+    with open(osp.join(site, 'clone.pth'), 'w') as file:
+        file.write('\n'.join([str(folder), *packages]))
+    write_data(folder)
 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """The checkpoint that documents begin with."""
     root = tmp_path_factory.mktemp('trained')
-    (root / 'configs').symlink_to(osp.join(ROOT, 'configs'))
-    write_data(root)
-    run_command('python tools/train.py configs/picie/picie_fpn_camvid.py', root)
+    make_clone(root)
+    lines = shell_lines('python tools/train.py configs/picie/picie_fpn_camvid.py', root)
+    run_in_plain_shell([ACTIVATION, *lines], root, root)
     return root / CHECKPOINT
 
 
 @pytest.fixture
 def folder(tmp_path, coco_root):  # noqa: F811
-    """Where the commands run: configs that can be added to, and the data that the documents name."""
-    shutil.copytree(osp.join(ROOT, 'configs'), tmp_path / 'configs')
-    write_data(tmp_path)
-    coco_root.rename(tmp_path / 'data' / 'coco_stuff164k')
-    return tmp_path
+    """A clone, and in it the data that the documents name."""
+    make_clone(tmp_path / 'clone')
+    coco_root.rename(tmp_path / 'clone' / 'data' / 'coco_stuff164k')
+    return tmp_path / 'clone'
 
 
 def write_named_files(document, folder) -> None:
@@ -164,25 +191,47 @@ def lay_out_checkpoints(folder, checkpoint) -> None:
     (folder / CHECKPOINT).with_name(WRITTEN).symlink_to(checkpoint.with_name(WRITTEN))
 
 
-@pytest.mark.parametrize('document', [
-    pytest.param(name, marks=pytest.mark.slow if name == 'README.md' else pytest.mark.long)
-    for name in RUN_HERE
-])
-def test_commands_and_examples(document, folder, request):
-    if document != 'README.md':  # it trains its own
-        lay_out_checkpoints(folder, request.getfixturevalue('trained'))
+def document_lines(document: str, folder, init: Optional[str] = 'none') -> List[str]:
+    """Of a shell that runs its commands and examples in the order written."""
     PREPARE.get(document, lambda folder: None)(folder)
     write_named_files(document, folder)
+    lines = []
     for block in blocks(document):
         if block.language == 'python':
-            run_python(block, folder)
-        for command in commands(block):
-            if is_run(command):
-                run_command(command, folder)
+            lines += python_lines(block, folder)
+        for command in filter(is_run, commands(block)):
+            lines += shell_lines(command, folder, init)
+    return lines
+
+
+def check_what_is_left(document: str, folder) -> None:
     for path, n_maps in MAPS.get(document, {}).items():
         assert len(list((folder / path).rglob('*.png'))) == n_maps, path
     for path, text in TEXTS.get(document, {}).items():
         assert text in (folder / path).read_text(), path
+
+
+@pytest.mark.slow
+def test_the_readme_as_a_stranger_runs_it(folder, tmp_path):
+    """As written, after `make install` alone; the weights come from a server, once, and their hash is checked."""
+    (tmp_path / 'served').mkdir()
+    state = torch.load(folder / 'WEIGHTS', weights_only=True)
+    with serving(tmp_path / 'served') as server:
+        published = publish(tmp_path / 'served', state, 'resnet18')
+        write_table(tmp_path / '.cache' / 'mmengine', dict(resnet18=f'{server.address}/{published}'))
+        run_in_plain_shell(document_lines('README.md', folder, init=None), folder, home=tmp_path)
+    assert server.requests == [published]
+    log = min((folder / 'work_dirs' / 'picie_fpn_camvid').glob('*/*.log'))  # folders by time
+    assert 'init: loaded 120/120 backbone tensors from torchvision://resnet18' in log.read_text()
+    check_what_is_left('README.md', folder)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('document', [name for name in RUN_HERE if name != 'README.md'])
+def test_commands_and_examples(document, folder, trained, tmp_path):
+    lay_out_checkpoints(folder, trained)
+    run_in_plain_shell([ACTIVATION, *document_lines(document, folder)], folder, home=tmp_path)
+    check_what_is_left(document, folder)
 
 
 def prepare_finetune(folder) -> None:
@@ -226,7 +275,7 @@ TEXTS = {
 
 def test_the_commands_are_found():
     found = {name: all_commands(name) for name in RUN_HERE}
-    assert found['README.md'][:2] == ['pip install -e ".[onedl]"', 'make demo']
+    assert found['README.md'][:3] == ['make install', ACTIVATION, 'make demo']
     assert sum(map(len, found.values())) > 50
     assert not [block.language for name in DOCUMENTS for block in blocks(name)
                 if block.language not in ('bash', 'python', '')]
@@ -246,7 +295,7 @@ def test_every_command_has_a_rule(document, tmp_path):
     write_named_files(document, tmp_path)
     (tmp_path / STOCK).write_text(STOCK_TEXT)
     for command in filter(is_run, all_commands(document)):
-        small_command(command, tmp_path)
+        shell_lines(command, tmp_path)
 
 
 @pytest.mark.parametrize('command', ['python tools/unheard_of.py x', 'rm -r x', 'tools/train.py CONFIG'])

@@ -78,15 +78,15 @@ def test_a_damaged_copy_is_replaced(server, cache, state):
     path.write_bytes(content[:5000])
     server.requests.clear()
     (cache.parents[1] / 'served' / server.name).unlink()
-    with pytest.raises(OSError, match=f'cannot be downloaded from {server.address}/{server.name} .HTTP Error 404.*, and '
-                                      f'the copy in {path} is damaged: put that file at {path}, or .*init=FILE'):
+    with pytest.raises(OSError, match=f'cannot be downloaded from {server.address}/{server.name} .HTTP Error 404.*, '
+                                      f'and the copy in {path} is damaged: put that file at {path}, or .*init=FILE'):
         build('Pretrained')
 
 
 def test_another_file_than_that_of_the_name_is_not_kept(server, cache):
     served = cache.parents[1] / 'served' / server.name
     served.write_bytes(served.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=f'{server.name} gave for {SOURCE} is damaged .*invalid hash.*put the right one'):
+    with pytest.raises(ValueError, match=f'{server.name} gave for {SOURCE} is damaged .*invalid hash.*put the right'):
         build('mmseg_unsup.PretrainedBackbone')
     assert [path.name for path in cache.iterdir()] == [f'{server.name}.lock']
 
@@ -104,7 +104,7 @@ def test_offline_one_sentence_says_what_to_do(cache, monkeypatch):
         f'(Name or service not known): put that file at {cache}/resnet18-f37072fd.pth, or name another file '
         '(--cfg-options init=FILE)')
     for source in ('https://example.org/x.pth', 'open-mmlab://resnet50_caffe', 'mmcls://resnet18'):
-        with pytest.raises(OSError, match=rf'\(Name or service not known\): put that file at {cache}/\S+.pth, or name'):
+        with pytest.raises(OSError, match=rf'not known\): put that file at {cache}/(example.org/)?[\w-]+.pth, or'):
             CheckpointLoader.load_checkpoint(source)
 
 
@@ -129,7 +129,7 @@ def test_one_process_of_a_machine_downloads(server):
     ('torchvision://resnet19', 'resnet18'), ('torchvision://ResNet18', 'resnet18'), ('torchvision://', ''),
     ('modelzoo://mnasnet0_75', ''), ('mmcls://resnet', 'resnet50'), ('open-mmlab://resnet50_cafe', 'resnet50_caffe')])
 def test_unknown_names(cache, source, near):
-    with pytest.raises(ValueError, match=f'{source}: there are no published weights of this name; the nearest .*{near}'):
+    with pytest.raises(ValueError, match=f'{source}: there are no published weights of this name; .* nearest .*{near}'):
         CheckpointLoader.load_checkpoint(source)
 
 
@@ -149,17 +149,32 @@ def test_addresses_without_a_hash(server, cache, state):
     (served / 'page.pth').write_text('<html>log in first</html>')
     address = f'{server.address}/plain.pth?download=1'
     assert_equal(CheckpointLoader.load_checkpoint(address), state)
-    content = bytearray((cache / 'plain.pth').read_bytes())
+    copy = cache / server.address.removeprefix('http://') / 'plain.pth'
+    content = bytearray(copy.read_bytes())
     content[content.index(state['conv1.weight'].numpy().tobytes()) + 8] ^= 0xff
-    (cache / 'plain.pth').write_bytes(content)
+    copy.write_bytes(content)
     assert_equal(CheckpointLoader.load_checkpoint(address), state)
     assert len(server.requests) == 2
     (served / 'plain.pth').write_bytes(content)
-    (cache / 'plain.pth').unlink()
+    copy.unlink()
     with pytest.raises(ValueError, match=r'what http://.* gave is damaged \(.*plain.pth\): try again, or'):
         CheckpointLoader.load_checkpoint(address)
-    with pytest.raises(ValueError, match=f'{cache}/page.pth cannot be read .*; delete it to have .*/page.pth downloaded'):
+    with pytest.raises(ValueError, match=f'{copy.parent}/page.pth cannot be read .*; delete it to have .*/page.pth '):
         read_part(f'{server.address}/page.pth')
+
+
+def test_addresses_that_share_a_name_are_kept_apart(server, cache, state):
+    served = cache.parents[1] / 'served'
+    others = {name: value + 1 for name, value in state.items()}
+    for folder, content in (('first', state), ('second', others)):
+        (served / folder).mkdir()
+        torch.save(content, served / folder / 'last.pth')
+    for _ in range(2):
+        assert_equal(CheckpointLoader.load_checkpoint(f'{server.address}/first/last.pth'), state)
+        assert_equal(CheckpointLoader.load_checkpoint(f'{server.address}/second/../second/last.pth'), others)
+    assert server.requests == ['last.pth'] * 2
+    with pytest.raises(ValueError, match=f'{server.address}/ names no file: name another file'):
+        CheckpointLoader.load_checkpoint(f'{server.address}/')
 
 
 def test_a_table_may_name_files(cache, tmp_path, state):
