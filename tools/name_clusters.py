@@ -108,7 +108,7 @@ def main() -> None:
         names = ClusterNames.load(args.clusters)
         names.check(*identity)
     else:
-        names = ClusterNames.identity(*identity)
+        names = ClusterNames.identity(*identity, model.background_cluster)
     names = merge(rename(names, args.name), args.merge)
     names.save(args.clusters)
     print(listing(names))

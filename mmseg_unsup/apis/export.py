@@ -187,7 +187,7 @@ def _check_onnx_size(model: nn.Module, path: str) -> None:
 def _facts(model: ProbedSegmentor, names: Optional[ClusterNames]) -> Dict[str, str]:
     """What is written into the file, as text."""
     prototype_set, n_clusters, fingerprint = model.cluster_identity()
-    names = names or ClusterNames.identity(prototype_set, n_clusters, fingerprint)
+    names = names or ClusterNames.identity(prototype_set, n_clusters, fingerprint, model.background_cluster)
     return dict(names=json.dumps(names.names), palette=json.dumps(names.palette.tolist()),
                 prototype_set=prototype_set, n_clusters=str(n_clusters), fingerprint=fingerprint)
 

@@ -79,7 +79,7 @@ def make_gallery(cfg: Config,
     reference = None if labels is None else LabelFolder(cfg.test_dataloader.dataset, paths, images, labels, classes)
     given = None if clusters is None else ClusterNames.load(clusters)
     _, model = load_segmentor(cfg, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
-    names = given or ClusterNames.identity(*model.cluster_identity())
+    names = given or ClusterNames.identity(*model.cluster_identity(), model.background_cluster)
     names.check(*model.cluster_identity())
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
     pipeline = Compose([dict(type='mmseg_unsup.LoadImage'), *whole_image_pipeline(cfg)])

@@ -49,10 +49,12 @@ class ClusterNames:
         _check_partition(self.classes, self.n_clusters)
 
     @classmethod
-    def identity(cls, prototype_set: str, n_clusters: int, fingerprint: str) -> 'ClusterNames':
-        """Every cluster a class of its own, ``cluster 0`` and so on."""
+    def identity(cls, prototype_set: str, n_clusters: int, fingerprint: str,
+                 background: Optional[int] = None) -> 'ClusterNames':
+        """Every cluster a class of its own, ``cluster 0`` and so on; one of them may be the ``background``."""
         colors = cluster_palette(n_clusters).tolist()
-        classes = tuple(NamedClass(f'cluster {k}', tuple(color), (k, )) for k, color in enumerate(colors))
+        classes = tuple(NamedClass('background' if k == background else f'cluster {k}', tuple(color), (k, ))
+                        for k, color in enumerate(colors))
         return cls(prototype_set, n_clusters, fingerprint, classes)
 
     @classmethod

@@ -31,6 +31,8 @@ def test_identity():
     assert (built.palette == cluster_palette(5)).all() and built.palette.dtype == np.uint8
     assert built.table.tolist() == [0, 1, 2, 3, 4]
     built.check(*IDENTITY)
+    with_ground = ClusterNames.identity(*IDENTITY, background=0)  # of models that tell objects from it
+    assert with_ground.names == ['background', *built.names[1:]] and (with_ground.palette == built.palette).all()
 
 
 def test_renaming_and_merging_by_hand():

@@ -43,8 +43,9 @@
   // The first name of a cluster that no class of the list has.
   function freeName(k, list) {
     const taken = new Set(list.map((one) => one.name));
-    let name = `cluster ${k}`;
-    for (let n = 2; taken.has(name); n++) name = `cluster ${k} (${n})`;
+    const first = k === data.background ? 'background' : `cluster ${k}`;
+    let name = first;
+    for (let n = 2; taken.has(name); n++) name = `${first} (${n})`;
     return name;
   }
 
