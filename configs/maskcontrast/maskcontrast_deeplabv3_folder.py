@@ -6,7 +6,9 @@ _base_ = [
 ]
 on_error = 'raise'  # 'skip' leaves out images that cannot be read
 out = 'work_dirs/maskcontrast_deeplabv3_folder/cluster_maps'
-model = dict(queue_length=64)
+# an image of the folder keeps the mask that it was trained with; the network finds the objects of others
+model = dict(
+    queue_length=64, test_cfg=dict(pool='mean', masks=dict(data_root='data/images', mask_root='data/masks')))
 val_dataloader = dict(dataset=dict(on_error=on_error))
 test_dataloader = val_dataloader
 # there is nothing to score; the last epoch writes the maps
@@ -17,8 +19,9 @@ shortcuts = dict(
     data_root=[
         'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
         'val_dataloader.dataset.data_root', 'test_dataloader.dataset.data_root', 'val_evaluator.root',
-        'test_evaluator.root'
+        'test_evaluator.root', 'model.test_cfg.masks.data_root'
     ],
+    mask_root=['train_dataloader.dataset.dataset.mask_root', 'model.test_cfg.masks.mask_root'],
     on_error=[
         'train_dataloader.dataset.on_error', 'probe_dataloader.dataset.on_error', 'val_dataloader.dataset.on_error',
         'test_dataloader.dataset.on_error'

@@ -99,7 +99,7 @@ class UnsupInferencer(BaseInferencer):
         identity = self.model.cluster_identity()
         if isinstance(clusters, str):
             clusters = ClusterNames.load(clusters)
-        self.cluster_names = clusters or ClusterNames.identity(*identity)
+        self.cluster_names = clusters or ClusterNames.identity(*identity, self.model.background_cluster)
         self.cluster_names.check(*identity)
         self.names, self.palette = self.cluster_names.names, self.cluster_names.palette
         self._table = self.cluster_names.table.astype(np.int16)
@@ -203,7 +203,7 @@ class UnsupInferencer(BaseInferencer):
         if self._is_tiled(inputs[0].image.shape[:2]):
             found = (self._predict_tiled(picture.image, batch_size) for picture in inputs)
         else:
-            found = self._predict_whole([picture.image for picture in inputs])
+            found = self._predict_whole(inputs)
         return [Prediction(picture.path, np.ascontiguousarray(picture.image[..., ::-1]), self._table[ids], scores)
                 for picture, (ids, scores) in zip(inputs, found)]
 
@@ -218,8 +218,8 @@ class UnsupInferencer(BaseInferencer):
     def _is_tiled(self, shape: Tuple[int, int]) -> bool:
         return self.tile is not None and max(shape) > self.tile
 
-    def _predict_whole(self, images: List[np.ndarray]) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-        scores, metas = self._scores(images)
+    def _predict_whole(self, pictures: List[Picture]) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+        scores, metas = self._scores(pictures)
         for of_image, meta in zip(scores, metas):
             ids, best = winner_map(of_image, meta, self.model.align_corners)
             yield ids.cpu().numpy(), best.cpu().numpy()
@@ -230,7 +230,8 @@ class UnsupInferencer(BaseInferencer):
 
         def tile_scores(boxes):
             for start in range(0, len(boxes), batch_size):
-                for scores, meta in zip(*self._scores([image[box] for box in boxes[start:start + batch_size]])):
+                tiles = [Picture(None, image[box]) for box in boxes[start:start + batch_size]]
+                for scores, meta in zip(*self._scores(tiles)):
                     yield enlarge(scores, meta, self.model.align_corners)
 
         for rows, scores in blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores):
@@ -238,12 +239,13 @@ class UnsupInferencer(BaseInferencer):
             ids[rows], best[rows] = winner.short().cpu().numpy(), values.cpu().numpy()
         return ids, best
 
-    def _scores(self, images: List[np.ndarray]) -> Tuple[Tensor, List[dict]]:
-        """Images of one size -> (N, K, h, w) scores, and what :func:`enlarge` needs."""
-        packed = [self.pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
-                  for image in images]
+    def _scores(self, pictures: List[Picture]) -> Tuple[Tensor, List[dict]]:
+        """Pictures of one size -> (N, K, h, w) scores, and what :func:`enlarge` needs."""
+        packed = [self.pipeline(dict(img_path=path, img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
+                  for path, image in pictures]
         data = self.model.data_preprocessor({key: [item[key] for item in packed] for key in packed[0]}, False)
-        return self.model.cluster_scores(data['inputs']), [sample.metainfo for sample in data['data_samples']]
+        metas = [sample.metainfo for sample in data['data_samples']]
+        return self.model.cluster_scores(data['inputs'], metas), metas
 
     def _init_model(self, cfg: Config, weights: str, device: str):
         loaded, model = load_segmentor(cfg if 'model' in cfg else None, weights, device)

@@ -35,7 +35,8 @@ def test_maps_are_those_of_the_test_step(method, image_folder, tmp_path):
     config, weights = tiny_checkpoint(method, tmp_path, 'squash')
     built = UnsupInferencer(config, weights, device='cpu', show_progress=False)
     results = built(image_folder, batch_size=3)
-    assert len(results['predictions']) == 8 and results['names'] == [f'cluster {k}' for k in range(K)]
+    names = ['background' if method == 'MaskContrast' and k == 0 else f'cluster {k}' for k in range(K)]
+    assert len(results['predictions']) == 8 and results['names'] == names
     _, model = load_segmentor(config, weights)
     pipeline = Compose([config.test_dataloader.dataset.pipeline[i] for i in (0, 2, 3)])
     for found in results['predictions']:
@@ -45,7 +46,7 @@ def test_maps_are_those_of_the_test_step(method, image_folder, tmp_path):
         assert (found['ids'] == expected).mean() > 0.9999 and len(np.unique(expected)) > 1
         assert found['scores'].shape == found['ids'].shape and np.isfinite(found['scores']).all()
         counts = np.bincount(found['ids'].ravel(), minlength=K) / found['ids'].size
-        assert found['shares'] == {f'cluster {k}': pytest.approx(counts[k]) for k in range(K) if counts[k]}
+        assert found['shares'] == {names[k]: pytest.approx(counts[k]) for k in range(K) if counts[k]}
 
 
 def test_paths_arrays_and_lists_agree(image_folder, tmp_path):
@@ -65,7 +66,7 @@ def test_the_whole_image_is_seen_though_scores_are_of_a_crop(tmp_path):
     built = UnsupInferencer(config, weights, device='cpu', show_progress=False)
     seen = []
     original = built.model.cluster_scores
-    built.model.cluster_scores = lambda inputs: seen.append(tuple(inputs.shape)) or original(inputs)
+    built.model.cluster_scores = lambda inputs, metas: seen.append(tuple(inputs.shape)) or original(inputs, metas)
     assert built(str(tmp_path / 'x.png'))['predictions'][0]['ids'].shape == (60, 150)
     assert seen == [(1, 3, SIZE, SIZE * 150 // 60)]
     assert config.test_dataloader.dataset.pipeline[2].protocol == 'center_crop'  # the caller's config stays
@@ -208,7 +209,7 @@ def test_blending_by_hand():
     torch.testing.assert_close(canvas[1], -canvas[0])
 
 
-def pixelwise(inputs):
+def pixelwise(inputs, metas):
     """Scores that depend on the colour of a pixel alone, so that no border can matter."""
     return torch.cat([inputs, inputs.mean(1, keepdim=True), -inputs.mean(1, keepdim=True)], 1)
 
@@ -239,7 +240,7 @@ def test_tiles_agree_away_from_their_borders(tmp_path):
     tiled = inferencer('PiCIE', tmp_path, size=2 * SIZE, tile=2 * SIZE, overlap=0)
     local = torch.randn(K, 3, 9, 9, generator=torch.Generator().manual_seed(0))
     for built in (whole, tiled):
-        built.model.cluster_scores = lambda inputs: F.conv2d(inputs, local, padding=4)
+        built.model.cluster_scores = lambda inputs, metas: F.conv2d(inputs, local, padding=4)
     first, second = (built(image)['predictions'][0]['ids'] for built in (whole, tiled))
     x = np.arange(6 * SIZE) % (2 * SIZE)
     away = (x >= 4) & (x < 2 * SIZE - 4)

@@ -1,4 +1,6 @@
 """Clusters of objects through the runner, on eight images."""
+import os.path as osp
+
 import numpy as np
 import pytest
 import torch
@@ -22,15 +24,21 @@ def test_clusters_of_the_training_images_predict_and_stay(folders, tmp_path):  #
     descriptors = []
     order = list(runner._probe_dataloader.sampler)
     for start in range(0, 8, 3):  # whitening eight descriptors makes much of rounding: batches as the hook has them
-        views = [runner._probe_dataloader.dataset[i]['inputs'][0] for i in order[start:start + 3]]
+        items = [runner._probe_dataloader.dataset[i] for i in order[start:start + 3]]
+        views, metas = [item['inputs'][0] for item in items], [item['data_samples'].metainfo for item in items]
         images = model.data_preprocessor(dict(inputs=[views], data_samples=None))['inputs'][0]
-        descriptors += [of_image[0] for of_image in model.eval().describe_objects(images)]
+        descriptors += [of_image[0] for of_image in model.eval().describe_objects(images, metas)]
     weight, bias = fit_descriptor_kmeans(np.stack(descriptors), 3, seed=1234)
     np.testing.assert_allclose(model.object_weight, weight, rtol=1e-3, atol=1e-3)
     expected = 1 + (np.stack(descriptors) @ weight.T + bias).argmax(1)
     written = sorted(maps.rglob('*.png'))
-    # everything is salient: one id fills each map
-    assert sorted(np.unique(np.array(Image.open(path))).item() for path in written) == sorted(expected)
+    found = []
+    for path in written:  # everything is salient, but the objects are those of the masks
+        mask = osp.join(folders[1], path.relative_to(maps).with_suffix('').with_suffix('.png'))
+        clusters, mask = np.array(Image.open(path)), np.array(Image.open(mask))
+        found.append(clusters.max())
+        assert set(np.unique(clusters)) == {0, found[-1]} and ((clusters > 0) != (mask > 0)).mean() < 0.05
+    assert sorted(found) == sorted(expected)
     saved = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=False)['state_dict']
     assert torch.equal(saved['object_weight'], model.object_weight)
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
@@ -38,7 +46,7 @@ def test_clusters_of_the_training_images_predict_and_stay(folders, tmp_path):  #
 
 
 def test_no_object_ends_no_run(folders, tmp_path):  # noqa: F811
-    options = dict(OPTIONS, model__decode_head__saliency_threshold=1e4)
+    options = dict(OPTIONS, model__decode_head__saliency_threshold=1e4, model__test_cfg__masks=None)
     runner = tiny_runner(folders, tmp_path / 'run', out=str(tmp_path / 'maps'), **options)
     runner.train()
     assert not len(runner.model.object_bias)

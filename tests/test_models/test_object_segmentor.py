@@ -8,6 +8,8 @@ from mmengine.config import ConfigDict
 from mmseg.structures import SegDataSample
 
 from mmseg_unsup.engine import ObjectClusteringHook
+from mmseg_unsup.models.segmentors import object_segmentor
+from mmseg_unsup.models.utils import class_map
 from mmseg_unsup.priors import Prior
 from mmseg_unsup.registry import PRIORS
 from .test_mask_contrast import D, SIZE, build, views
@@ -82,6 +84,70 @@ def test_a_prior_in_place_of_the_saliency():
     assert [len(rows) for rows in model.describe_objects(inputs)] == [1, 0]
 
 
+@pytest.fixture
+def masked(tmp_path):
+    """Settings of ``test_cfg``, metainfo of three images, of which the last has no mask, and (60, 72) masks."""
+    mask = np.zeros((60, 72), np.uint8)
+    mask[10:40, 24:60] = 1
+    for name, array in (('a', mask), ('b', 1 - mask)):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), array)
+    metas = [dict(METAS, img_path=f'images/{name}.jpg') for name in 'abc']
+    return dict(masks=dict(data_root='images', mask_root=str(tmp_path)), pool='mean'), metas, (mask, 1 - mask)
+
+
+def test_images_keep_the_masks_they_have(masked):
+    test_cfg, metas, masks = masked
+    plain, model, inputs = segmentor(pool='mean'), segmentor(**test_cfg), views(3)[0]
+    data_samples = [SegDataSample(metainfo=meta) for meta in metas]
+    with torch.no_grad():
+        found = model.predict(inputs, data_samples)
+        embeddings = F.normalize(maps(model, inputs)[0], dim=1)
+        described = model.describe_objects(inputs, metas)
+    for sample, mask, e, rows in zip(found, masks, embeddings, described):
+        shown = sample.object_map.data[0].numpy() > 0
+        assert (shown & (mask > 0)).sum() / (shown | (mask > 0)).sum() > 0.95  # through the 48 x 48 of the input
+        cells = cv2.resize(mask, (6, 6), interpolation=cv2.INTER_NEAREST_EXACT) > 0
+        torch.testing.assert_close(sample.object_descriptors[0], F.normalize(e[:, cells].sum(1), dim=0))
+        torch.testing.assert_close(sample.object_descriptors, rows)
+    own = predict(plain, inputs)[2]
+    assert torch.equal(found[2].object_map.data, own.object_map.data) and own.object_map.data.any()
+    torch.testing.assert_close(found[2].object_descriptors, own.object_descriptors)
+
+
+def test_all_doors_show_the_masks(masked):
+    test_cfg, metas, _ = masked
+    model, inputs = segmentor(**test_cfg), views(3)[0]
+    with torch.no_grad():
+        model.set_object_clusters(torch.randn(4, D), torch.zeros(4))
+        found = model.predict(inputs, [SegDataSample(metainfo=meta) for meta in metas])
+        for i, (sample, scores) in enumerate(zip(found, model.cluster_scores(inputs, metas))):
+            clusters = sample.pred_sem_seg.data[0]
+            assert torch.equal(class_map(scores, metas[i]), clusters.short()) and clusters.any()
+            assert torch.equal(model.read_clusters(inputs[i:i + 1], metas[i]).clusters, clusters.short())
+        # what knows no paths, such as an exported model, has the network's
+        torch.testing.assert_close(
+            model.cluster_scores(inputs), model._image_scores(*model._read_maps(inputs)))
+
+
+def test_masks_of_several_objects(masked):
+    test_cfg, metas, (mask, _) = masked
+    mask[50:58, 2:30] = 1
+    cv2.imwrite(f'{test_cfg["masks"]["mask_root"]}/a.png', mask)
+    model = segmentor(objects='components', **test_cfg)
+    sample, = model.predict(views(1)[0], [SegDataSample(metainfo=metas[0])])
+    assert sample.object_map.data.unique().tolist() == [0, 1, 2] and sample.object_descriptors.shape == (2, D)
+
+
+def test_an_image_without_a_mask_is_told_once(masked, monkeypatch):
+    test_cfg, metas, _ = masked
+    told = []
+    monkeypatch.setattr(object_segmentor, 'print_log', lambda text, **kwargs: told.append(text))
+    model, inputs = segmentor(**test_cfg), views(1)[0]
+    for meta in (metas[0], metas[2], metas[2]):
+        model.describe_objects(inputs, [meta])
+    assert len(told) == 1 and told[0].startswith(f'images/c.jpg has no usable mask below {test_cfg["masks"]["mask_root"]}')
+
+
 def test_clusters_name_the_objects():
     model, inputs = segmentor(), views(3)[0]
     descriptors = np.concatenate(model.describe_objects(inputs))
@@ -126,6 +192,10 @@ def test_clusters_of_other_descriptors():
     (dict(thresh=1), "model.test_cfg has no setting 'thresh'"),
     (dict(descriptor='backbone'), "model.test_cfg.descriptor='backbone' goes with pool='mean'"),
     (dict(prior=dict(type='mmseg_unsup.RBDPrior')), "model.test_cfg.prior=.* goes with pool='mean'"),
+    (dict(masks=dict(data_root='a', mask_root='b')), "model.test_cfg.masks=.* goes with pool='mean'"),
+    (dict(masks=dict(data_root='a'), pool='mean'), 'model.test_cfg.masks is None or a dict of data_root and mask_root'),
+    (dict(masks=dict(data_root='a', mask_root='b'), prior=dict(type='mmseg_unsup.RBDPrior'), pool='mean'),
+     'model.test_cfg.prior and model.test_cfg.masks both say'),
 ])
 def test_bad_settings(test_cfg, message):
     with pytest.raises(ValueError, match=message):

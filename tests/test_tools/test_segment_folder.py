@@ -48,11 +48,16 @@ def test_a_folder_becomes_maps_and_pictures(discs, tmp_path, method):
         stems = sorted(path.relative_to(out / folder).with_suffix('') for path in (out / folder).rglob(f'*.{suffix}'))
         assert [str(stem) for stem in stems] == sorted(['more/0', *map(str, range(1, 8))]), folder
     report = json.loads((out / 'predictions.json').read_text())
+    names = report['classes']
+    assert names == ['background' if method == 'maskcontrast' and k == 0 else f'cluster {k}' for k in range(len(names))]
     for name, shares in report['images'].items():
         ids = np.array(Image.open(out / 'maps' / name))
         assert ids.shape == (64, 80)
         counts = np.bincount(ids.ravel()) / ids.size
-        assert shares == {f'cluster {k}': pytest.approx(share) for k, share in enumerate(counts) if share}
+        assert shares == {names[k]: pytest.approx(share) for k, share in enumerate(counts) if share}
+        if method == 'maskcontrast':  # the objects are those of the masks
+            mask = np.array(Image.open((out / 'masks' / name).with_suffix('.png')))
+            assert ((ids > 0) != (mask > 0)).mean() < 0.02
     shown = page_data(out / 'gallery.html')
     assert len(shown['clusters']) == len(report['classes']) == 3 + (method == 'maskcontrast')
     # the same command has nothing left to do; another setting is refused

@@ -71,15 +71,18 @@ class LoadMask(BaseTransform):
         if 'mask_path' not in results:
             raise KeyError(f'no mask is known for {results["img_path"]}: use the data set '
                            'mmseg_unsup.MaskedImageDataset')
-        path = results['mask_path']
-        mask = read_mask(path, self.backend_args)
-        if mask.shape != tuple(results['ori_shape']):
-            raise LabelError(f'the mask {path} has size {mask.shape[::-1]}, but its image {results["img_path"]} has '
-                             f'{tuple(results["ori_shape"][::-1])}')
-        ids = (mask != 0).astype(np.uint8) if self.objects == 'image' else self._separate(mask, path)
+        ids = self.read_ids(results['mask_path'], results['img_path'], results['ori_shape'])
         # the image may have been decoded at a reduced scale
         results['mask'] = resize_labels(ids, results['img'].shape[:2])
         return results
+
+    def read_ids(self, path: str, img_path: str, shape: Tuple[int, int]) -> np.ndarray:
+        """(H, W) uint8 ids of the objects in the mask file of an image of that shape."""
+        mask = read_mask(path, self.backend_args)
+        if mask.shape != tuple(shape):
+            raise LabelError(f'the mask {path} has size {mask.shape[::-1]}, but its image {img_path} has '
+                             f'{tuple(shape[::-1])}')
+        return (mask != 0).astype(np.uint8) if self.objects == 'image' else self._separate(mask, path)
 
     def _separate(self, mask: np.ndarray, path: str) -> np.ndarray:
         """Consecutive ids of the objects that are large enough."""

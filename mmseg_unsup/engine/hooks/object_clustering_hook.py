@@ -75,7 +75,8 @@ class ObjectClusteringHook(FreshFitHook):
         n_images = limit_images(dataloader, self.max_images)
         found = []
         for positions, (descriptors, ) in iterate_features(
-                model, dataloader, lambda views, samples: [model.describe_objects(views[0])],
+                model, dataloader,
+                lambda views, samples: [model.describe_objects(views[0], [sample.metainfo for sample in samples])],
                 'object clustering', n_images):
             found += [(position, of_image.cpu().numpy()) for position, of_image in zip(positions, descriptors)]
         everywhere = sorted((entry for of_rank in all_gather_object(found) for entry in of_rank), key=lambda e: e[0])

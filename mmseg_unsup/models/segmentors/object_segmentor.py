@@ -1,20 +1,24 @@
 """Predicting with objects: where they are, what describes them, and which cluster they belong to."""
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.config import ConfigDict
+from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from ...datasets.object_masks import ObjectMasks
+from ...datasets.transforms.geometric import resize_labels
 from ...registry import PRIORS
 from ..utils import class_map, connected_segments, describe_segments, resize_ids
 from .probed_segmentor import ClusterRead, ProbedSegmentor, ProbeInput
 
 OBJECTS, POOLS, DESCRIPTORS = ('image', 'components'), ('logit', 'mean'), ('embedding', 'backbone')
-TEST_CFG = dict(mode='whole', objects='image', pool='logit', descriptor='embedding', min_area=0.01, prior=None)
+TEST_CFG = dict(
+    mode='whole', objects='image', pool='logit', descriptor='embedding', min_area=0.01, prior=None, masks=None)
 
 
 class Read(NamedTuple):
@@ -38,6 +42,8 @@ class ObjectSegmentor(ProbedSegmentor):
             ``'mean'``, embeddings of unit length. ``descriptor``: ``'embedding'``, or ``'backbone'``, the features
             below the head, which a network that was never trained has too (with ``'mean'``). ``prior``: config of a
             prior of :mod:`mmseg_unsup.priors` whose masks take the place of the predicted saliency (with ``'mean'``).
+            ``masks``: dict of ``data_root`` and ``mask_root``: an image below the first keeps the mask that it has in
+            the second; the predicted saliency is for the others (with ``'mean'``), see :class:`ObjectMasks`.
 
     Attributes:
         object_weight (Tensor), object_bias (Tensor): (K, D) and (K,), clusters of descriptors as a linear classifier;
@@ -55,6 +61,9 @@ class ObjectSegmentor(ProbedSegmentor):
         super().__init__(*args, test_cfg=ConfigDict(settings), **kwargs)
         self.set_object_clusters(None, None)
         self.prior = None if self.test_cfg.prior is None else PRIORS.build(self.test_cfg.prior)
+        self.masks = None if self.test_cfg.masks is None else ObjectMasks(
+            **self.test_cfg.masks, objects=self.test_cfg.objects, min_area=self.test_cfg.min_area)
+        self._has_told = False
 
     @property
     def n_object_clusters(self) -> int:
@@ -101,12 +110,16 @@ class ObjectSegmentor(ProbedSegmentor):
         """Of the background too: what is salient."""
         return [self.decode_head.saliency.weight, self.object_weight, self.object_bias]
 
-    def cluster_scores(self, inputs: Tensor) -> Tensor:
+    def cluster_scores(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Tensor:
         """The background has 0, the cluster of an object the saliency logit above the threshold, of the other clusters
-        none is above 0. Objects of one cluster that touch have no gap between them here."""
-        if self.test_cfg.objects == 'image' and self.prior is None:
+        none is above 0. Objects of one cluster that touch have no gap between them here.
+
+        Args:
+            metas: of the images, for ``test_cfg.masks``; without them the network finds the objects.
+        """
+        if self.test_cfg.objects == 'image' and self.prior is None and (self.masks is None or metas is None):
             return self._image_scores(*self._read_maps(inputs))
-        read = self._read(inputs)
+        read = self._read(inputs, metas)
         of_images = []
         for scores, descriptors in zip(read.scores, self._descriptors(read)):
             of_image = scores.amin(0).repeat(self.n_predicted, 1, 1)
@@ -128,7 +141,7 @@ class ObjectSegmentor(ProbedSegmentor):
     @torch.no_grad()
     def read_clusters(self, inputs: Tensor, img_meta: dict) -> ClusterRead:
         """Of objects; the background, cluster 0, has none."""
-        read = self._read(inputs)
+        read = self._read(inputs, [img_meta])
         descriptors, ids = self._descriptors(read)[0], read.ids[0]
         members = 1 + self.cluster_objects(descriptors)
         objects = class_map(read.scores[0], img_meta, self.align_corners)
@@ -154,13 +167,17 @@ class ObjectSegmentor(ProbedSegmentor):
         return ProbeInput(read.feats, lambda: read.ids - 1)
 
     @torch.no_grad()
-    def describe_objects(self, inputs: Tensor) -> List[Tensor]:
-        """(N, 3, H, W) normalised images -> per image (S, D) descriptors of its objects, of unit length."""
-        return self._descriptors(self._read(inputs))
+    def describe_objects(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> List[Tensor]:
+        """(N, 3, H, W) normalised images -> per image (S, D) descriptors of its objects, of unit length.
+
+        Args:
+            metas: as of :meth:`cluster_scores`.
+        """
+        return self._descriptors(self._read(inputs, metas))
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
         """See the class; fitted probes predict beside, from the same pass."""
-        read, identity = self._read(inputs), self.cluster_identity()
+        read, identity = self._read(inputs, [sample.metainfo for sample in data_samples]), self.cluster_identity()
         for sample, scores, descriptors in zip(data_samples, read.scores, self._descriptors(read)):
             objects = class_map(scores, sample.metainfo, self.align_corners)
             clusters = F.pad(1 + self.cluster_objects(descriptors), (1, 0))  # of background and objects
@@ -173,14 +190,37 @@ class ObjectSegmentor(ProbedSegmentor):
             self.predict_probes(ProbeInput(read.feats, lambda: read.ids - 1), inputs, data_samples)
         return data_samples
 
-    def _read(self, inputs: Tensor) -> Read:
+    def _read(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Read:
         feats, margin = self._read_maps(inputs)
-        if self.prior is None:
-            ids = self._separate(margin > 0)
-            return Read(feats, [_scores(*of_image) for of_image in zip(margin, ids)], ids)
-        masks = torch.stack([torch.from_numpy(self._prior_ids(image)) for image in inputs]).to(inputs.device)
-        scores = [F.one_hot(ids.long()).permute(2, 0, 1).float() for ids in masks]
-        return Read(feats, scores, resize_ids(masks, margin.shape[1:]).long())
+        given = self._given_ids(inputs, metas)
+        ids = self._separate(margin > 0)
+        scores = [_scores(*of_image) for of_image in zip(margin, ids)]
+        if any(of_image is not None for of_image in given):  # they are as large as the inputs
+            scores = [F.interpolate(of_image[None], inputs.shape[2:], mode='bilinear',
+                                    align_corners=self.align_corners)[0] for of_image in scores]
+        for i, of_image in enumerate(given):
+            if of_image is not None:
+                mask = torch.from_numpy(of_image).to(inputs.device).long()
+                scores[i] = F.one_hot(mask).permute(2, 0, 1).float()
+                ids[i] = resize_ids(mask[None], margin.shape[1:])[0]
+        return Read(feats, scores, ids)
+
+    def _given_ids(self, inputs: Tensor, metas: Optional[Sequence[dict]]) -> List[Optional[np.ndarray]]:
+        """Per image (H, W) uint8 ids of objects that the network need not find, None where it must."""
+        if self.prior is not None:
+            return [self._prior_ids(image) for image in inputs]
+        if self.masks is None or metas is None:
+            return [None] * len(inputs)
+        given = [self.masks.object_ids(meta.get('img_path'), meta['ori_shape'][:2]) for meta in metas]
+        self._tell([meta.get('img_path') for meta, ids in zip(metas, given) if ids is None])
+        return [None if ids is None else resize_labels(ids, inputs.shape[2:]) for ids in given]
+
+    def _tell(self, paths: Sequence[Optional[str]]) -> None:
+        """Say once that the network finds objects of its own."""
+        if paths and not self._has_told:
+            print_log(f'{paths[0] or "an image"} has no usable mask below {self.masks.mask_root}: its objects, and those '
+                      'of all others without one, are what the network takes for salient', logger='current')
+            self._has_told = True
 
     def _read_maps(self, inputs: Tensor) -> Tuple[Dict[str, Tensor], Tensor]:
         """-> feature maps (N, C, h, w) by name, and (N, h, w) saliency logits above the threshold."""
@@ -251,7 +291,12 @@ def check_test_cfg(settings: dict) -> None:
             raise ValueError(f'model.test_cfg.{key}={settings[key]!r} is not one of {allowed}')
     if not 0 <= settings['min_area'] < 1:
         raise ValueError(f'model.test_cfg.min_area is a share of the image in [0, 1), but it is {settings["min_area"]}')
-    for key, default in (('prior', None), ('descriptor', 'embedding')):
+    for key, default in (('prior', None), ('masks', None), ('descriptor', 'embedding')):
         if settings[key] != default and settings['pool'] != 'mean':
             raise ValueError(f'model.test_cfg.{key}={settings[key]!r} goes with pool=\'mean\': the saliency that would '
                              'weigh the cells was not trained for it')
+    masks = settings['masks']
+    if masks is not None and set(masks) != {'data_root', 'mask_root'}:
+        raise ValueError(f'model.test_cfg.masks is None or a dict of data_root and mask_root, but it is {masks}')
+    if settings['prior'] is not None and masks is not None:
+        raise ValueError('model.test_cfg.prior and model.test_cfg.masks both say where the objects are: set one to None')

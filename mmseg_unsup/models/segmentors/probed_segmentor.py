@@ -1,6 +1,6 @@
 """What all segmentors have that :class:`mmseg_unsup.ProbeHook` can measure."""
 from abc import abstractmethod
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -101,10 +101,14 @@ class ProbedSegmentor(EncoderDecoder):
         """
 
     @abstractmethod
-    def cluster_scores(self, inputs: Tensor) -> Tensor:
+    def cluster_scores(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Tensor:
         """(N, 3, H, W) normalised images -> (N, K, h, w) scores of the clusters of ``pred_sem_seg`` on the feature
         grid; enlarged bilinearly, the largest wins. Of prototypes they are ``f.mu - |mu|^2 / 2``, that is
-        ``(1 - d^2) / 2`` with the distance d between unit feature and prototype, of a classifier its logits."""
+        ``(1 - d^2) / 2`` with the distance d between unit feature and prototype, of a classifier its logits.
+
+        Args:
+            metas: of the images, for what is known of some of them beside their pixels.
+        """
 
     def cluster_identity(self) -> Tuple[str, int, str]:
         """Set, number and fingerprint of the clusters that ``pred_sem_seg`` shows, see

@@ -1,6 +1,6 @@
 """What all methods that train on views of an image share."""
 import logging
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -96,7 +96,7 @@ class ViewSegmentor(ProbedSegmentor):
     def cluster_tensors(self) -> List[Tensor]:
         return self.decode_head.set_tensors(self.predicted_sets[0])
 
-    def cluster_scores(self, inputs: Tensor) -> Tensor:
+    def cluster_scores(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Tensor:
         return self.decode_head(self.extract_feat(inputs), self.predicted_sets[:1])
 
     @property
