@@ -252,6 +252,14 @@ def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, me
         tiny_runner(image_folder, tmp_path, **options).train()
 
 
+def test_a_checkpoint_of_another_model_is_not_scored(image_folder, tmp_path):
+    torch.save(dict(state_dict={'a.b': torch.zeros(2)}), tmp_path / 'other.pth')
+    runner = tiny_runner(image_folder, tmp_path / 'run', load_from=str(tmp_path / 'other.pth'))
+    with pytest.raises(ValueError, match=r'has 0 of the \d+ tensors that the features of PiCIE need .*: use the config it '
+                                         'was trained with, or another checkpoint$'):
+        runner.test()
+
+
 def test_pre_trained_backbone_is_counted(image_folder, tmp_path):
     tiny_runner(image_folder, tmp_path / 'source').train()
     checkpoint = str(tmp_path / 'source' / 'epoch_1.pth')

@@ -2,18 +2,21 @@
 from typing import Optional
 
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 
 from ...models.utils import add_labels, check_stock_initialization, check_unchanged, initial_weights_seen
 from ...models.utils.weights_seen import NOTHING, UNKNOWN, stated_labels
 from ...registry import HOOKS
 from ..feature_pass import unwrap
+from .probe_hook import check_feature_tensors
 
 _PARTS = ('backbone', 'neck')
 
 
 @HOOKS.register_module()
 class InitializationHook(Hook):
-    """Before the first step, checks the pre-trained parts; writes into every checkpoint which labels it has seen.
+    """Before the first step, checks the pre-trained parts, and before an evaluation alone, the checkpoint; writes into
+    every checkpoint which labels it has seen.
 
     The statement, ``meta['weights_seen']``, is what the initial weights have seen and, unless the model has
     ``uses_labels = False``, the labels of the training set. :func:`mmseg_unsup.models.utils.weights_seen` reads it when
@@ -24,7 +27,7 @@ class InitializationHook(Hook):
             their file does not say it; without it they are ``'unknown'``.
 
     Raises:
-        ValueError, RuntimeError: a part does not hold the tensors of its file.
+        ValueError, RuntimeError: a part does not hold the tensors of its file; a checkpoint is of another model.
     """
 
     priority = 'VERY_HIGH'
@@ -35,7 +38,10 @@ class InitializationHook(Hook):
         self._of_checkpoint = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Remember what the loaded checkpoint says of itself."""
+        """Remember what the loaded checkpoint says of itself; one that is only evaluated must be of this model, as mmengine
+        would score random weights in the place of what it lacks."""
+        if not isinstance(runner._train_loop, BaseLoop):
+            check_feature_tensors(unwrap(runner.model), checkpoint)
         self._of_checkpoint = (checkpoint.get('meta') or {}).get('weights_seen')
 
     def before_train(self, runner) -> None:

@@ -13,6 +13,9 @@ from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
 from ..probe_loader import labelled_probe_dataloader, probe_dataloader
 from .phase_timer_hook import time_phase
 
+# what a model predicts with that does not say it
+_PREDICTION = ('backbone.', 'neck.', 'decode_head.')
+
 
 @HOOKS.register_module()
 class ProbeHook(Hook):
@@ -156,20 +159,22 @@ def read_labels(samples: list, feats: torch.Tensor) -> torch.Tensor:
 
 
 def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
-    """Every tensor that features are made of must be in the checkpoint, in the same shape.
+    """Every tensor that features are made of must be in the checkpoint, in the same shape; of a model that does not say
+    which these are, those of its prediction.
 
     Raises:
         ValueError: some are not.
     """
     state = checkpoint.get('state_dict', checkpoint)
     given = {key.removeprefix('module.'): getattr(value, 'shape', None) for key, value in state.items()}
+    parts = getattr(model, 'feature_parts', _PREDICTION)
     needed = {key: value.shape for key, value in model.state_dict().items()
-              if key.startswith(model.feature_parts) and not key.endswith('num_batches_tracked')}
+              if key.startswith(parts) and not key.endswith('num_batches_tracked')}
     missing = [key for key, shape in needed.items() if given.get(key) != shape]
     if missing:
         raise ValueError(f'the checkpoint has {len(needed) - len(missing)} of the {len(needed)} tensors that the '
                          f'features of {type(model).__name__} need (not, or in another shape: {missing[:3]}): use the '
-                         'config it was trained with')
+                         'config it was trained with, or another checkpoint')
 
 
 def check_labeller(model: torch.nn.Module, checkpoint: dict) -> None:
