@@ -18,7 +18,6 @@ import os.path as osp
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-from mmengine.fileio import dump
 from prettytable import PrettyTable
 
 from mmseg_unsup.clustering import MiniBatchKMeans
