@@ -122,7 +122,7 @@ def load_backbone(config: dict) -> torch.nn.Module:
             check_stock_initialization(backbone, strict=True)
     except (IndexError, KeyError, RuntimeError) as error:  # of a network that converts names by itself
         read_part(init_cfg['checkpoint'])  # which says what is wrong with the file alone
-        reason = str(error).strip().splitlines()[-1].strip()[:200]
+        reason = str(error).strip().splitlines()[-1].strip('. \t')[:200]
         raise ValueError(f'{init_cfg["checkpoint"]} does not fit the backbone {config["type"]} ({reason}): {_REMEDY}'
                          ) from None
     if not hasattr(backbone, 'initialization'):

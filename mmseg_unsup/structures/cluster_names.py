@@ -71,7 +71,7 @@ class ClusterNames:
         except FileNotFoundError:
             raise FileNotFoundError(f'there is no file of cluster names {path!r}: check the path, or write one by '
                                     'tools/name_clusters.py') from None
-        except ValueError as error:  # json's and unicode's errors are of this type too
+        except (ValueError, RecursionError) as error:  # json's and unicode's errors are of the first type
             raise ValueError(f'cannot use the cluster names {path}: {error}') from None
 
     def save(self, path: str) -> None:

@@ -36,9 +36,10 @@ class _PlainYamlHandler(YamlHandler):
 class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
-        found = plain_globals().get(f'{module}.{name}')
+        full = f'{module}.{name}'.replace('__builtin__.', 'builtins.')  # of Python 2, which old protocols write
+        found = plain_globals().get(full)
         if found is None:
-            raise refusal_of('a pickle', f'{module}.{name}')
+            raise refusal_of('a pickle', full)
         return found
 
 

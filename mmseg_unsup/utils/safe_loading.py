@@ -19,7 +19,7 @@ from .config import parse_config_text
 # names that the user trusts, for the whole process
 _allowed: List[str] = []
 _FORCE, _FORCE_NOT = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
-_REMEDY = ('if you trust the file, allow it by --cfg-options allowed_globals="[{name}]", in the config by '
+_REMEDY = ('If you trust the file, allow it by --cfg-options allowed_globals="[{name}]", in the config by '
            "allowed_globals=['{name}'], or by mmseg_unsup.utils.safe_loading.allow_globals(['{name}'])")
 
 
@@ -175,10 +175,10 @@ def _only_safe_globals(allowed: Sequence):
 
 
 def _refusal(path: str, error: Exception, remedy: str) -> ValueError:
-    found = re.search(r'GLOBAL ([\w.]+)', str(error))
+    found = re.search(r"GLOBAL ([\w.]+)|but got <class '([\w.]+)'>", str(error))
     if found:
-        return refusal_of(path, found[1], remedy)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return refusal_of(path, found[1] or found[2], remedy)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and 'documentation of' not in line]
     return UnreadableCheckpoint(f'{path} cannot be read as a checkpoint of tensors and plain values: '
                                 f'{lines[-1] if lines else type(error).__name__}')
 

@@ -153,7 +153,7 @@ def test_weights_that_a_network_converts_by_itself(tmp_path):
     wide = dict(MODELS.build(dict(config, embed_dims=16)).named_parameters())
     other = {f'a.{name}': value for name, value in state.items()}
     for content, message in ((other, f'only 0 of the {len(state)} parameters of Swin'),
-                             (wide, 'a.pth does not fit the backbone SwinTransformer .size mismatch for patch_embed'),
+                             (wide, 'a.pth does not fit the backbone SwinTransformer .size mismatch for norm3'),
                              (dict(state_dict={}), 'holds no tensors')):
         torch.save(content, path)
         with pytest.raises(ValueError, match=message):

@@ -131,6 +131,13 @@ def test_files_that_cannot_be_used(tmp_path, value, message):
     assert path in str(error.value) and '\n' not in str(error.value)
 
 
+def test_files_that_are_no_text(tmp_path):
+    for text in (b'[' * 100_000, b'\x80\x04K\x01.', b'{"a": 1e999'):
+        (tmp_path / 'odd.json').write_bytes(text)
+        with pytest.raises(ValueError, match='cannot use the cluster names .*odd.json'):
+            ClusterNames.load(str(tmp_path / 'odd.json'))
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file of cluster names '.*nowhere.json': .*tools/name_clusters.py"):
         ClusterNames.load(str(tmp_path / 'nowhere.json'))

@@ -11,6 +11,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmseg_unsup.apis import UnsupInferencer
+from mmseg_unsup.utils import safe_loading
 from ..conftest import NO_WORKERS, ROOT, write_camvid
 from ..test_apis.test_inferencer import tiny_checkpoint
 from ..test_priors.test_model import write_network
@@ -148,6 +149,36 @@ def test_forms_of_files(form, environment, monkeypatch, tmp_path, mark):
     assert {name: os.environ.get(name) for name in environment} == environment
 
 
+class Calls:
+    """Unpickles by ``function(*args)``."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.skipif(not safe_loading._takes_pairs(), reason='torch before 2.5 names less of what it refuses')
+def test_functions_that_checkpoints_may_call(tmp_path, mark):
+    """Those that rebuild arrays, histories and tensors, and no others by way of them."""
+    import _codecs
+    import io
+
+    from mmengine.logging import HistoryBuffer
+    inner, history = io.BytesIO(), HistoryBuffer([1.], [1])
+    torch.save(Payload(mark), inner)
+    history._statistics_methods = dict(mean=os.system)
+    for content, message in ((Calls(torch.storage._load_from_bytes, inner.getvalue()), 'torch.storage._load_from_bytes'),
+                             (Calls(torch._utils._rebuild_parameter, Payload(mark), True, {}), r'(posix|nt)\.mkdir'),
+                             (np.array([Payload(mark)], object), 'ObjectDType'),
+                             (history, r'(posix|nt)\.system'),
+                             (Calls(_codecs.encode, 'a', 'antigravity'), 'unknown encoding')):
+        torch.save(dict(a=content), tmp_path / 'evil.pth')
+        with pytest.raises(ValueError, match=f'evil.pth (wants to load|cannot be read).*{message}'):
+            safe_loading.load_safely(str(tmp_path / 'evil.pth'))
+
+
 # --- code in the place of a config
 
 
@@ -242,14 +273,19 @@ def test_settings_in_yaml(tool, tmp_path, mark):
         tool('analysis_tools/label_efficiency', tmp_path / 'evil.yml')
 
 
-def test_tables_of_earlier_runs(tool, tmp_path, mark):
-    """A JSON file that is a pickle, where seeds.py keeps what it has computed."""
+def test_tables_and_annotations(tmp_path, mark):
+    """What mmengine reads by the suffix: a table of seeds.py that is a pickle, annotations, weights of classes."""
     import pickle
 
     from mmengine.fileio import load
     (tmp_path / 'seeds.pkl').write_bytes(pickle.dumps(Payload(mark), 2))
     with pytest.raises(ValueError, match=r'a pickle wants to load (posix|nt)\.mkdir'):
         load(str(tmp_path / 'seeds.pkl'))
+    (tmp_path / 'plain.pkl').write_bytes(pickle.dumps(dict(a={1}, b=(np.float32(2), np.arange(3))), 2))
+    plain = load(str(tmp_path / 'plain.pkl'))
+    assert plain['a'] == {1} and plain['b'][0] == 2 and plain['b'][1].tolist() == [0, 1, 2]
+    (tmp_path / 'plain.yml').write_text('a: !!python/tuple [1, 2]\nb: {c: 1.5}\n')  # as mmengine writes tuples
+    assert load(str(tmp_path / 'plain.yml')) == dict(a=(1, 2), b=dict(c=1.5))
     (tmp_path / 'seeds.json').write_bytes(pickle.dumps(Payload(mark), 2))
     with pytest.raises(ValueError):
         load(str(tmp_path / 'seeds.json'))
