@@ -3,7 +3,6 @@
 A scheduler that takes a machine away sends SIGTERM or, some time before, SIGUSR1. A handler can only take note; the
 run asks at *safe points* (after a step, a batch of validation, a chunk of clustering) whether any rank was told.
 """
-import atexit
 import functools
 import os
 import signal
@@ -31,8 +30,6 @@ class _Listener:
         self.received = 0
         self.pid = os.getpid()
         self.ending = torch.zeros(1, dtype=torch.bool).share_memory_()
-        # before multiprocessing's own, which ends data workers by SIGTERM
-        atexit.register(self.ending.fill_, True)
 
     def __call__(self, signum, frame) -> None:
         if os.getpid() != self.pid:
@@ -57,10 +54,12 @@ def listening() -> Iterator[None]:
     """Take over the signals inside the block, or the decorated function. Main thread only."""
     global _listener
     former, _listener = _listener, _Listener()
+    ending = _listener.ending
     handlers = {signum: signal.signal(signum, _listener) for signum in SIGNALS}
     try:
         yield
     finally:
+        ending.fill_(True)  # data workers that are stuck are ended by SIGTERM
         _listener = former
         for signum, handler in handlers.items():
             signal.signal(signum, handler)

@@ -7,14 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from mmseg_unsup.engine.preemption import EXIT_CODE
+from mmseg_unsup.engine.preemption import EXIT_CODE, listening, protect_workers
 from mmseg_unsup.utils.data_workers import end_data_workers, ending_data_workers
 from ..conftest import ROOT, smooth_image, write_images
 from ..test_tools.test_train_and_test import SMALL
@@ -57,6 +58,28 @@ def test_workers_that_the_traceback_of_an_error_holds():
     with pytest.raises(KeyError) as caught:
         fail()
     assert caught.value.args == (2,) and multiprocessing.active_children() == []
+
+
+class Stuck(Dataset):
+    """Its second image takes a minute, as one on a server that does not answer."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, i: int) -> int:
+        time.sleep(60 * i)
+        return i
+
+
+def test_stuck_workers_that_outlive_signals_to_a_training(monkeypatch):
+    monkeypatch.setattr(torch.utils.data._utils, 'MP_STATUS_CHECK_INTERVAL', 0.2)  # seconds that torch waits
+    start = time.monotonic()
+    with pytest.raises(KeyError), ending_data_workers(), listening():
+        loader = DataLoader(Stuck(), num_workers=2)
+        protect_workers(loader)
+        for x in loader:
+            raise KeyError
+    assert multiprocessing.active_children() == [] and time.monotonic() - start < 30
 
 
 # One import for all runs: each is a child that ends as a Python of its own does, by leaving the main script.
