@@ -1,7 +1,7 @@
 from ..structures import ClusterNames, NamedClass
+from ..utils.whole_images import whole_image_pipeline
 from .export import ExportedSegmentor, export_segmentor
 from .inferencer import Prediction, UnsupInferencer
-from ..utils.test_pipeline import whole_image_pipeline
 from .loading import load_segmentor, mmseg_config, read_config
 
 __all__ = [

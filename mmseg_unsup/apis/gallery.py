@@ -17,7 +17,7 @@ from ..structures import ClusterNames
 from ..utils.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
-from ..utils.test_pipeline import whole_image_pipeline
+from ..utils.whole_images import whole_image_pipeline
 from ..visualization.gallery_page import render_gallery
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import write_page

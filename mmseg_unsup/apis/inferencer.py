@@ -17,7 +17,7 @@ from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
 from ..utils.pictures import map_name, write_indexed, write_picture
-from ..utils.test_pipeline import whole_image_pipeline
+from ..utils.whole_images import whole_image_pipeline
 from ..visualization import overlay, with_legend
 from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
 from .loading import load_segmentor, read_config

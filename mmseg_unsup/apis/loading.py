@@ -14,7 +14,7 @@ from ..utils.config import load_config, merge_options
 from ..utils.devices import check_device
 from ..utils.safe_loading import allow_globals
 from ..utils.stored_config import read_stored_config
-from ..utils.test_pipeline import adapt_to_mmseg
+from ..utils.whole_images import adapt_to_mmseg
 
 
 def read_config(config: Union[str, Config], options: Optional[dict] = None) -> Config:

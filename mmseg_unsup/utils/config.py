@@ -39,7 +39,8 @@ def find_config(reference: str) -> str:
         return reference
     package, separator, name = reference.rpartition('::')
     if not separator:
-        near = _nearest(name, glob(osp.join(escape(osp.dirname(name)), '*.py'))) or _nearest(name, _names('mmseg_unsup'))
+        beside = glob(osp.join(escape(osp.dirname(name)), '*.py'))
+        near = _nearest(name, beside) or _nearest(name, _names('mmseg_unsup'))
         raise FileNotFoundError(f'there is no config {name!r}: {near or _FORMS}')
     folder = _configs_of(package)
     if folder is None:
@@ -81,8 +82,8 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
 
     so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
     ``vis_backends``, dicts or names of types, reaches a visualizer that has none but the default ones. A part of the
-    model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``, also when
-    the config that a run has written is read.
+    model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``; nothing is
+    set below what is None, as in the config that such a run has written.
 
     Modules of ``custom_imports`` may lie in the folder of the config.
 

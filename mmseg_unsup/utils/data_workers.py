@@ -16,9 +16,9 @@ def end_data_workers() -> None:
     garbage collector is asked.
     """
     gc.unfreeze()  # what is frozen is not listed
-    # by type(), as isinstance() would run code of proxies
-    alive = [thing for thing in gc.get_objects() if issubclass(type(thing), (DataLoader, _MultiProcessingDataLoaderIter))]
-    for thing in alive:
+    kinds = (DataLoader, _MultiProcessingDataLoaderIter)
+    # not isinstance(), which runs code of proxies
+    for thing in [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)]:
         if isinstance(thing, DataLoader):
             thing._iterator = None
         else:
@@ -29,8 +29,8 @@ def end_data_workers() -> None:
 def ending_data_workers() -> Iterator[None]:
     """:func:`end_data_workers` after the block, or the decorated function, however it ends.
 
-    Before the interpreter begins to exit: from then on Python 3.12 starts no thread, which a worker that was never given
-    an image needs to be told.
+    Before the interpreter begins to exit: from then on Python 3.12 starts no thread, which it takes to tell a worker
+    that was never given an image.
     """
     try:
         yield

@@ -13,7 +13,7 @@ from mmseg.structures import SegDataSample
 from mmseg_unsup.apis import ClusterNames, image_input
 from mmseg_unsup.apis.gallery import chosen_images, make_gallery
 from mmseg_unsup.apis.gallery_text import Matching, matching_of
-from mmseg_unsup.utils.test_pipeline import whole_image_pipeline
+from mmseg_unsup.utils.whole_images import whole_image_pipeline
 from mmseg_unsup.datasets.errors import LabelError, UnreadableImageError
 from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion,
                                                scores_from_confusion)

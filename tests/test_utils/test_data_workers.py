@@ -151,7 +151,8 @@ def stock_training(folder) -> list:
             cv2.imwrite(f'{folder}/cityscapes/gtFine/{split}/{i}_gtFine_labelTrainIds.png', labels)
     loaders = [f'{loader}.{key}' for loader in LOADERS if loader != 'probe_dataloader'
                for key in ('num_workers=2', 'dataset.data_root=cityscapes')]
-    small = ['train_dataloader.dataset.pipeline.2.scale=(64,32)', 'train_dataloader.dataset.pipeline.3.crop_size=(32,32)',
+    small = ['train_dataloader.dataset.pipeline.2.scale=(64,32)',
+             'train_dataloader.dataset.pipeline.3.crop_size=(32,32)',
              'val_dataloader.dataset.pipeline.1.scale=(64,32)', 'model.data_preprocessor.size=(32,32)']
     return [f'{ROOT}/tools/train.py', f'mmseg::fcn/{STOCK}.py', '--cfg-options', 'model.pretrained=None',
             'train_cfg.max_iters=2', 'train_cfg.val_interval=2', *loaders, *small]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...structures import ClusterNames
 from ...utils.stack import check_mmpretrain
-from ...utils.test_pipeline import adapt_to_mmseg
+from ...utils.whole_images import adapt_to_mmseg
 from ..utils import class_map, fingerprint
 
 
