@@ -8,13 +8,10 @@ class of its own.
 """
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 import argparse
-import json
-import os
 import os.path as osp
 
 from mmseg_unsup.apis import UnsupInferencer
-from mmseg_unsup.datasets.image_files import find_images
-from mmseg_unsup.utils.atomic import replacing
+from mmseg_unsup.apis.image_input import list_inputs
 from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_model_arguments, add_size_argument
 
@@ -38,21 +35,17 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    root = args.images if osp.isdir(args.images) else osp.dirname(args.images)
-    if osp.isdir(args.images):
-        find_images(args.images)  # an empty folder must fail before anything is loaded
+    root = args.images if osp.isdir(args.images) else osp.dirname(args.images) or '.'
+    list_inputs(args.images)  # an empty folder must fail before anything is loaded
     inferencer = UnsupInferencer(
         args.config, args.checkpoint, args.clusters, args.device, args.size,
         args.tile, args.overlap, args.on_error, args.cfg_options)
+    inferencer.check_output(args.images, args.out, root)
     shares = {}
     for prediction in inferencer.stream(args.images, args.batch_size):
-        inferencer.save(prediction, args.out, root or '.')
-        shares[osp.relpath(prediction.path, root or '.')] = inferencer.shares(prediction)
-    os.makedirs(args.out, exist_ok=True)
-    path = osp.join(args.out, 'predictions.json')
-    with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
-        json.dump(dict(classes=inferencer.names, images=shares, skipped=inferencer.skipped), file, indent=1,
-                  ensure_ascii=False)
+        inferencer.save(prediction, args.out, root)
+        shares[osp.relpath(prediction.path, root)] = inferencer.shares(prediction)
+    path = inferencer.save_record(args.out, shares)
     print(f'{len(shares)} images, {len(inferencer.names)} classes, {len(inferencer.skipped)} skipped: {args.out}/maps, '
           f'{args.out}/overlays, {path}')
 

@@ -7,10 +7,8 @@ Exit status: 0 finished; 75 stopped by SIGTERM or SIGUSR1 after a checkpoint was
 or 138 stopped by a second signal; 1 an error.
 """
 import mmseg_unsup  # noqa: F401, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
-from mmengine.runner import Runner
 
-from mmseg_unsup.engine.hooks import RunFolderHook
-from mmseg_unsup.engine.run_folder import owned_folder
+from mmseg_unsup.engine.training import train_config
 from mmseg_unsup.utils.command_line import add_speed_arguments, config_from, prepare_training, runner_parser
 from mmseg_unsup.utils.data_workers import ending_data_workers
 
@@ -32,11 +30,7 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    with owned_folder(cfg, args.restart) as folder:
-        runner = Runner.from_cfg(cfg)
-        runner.register_hook(RunFolderHook(folder))
-        runner.train()
-        folder.finish()
+    train_config(cfg, args.restart)
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 import base64
 import os.path as osp
 from collections import defaultdict
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from mmengine.dataset import Compose
 from ..datasets.errors import UnreadableImageError, check_on_error
 from ..datasets.image_files import find_images
 from ..datasets.label_folder import LabelFolder
+from ..datasets.transforms.loading import LoadImage
 from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
 from ..structures import ClusterNames
+from ..utils.paths import printable
 from ..utils.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
@@ -21,16 +23,19 @@ from ..utils.whole_images import whole_image_pipeline
 from ..visualization.gallery_page import render_gallery
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import write_page
-from .gallery_text import Matching, facts, label_data, label_rows, label_scores, matching_of, names_data, provenance
+from .gallery_text import (Matching, facts, foreground, label_data, label_rows, label_scores, matching_of, names_data,
+                           provenance)
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
 from .loading import load_segmentor
+from .map_files import MapFiles, check_map_folder
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
 PLACE_SIDE, IMAGE_SIDES = 112, ((100, 320), (float('inf'), 240))
 # Bytes of all JPEGs of a page; in base64 they take a third more.
 MAX_JPEG_BYTES = 16 * 10**6
 N_SAMPLES, N_NEAREST = 8, 3
+_LOAD = LoadImage()
 
 
 class SurveyedFolder(NamedTuple):
@@ -53,7 +58,9 @@ def make_gallery(cfg: Config,
                  on_error: str = 'raise',
                  max_images: Optional[int] = None,
                  n_places: int = 6,
-                 n_images: int = 4) -> SurveyedFolder:
+                 n_images: int = 4,
+                 maps: Optional[str] = None,
+                 mask_share: Optional[float] = None) -> SurveyedFolder:
     """Write the page of a checkpoint on a folder of images.
 
     Every image is seen once by the network, whole, at the size of the config's evaluation; its clusters are those that
@@ -68,13 +75,17 @@ def make_gallery(cfg: Config,
         on_error: ``'skip'`` leaves out images that cannot be read, ``'raise'`` stops.
         max_images: so many of the images, drawn at random, always the same.
         n_places, n_images: per cluster.
+        maps: folder that gets what tools/predict.py writes too, of the same look at the images; by default nothing does.
+        mask_share: foreground of the masks that a model of objects was trained on, which the page sets beside its own.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: an input that cannot be used; nothing is written then.
         MemoryError: an image needs more memory than there is; nothing is written then.
     """
-    check_output(out)
+    check_page(out)
     check_on_error(on_error)
+    if maps is not None:
+        check_map_folder(maps, images)
     paths = chosen_images(images, max_images)
     reference = None if labels is None else LabelFolder(cfg.test_dataloader.dataset, paths, images, labels, classes)
     given = None if clusters is None else ClusterNames.load(clusters)
@@ -82,13 +93,23 @@ def make_gallery(cfg: Config,
     names = given or ClusterNames.identity(*model.cluster_identity(), model.background_cluster)
     names.check(*model.cluster_identity())
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
-    pipeline = Compose([dict(type='mmseg_unsup.LoadImage'), *whole_image_pipeline(cfg)])
-    found = survey_images(model, pipeline, paths, reference, side, on_error, n_places, n_images)
+    files, of_image = MapFiles(names, None if model.background_cluster is None else int(names.table[model.background_cluster])), {}
+
+    def write_maps(path: str, image: np.ndarray, clusters: np.ndarray) -> None:
+        name, ids = osp.relpath(path, images), names.table[clusters]
+        files.write(maps, name, image, ids)
+        of_image[name] = files.shares(ids)
+
+    found = survey_images(model, Compose(whole_image_pipeline(cfg)), paths, reference, side, on_error, n_places,
+                          n_images, write_maps if maps else None)
+    if maps:
+        files.write_record(maps, of_image, found.unreadable)
     scores = None if reference is None else label_scores(found.survey.confusion, matching or matching_of(cfg))
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
         title=osp.splitext(osp.basename(cfg.filename))[0],
-        facts=facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores),
+        facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores),
+               *foreground(found.survey.shares, model.background_cluster, mask_share)],
         place_name='patches' if place == 'patch' else 'objects',
         direction_name='mean' if model.cluster_centers is None else 'prototype',
         labels=None if scores is None else label_rows(scores, reference),
@@ -100,7 +121,7 @@ def make_gallery(cfg: Config,
     return found
 
 
-def check_output(out: str) -> None:
+def check_page(out: str) -> None:
     """Raise ValueError unless ``out`` can become an HTML file."""
     if not out.endswith(('.html', '.htm')) or osp.isdir(out):
         raise ValueError(f'the page {out!r} must be a file whose name ends in .html')
@@ -128,12 +149,15 @@ def survey_images(model: torch.nn.Module,
                   side: int,
                   on_error: str = 'raise',
                   n_places: int = 6,
-                  n_images: int = 4) -> SurveyedFolder:
+                  n_images: int = 4,
+                  on_image: Optional[Callable[[str, np.ndarray, np.ndarray], None]] = None) -> SurveyedFolder:
     """One pass over images; memory is bounded by the largest image and the number of clusters.
 
     Args:
+        pipeline: what shows the network a decoded image.
         reference: of their labels; None without.
         side: of the packed ids, the longer one.
+        on_image: is given the path of every image, (H, W, 3) uint8 RGB and (H, W) clusters.
 
     Raises:
         UnreadableImageError: with ``on_error='raise'``.
@@ -151,11 +175,14 @@ def survey_images(model: torch.nn.Module,
     with track_progress('looking at images', len(paths)) as advance:
         for i, path in enumerate(paths):
             try:
-                _look_at(model, pipeline, found, i, reference, side)
+                image, clusters = _look_at(model, pipeline, found, i, reference, side)
             except UnreadableImageError:
                 if on_error == 'raise':
                     raise
                 found.unreadable.append(path)
+            else:
+                if on_image is not None:
+                    on_image(path, image, clusters)
             advance(1)
     if len(found.unreadable) == len(paths):
         raise ValueError(f'none of the {len(paths)} images can be read, for example {paths[0]}')
@@ -165,8 +192,11 @@ def survey_images(model: torch.nn.Module,
 
 
 def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i: int,
-             reference: Optional[LabelFolder], side: int) -> None:
-    packed = pipeline(dict(img_path=found.paths[i], seg_fields=[]))
+             reference: Optional[LabelFolder], side: int) -> Tuple[np.ndarray, np.ndarray]:
+    """The image in RGB and its clusters."""
+    loaded = _LOAD(dict(img_path=found.paths[i], seg_fields=[]))
+    image = np.ascontiguousarray(loaded['img'][..., ::-1])
+    packed = pipeline(loaded)
     shape = packed['data_samples'].ori_shape[:2]
     labels = reference and reference.read(found.paths[i], shape)
     batch = model.data_preprocessor(dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]), False)
@@ -178,6 +208,7 @@ def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i
         found.ids[i], found.sizes[i] = pack_ids(clusters, side, found.survey.n_clusters), fitted_size(shape, side)
     for gone in found.ids.keys() - held:
         del found.ids[gone], found.sizes[gone]
+    return image, clusters
 
 
 def pictures(found: SurveyedFolder, side: int, root: str) -> Dict:
@@ -186,7 +217,7 @@ def pictures(found: SurveyedFolder, side: int, root: str) -> Dict:
     ks = range(survey.n_clusters)
     places, typical = [survey.places(k) for k in ks], [survey.images(k) for k in ks]
     number = {i: n for n, i in enumerate(sorted(found.ids))}  # on the page
-    names = {i: osp.relpath(found.paths[i], root) for i in {*found.ids, *(p.image for of_k in places for p in of_k)}}
+    names = {i: printable(osp.relpath(found.paths[i], root)) for i in {*found.ids, *(p.image for of_k in places for p in of_k)}}
     jpegs = fit_jpegs(_jpegs(found, places, side), MAX_JPEG_BYTES)
     similarities = survey.similarities()
     clusters = [

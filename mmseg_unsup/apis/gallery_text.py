@@ -10,6 +10,7 @@ from ..evaluation.functional import match_clusters, matched_confusion, partition
 from ..evaluation.functional.matching import UNMATCHED
 from ..models.utils import weights_seen
 from ..structures.cluster_names import FORMAT, VERSION, ClusterNames
+from ..utils.paths import printable
 from ..version import __version__
 from ..visualization import cluster_palette
 
@@ -87,15 +88,30 @@ def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional
     return [*lines, *matched.values(), *((name, _number(scores[name]), 'no matching') for name in ('ARI', 'NMI'))]
 
 
+def foreground(shares: np.ndarray, background: Optional[int], mask_share: Optional[float]) -> List[tuple]:
+    """The same of methods that tell objects from a background: what share of all pixels objects have.
+
+    Args:
+        mask_share: of the masks that the model was trained on.
+    """
+    if background is None:
+        return []
+    note = '' if mask_share is None else f'of all pixels; of the masks {100 * mask_share:.1f} %'
+    return [('Foreground', f'{100 * (1 - shares[background]):.1f} %', note or 'of all pixels')]
+
+
 def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str], names: ClusterNames,
                unreadable: Sequence[str]) -> List[str]:
     """Lines that say what the page was made from."""
     seen = weights_seen(checkpoint, CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu').get('meta'))
     return [
-        f'Checkpoint {checkpoint} of {cfg.filename}; its weights have seen: {seen}.',
-        f'Clusters: set {names.prototype_set}, fingerprint {names.fingerprint}.',
-        f'Images: {images}' + (f', labels: {labels}' if labels else '') + '.',
-        *([f'Unreadable: {", ".join(unreadable[:5])}' + (' ...' if len(unreadable) > 5 else '')] if unreadable else []),
+        *map(printable, [
+            f'Checkpoint {checkpoint} of {cfg.filename}; its weights have seen: {seen}.',
+            f'Clusters: set {names.prototype_set}, fingerprint {names.fingerprint}.',
+            f'Images: {images}' + (f', labels: {labels}' if labels else '') + '.',
+            *([f'Unreadable: {", ".join(unreadable[:5])}' + (' ...' if len(unreadable) > 5 else '')]
+              if unreadable else []),
+        ]),
         f'mmseg_unsup {__version__}',
     ]
 

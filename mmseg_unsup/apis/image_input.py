@@ -1,18 +1,23 @@
 """What an inferencer is given, as pictures; a picture that memory does not hold is refused before it is decoded."""
 import os
 import os.path as osp
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image
 
+from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import find_images
 from ..datasets.transforms.loading import LoadImage
 from ..utils.memory import available_memory
+from ..utils.progress import track_progress
 
 InputType = Union[str, os.PathLike, np.ndarray]
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
+_READERS = 4  # threads; decoding releases the interpreter
+_LOAD = LoadImage()  # as trainings read
 TILES = 'use (smaller) tiles, as by --tile 512, or '
 
 
@@ -84,6 +89,33 @@ def check_fits(entry: Union[str, np.ndarray], bytes_needed, remedy: str = '') ->
     if available is not None and needed > available:
         raise MemoryError(f'{size}, which needs about {needed / 2**30:.1f} GiB of memory, but only '
                           f'{available / 2**30:.1f} GiB are free: {remedy}cut the file in parts')
+
+
+def unreadable_images(paths: Sequence[str], bytes_needed) -> List[str]:
+    """Why images cannot be used, a sentence for each that cannot; all are decoded.
+
+    Args:
+        bytes_needed: see :func:`read_picture`.
+
+    Raises:
+        MemoryError: one needs more memory than there is.
+    """
+    for path in paths:
+        check_fits(path, bytes_needed)
+    with ThreadPoolExecutor(_READERS) as pool, track_progress('checking images', len(paths)) as advance:
+        faults = []
+        for fault in pool.map(_fault, paths):
+            faults += [] if fault is None else [fault]
+            advance(1)
+    return faults
+
+
+def _fault(path: str) -> Optional[str]:
+    try:
+        _LOAD(dict(img_path=path))
+    except UnreadableImageError as error:
+        return str(error)
+    return None
 
 
 def _list_path(path: str) -> List[str]:

@@ -16,15 +16,19 @@ from ..models.utils import enlarge, winner_map
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
-from ..utils.pictures import map_name, write_indexed, write_picture
 from ..utils.whole_images import whole_image_pipeline
-from ..visualization import overlay, with_legend
 from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
 from .loading import load_segmentor, read_config
+from .map_files import MapFiles, check_map_folder, check_names
 from .tiling import blend_tiles
 
 # bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
 WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
+
+
+def _name_of(path: str, root: Optional[str]) -> str:
+    """Of an image, below the folder of all images; None for one flat folder."""
+    return osp.relpath(path, root) if root else osp.basename(path)
 
 
 @contextmanager
@@ -105,6 +109,7 @@ class UnsupInferencer(BaseInferencer):
         self._table = self.cluster_names.table.astype(np.int16)
         background = self.model.background_cluster
         self.background = None if background is None else int(self._table[background])
+        self._files = MapFiles(self.cluster_names, self.background)
 
     def __call__(self,
                  inputs: Union[InputType, Sequence[InputType]],
@@ -123,6 +128,8 @@ class UnsupInferencer(BaseInferencer):
             pixels) per image, ``names`` and ``visualization``.
         """
         root = inputs if isinstance(inputs, str) and osp.isdir(inputs) else None
+        if out_dir:
+            self.check_output(inputs, out_dir, root)
         predictions = []
         for prediction in self.stream(inputs, batch_size):
             if out_dir:
@@ -150,14 +157,20 @@ class UnsupInferencer(BaseInferencer):
 
     def shares(self, prediction: Prediction) -> Dict[str, float]:
         """Name -> share of the pixels, of the classes that occur."""
-        counts = np.bincount(prediction.ids.ravel(), minlength=len(self.names))
-        return {name: float(count / counts.sum()) for name, count in zip(self.names, counts) if count}
+        return self._files.shares(prediction.ids)
 
     def draw(self, prediction: Prediction) -> np.ndarray:
         """(H', W', 3) uint8 RGB: the image coloured by its classes, with their names."""
-        shown = [c for c in np.unique(prediction.ids).tolist() if c != self.background]
-        picture = overlay(prediction.image, prediction.ids, self.palette, self.background)
-        return with_legend(picture, [self.names[c] for c in shown], self.palette[shown])
+        return self._files.draw(prediction.image, prediction.ids)
+
+    def check_output(self, inputs: Union[InputType, Sequence[InputType]], out_dir: str,
+                     root: Optional[str] = None) -> None:
+        """Raise ValueError if :meth:`save` would write two maps of these inputs to one file, or any of its files into a
+        folder of theirs."""
+        paths = [entry for entry in list_inputs(inputs) if isinstance(entry, str)]
+        check_names([_name_of(path, root) for path in paths])
+        for folder in {osp.dirname(path) for path in paths}:
+            check_map_folder(out_dir, folder)
 
     def save(self, prediction: Prediction, out_dir: str, root: Optional[str] = None, name: str = '') -> str:
         """Write the map of classes, an indexed PNG, below ``out_dir/maps`` and the drawing below ``out_dir/overlays``.
@@ -170,11 +183,12 @@ class UnsupInferencer(BaseInferencer):
             the path below ``maps``.
         """
         if prediction.path is not None:
-            name = osp.relpath(prediction.path, root) if root else osp.basename(prediction.path)
-        path = map_name(name)
-        write_indexed(osp.join(out_dir, 'maps', path), prediction.ids, self.palette)
-        write_picture(osp.join(out_dir, 'overlays', f'{path[:-4]}.jpg'), self.draw(prediction), quality=90)
-        return path
+            name = _name_of(prediction.path, root)
+        return self._files.write(out_dir, name, prediction.image, prediction.ids)
+
+    def save_record(self, out_dir: str, shares: Dict[str, Dict[str, float]]) -> str:
+        """Write ``out_dir/predictions.json``: the names, :meth:`shares` by image, and what was skipped; its path."""
+        return self._files.write_record(out_dir, shares, self.skipped)
 
     def preprocess(self, inputs: list, batch_size: int = 1, advance: Callable = None) -> Iterator[List[Picture]]:
         """Decode, and group neighbours that the network sees at one size."""

@@ -1,14 +1,14 @@
 from .hooks import (AtomicCheckpointHook, CheckDataHook, ClusterPicturesHook, CompileHook, FreshKMeansHook,
-                    InitialEvaluationHook, InitializationHook, MomentumUpdateHook, NonFiniteHook, ObjectClusteringHook,
-                    PCAInitHook, PhaseTimerHook, PixelClusteringHook, PreemptionHook, ProbeHook, ReportHook,
-                    RunFolderHook, TrainProgressHook, UnreadableImagesHook, ViewEpochHook)
+                    InitialEvaluationHook, InitializationHook, LongerScheduleHook, MomentumUpdateHook, NonFiniteHook,
+                    ObjectClusteringHook, PCAInitHook, PhaseTimerHook, PixelClusteringHook, PreemptionHook, ProbeHook,
+                    ReportHook, RunFolderHook, TrainProgressHook, UnreadableImagesHook, ViewEpochHook)
 from .loops import ResumableTrainLoop
 from .optimizers import BFloat16OptimWrapper
 
 __all__ = [
     'AtomicCheckpointHook', 'BFloat16OptimWrapper', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook',
-    'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook', 'MomentumUpdateHook', 'NonFiniteHook',
-    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook',
-    'ReportHook', 'ResumableTrainLoop', 'RunFolderHook', 'TrainProgressHook', 'UnreadableImagesHook',
-    'ViewEpochHook'
+    'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook', 'MomentumUpdateHook',
+    'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook',
+    'PreemptionHook', 'ProbeHook', 'ReportHook', 'ResumableTrainLoop', 'RunFolderHook', 'TrainProgressHook',
+    'UnreadableImagesHook', 'ViewEpochHook'
 ]

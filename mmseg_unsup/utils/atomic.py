@@ -1,4 +1,5 @@
 """Files that are there whole or not at all."""
+import hashlib
 import io
 import json
 import os
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, Callable, Iterator
 
 _PART = re.compile(r'\.\d+\.part$')  # with the process that was writing it
+MAX_NAME = 255  # bytes of the name of a file
 
 
 @contextmanager
@@ -24,8 +26,7 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
     Raises:
         OSError: the file cannot be written, as on a full disk; it names ``path``.
     """
-    folder = osp.dirname(path) or '.'
-    part = f'{path}.{os.getpid()}.part'
+    folder, part = osp.dirname(path) or '.', _part_of(path)
     try:
         yield part
         if flush:
@@ -65,6 +66,15 @@ def remove_parts(folder: str) -> None:
     for name in os.listdir(folder) if osp.isdir(folder) else []:
         if _PART.search(name):
             os.remove(osp.join(folder, name))
+
+
+def _part_of(path: str) -> str:
+    """Name of the temporary file; that of a long name has a digest in its place."""
+    folder, name = osp.split(path)
+    suffix = f'.{os.getpid()}.part'
+    if len(os.fsencode(name + suffix)) > MAX_NAME:
+        name = hashlib.sha1(os.fsencode(name)).hexdigest()
+    return osp.join(folder, name + suffix)
 
 
 def _flush(path: str) -> None:

@@ -1,4 +1,5 @@
 """Reading and writing the pictures of the tools."""
+import hashlib
 import os
 import os.path as osp
 
@@ -8,7 +9,7 @@ from PIL import Image
 
 from ..datasets.image_files import IMAGE_SUFFIXES
 from ..datasets.transforms.loading import LoadImage
-from .atomic import replacing
+from .atomic import MAX_NAME, replacing
 
 
 def read_rgb(path: str) -> np.ndarray:
@@ -21,8 +22,22 @@ def read_rgb(path: str) -> np.ndarray:
 
 
 def map_name(image: str) -> str:
-    """Name of the map of an image. Its suffix stays part of the name: x.jpg and x.png in one folder have a map each."""
-    return image if image.endswith('.png') else f'{image}.png'
+    """Name of the map of an image, which no other image below the same folder has.
+
+    ``x.png`` keeps its name. Other suffixes stay part of the name, so that ``x.jpg`` has ``x.jpg.png``, and so does that
+    of ``x.jpg.png``, which has ``x.jpg.png.png``. A name that would become too long for a file system is cut and has a
+    digest at its end.
+    """
+    stem, suffix = osp.splitext(image)
+    return image if suffix == '.png' and not stem.lower().endswith(IMAGE_SUFFIXES) else _with_suffix(image, '.png')
+
+
+def _with_suffix(path: str, suffix: str) -> str:
+    folder, name = osp.split(path)
+    if len(os.fsencode(name + suffix)) > MAX_NAME:
+        digest = f'-{hashlib.sha1(os.fsencode(name)).hexdigest()[:16]}{suffix}'
+        name, suffix = os.fsencode(name)[:MAX_NAME - len(digest)].decode('utf-8', 'ignore'), digest
+    return osp.join(folder, name + suffix)
 
 
 def check_picture(path: str) -> None:
@@ -32,7 +47,9 @@ def check_picture(path: str) -> None:
 
 
 def write_picture(path: str, picture: np.ndarray, flush: bool = False, quality: int = 95) -> None:
-    """Write (H, W) or RGB (H, W, 3) uint8 in one step, in the format of the suffix; makes the folder.
+    """Write (H, W) or RGB (H, W, 3) in one step, in the format of the suffix; makes the folder.
+
+    uint8, or uint16 for a PNG.
 
     Args:
         flush: see :func:`mmseg_unsup.utils.atomic.replacing`.
@@ -53,15 +70,16 @@ def write_figure(path: str, figure, dpi: int = 120) -> None:
 
 
 def write_indexed(path: str, ids: np.ndarray, palette: np.ndarray) -> None:
-    """Write an (H, W) map of ids as PNG whose values are the ids, coloured by a (K, 3) uint8 palette; makes the folder.
+    """Write an (H, W) map of ids as PNG whose values are the ids; makes the folder.
 
-    Raises:
-        ValueError: more than 256 colours.
+    The file has 8 bits and shows the colours of the (K, 3) uint8 palette; from 256 colours on, 16 bits of grey, as 255
+    stands for no class in label maps.
     """
-    if len(palette) > 256:
-        raise ValueError(f'{len(palette)} clusters do not fit an 8-bit PNG: use at most 256')
     if osp.dirname(path):
         os.makedirs(osp.dirname(path), exist_ok=True)
+    if len(palette) > 255:
+        write_picture(path, ids.astype(np.uint16))
+        return
     img = Image.frombytes('P', ids.shape[::-1], ids.astype(np.uint8).tobytes())
     img.putpalette(palette.ravel().tolist())
     with replacing(path, flush=False) as part:

@@ -6,6 +6,7 @@ import torch.multiprocessing as mp
 from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames
+from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.evaluation import ClusterMaps, HungarianIoUMetric
 from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion, partition_scores,
                                                scores_from_confusion)
@@ -148,10 +149,15 @@ def test_cluster_maps(tmp_path):
                           balance=round(float(-(shares * np.log(shares)).sum() / np.log(4)), 4))
 
 
-def test_too_many_clusters_for_a_png(tmp_path):
-    maps = ClusterMaps(output_dir=str(tmp_path))
-    with pytest.raises(ValueError, match='300 clusters do not fit an 8-bit PNG'):
-        maps.process({}, [sample([[0]], n_clusters=300)])
+def test_maps_are_no_images_and_never_written_over_images(tmp_path):
+    maps = ClusterMaps(output_dir=str(tmp_path / 'out'))
+    maps.process({}, [sample([[0, 299]], path='a/x.jpg', n_clusters=300)])
+    with Image.open(tmp_path / 'out' / 'x.jpg.png') as written:
+        assert np.array(written).tolist() == [[0, 299]]  # of 16 bits
+    (tmp_path / 'a.jpg').write_bytes(b'')
+    assert find_images(str(tmp_path)) == [str(tmp_path / 'a.jpg')]
+    with pytest.raises(ValueError, match='is the folder of the images, and what is written there'):
+        ClusterMaps(output_dir=str(tmp_path / 'out' / '..'), root=str(tmp_path))
 
 
 def test_two_images_of_one_name(tmp_path):

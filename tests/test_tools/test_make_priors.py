@@ -1,12 +1,16 @@
 """tools/make_priors.py and tools/analysis_tools/score_priors.py on drawn pictures."""
 import json
+import multiprocessing
 import os
 import os.path as osp
+import time
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from mmseg_unsup.apis import mask_folder
 from mmseg_unsup.priors import RBDPrior, RegionPrior
 from ..conftest import ROOT, run_tool, shared_file
 from ..test_priors.test_rbd import disc_picture, iou
@@ -135,10 +139,10 @@ def test_other_settings_are_refused(call, tmp_path):
     assert files_of(out) == before
 
 
-def test_an_interrupted_call_leaves_a_record(call, make_priors, tmp_path, monkeypatch):
+def test_an_interrupted_call_leaves_a_record(call, tmp_path, monkeypatch):
     write_discs(tmp_path, 3)
     images, out = tmp_path / 'images', tmp_path / 'out'
-    make_mask, made = make_priors.make_mask, []
+    make_mask, made = mask_folder.make_mask, []
 
     def stop_at_the_second(*job):
         if made:
@@ -146,13 +150,13 @@ def test_an_interrupted_call_leaves_a_record(call, make_priors, tmp_path, monkey
         made.append(job)
         return make_mask(*job)
 
-    monkeypatch.setattr(make_priors, 'make_mask', stop_at_the_second)
+    monkeypatch.setattr(mask_folder, 'make_mask', stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         call(images, out, *SMALL)
     assert len(files_of(out)) == 1 and record_of(out)['complete'] is False
     with pytest.raises(ValueError, match='parameters.max_side=60'):
         call(images, out)
-    monkeypatch.setattr(make_priors, 'make_mask', make_mask)
+    monkeypatch.setattr(mask_folder, 'make_mask', make_mask)
     call(images, out, *SMALL)
     assert len(files_of(out)) == 3 and record_of(out)['complete'] is True
 
@@ -194,11 +198,11 @@ def test_region_ids_and_masks_of_a_folder(call, tmp_path):
         np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'copied' / f'{name}.png'), 0) > 0, truth)
 
 
-def test_nested_options(make_priors):
-    config = make_priors.prior_config('spectral', {'backbone.depth': 18, 'backbone.init_cfg.type': 'Pretrained'})
+def test_nested_options():
+    config = mask_folder.prior_config('spectral', {'backbone.depth': 18, 'backbone.init_cfg.type': 'Pretrained'})
     assert config == dict(type='mmseg_unsup.SpectralPrior',
                           backbone=dict(depth=18, init_cfg=dict(type='Pretrained')))
-    assert make_priors.prior_config('my.Prior', None) == dict(type='my.Prior')
+    assert mask_folder.prior_config('my.Prior', None) == dict(type='my.Prior')
 
 
 def test_options_keep_their_types_and_spaces(make_priors):
@@ -224,6 +228,51 @@ def test_the_sample_of_the_sheet_follows_the_seed(call, tmp_path):
         call(tmp_path / 'images', tmp_path / 'out', '--seed', seed, *SMALL)
         sheets.append((tmp_path / 'out' / 'contact_sheet.jpg').read_bytes())
     assert sheets[0] == sheets[1] != sheets[2]
+
+
+def test_masks_inside_the_folder_of_images_are_no_images(call, tmp_path):
+    write_discs(tmp_path, 3)
+    images = tmp_path / 'images'
+    for _ in range(2):
+        assert call(images, images / 'masks', *SMALL) == 0
+        assert record_of(images / 'masks')['n_images'] == 3
+    before = files_of(images)
+    with pytest.raises(ValueError, match='images is the folder of the images, and what is written there would take'):
+        call(images, images, *SMALL)
+    assert files_of(images) == before
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='starts processes by a fork')
+def test_workers_end_with_the_process_that_started_them():
+    processes = multiprocessing.get_context('fork')
+    ours, theirs = os.pipe()
+
+    def work():
+        mask_folder.end_with_parent()
+        os.write(theirs, b'w')
+        time.sleep(60)
+
+    def start_and_wait():
+        processes.Process(target=work).start()
+        time.sleep(60)
+
+    middle = processes.Process(target=start_and_wait)
+    middle.start()
+    assert os.read(ours, 1) == b'w'
+    os.close(theirs)
+    start = time.monotonic()
+    middle.kill()
+    assert os.read(ours, 1) == b'' and time.monotonic() - start < 30  # nobody is left who could write
+    middle.join()
+
+
+def test_a_call_with_workers_leaves_the_threads_of_this_process(call, tmp_path):
+    write_discs(tmp_path, 1)
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(threads[0] + 1)
+    call(tmp_path / 'images', tmp_path / 'out', *SMALL)
+    assert torch.get_num_threads() == threads[0] + 1 and cv2.getNumThreads() == threads[1]
+    torch.set_num_threads(threads[0])
 
 
 def test_scores_by_hand(score_priors):

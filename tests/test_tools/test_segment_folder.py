@@ -1,82 +1,216 @@
-"""From a folder of images to segments, as a user runs it."""
+"""From a folder of images to segments."""
 import json
+import os
+import os.path as osp
+import re
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.visualization import cluster_palette, overlay
-from ..conftest import run_tool
+from ..conftest import ROOT
 from ..test_apis.tiny_gallery import page_data
 
 SMALL = dict(
     picie=['model.neck.in_channels=[8,16,32,64]', 'model.neck.out_channels=16', 'model.decode_head.in_channels=16',
-           'train_dataloader.dataset.pipeline.3.size=32', 'probe_dataloader.dataset.pipeline.1.size=32',
-           'test_dataloader.dataset.pipeline.1.size=32'],
+           'size=32'],
     maskcontrast=['model.decode_head.in_channels=64', 'model.decode_head.channels=16', 'size=32', 'eval_size=32',
                   'model.decode_head.saliency_threshold=-10'])
 WIDTH = ['model.backbone.base_channels=8', 'model.backbone.stem_channels=8']
-LOADERS = [f'{loader}_dataloader.{key}' for loader, batch_size in (('train', 4), ('probe', 4), ('test', 1))
-           for key in ('num_workers=0', 'persistent_workers=False', f'batch_size={batch_size}')]
+LOADERS = [f'{loader}_dataloader.{key}' for loader in ('train', 'probe')
+           for key in ('num_workers=0', 'persistent_workers=False', 'batch_size=4')]
 
 
-def command(method, images, out, *more):
-    return ['segment_folder.py', images, '--method', method, '--out', out, '--init', 'none', '--epochs', 1,
-            '--n-clusters', 3, '--workers', 1, *more, '--cfg-options', *WIDTH, *LOADERS, *SMALL[method]]
+def command(method, images, out, *more, epochs=1, options=()):
+    return [images, '--method', method, '--out', out, '--init', 'none', *(('--epochs', epochs) if epochs else ()),
+            '--n-clusters', 3, '--workers', 1, *more, '--cfg-options', *WIDTH, *LOADERS, *SMALL[method], *options]
+
+
+@pytest.fixture
+def segment(monkeypatch, capsys):
+    """Run the tool in this process; returns what it prints."""
+    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools'))
+    import segment_folder
+
+    def run(*args, **kwargs):
+        monkeypatch.setattr('sys.argv', ['segment_folder.py', *map(str, command(*args, **kwargs))])
+        segment_folder.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def write_discs(folder, count=8):
+    """Images of a bright disc on a plain ground, one in a sub-folder."""
+    (folder / 'more').mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        image = np.full((64, 80, 3), rng.integers(40, 90, 3), np.uint8)
+        cv2.circle(image, (int(rng.integers(30, 50)), 32), 16, rng.integers(160, 255, 3).tolist(), -1)
+        cv2.imwrite(str(folder / ('more' if i == 0 else '') / f'{i}.png'), image)
+    return folder
 
 
 @pytest.fixture
 def discs(tmp_path):
-    """Eight images of a bright disc on a plain ground, one in a sub-folder."""
-    (tmp_path / 'images' / 'more').mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for i in range(8):
-        image = np.full((64, 80, 3), rng.integers(40, 90, 3), np.uint8)
-        cv2.circle(image, (int(rng.integers(30, 50)), 32), 16, rng.integers(160, 255, 3).tolist(), -1)
-        cv2.imwrite(str(tmp_path / 'images' / ('more' if i == 0 else '') / f'{i}.png'), image)
-    return tmp_path / 'images'
+    return write_discs(tmp_path / 'images')
 
 
-@pytest.mark.long
+def times_of(out):
+    """Of all that was written, but for the logs of the mask folder and of the calls."""
+    return {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.suffix in ('.pth', '.png', '.jpg', '.html')}
+
+
 @pytest.mark.parametrize('method', ['maskcontrast', 'picie'])
-def test_a_folder_becomes_maps_and_pictures(discs, tmp_path, method):
+def test_a_folder_becomes_maps_and_pictures(segment, discs, tmp_path, method):
     out = tmp_path / 'out'
-    first = run_tool(*command(method, discs, out)).stdout
+    first = segment(method, discs, out)
     assert '8 images, ' in first and f'{out}/gallery.html' in first
     for folder, suffix in (('maps', 'png'), ('overlays', 'jpg')) + ((('masks', 'png'), ) * (method == 'maskcontrast')):
         stems = sorted(path.relative_to(out / folder).with_suffix('') for path in (out / folder).rglob(f'*.{suffix}'))
-        assert [str(stem) for stem in stems] == sorted(['more/0', *map(str, range(1, 8))]), folder
+        stems = [str(stem) for stem in stems if stem.name != 'contact_sheet']
+        assert stems == sorted(['more/0', *map(str, range(1, 8))]), folder
     report = json.loads((out / 'predictions.json').read_text())
     names = report['classes']
     assert names == ['background' if method == 'maskcontrast' and k == 0 else f'cluster {k}' for k in range(len(names))]
+    pixels = 0
     for name, shares in report['images'].items():
         ids = np.array(Image.open(out / 'maps' / name))
         assert ids.shape == (64, 80)
-        counts = np.bincount(ids.ravel()) / ids.size
+        counts = np.bincount(ids.ravel(), minlength=4) / ids.size
+        pixels = pixels + counts / 8
         assert shares == {names[k]: pytest.approx(share) for k, share in enumerate(counts) if share}
         if method == 'maskcontrast':  # the objects are those of the masks
             mask = np.array(Image.open((out / 'masks' / name).with_suffix('.png')))
             assert ((ids > 0) != (mask > 0)).mean() < 0.02
     shown = page_data(out / 'gallery.html')
+    np.testing.assert_allclose([of['share'] for of in shown['clusters']], pixels[:len(shown['clusters'])])
     assert len(shown['clusters']) == len(report['classes']) == 3 + (method == 'maskcontrast')
-    # the same command has nothing left to do; another setting is refused
-    written = {path: path.stat().st_mtime for path in out.rglob('*') if path.suffix in ('.pth', '.png', '.html')}
-    again = run_tool(*command(method, discs, out)).stdout
-    assert again.count('finished before') == (4 if method == 'maskcontrast' else 3)
-    assert {path: path.stat().st_mtime for path in written} == written
-    other = run_tool(*command(method, discs, out, '--on-error', 'skip'), check=False)
-    assert other.returncode and 'records on_error=raise, but this call has skip' in other.stdout
+    facts = re.search(r'<dt>Foreground</dt><dd>([\d.]+) %.*?of the masks ([\d.]+) %', (out / 'gallery.html').read_text(),
+                      re.S)
+    if method == 'maskcontrast':
+        masks = [cv2.imread(str(path), 0) > 0 for path in (out / 'masks').rglob('*.png')]
+        assert float(facts[1]) == pytest.approx(100 * (1 - pixels[0]), abs=0.06)
+        assert float(facts[2]) == pytest.approx(100 * np.mean([mask.mean() for mask in masks if mask.any()]), abs=0.06)
+    else:
+        assert facts is None
+    # no evaluation has made the maps before
+    assert not list((out / 'train').glob('*/vis_data/*.png')) and not (out / 'train' / 'contact_sheet.png').exists()
 
 
-def test_a_stage_that_fails_is_named_and_comes_again(discs, tmp_path):
-    broken = command('picie', discs, tmp_path / 'out')
-    broken[broken.index('model.neck.out_channels=16')] = 'model.neck.out_channels=17'
-    done = run_tool(*broken, check=False)
-    assert done.returncode and "the stage 'train' ended with status 1, see above" in done.stdout
-    assert json.loads((tmp_path / 'out' / 'segment_folder.json').read_text())['finished'] == []
-    missing = run_tool(*command('picie', tmp_path / 'nowhere', tmp_path / 'other'), check=False)
-    assert missing.returncode and 'nowhere' in missing.stdout and not (tmp_path / 'other').exists()
+def test_the_same_call_goes_on_and_another_is_refused(segment, discs, tmp_path):
+    out = tmp_path / 'out'
+    segment('picie', discs, out, epochs=None, options=['train_cfg.max_epochs=1'])
+    assert (out / 'train' / 'epoch_1.pth').exists() and not (out / 'train' / 'epoch_2.pth').exists()
+    written = times_of(out)
+    assert segment('picie', discs, out, epochs=1).count('finished before') == 3
+    assert times_of(out) == written
+    for arguments, message in ((('--on-error', 'skip'), "records on_error='raise', but this call has 'skip'"),
+                               (('--init', 'other.pth'), "records init='none', but this call has 'other.pth'")):
+        with pytest.raises(ValueError, match=message):
+            segment('picie', discs, out, *arguments)
+    assert times_of(out) == written
+    # more epochs go on with the training, and only the maps are made anew
+    again = segment('picie', discs, out, epochs=2)
+    assert 'images: finished before' in again and again.count('begins') == 2
+    resumed = torch.load(out / 'train' / 'epoch_2.pth', weights_only=False)
+    assert resumed['meta']['epoch'] == 2 and times_of(out)[out / 'train' / 'epoch_1.pth'] == \
+        written[out / 'train' / 'epoch_1.pth']
+    with pytest.raises(ValueError, match='records a training of 2 epochs, but this call has 1: use another --out'):
+        segment('picie', discs, out)
+
+
+NAMES = ['My Photos (2024), [new]', '100', 'None', 'a=b {{ fileDirname }}', "it's 1,2"]
+
+
+def test_names_arrive_as_they_are_and_what_is_written_is_no_image(segment, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = write_discs(tmp_path / NAMES[0] / NAMES[3], 2)
+    for name in NAMES[1:]:
+        os.link(folder / '1.png', folder / f'{name}.png')
+    os.link(folder / '1.png', folder / os.fsdecode(b'caf\xe9\n.png'))
+    images = folder.relative_to(tmp_path)
+    for method, out in (('picie', images), ('maskcontrast', images / 'None, [1]')):
+        assert '7 images, ' in segment(method, images, out)
+        assert (tmp_path / out / 'train' / 'epoch_1.pth').exists() and not (tmp_path / 'My').exists()
+        shares = json.loads((tmp_path / out / 'predictions.json').read_text(encoding='utf-8'))['images']
+        assert len(shares) == 7 and {f'{name}.png' for name in NAMES[1:]} < set(shares)
+        assert len(list((tmp_path / out / 'maps').rglob('*.png'))) == 7
+        assert (tmp_path / out / 'maps' / os.fsdecode(b'caf\xe9\n.png')).exists()
+
+
+def test_what_cannot_be_is_refused_before_anything_is_written(segment, discs, tmp_path):
+    out = tmp_path / 'out'
+    refused = [
+        (('picie', tmp_path / 'nowhere', out), {}, FileNotFoundError, 'the image folder .*nowhere. does not exist'),
+        (('picie', discs, out, '--n-clusters', 1), {}, ValueError, '--n-clusters 1 cannot be found in 8 images by picie'),
+        (('picie', discs, out, '--n-clusters', 0), {}, ValueError, 'give a number from 2 to 3276'),
+        (('picie', discs, out, '--n-clusters', 40000), {}, ValueError, 'give a number from 2 to 3276'),
+        (('maskcontrast', discs, out, '--n-clusters', 9), {}, ValueError, 'give a number from 1 to 8'),
+        (('picie', discs, out), dict(epochs=-1), ValueError, 'the training has -1 epochs'),
+        (('picie', discs, out, '--config', 'none.py'), {}, FileNotFoundError, 'none.py'),
+        (('picie', discs, out, '--n-clusters', 2.5), {}, SystemExit, '2'),
+    ]
+    for args, kwargs, error, message in refused:
+        with pytest.raises(error, match=message):
+            segment(*args, **kwargs)
+        assert not out.exists()
+    maps = tmp_path / 'maps'
+    discs.rename(maps)
+    with pytest.raises(ValueError, match='maps is the folder of the images, and what is written there would take'):
+        segment('picie', maps, tmp_path)
+
+
+def test_images_that_cannot_be_read_stop_the_call_at_once(segment, discs, tmp_path):
+    out = tmp_path / 'out'
+    (discs / 'broken.jpg').write_bytes(b'\xff\xd8 cut off')
+    (discs / 'itself.jpg').symlink_to(discs / 'itself.jpg')
+    (discs / 'tiny.png').write_bytes(cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes())
+    with pytest.raises(ValueError, match='3 of 11 images cannot be read, see above: .* by --on-error skip'):
+        segment('picie', discs, out)
+    assert sorted(path.name for path in out.iterdir()) == ['maps', 'overlays', 'segment_folder.json', 'train']
+    with pytest.raises(ValueError, match="records on_error='raise'"):
+        segment('picie', discs, out, '--on-error', 'skip')
+    printed = segment('picie', discs, tmp_path / 'skipped', '--on-error', 'skip')
+    assert '8 images, 3 clusters, 3 left out' in printed and 'itself.jpg: it cannot be opened' in printed
+    assert len(json.loads((tmp_path / 'skipped' / 'predictions.json').read_text())['skipped']) == 3
+
+
+def test_a_stage_that_fails_comes_again(segment, discs, tmp_path):
+    out = tmp_path / 'out'
+    with pytest.raises(RuntimeError):
+        segment('picie', discs, out, options=['model.neck.out_channels=17'])
+    assert json.loads((out / 'segment_folder.json').read_text())['finished'] == ['images']
+    (out / 'segment_folder.json').write_text('')
+    with pytest.raises(ValueError, match='segment_folder.json is no record of this tool: remove that file'):
+        segment('picie', discs, out)
+
+
+@pytest.mark.parametrize('method', ['picie', 'maskcontrast'])
+def test_fewer_images_than_a_batch_are_one_batch(segment, tmp_path, method):
+    write_discs(tmp_path / 'images', 3)
+    segment(method, tmp_path / 'images', tmp_path / 'out', options=['train_dataloader.batch_size=32'])
+    assert torch.load(tmp_path / 'out' / 'train' / 'epoch_1.pth', weights_only=False)['meta']['iter'] == 1
+
+
+def test_no_gpu_no_large_config(monkeypatch):
+    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools'))
+    import segment_folder
+    for available, names in ((False, ('picie_fpn_folder_small.py', 'maskcontrast_deeplabv3_folder_r18.py')),
+                             (True, ('picie_fpn_folder.py', 'maskcontrast_deeplabv3_folder.py'))):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: available)
+        found = [segment_folder.default_config(method) for method in ('picie', 'maskcontrast')]
+        assert tuple(map(osp.basename, found)) == names and all(map(osp.isfile, found))
+    small, large = (load_config(osp.join(ROOT, 'configs', 'picie', f'picie_fpn_folder{name}.py')) for name in ('_small', ''))
+    for cfg, side in ((small, 160), (large, 320)):
+        views = cfg.train_dataloader.dataset.pipeline
+        assert (views[0].reduce_to, views[3].size) == (2 * side, side)
+        assert views[4].transforms[2].sigma == (0.05 * side / 320, side / 320)
+        assert [cfg[name].dataset.pipeline[1].size for name in ('probe_dataloader', 'test_dataloader')] == [side, side]
 
 
 def test_overlays_by_hand():

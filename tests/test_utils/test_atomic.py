@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from mmseg_unsup.utils.atomic import replacing, write_from_memory
+from mmseg_unsup.utils.atomic import remove_parts, replacing, write_from_memory
 from ..conftest import ROOT
 
 
@@ -90,3 +90,32 @@ def test_a_killed_process_leaves_the_old_file_alone(tmp_path):
     path.write_text('old')
     done = subprocess.run([sys.executable, '-c', KILLED, str(path)], cwd=ROOT)
     assert done.returncode == -signal.SIGKILL and path.read_text() == 'old'
+
+
+def test_a_full_disk_is_an_error_of_that_file(tmp_path):
+    path = tmp_path / 'file'
+    path.write_text('old')
+    with pytest.raises(OSError) as error, replacing(str(path)) as part:
+        open(part, 'w').close()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as write() raises it
+    assert error.value.errno == errno.ENOSPC and error.value.filename == str(path)
+    assert 'No space left on device: nothing was written, and what was there before is whole' in str(error.value)
+    assert path.read_text() == 'old' and os.listdir(tmp_path) == ['file']
+    with pytest.raises(FileNotFoundError, match="nowhere/file'$"), replacing(str(tmp_path / 'nowhere' / 'file')) as part:
+        open(part, 'w')
+    with pytest.raises(FileNotFoundError, match="other'$"), replacing(str(path)):
+        open(tmp_path / 'other')
+
+
+def test_names_as_long_as_a_file_system_takes_them(tmp_path):
+    for name in ('x' * 255, 'é' * 127, 'x' * 254):
+        with replacing(str(tmp_path / name)) as part:
+            assert part.endswith('.part') and os.path.dirname(part) == str(tmp_path)
+            with open(part, 'w') as file:
+                file.write(name)
+        assert (tmp_path / name).read_text() == name
+    with pytest.raises(RuntimeError), replacing(str(tmp_path / ('x' * 255))) as part:
+        open(part, 'w').close()
+        remove_parts(str(tmp_path))
+        assert not os.path.exists(part)
+        raise RuntimeError

@@ -1,5 +1,6 @@
 """Speed options end up in the config, and freed memory stays."""
 import platform
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from ..conftest import ROOT
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason='tests a machine without a GPU')
 
 FAULTS = '''
-import resource, sys, torch
+import os, resource, sys, torch
 from mmseg_unsup.utils.speed import keep_freed_memory
 assert sys.argv[1] == 'plain' or keep_freed_memory()
 torch.set_num_threads(1)
@@ -24,18 +25,29 @@ allocate()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 allocate()
 print('faults', resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+torch.ones(2**27)  # 512 MiB, which is in use no more
+def resident():
+    return int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize() // 2**20
+held = resident()
+if os.fork() == 0:  # as data workers begin
+    print('handed on', resident(), 'of', held, flush=True)
+    os._exit(0)
+os.wait()
 '''
 
 
 @no_gpu
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='another C library')
 def test_freed_memory_is_used_again():
-    faults = {}
+    faults, resident = {}, {}
     for mode in ('plain', 'kept'):
         done = subprocess.run([sys.executable, '-c', FAULTS, mode], cwd=ROOT, text=True, capture_output=True)
         assert done.returncode == 0, done.stderr
-        faults[mode] = int(done.stdout.split('faults')[1])
+        numbers = [int(number) for number in re.findall(r'\d+', done.stdout)]
+        faults[mode], resident[mode] = numbers[0], numbers[1:]
     assert faults['kept'] < 0.05 * faults['plain']
+    # 512 MiB are kept, but no worker begins with them
+    assert resident['kept'][1] > resident['plain'][1] + 400 and resident['kept'][0] < resident['plain'][0] + 100
 
 
 def config(**kwargs):

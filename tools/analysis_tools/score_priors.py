@@ -16,7 +16,6 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')  # before numpy: times are of one 
 import mmseg_unsup  # noqa: F401, E402, isort: skip -- makes mmseg:: and mmseg_unsup:: references resolve
 import argparse  # noqa: E402
 import os.path as osp  # noqa: E402
-import sys  # noqa: E402
 import time  # noqa: E402
 from typing import Dict, List, Sequence, Tuple  # noqa: E402
 
@@ -24,6 +23,7 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from mmseg_unsup.apis.mask_folder import prior_config, stems_of  # noqa: E402
 from mmseg_unsup.datasets.image_files import find_images  # noqa: E402
 from mmseg_unsup.models.utils import read_part, resnet_depth  # noqa: E402
 from mmseg_unsup.priors import Prior, RegionPrior  # noqa: E402
@@ -33,9 +33,6 @@ from mmseg_unsup.utils import track_progress  # noqa: E402
 from mmseg_unsup.utils.atomic import write_json  # noqa: E402
 from mmseg_unsup.utils.checks import at_least  # noqa: E402
 from mmseg_unsup.utils.pictures import read_rgb  # noqa: E402
-
-sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
-from make_priors import prior_config, stems_of  # noqa: E402
 
 BETA_SQUARED = 0.3
 COLUMNS = dict(

@@ -5,6 +5,7 @@ from .compile_hook import CompileHook
 from .fresh_kmeans_hook import FreshKMeansHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
+from .longer_schedule_hook import LongerScheduleHook
 from .momentum_update_hook import MomentumUpdateHook
 from .non_finite_hook import NonFiniteHook
 from .object_clustering_hook import ObjectClusteringHook
@@ -21,7 +22,7 @@ from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
     'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'FreshKMeansHook',
-    'InitialEvaluationHook', 'InitializationHook', 'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook',
-    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook',
-    'RunFolderHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook', 'MomentumUpdateHook', 'NonFiniteHook',
+    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook',
+    'ReportHook', 'RunFolderHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

@@ -6,6 +6,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from ...datasets.image_files import check_output, mark_output
 from ...registry import METRICS
 from ...structures import ClusterNames
 from ...utils.paths import is_outside
@@ -30,7 +31,8 @@ class ClusterMaps(BaseMetric):
             palette.
 
     Raises:
-        ValueError: more than 256 clusters; two images of one name would share a map; one does not lie below ``root``.
+        ValueError: two images of one name would share a map; one does not lie below ``root``; ``output_dir`` is
+            ``root``.
     """
 
     def __init__(self,
@@ -41,6 +43,8 @@ class ClusterMaps(BaseMetric):
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device, prefix)
         self.output_dir, self.root = output_dir, root
+        if root is not None:
+            check_output(output_dir, root)
         self.names = None if clusters is None else ClusterNames.load(clusters)
         self._image_of = {}  # map -> image
 
@@ -49,6 +53,8 @@ class ClusterMaps(BaseMetric):
         for sample in data_samples:
             clusters, palette = self._colored(sample)
             path = self._path(sample['img_path'])
+            if not self._image_of:
+                mark_output(self.output_dir)
             image = self._image_of.setdefault(path, sample['img_path'])
             if image != sample['img_path']:
                 raise ValueError(f'{image} and {sample["img_path"]} would share the map {path}: set root to the '

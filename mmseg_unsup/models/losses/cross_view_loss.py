@@ -9,8 +9,7 @@ def cross_view_loss(feats: Sequence[Tensor],
                     labels: Sequence[Tensor],
                     prototypes: Tensor,
                     class_weights: Tensor,
-                    temperature: float = 1.,
-                    ignore_index: int = 255) -> dict:
+                    temperature: float = 1.) -> dict:
     """Classify the pixels of every view by the prototypes of every view.
 
     With f_a the features of view a and mu_b, y_b, w_b the prototypes, labels and class weights of view b, the term
@@ -36,7 +35,7 @@ def cross_view_loss(feats: Sequence[Tensor],
         # one product for the prototypes of all views; a cell a row, which costs nothing for channels-last maps
         logits = feat.permute(0, 2, 3, 1).flatten(0, 2) @ classifier
         for b, block in enumerate(logits.split(prototypes.size(1), 1)):
-            term = F.cross_entropy(block, labels[b].flatten(), class_weights[b], ignore_index=ignore_index)
+            term = F.cross_entropy(block, labels[b].flatten(), class_weights[b])
             (within if a == b else cross).append(term)
     losses = dict(loss_within=sum(within) / len(within))
     if cross:

@@ -1,0 +1,92 @@
+"""What is found in images, as files: ``maps/``, ``overlays/`` and ``predictions.json`` of a folder."""
+import json
+import os.path as osp
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+
+from ..datasets.image_files import check_output, mark_output
+from ..structures import ClusterNames
+from ..utils.atomic import replacing
+from ..utils.paths import printable
+from ..utils.pictures import map_name, write_indexed, write_picture
+from ..visualization import overlay, with_legend
+
+MAPS, OVERLAYS, RECORD = 'maps', 'overlays', 'predictions.json'
+
+
+class MapFiles:
+    """Draws and writes maps of classes.
+
+    Args:
+        names: of the classes, with their colours.
+        background: class outside all objects, None for methods without.
+    """
+
+    def __init__(self, names: ClusterNames, background: Optional[int]) -> None:
+        self.names, self.background = names, background
+        self._made = set()  # folders
+
+    def shares(self, ids: np.ndarray) -> Dict[str, float]:
+        """(H, W) classes -> name -> share of the pixels, of the classes that occur."""
+        counts = np.bincount(ids.ravel(), minlength=len(self.names.names))
+        return {name: float(count / counts.sum()) for name, count in zip(self.names.names, counts) if count}
+
+    def draw(self, image: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, (H, W) classes -> (H', W', 3): the image coloured by its classes, with their names."""
+        shown = [c for c in np.unique(ids).tolist() if c != self.background]
+        picture = overlay(image, ids, self.names.palette, self.background)
+        return with_legend(picture, [self.names.names[c] for c in shown], self.names.palette[shown])
+
+    def write(self, out: str, name: str, image: np.ndarray, ids: np.ndarray) -> str:
+        """Write the map, a PNG whose values are the classes, below ``out/maps`` and the drawing below ``out/overlays``.
+
+        Args:
+            name: of the image, below the folder of all images.
+
+        Returns:
+            the path below ``maps``.
+        """
+        path = map_name(name)
+        if out not in self._made:
+            for folder in (MAPS, OVERLAYS):
+                mark_output(osp.join(out, folder))
+            self._made.add(out)
+        write_indexed(osp.join(out, MAPS, path), ids, self.names.palette)
+        write_picture(osp.join(out, OVERLAYS, f'{path[:-4]}.jpg'), self.draw(image, ids), quality=90)
+        return path
+
+    def write_record(self, out: str, shares: Dict[str, Dict[str, float]], skipped: Sequence[str]) -> str:
+        """Write ``out/predictions.json``.
+
+        Args:
+            shares: :meth:`shares` by the name of the image.
+            skipped: which images were left out, or why.
+
+        Returns:
+            its path.
+        """
+        path = osp.join(out, RECORD)
+        content = dict(
+            classes=self.names.names,
+            images={printable(name): of_image for name, of_image in shares.items()},
+            skipped=[printable(text) for text in skipped])
+        with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
+            json.dump(content, file, indent=1, ensure_ascii=False)
+        return path
+
+
+def check_map_folder(out: str, images: str) -> None:
+    """Raise ValueError if maps or drawings would be written into the folder of the images."""
+    for folder in (MAPS, OVERLAYS):
+        check_output(osp.join(out, folder), images)
+
+
+def check_names(names: List[str]) -> None:
+    """Raise ValueError if images of these names would share a map."""
+    of_map: Dict[str, str] = {}
+    for name in names:
+        other = of_map.setdefault(map_name(name), name)
+        if other is not name:
+            raise ValueError(f'two images would have the map {printable(map_name(name))}: give the folder that holds '
+                             'both, which keeps its sub-folders, or write them to two folders')

@@ -1,0 +1,29 @@
+"""A falling learning rate of a run that is continued for longer than it was begun."""
+from mmengine.hooks import Hook
+from mmengine.optim import PolyLR
+
+from ...registry import HOOKS
+
+
+@HOOKS.register_module()
+class LongerScheduleHook(Hook):
+    """Gives a resumed :class:`mmengine.optim.PolyLR` the ``end`` of the config and the learning rate that it has there.
+
+    A checkpoint brings the schedule of its own run, which has fallen to its end: what is trained after that would be
+    trained with next to no learning rate.
+    """
+
+    def before_train(self, runner) -> None:
+        """When the checkpoint is loaded."""
+        for schedule, config in zip(runner.param_schedulers or [], runner.cfg.get('param_scheduler') or []):
+            if isinstance(schedule, PolyLR) and schedule.end != config.get('end', schedule.end):
+                self._stretch(schedule, config.end)
+                runner.logger.info(f'the learning rate falls until epoch {config.end} now')
+
+    @staticmethod
+    def _stretch(schedule: PolyLR, end: int) -> None:
+        schedule.end, schedule.total_iters = end, end - schedule.begin - 1
+        share = max(1 - schedule.last_step / schedule.total_iters, 0)**schedule.power
+        for group, base in zip(schedule.optimizer.param_groups, schedule.base_values):
+            group[schedule.param_name] = schedule.eta_min + (base - schedule.eta_min) * share
+        schedule._last_value = [group[schedule.param_name] for group in schedule.optimizer.param_groups]
