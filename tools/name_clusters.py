@@ -19,7 +19,6 @@ from prettytable import PrettyTable
 
 from mmseg_unsup.apis import ClusterNames, load_segmentor
 from mmseg_unsup.evaluation.functional import confusion_matrix, match_clusters
-from mmseg_unsup.evaluation.functional.matching import UNMATCHED
 from mmseg_unsup.utils import track_progress
 from mmseg_unsup.utils.command_line import add_model_arguments
 from mmseg_unsup.utils.data_workers import ending_data_workers

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 
 from ..utils.distributed import on_first_rank
 from ..utils.run_record import differing_for_resume, read_record, run_settings, write_record
-from .checkpoint_files import LAST, PREEMPTED, name_pattern
+from .checkpoint_files import LAST, name_pattern
 
 LOCK = 'run.lock'
 _TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')

@@ -17,6 +17,8 @@ _OF_MMPRETRAIN = ('mmpretrain.models.backbones.', 'mmpretrain.models.utils.norm'
 _REGISTRIES = dict(model=(MODELS, TASK_UTILS, PRIORS), test_dataloader=(DATASETS, TRANSFORMS, DATA_SAMPLERS, FUNCTIONS))
 # a path, an address, a file or a module: 'a/b', 'http://a', 'a.pkl', 'a.b'
 _OUTSIDE = re.compile(r'[/\\:]|\w\.\w')
+# folders of which only pictures are read
+_FOLDERS = ('model.test_cfg.masks.data_root', 'model.test_cfg.masks.mask_root')
 _REMEDY = 'nothing was built. If you trust the file, name the config file of its run instead'
 
 
@@ -72,7 +74,8 @@ def check_stored(settings, key: str, source: str) -> None:
                              f'{_MMPRETRAIN}; {_REMEDY}')
         if last == '_scope_' and value not in (*SCOPES, _MMPRETRAIN):
             raise ValueError(f'{found} is none of {", ".join(SCOPES)} and {_MMPRETRAIN}; {_REMEDY}')
-        if part == 'model' and last != 'type' and isinstance(value, str) and _OUTSIDE.search(value):
+        is_checked = part == 'model' and last != 'type' and name not in _FOLDERS
+        if is_checked and isinstance(value, str) and _OUTSIDE.search(value):
             raise ValueError(f'{found} looks like the name of a file, an address or a module; {_REMEDY}')
 
 

@@ -7,7 +7,7 @@ import torch
 
 from mmseg_unsup.apis import UnsupInferencer
 from mmseg_unsup.apis.loading import load_segmentor
-from ..test_engine.resuming import count_batches, plain_configs, resumable_config, terminate, train  # noqa: F401
+from ..test_engine.resuming import resumable_config, terminate, train
 from ..test_engine.tiny import tiny_config
 from .tiny_models import tiny_model
 

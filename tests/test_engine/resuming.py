@@ -5,9 +5,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -114,14 +112,6 @@ def train(cfg, at=None, action=None) -> list:
 
 def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def plain_configs():
-    """Formatting the config takes half of the time of runs of a second."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Config, 'pretty_text', property(lambda self: repr(dict(self))))
-        yield
 
 
 def differences(first, second, path: str = '') -> list:

@@ -11,7 +11,6 @@ from mmseg_unsup.registry import DATASETS
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.options import parse_options
 from ..conftest import NO_WORKERS, ROOT, write_camvid, write_images
-from .resuming import plain_configs  # noqa: F401
 from .tiny import tiny_config, tiny_runner
 
 pytestmark = pytest.mark.filterwarnings('ignore')

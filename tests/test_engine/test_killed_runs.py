@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmseg_unsup.engine.checkpoint_files import find_checkpoint, name_pattern
 from mmseg_unsup.utils import atomic
 from ..conftest import write_images
-from .resuming import differences, plain_configs, resumable_config, train  # noqa: F401
+from .resuming import differences, resumable_config, train
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings('ignore')]
 

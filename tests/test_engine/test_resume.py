@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ..conftest import write_images
-from .resuming import (EPOCHS, METHODS, differences, final, moments, plain_configs, resumable_config,  # noqa: F401
+from .resuming import (EPOCHS, METHODS, differences, final, moments, resumable_config,
                        terminate, train)
 
 N_PCA_BATCHES = 2  # of 4 images, before training

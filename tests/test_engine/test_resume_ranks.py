@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from mmseg_unsup.utils.distributed import open_process_group
 from ..conftest import write_images
-from .resuming import (EPOCHS, METHODS, differences, final, moments, plain_configs, resumable_config,  # noqa: F401
+from .resuming import (EPOCHS, METHODS, differences, final, moments, resumable_config,
                        terminate, train)
 from .test_killed_runs import finish, in_child
 

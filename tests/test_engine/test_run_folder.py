@@ -18,7 +18,6 @@ from mmseg_unsup.utils import distributed
 from mmseg_unsup.utils.run_logs import read_run_log
 from mmseg_unsup.utils.run_record import differing_for_resume, differing_settings, read_record, run_settings
 from ..conftest import write_images
-from .resuming import plain_configs  # noqa: F401
 from .test_killed_runs import in_child
 from .tiny import tiny_config
 

@@ -86,13 +86,13 @@ def test_stuck_workers_that_outlive_signals_to_a_training(monkeypatch):
 RUNS = '''
 import gc, json, os, runpy, signal, sys
 import mmseg_unsup
-import mmengine.config.config
+from yapf.yapflib import yapf_api
 from mmengine.hooks import Hook
 from mmseg_unsup.registry import HOOKS
 from mmseg_unsup.utils import register_all_modules
 
 register_all_modules()
-mmengine.config.config.FormatCode = lambda text, **kwargs: (text, False)  # half of the time of such a run
+yapf_api.FormatCode = lambda text, **kwargs: (text, False)  # half of the time of such a run
 gc.freeze()  # most of the rest
 
 

@@ -10,7 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from ...registry import HOOKS
-from ...utils.run_logs import log_pattern, read_run_log
+from ...utils.run_logs import read_run_log
 from ...version import __version__
 from ..feature_pass import unwrap
 from .cluster_pictures_hook import ClusterPicturesHook
