@@ -16,13 +16,15 @@ from mmseg_unsup.utils.data_workers import ending_data_workers
 @ending_data_workers()
 def main() -> None:
     parser = runner_parser(__doc__)
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument(
+    parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         help='continue a run: from the checkpoint PATH, or (auto) from the last one in the work dir')
-    choice.add_argument('--restart', action='store_true', help='start anew; checkpoints in the work dir are removed')
+    parser.add_argument(
+        '--restart',
+        action='store_true',
+        help='start anew; checkpoints in the work dir are removed (not with --resume, which tools/slurm_train.sh adds)')
     add_speed_arguments(parser)
     args = parser.parse_args()
     cfg = config_from(args)
@@ -30,7 +32,7 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    train_config(cfg, args.restart)
+    train_config(cfg, args.restart and not args.resume)
 
 
 if __name__ == '__main__':

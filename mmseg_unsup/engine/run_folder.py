@@ -51,6 +51,8 @@ class RunFolder:
     def check(self, resume: bool, source: Optional[str], restart: bool) -> None:
         """See :func:`owned_folder`."""
         kept = self.checkpoints()
+        if resume and source is not None and '://' not in source and not osp.isfile(source):
+            raise FileNotFoundError(f'there is no checkpoint {source!r} to resume from: check the path')
         if restart or not kept:
             self.outdated, self._former_logs = kept, self._logs()
         elif kept and not resume:
@@ -128,8 +130,7 @@ def owned_folder(cfg: Config, restart: bool = False) -> Iterator[RunFolder]:
     locks = []  # descriptors, of the first rank
 
     def own() -> None:
-        os.makedirs(folder.path, exist_ok=True)
-        locks.append(_lock(osp.join(folder.path, LOCK)))
+        locks.append(_lock(folder.path))
         folder.check(bool(cfg.get('resume')), cfg.get('load_from'), restart)
 
     try:
@@ -140,12 +141,19 @@ def owned_folder(cfg: Config, restart: bool = False) -> Iterator[RunFolder]:
             os.close(descriptor)
 
 
-def _lock(path: str) -> Optional[int]:
+def _lock(folder: str) -> Optional[int]:
     """A descriptor that holds the lock of a folder until it is closed, or the process ends; None where there are none.
+    Makes the folder.
 
     The lock is of the process (POSIX): data workers do not keep it alive, and it works on NFS.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    path = osp.join(folder, LOCK)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise ValueError(f'the work directory {folder!r} cannot be written to ({error.strerror}): give another '
+                         '--work-dir') from None
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -154,7 +162,7 @@ def _lock(path: str) -> Optional[int]:
         if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
             print_log(f'{path} cannot be locked ({error.strerror}): do not start a second run there', 'current', 30)
             return None
-        raise ValueError(f'another run works in {osp.dirname(path)} ({owner or "unknown process"}): wait for its end, '
+        raise ValueError(f'another run works in {folder} ({owner or "unknown process"}): wait for its end, '
                          'or give another --work-dir') from None
     os.truncate(descriptor, 0)
     os.write(descriptor, f'process {os.getpid()} on {socket.gethostname()}\n'.encode())

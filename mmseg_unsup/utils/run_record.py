@@ -53,9 +53,9 @@ def differing_for_resume(then: Dict[str, str], now: Dict[str, str]) -> List[str]
 
 
 def _differing(then: Dict[str, str], now: Dict[str, str], read: Callable[[str, Optional[str]], str]) -> List[str]:
-    keys = [key for key in sorted({*then, *now}) if not _is_idle(key)]
-    return [key for key in keys
-            if key.split('.')[0] in _PARTS and read(key, then.get(key)) != read(key, now.get(key))]
+    keys = [key for key in {*then, *now} if key.split('.')[0] in _PARTS and not _is_idle(key)]
+    differing = [key for key in keys if read(key, then.get(key)) != read(key, now.get(key))]
+    return sorted(differing, key=lambda key: (_PARTS.index(key.split('.')[0]), key))  # the model first
 
 
 def _is_idle(key: str) -> bool:

@@ -162,6 +162,19 @@ def test_a_run_that_left_no_checkpoint_gives_way_with_its_logs(tmp_path):
     assert read_run_log(str(tmp_path)).evaluations == {2: dict(mIoU=50.)}
 
 
+def test_a_work_directory_that_is_none(tmp_path):
+    (tmp_path / 'file').write_text('x')
+    for path, reason in (('file', 'File exists'), ('file/run', 'Not a directory')):
+        with pytest.raises(ValueError, match=f'{path}. cannot be written to .{reason}.: give another --work-dir'):
+            begin(plain_config(tmp_path / path))
+
+
+def test_a_checkpoint_that_does_not_exist(tmp_path):
+    begin(plain_config(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no checkpoint 'nowhere.pth' to resume from: check the path"):
+        begin(plain_config(tmp_path, resume=True, load_from='nowhere.pth'))
+
+
 @pytest.mark.parametrize('text', ['', '[]', '{"finished": true}', '{"settings": 3}'])
 def test_a_damaged_record(tmp_path, text):
     begin(plain_config(tmp_path))
@@ -238,5 +251,5 @@ def test_a_training_owns_its_folder(tmp_path):
     os.remove(tmp_path / 'moved' / f'{5:012d}.jpg')
     with pytest.raises(ValueError, match='on other images: train_dataloader had 6 .* there and has 5 '):
         train(tiny_config(moved, folder, resume=True, max_epochs=3))
-    with pytest.raises(ValueError, match='default_hooks.fresh_kmeans.n_clusters is 3 there and 4 now'):
+    with pytest.raises(ValueError, match='model.decode_head.n_clusters is 3 there and 4 now; 1 more differ'):
         train(tiny_config(root, folder, resume=True, n_clusters=4))
