@@ -61,10 +61,15 @@ def check_options(cfg: Config, options: Dict[str, object]) -> None:
 
 def _check_below(node, key: str, path: str, rest: List[str], options: Dict[str, object]) -> None:
     for name in rest:
-        if isinstance(node, (list, tuple)) and name.isdigit() and int(name) < len(node):
+        if isinstance(node, (list, tuple)):
+            if not name.isdigit() or int(name) >= len(node):
+                raise ValueError(f'--cfg-options {key}: {path} is a list of {len(node)}, in which {name!r} is no number '
+                                 f'of an element (from 0 on)')
             node = node[int(name)]
-        elif not isinstance(node, dict):  # mmengine says what is wrong
+        elif node is None:  # the option makes it
             return
+        elif not isinstance(node, dict):
+            raise ValueError(f'--cfg-options {key}: {path} is {node!r}, in which there are no keys')
         elif name in node:
             node = node[name]
         else:

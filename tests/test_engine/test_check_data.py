@@ -112,6 +112,11 @@ def test_fewer_images_than_a_batch(tmp_path):
         tiny_runner(root, tmp_path / 'run', train_dataloader__batch_size=4, train_dataloader__drop_last=True).train()
 
 
+def test_a_training_without_an_epoch(image_folder, tmp_path):
+    with pytest.raises(ValueError, match='train_cfg.max_epochs must be at least 1, but it is -1'):
+        tiny_runner(image_folder, tmp_path, train_cfg__max_epochs=-1).train()
+
+
 def test_fewer_images_than_processes_need(tmp_path, monkeypatch):
     root = write_images(tmp_path / 'images', 3)
     runner = Runner.from_cfg(tiny_config(root, tmp_path, train_dataloader__drop_last=True))

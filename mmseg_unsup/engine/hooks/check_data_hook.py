@@ -5,7 +5,7 @@ from typing import Iterator
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 from torch.utils.data import Dataset
 
 from ...datasets.checking import check_label_sample
@@ -25,7 +25,7 @@ class CheckDataHook(Hook):
 
     Raises:
         LabelError: a label map of the sample cannot be used; on all ranks.
-        ValueError: there are fewer training images than a batch needs.
+        ValueError: there are fewer training images than a batch needs, or no epoch.
     """
 
     # after the run owns its folder, and before it looks for a checkpoint
@@ -43,6 +43,8 @@ class CheckDataHook(Hook):
 
     @staticmethod
     def _check_steps(runner) -> None:
+        length = 'max_epochs' if isinstance(runner.train_loop, EpochBasedTrainLoop) else 'max_iters'
+        check_count(f'train_cfg.{length}', getattr(runner.train_loop, length))
         loader, n_processes = runner.train_dataloader, get_world_size()
         if isinstance(loader.sampler, DefaultSampler) and not len(loader):
             n_images = len(loader.dataset)
