@@ -24,13 +24,13 @@ $(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
 	$(BIN)/python -m pip install --quiet --no-warn-script-location --prefix $(EXTRA) -c requirements/constraints-cpu.txt -r requirements/mmpretrain.txt
 	@touch $@
 
-demo: install
+demo: $(VENV)/.installed
 	$(BIN)/python tools/train.py configs/picie/picie_fpn_demo.py --restart
 
-test: install
+test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-test-long: install
+test-long: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long
 
 clean:
