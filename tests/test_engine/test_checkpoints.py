@@ -198,10 +198,8 @@ def test_a_malicious_checkpoint_runs_nothing(image_folder, tmp_path, nothing_all
     refusal = r'epoch_1.pth wants to load (posix|nt).system, .*could run code: nothing was loaded. .*allowed_globals'
     with pytest.raises(ValueError, match=refusal):
         CheckpointLoader.load_checkpoint(evil)
-    for options in (dict(load_from=evil), dict(load_from=evil, resume=True), dict(resume=True),
-                    dict(model__backbone__init_cfg=dict(type='Pretrained', checkpoint=evil))):
-        with pytest.raises(ValueError, match=refusal):
-            tiny_runner(image_folder, tmp_path, **options).train()
+    with pytest.raises(ValueError, match=refusal):  # the other ways: tests/test_tools/test_payloads.py
+        tiny_runner(image_folder, tmp_path, resume=True).train()
     assert not (tmp_path / 'ran').exists()
 
 

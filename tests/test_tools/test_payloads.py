@@ -191,14 +191,14 @@ def resumable(path, **meta) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize('text', ['import evil_module', '_base_ = "evil_module.py"',
-                                  'custom_imports = dict(imports=["evil_module"])'])
-def test_the_config_that_a_resumed_checkpoint_carries(text, tool, image_folder, tmp_path, mark, monkeypatch):
+def test_the_config_that_a_resumed_checkpoint_carries(tool, image_folder, tmp_path, mark, monkeypatch):
     """mmengine executes ``meta['config']``; the number of GPUs that it looks for there stays."""
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'evil_module.py').write_text(evil_config(mark))
-    evil = resumable(tmp_path / 'evil.pth', config=f'{text}\n{evil_config(mark)}gpu_ids = [0, 1]\n')
+    text = ('import evil_module\n_base_ = "evil_module.py"\ncustom_imports = dict(imports=["evil_module"])\n'
+            f'{evil_config(mark)}gpu_ids = [0, 1]\n')
+    evil = resumable(tmp_path / 'evil.pth', config=text)
     with pytest.raises(RuntimeError, match='Number of GPUs used for current experiment'):
         tool('train', PICIE, '--resume', evil, *small_run(tmp_path))
 
