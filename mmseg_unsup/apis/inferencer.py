@@ -97,6 +97,7 @@ class UnsupInferencer(BaseInferencer):
                              'less than a tile')
         self.size, self.tile, self.overlap, self.on_error = size, tile, overlap, on_error
         self.skipped: List[str] = []
+        self._options = options
         # BaseInferencer takes an empty config for the one in the checkpoint
         super().__init__(model=Config() if model is None else read_config(model, options), weights=weights,
                          device=device, scope='mmseg', show_progress=show_progress)
@@ -262,9 +263,10 @@ class UnsupInferencer(BaseInferencer):
         return self.model.cluster_scores(data['inputs'], metas), metas
 
     def _init_model(self, cfg: Config, weights: str, device: str):
-        loaded, model = load_segmentor(cfg if 'model' in cfg else None, weights, device)
-        if 'model' not in cfg:  # BaseInferencer holds on to this object
-            cfg.merge_from_dict(loaded.to_dict())
+        if 'model' in cfg:  # options are in it
+            return load_segmentor(cfg, weights, device)[1]
+        loaded, model = load_segmentor(None, weights, device, self._options)
+        cfg.merge_from_dict(loaded.to_dict())  # BaseInferencer holds on to this object
         return model
 
     def _init_pipeline(self, cfg: Config) -> Compose:

@@ -267,6 +267,9 @@ def test_config_in_the_checkpoint(image_folder, tmp_path):
     second = UnsupInferencer(config, weights, device='cpu', show_progress=False)(image_folder)
     for one, other in zip(first['predictions'], second['predictions']):
         np.testing.assert_array_equal(one['ids'], other['ids'])
+    changed = UnsupInferencer(None, str(tmp_path / 'with.pth'), device='cpu', show_progress=False,
+                              options={'test_dataloader.dataset.pipeline.2.size': 32})
+    assert [transform.size for transform in changed.pipeline.transforms if hasattr(transform, 'size')] == [32]
     with pytest.raises(ValueError, match='carries no config'):
         load_segmentor(None, weights)
 
