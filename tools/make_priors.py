@@ -53,7 +53,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--on-error', choices=('raise', 'skip'), default='raise', help='of an image that is unreadable')
     parser.add_argument('--min-kept', type=float, default=MIN_KEPT, help='share of images that must keep a mask')
     parser.add_argument('--seed', type=int, default=0, help='which images the contact sheet shows')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.workers < 1:
+        parser.error(f'--workers must be at least 1, but it is {args.workers}')
+    return args
 
 
 def main() -> int:

@@ -36,6 +36,7 @@ from mmseg_unsup.utils.checks import at_least
 from mmseg_unsup.utils.command_line import add_options_argument, add_speed_arguments, prepare_training
 from mmseg_unsup.utils.config import find_config, load_config
 from mmseg_unsup.utils.data_workers import ending_data_workers
+from mmseg_unsup.utils.paths import printable
 from mmseg_unsup.utils.safe_loading import allow_globals
 from mmseg_unsup.utils.setup_env import register_all_modules
 from mmseg_unsup.utils.speed import adapt_loaders, trim_before_forks
@@ -139,8 +140,17 @@ def check_settings(args: argparse.Namespace, cfg: Config, paths: Sequence[str]) 
     if args.n_clusters is not None and not least <= args.n_clusters <= most:
         raise ValueError(f'--n-clusters {args.n_clusters} cannot be found in {len(paths)} images by {args.method}: give '
                          f'a number from {least} to {most}')
+    if args.method == 'maskcontrast':
+        prior_config(args.prior)
     if cfg.train_cfg.max_epochs < 1:
         raise ValueError(f'the training has {cfg.train_cfg.max_epochs} epochs: give at least 1')
+    if args.init not in (None, 'none') and '://' not in args.init and not osp.isfile(args.init):
+        raise FileNotFoundError(f'there is no file of weights {args.init!r}: give its path, or --init none to start from '
+                                'random weights')
+    if osp.exists(args.out) and not osp.isdir(args.out):
+        raise ValueError(f'--out {args.out} is a file: give a folder')
+    if printable(args.out) != args.out:  # torch writes no such file
+        raise ValueError(f'the name --out {printable(args.out)} is no UTF-8: give another')
     for folder in FOLDERS:
         check_output(osp.join(args.out, folder), args.images)
 
@@ -149,7 +159,8 @@ def settings_of(args: argparse.Namespace) -> Dict:
     """What must be the same in every call, as plain values."""
     settings = {key: value for key, value in vars(args).items() if key not in (*FREE_ARGUMENTS, 'epochs')}
     options = {key: value for key, value in args.cfg_options.items() if key != EPOCHS}
-    return json.loads(json.dumps(dict(settings, config=osp.relpath(args.config, ROOT), cfg_options=options)))
+    return json.loads(json.dumps(dict(settings, images=osp.realpath(args.images),
+                                      config=osp.relpath(args.config, ROOT), cfg_options=options)))
 
 
 def check_files(args: argparse.Namespace, paths: Sequence[str]) -> None:
@@ -165,7 +176,7 @@ def check_files(args: argparse.Namespace, paths: Sequence[str]) -> None:
 def make_masks(args: argparse.Namespace) -> None:
     """Every image gets a mask."""
     out = osp.join(args.out, 'masks')
-    record = make_mask_folder(args.images, out, prior_config(args.prior, None), args.workers, args.on_error)
+    record = make_mask_folder(args.images, out, prior_config(args.prior), args.workers, args.on_error)
     fault = too_few(record, out)
     if fault:
         raise ValueError(fault)

@@ -98,8 +98,14 @@ def too_few(record: dict, out: str, min_kept: float = MIN_KEPT) -> str:
             'one object)')
 
 
-def prior_config(name: str, options: Optional[dict]) -> dict:
-    """Config of a prior by short name or registered type."""
+def prior_config(name: str, options: Optional[dict] = None) -> dict:
+    """Config of a prior by short name or registered type, with dotted options.
+
+    Raises:
+        ValueError: there is no such prior.
+    """
+    if name not in SHORT_NAMES and PRIORS.get(name) is None:
+        raise ValueError(f'there is no prior {name!r}: give one of {", ".join(SHORT_NAMES)}, or a registered type')
     config = Config(dict(type=f'mmseg_unsup.{SHORT_NAMES[name]}' if name in SHORT_NAMES else name))
     config.merge_from_dict(options or {})  # which knows dotted keys
     return config.to_dict()

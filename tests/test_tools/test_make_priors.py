@@ -202,7 +202,9 @@ def test_nested_options():
     config = mask_folder.prior_config('spectral', {'backbone.depth': 18, 'backbone.init_cfg.type': 'Pretrained'})
     assert config == dict(type='mmseg_unsup.SpectralPrior',
                           backbone=dict(depth=18, init_cfg=dict(type='Pretrained')))
-    assert mask_folder.prior_config('my.Prior', None) == dict(type='my.Prior')
+    assert mask_folder.prior_config('mmseg_unsup.RBDPrior') == dict(type='mmseg_unsup.RBDPrior')
+    with pytest.raises(ValueError, match="there is no prior 'rdb': give one of rbd, spectral, .*, or a registered type"):
+        mask_folder.prior_config('rdb')
 
 
 def test_options_keep_their_types_and_spaces(make_priors):

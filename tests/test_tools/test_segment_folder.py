@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mmseg_unsup.apis import image_input
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.visualization import cluster_palette, overlay
 from ..conftest import ROOT
@@ -110,7 +111,7 @@ def test_the_same_call_goes_on_and_another_is_refused(segment, discs, tmp_path):
     assert segment('picie', discs, out, epochs=1).count('finished before') == 3
     assert times_of(out) == written
     for arguments, message in ((('--on-error', 'skip'), "records on_error='raise', but this call has 'skip'"),
-                               (('--init', 'other.pth'), "records init='none', but this call has 'other.pth'")):
+                               (('--method', 'maskcontrast'), "records method='picie', but this call has 'maskcontrast'")):
         with pytest.raises(ValueError, match=message):
             segment('picie', discs, out, *arguments)
     assert times_of(out) == written
@@ -143,8 +144,10 @@ def test_names_arrive_as_they_are_and_what_is_written_is_no_image(segment, tmp_p
         assert (tmp_path / out / 'maps' / os.fsdecode(b'caf\xe9\n.png')).exists()
 
 
-def test_what_cannot_be_is_refused_before_anything_is_written(segment, discs, tmp_path):
-    out = tmp_path / 'out'
+def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_path, monkeypatch):
+    out, file = tmp_path / 'out', tmp_path / 'file'
+    file.write_text('x')
+    monkeypatch.setattr(image_input, 'available_memory', lambda: 0)
     refused = [
         (('picie', tmp_path / 'nowhere', out), {}, FileNotFoundError, 'the image folder .*nowhere. does not exist'),
         (('picie', discs, out, '--n-clusters', 1), {}, ValueError, '--n-clusters 1 cannot be found in 8 images by picie'),
@@ -152,6 +155,12 @@ def test_what_cannot_be_is_refused_before_anything_is_written(segment, discs, tm
         (('picie', discs, out, '--n-clusters', 40000), {}, ValueError, 'give a number from 2 to 3276'),
         (('maskcontrast', discs, out, '--n-clusters', 9), {}, ValueError, 'give a number from 1 to 8'),
         (('picie', discs, out), dict(epochs=-1), ValueError, 'the training has -1 epochs'),
+        (('picie', discs, out), dict(options=['train_cfg.max_epochs=0']), ValueError, 'the training has 0 epochs'),
+        (('picie', discs, out, '--init', 'None'), {}, FileNotFoundError, "there is no file of weights 'None': give its"),
+        (('maskcontrast', discs, out, '--prior', 'rdb'), {}, ValueError, "there is no prior 'rdb'"),
+        (('maskcontrast', discs, out, '--workers', -3), {}, SystemExit, '2'),
+        (('picie', discs, file), {}, ValueError, '--out .*file is a file: give a folder'),
+        (('picie', discs, tmp_path / os.fsdecode(b'out\xe9')), {}, ValueError, r'out\\udce9 is no UTF-8: give another'),
         (('picie', discs, out, '--config', 'none.py'), {}, FileNotFoundError, 'none.py'),
         (('picie', discs, out, '--n-clusters', 2.5), {}, SystemExit, '2'),
     ]
@@ -159,6 +168,8 @@ def test_what_cannot_be_is_refused_before_anything_is_written(segment, discs, tm
         with pytest.raises(error, match=message):
             segment(*args, **kwargs)
         assert not out.exists()
+    with pytest.raises(MemoryError, match='.*png has 80x64 pixels .* but only 0.0 GiB are free: cut the file'):
+        segment('picie', discs, out)
     maps = tmp_path / 'maps'
     discs.rename(maps)
     with pytest.raises(ValueError, match='maps is the folder of the images, and what is written there would take'):
