@@ -67,8 +67,9 @@ def load_segmentor(config: Union[str, Config, None],
     cfg = None if config is None else read_config(config, options)
     allow_globals((cfg or {}).get('allowed_globals', []))
     checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f'{weights} holds a {type(checkpoint).__name__}, not a dict of tensors: it is no checkpoint')
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise ValueError(f'{weights} holds no dict of weights: give a checkpoint that tools/train.py wrote')
     if cfg is None:
         cfg = Config(read_stored_config(checkpoint, weights))
         merge_options(cfg, options or {})
@@ -76,7 +77,7 @@ def load_segmentor(config: Union[str, Config, None],
     if not isinstance(model, ProbedSegmentor):
         raise TypeError(f'model.type={cfg.model.type!r} is not a method of mmseg_unsup with clusters: use '
                         'mmseg.apis.MMSegInferencer for supervised models')
-    _load_weights(model, checkpoint.get('state_dict', checkpoint), weights)
+    _load_weights(model, state, weights)
     return cfg, model.to(device).eval()
 
 

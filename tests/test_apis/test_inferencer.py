@@ -290,6 +290,11 @@ def test_checkpoints_are_read_as_data(tmp_path, capsys):
 
 def test_checkpoints_and_configs_that_do_not_fit(tmp_path):
     config, weights = tiny_checkpoint('PiCIE', tmp_path)
+    for content in ([1, 2], 'text', torch.zeros(2), dict(state_dict=[1])):
+        torch.save(content, tmp_path / 'odd.pth')
+        for given in (config, None):
+            with pytest.raises(ValueError, match='odd.pth holds no dict of weights'):
+                load_segmentor(given, str(tmp_path / 'odd.pth'))
     with pytest.raises(FileNotFoundError, match="no config 'nowhere.py'"):
         load_segmentor('nowhere.py', weights)
     with pytest.raises(FileNotFoundError, match='no checkpoint'):
