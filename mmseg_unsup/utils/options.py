@@ -61,6 +61,8 @@ def check_options(cfg: Config, options: Dict[str, object]) -> None:
 
 def _check_below(node, key: str, path: str, rest: List[str], options: Dict[str, object]) -> None:
     for name in rest:
+        if path in options:  # a value of its own takes the place of what is here
+            return
         if isinstance(node, (list, tuple)):
             if not name.isdigit() or int(name) >= len(node):
                 raise ValueError(f'--cfg-options {key}: {path} is a list of {len(node)}, in which {name!r} is no number '
@@ -73,7 +75,7 @@ def _check_below(node, key: str, path: str, rest: List[str], options: Dict[str, 
         elif name in node:
             node = node[name]
         else:
-            known = _arguments(path, node)
+            known = _arguments(path, dict(node, type=options[f'{path}.type']) if f'{path}.type' in options else node)
             if known is not None and name not in known and not _makes_hook(path, name, options):
                 raise _unknown(key, name, path, known)
             return
