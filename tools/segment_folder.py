@@ -80,8 +80,8 @@ class Stages:
             if old != new:
                 raise ValueError(f'{self.path} records {key}={old!r}, but this call has {new!r}: {remedy}')
         if epochs < record.get('epochs', epochs):
-            raise ValueError(f'{self.path} records a training of {record["epochs"]} epochs, but this call has {epochs}: '
-                             f'{remedy}')
+            raise ValueError(f'{self.path} records a training of {record["epochs"]} epochs, but this call has '
+                             f'{epochs}: {remedy}')
         if epochs != record.get('epochs'):
             record['finished'] = [name for name in record['finished'] if name in ('images', 'masks')]
         self.record = dict(record, epochs=epochs)
@@ -104,8 +104,8 @@ class Stages:
             record = load(self.path)
             assert isinstance(record['settings'], dict) and isinstance(record['finished'], list)
         except (ValueError, KeyError, TypeError, AssertionError):
-            raise ValueError(f'{self.path} is no record of this tool: remove that file, and what lies beside it, or use '
-                             'another --out') from None
+            raise ValueError(f'{self.path} is no record of this tool: remove that file, and what lies beside it, or '
+                             'use another --out') from None
         return record
 
     def _write(self) -> None:
@@ -138,15 +138,15 @@ def check_settings(args: argparse.Namespace, cfg: Config, paths: Sequence[str]) 
     if args.method == 'maskcontrast' and args.objects == 'image':
         most = min(most, len(paths))  # objects
     if args.n_clusters is not None and not least <= args.n_clusters <= most:
-        raise ValueError(f'--n-clusters {args.n_clusters} cannot be found in {len(paths)} images by {args.method}: give '
-                         f'a number from {least} to {most}')
+        raise ValueError(f'--n-clusters {args.n_clusters} cannot be found in {len(paths)} images by {args.method}: '
+                         f'give a number from {least} to {most}')
     if args.method == 'maskcontrast':
         prior_config(args.prior)
     if cfg.train_cfg.max_epochs < 1:
         raise ValueError(f'the training has {cfg.train_cfg.max_epochs} epochs: give at least 1')
     if args.init not in (None, 'none') and '://' not in args.init and not osp.isfile(args.init):
-        raise FileNotFoundError(f'there is no file of weights {args.init!r}: give its path, or --init none to start from '
-                                'random weights')
+        raise FileNotFoundError(f'there is no file of weights {args.init!r}: give its path, or --init none to start '
+                                'from random weights')
     if osp.exists(args.out) and not osp.isdir(args.out):
         raise ValueError(f'--out {args.out} is a file: give a folder')
     if printable(args.out) != args.out:  # torch writes no such file
@@ -169,8 +169,8 @@ def check_files(args: argparse.Namespace, paths: Sequence[str]) -> None:
     for fault in faults:
         print(fault, flush=True)
     if faults and (args.on_error == 'raise' or len(faults) == len(paths)):
-        raise ValueError(f'{len(faults)} of {len(paths)} images cannot be read, see above: mend or remove them, or leave '
-                         'them out by --on-error skip')
+        raise ValueError(f'{len(faults)} of {len(paths)} images cannot be read, see above: mend or remove them, or '
+                         'leave them out by --on-error skip')
 
 
 def make_masks(args: argparse.Namespace) -> None:
@@ -194,7 +194,7 @@ def train(args: argparse.Namespace, cfg: Config, n_images: int) -> None:
     cfg.work_dir = osp.join(args.out, 'train')
     cfg.resume = osp.isfile(osp.join(cfg.work_dir, 'last_checkpoint'))
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-    for name in ('train_dataloader', 'probe_dataloader'):  # workers of one loader at a time, which takes half the memory
+    for name in ('train_dataloader', 'probe_dataloader'):  # workers of one loader at a time take half the memory
         cfg[name].persistent_workers = False
     adapt_loaders(cfg)
     prepare_training(cfg, args)
@@ -223,8 +223,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--objects', choices=['image', 'components'], default='image',
                         help='one object an image, or several (default: %(default)s)')
     parser.add_argument('--config', help='of the method; by default its folder config, a small one without a GPU')
-    parser.add_argument('--init', help="weights to start from, with torchvision's names; 'none' for random ones (default:"
-                        " the config's, which are downloaded)")
+    parser.add_argument('--init', help="weights to start from, with torchvision's names; 'none' for random ones "
+                        "(default: the config's, which are downloaded)")
     parser.add_argument('--epochs', type=int, help="(default: the config's)")
     parser.add_argument('--workers', type=at_least(1), default=os.cpu_count(), help='processes that make masks')
     parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')

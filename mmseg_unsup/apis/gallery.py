@@ -28,7 +28,7 @@ from .gallery_text import (Matching, facts, foreground, label_data, label_rows, 
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
 from .loading import load_segmentor
-from .map_files import MapFiles, check_map_folder
+from .map_files import MapFolder, check_map_folder
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
 PLACE_SIDE, IMAGE_SIDES = 112, ((100, 320), (float('inf'), 240))
@@ -75,8 +75,8 @@ def make_gallery(cfg: Config,
         on_error: ``'skip'`` leaves out images that cannot be read, ``'raise'`` stops.
         max_images: so many of the images, drawn at random, always the same.
         n_places, n_images: per cluster.
-        maps: folder that gets what tools/predict.py writes too, of the same look at the images; by default nothing does.
-        mask_share: foreground of the masks that a model of objects was trained on, which the page sets beside its own.
+        maps: folder that gets what tools/predict.py writes, of the same look at the images; none by default.
+        mask_share: foreground of the masks that a model of objects was trained on; the page sets it beside its own.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: an input that cannot be used; nothing is written then.
@@ -93,17 +93,11 @@ def make_gallery(cfg: Config,
     names = given or ClusterNames.identity(*model.cluster_identity(), model.background_cluster)
     names.check(*model.cluster_identity())
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
-    files, of_image = MapFiles(names, None if model.background_cluster is None else int(names.table[model.background_cluster])), {}
-
-    def write_maps(path: str, image: np.ndarray, clusters: np.ndarray) -> None:
-        name, ids = osp.relpath(path, images), names.table[clusters]
-        files.write(maps, name, image, ids)
-        of_image[name] = files.shares(ids)
-
+    folder = None if maps is None else MapFolder(maps, images, names, model.background_cluster)
     found = survey_images(model, Compose(whole_image_pipeline(cfg)), paths, reference, side, on_error, n_places,
-                          n_images, write_maps if maps else None)
-    if maps:
-        files.write_record(maps, of_image, found.unreadable)
+                          n_images, folder and folder.add)
+    if folder is not None:
+        folder.finish(found.unreadable)
     scores = None if reference is None else label_scores(found.survey.confusion, matching or matching_of(cfg))
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
@@ -217,7 +211,8 @@ def pictures(found: SurveyedFolder, side: int, root: str) -> Dict:
     ks = range(survey.n_clusters)
     places, typical = [survey.places(k) for k in ks], [survey.images(k) for k in ks]
     number = {i: n for n, i in enumerate(sorted(found.ids))}  # on the page
-    names = {i: printable(osp.relpath(found.paths[i], root)) for i in {*found.ids, *(p.image for of_k in places for p in of_k)}}
+    shown = {*found.ids, *(p.image for of_k in places for p in of_k)}
+    names = {i: printable(osp.relpath(found.paths[i], root)) for i in shown}
     jpegs = fit_jpegs(_jpegs(found, places, side), MAX_JPEG_BYTES)
     similarities = survey.similarities()
     clusters = [

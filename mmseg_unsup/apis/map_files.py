@@ -76,6 +76,32 @@ class MapFiles:
         return path
 
 
+class MapFolder:
+    """The maps of the images below a folder, written as they come.
+
+    Args:
+        out: what ``maps/``, ``overlays/`` and ``predictions.json`` go to.
+        images: the folder, whose structure is kept.
+        names: of the classes.
+        background: cluster outside all objects, None for methods without.
+    """
+
+    def __init__(self, out: str, images: str, names: ClusterNames, background: Optional[int]) -> None:
+        self.out, self.images = out, images
+        self.files = MapFiles(names, None if background is None else int(names.table[background]))
+        self.shares: Dict[str, Dict[str, float]] = {}
+
+    def add(self, path: str, image: np.ndarray, clusters: np.ndarray) -> None:
+        """Write what was found in an image, (H, W, 3) uint8 RGB: (H, W) clusters."""
+        name, ids = osp.relpath(path, self.images), self.files.names.table[clusters]
+        self.files.write(self.out, name, image, ids)
+        self.shares[name] = self.files.shares(ids)
+
+    def finish(self, skipped: Sequence[str]) -> None:
+        """Write the record; ``skipped`` are the images that were left out."""
+        self.files.write_record(self.out, self.shares, skipped)
+
+
 def check_map_folder(out: str, images: str) -> None:
     """Raise ValueError if maps or drawings would be written into the folder of the images."""
     for folder in (MAPS, OVERLAYS):

@@ -12,7 +12,8 @@ from ..utils.paths import is_outside, printable
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 # pictures that are not read: animations and drawings, kinds that OpenCV may lack, and what cameras write beside JPEGs
 OTHER_SUFFIXES = ('.gif', '.svg', '.psd', '.heic', '.heif', '.avif', '.jxl', '.jp2', '.raw', '.dng', '.cr2', '.cr3',
-                  '.crw', '.nef', '.nrw', '.arw', '.sr2', '.srw', '.raf', '.orf', '.rw2', '.pef', '.3fr', '.iiq', '.x3f')
+                  '.crw', '.nef', '.nrw', '.arw', '.sr2', '.srw', '.raf', '.orf', '.rw2', '.pef', '.3fr', '.iiq',
+                  '.x3f')
 _DOUBLE = '._'  # macOS keeps what other file systems have no place for in a file of this prefix
 # In a folder that this package writes pictures to: folders of images leave it out.
 MARK = '.written_by_mmseg_unsup'

@@ -63,7 +63,8 @@ def discs(tmp_path):
 
 def times_of(out):
     """Of all that was written, but for the logs of the mask folder and of the calls."""
-    return {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.suffix in ('.pth', '.png', '.jpg', '.html')}
+    kinds = ('.pth', '.png', '.jpg', '.html')
+    return {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.suffix in kinds}
 
 
 @pytest.mark.parametrize('method', ['maskcontrast', 'picie'])
@@ -91,8 +92,8 @@ def test_a_folder_becomes_maps_and_pictures(segment, discs, tmp_path, method):
     shown = page_data(out / 'gallery.html')
     np.testing.assert_allclose([of['share'] for of in shown['clusters']], pixels[:len(shown['clusters'])])
     assert len(shown['clusters']) == len(report['classes']) == 3 + (method == 'maskcontrast')
-    facts = re.search(r'<dt>Foreground</dt><dd>([\d.]+) %.*?of the masks ([\d.]+) %', (out / 'gallery.html').read_text(),
-                      re.S)
+    pattern = re.compile(r'<dt>Foreground</dt><dd>([\d.]+) %.*?of the masks ([\d.]+) %', re.S)
+    facts = pattern.search((out / 'gallery.html').read_text())
     if method == 'maskcontrast':
         masks = [cv2.imread(str(path), 0) > 0 for path in (out / 'masks').rglob('*.png')]
         assert float(facts[1]) == pytest.approx(100 * (1 - pixels[0]), abs=0.06)
@@ -111,7 +112,7 @@ def test_the_same_call_goes_on_and_another_is_refused(segment, discs, tmp_path):
     assert segment('picie', discs, out, epochs=1).count('finished before') == 3
     assert times_of(out) == written
     for arguments, message in ((('--on-error', 'skip'), "records on_error='raise', but this call has 'skip'"),
-                               (('--method', 'maskcontrast'), "records method='picie', but this call has 'maskcontrast'")):
+                               (('--objects', 'components'), "records objects='image', but this call has 'compo")):
         with pytest.raises(ValueError, match=message):
             segment('picie', discs, out, *arguments)
     assert times_of(out) == written
@@ -150,13 +151,13 @@ def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_p
     monkeypatch.setattr(image_input, 'available_memory', lambda: 0)
     refused = [
         (('picie', tmp_path / 'nowhere', out), {}, FileNotFoundError, 'the image folder .*nowhere. does not exist'),
-        (('picie', discs, out, '--n-clusters', 1), {}, ValueError, '--n-clusters 1 cannot be found in 8 images by picie'),
+        (('picie', discs, out, '--n-clusters', 1), {}, ValueError, '--n-clusters 1 cannot be found in 8 images'),
         (('picie', discs, out, '--n-clusters', 0), {}, ValueError, 'give a number from 2 to 3276'),
         (('picie', discs, out, '--n-clusters', 40000), {}, ValueError, 'give a number from 2 to 3276'),
         (('maskcontrast', discs, out, '--n-clusters', 9), {}, ValueError, 'give a number from 1 to 8'),
         (('picie', discs, out), dict(epochs=-1), ValueError, 'the training has -1 epochs'),
         (('picie', discs, out), dict(options=['train_cfg.max_epochs=0']), ValueError, 'the training has 0 epochs'),
-        (('picie', discs, out, '--init', 'None'), {}, FileNotFoundError, "there is no file of weights 'None': give its"),
+        (('picie', discs, out, '--init', 'None'), {}, FileNotFoundError, "no file of weights 'None': give its"),
         (('maskcontrast', discs, out, '--prior', 'rdb'), {}, ValueError, "there is no prior 'rdb'"),
         (('maskcontrast', discs, out, '--workers', -3), {}, SystemExit, '2'),
         (('picie', discs, file), {}, ValueError, '--out .*file is a file: give a folder'),
@@ -216,7 +217,8 @@ def test_no_gpu_no_large_config(monkeypatch):
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: available)
         found = [segment_folder.default_config(method) for method in ('picie', 'maskcontrast')]
         assert tuple(map(osp.basename, found)) == names and all(map(osp.isfile, found))
-    small, large = (load_config(osp.join(ROOT, 'configs', 'picie', f'picie_fpn_folder{name}.py')) for name in ('_small', ''))
+    small, large = (load_config(osp.join(ROOT, 'configs', 'picie', name))
+                    for name in ('picie_fpn_folder_small.py', 'picie_fpn_folder.py'))
     for cfg, side in ((small, 160), (large, 320)):
         views = cfg.train_dataloader.dataset.pipeline
         assert (views[0].reduce_to, views[3].size) == (2 * side, side)

@@ -101,7 +101,8 @@ def test_a_full_disk_is_an_error_of_that_file(tmp_path):
     assert error.value.errno == errno.ENOSPC and error.value.filename == str(path)
     assert 'No space left on device: nothing was written, and what was there before is whole' in str(error.value)
     assert path.read_text() == 'old' and os.listdir(tmp_path) == ['file']
-    with pytest.raises(FileNotFoundError, match="nowhere/file'$"), replacing(str(tmp_path / 'nowhere' / 'file')) as part:
+    path = tmp_path / 'nowhere' / 'file'
+    with pytest.raises(FileNotFoundError, match="nowhere/file'$"), replacing(str(path)) as part:
         open(part, 'w')
     with pytest.raises(FileNotFoundError, match="other'$"), replacing(str(path)):
         open(tmp_path / 'other')

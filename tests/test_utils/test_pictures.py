@@ -17,8 +17,9 @@ from mmseg_unsup.visualization import cluster_palette
 from .test_atomic import file_limit
 
 SUFFIXES = st.sampled_from([*IMAGE_SUFFIXES, '.PNG', '.Jpg'])
-NAMES = st.builds(lambda folder, stem, suffixes: f'{folder}{stem}{"".join(suffixes)}', st.sampled_from(['', 'a/', 'a.png/']),
-                  st.sampled_from(['x', 'x.y', 'é' * 125, 'x' * 243]), st.lists(SUFFIXES, min_size=1, max_size=3))
+NAMES = st.builds(lambda folder, stem, suffixes: f'{folder}{stem}{"".join(suffixes)}',
+                  st.sampled_from(['', 'a/', 'a.png/']), st.sampled_from(['x', 'x.y', 'é' * 125, 'x' * 243]),
+                  st.lists(SUFFIXES, min_size=1, max_size=3))
 
 
 @pytest.mark.parametrize('name', ['picture', 'picture.gif', 'picture.xyz', 'folder.png'])
