@@ -11,7 +11,7 @@ check_stack()
 from .utils.config import register_config_packages  # noqa: E402
 from .utils.published_weights import register_weight_loaders  # noqa: E402
 from .utils.safe_files import register_safe_handlers  # noqa: E402
-from .utils.safe_loading import register_safe_loaders  # noqa: E402
+from .utils.safe_loading import register_safe_inferencers, register_safe_loaders  # noqa: E402
 from .utils.torchvision_guard import survive_misfit_torchvision  # noqa: E402
 from .version import __version__  # noqa: E402
 
@@ -19,6 +19,7 @@ register_config_packages()
 register_weight_loaders()
 register_safe_handlers()
 register_safe_loaders()  # over all that are there
+register_safe_inferencers()
 survive_misfit_torchvision()
 
 __all__ = ['__version__']

@@ -11,6 +11,8 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 import torch
+from mmengine.config import Config
+from mmengine.infer import BaseInferencer
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
@@ -109,6 +111,25 @@ def _guard(loader, is_file: bool):
 
     load.is_safe = True
     return load
+
+
+def register_safe_inferencers() -> None:
+    """Let inferencers of mmengine that are given no config, as ``MMSegInferencer(None, CHECKPOINT)``, take the one that
+    the checkpoint carries as data; by themselves they execute it."""
+    original = BaseInferencer._init_model
+    if hasattr(original, 'is_safe'):
+        return
+
+    @functools.wraps(original)
+    def init_model(self, cfg, weights, *args, **kwargs):
+        if not cfg and weights is not None:
+            from .stored_config import read_stored_config  # it imports mmseg
+            checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
+            cfg.update(Config(read_stored_config(checkpoint, weights))._cfg_dict)
+        return original(self, cfg, weights, *args, **kwargs)
+
+    init_model.is_safe = True
+    BaseInferencer._init_model = init_model
 
 
 def _harmless(checkpoint):

@@ -58,10 +58,14 @@ def test_methods_of_this_package(method, image, tmp_path):
     weights = save(torch.load(weights)['state_dict'], tmp_path / 'named.pth')
     expected, = UnsupInferencer(config, weights, device='cpu', show_progress=False)(image)['predictions']
     maps, model = predict_by_all_doors(lambda: str(tmp_path / 'config.py'), weights, image)
+    carried = dict(torch.load(weights, weights_only=False), meta=dict(cfg=config.pretty_text))
+    torch.save(carried, tmp_path / 'carries_its_config.pth')
+    inferencer = MMSegInferencer(None, str(tmp_path / 'carries_its_config.pth'), device='cpu', show_progress=False)
+    maps.append(inferencer(image)['predictions'])
     assert len(np.unique(expected['ids'])) > 1
     for found in maps:
         np.testing.assert_array_equal(found, expected['ids'])
-    assert model.dataset_meta['classes'] == [f'cluster {k}' for k in range(K)]
+    assert model.dataset_meta['classes'] == ['background' if k == model.background_cluster else f'cluster {k}' for k in range(K)]
     result = inference_model(model, [cv2.imread(image)])[0]
     shown = show_result_pyplot(model, image, result, opacity=1, with_labels=False, show=False)
     colors = np.array(model.dataset_meta['palette'])[expected['ids']]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmseg.apis import MMSegInferencer
 
 from mmseg_unsup.apis import UnsupInferencer
 from mmseg_unsup.utils import safe_loading
@@ -228,6 +229,15 @@ def test_types_of_a_stored_config(command, tool, image_folder, tmp_path, mark):
     torch.save(dict(meta=dict(cfg=f'model = {model!r}'), state_dict={'backbone.conv1.weight': torch.zeros(1)}), evil)
     with pytest.raises(ValueError, match=DOTTED):
         tool(command, *NONE[command](tmp_path, evil))
+
+
+def test_mmengine_reads_a_stored_config_as_data(tmp_path, mark):
+    """``MMSegInferencer`` would execute it, and build any type that can be imported."""
+    for text, message in ((evil_config(mark), 'is more than data'),
+                          (f"model = dict(type='os.mkdir', path={str(mark)!r})", "model.type='os.mkdir', which is no type")):
+        torch.save(dict(meta=dict(cfg=text), state_dict={}), tmp_path / 'evil.pth')
+        with pytest.raises(ValueError, match=message):
+            MMSegInferencer(None, str(tmp_path / 'evil.pth'), device='cpu')
 
 
 @pytest.mark.parametrize('command', ['predict', 'name_clusters', 'inferencer'])

@@ -70,7 +70,7 @@ class ProbedSegmentor(EncoderDecoder):
         Raises:
             RuntimeError: the clusters have not been fitted.
         """
-        names = ClusterNames.identity(*self.cluster_identity())
+        names = ClusterNames.identity(*self.cluster_identity(), self.background_cluster)
         return dict(classes=names.names, palette=names.palette.tolist())
 
     @dataset_meta.setter
