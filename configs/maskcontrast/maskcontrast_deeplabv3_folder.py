@@ -6,9 +6,18 @@ _base_ = [
 ]
 on_error = 'raise'  # 'skip' leaves out images that cannot be read
 out = 'work_dirs/maskcontrast_deeplabv3_folder/cluster_maps'
-# an image of the folder keeps the mask that it was trained with; the network finds the objects of others
+eval_size = 280  # crops show an image at 1.25 times the size of a view, on average
+# An image of the folder keeps the mask that it was trained with; the network finds the objects of others. A folder may
+# give a few hundred steps: the key branch must move within them, and saliency weigh as much as the contrast.
 model = dict(
-    queue_length=64, test_cfg=dict(pool='mean', masks=dict(data_root='data/images', mask_root='data/masks')))
+    queue_length=64,
+    momentum=0.05,
+    loss_saliency=dict(loss_weight=4.),
+    test_cfg=dict(pool='mean', masks=dict(data_root='data/images', mask_root='data/masks')))
+train_dataloader = dict(batch_size=16)
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=1e-4),
+    paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10))))  # it starts from random weights
 val_dataloader = dict(dataset=dict(on_error=on_error))
 test_dataloader = val_dataloader
 # there is nothing to score; the last epoch writes the maps

@@ -331,7 +331,7 @@ def test_losses_fall_on_photographs(tmp_path):
     weights = shared_file('weights', 'resnet18_in1k_grafted.pth')
     init_cfg = dict(type='Pretrained', checkpoint=weights)
     cfg = tiny_config(folders, tmp_path / 'run', max_epochs=12, train_dataloader__batch_size=8,
-                      train_dataloader__drop_last=True, model__queue_length=16, optim_wrapper__optimizer__lr=0.03)
+                      train_dataloader__drop_last=True, model__queue_length=16)
     cfg.model.backbone.update(base_channels=64, stem_channels=64, init_cfg=init_cfg)
     cfg.model.decode_head.update(in_channels=512, channels=64, embedding_channels=32)
     merge_options(cfg, dict(size=64))
