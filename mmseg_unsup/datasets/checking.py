@@ -39,9 +39,9 @@ class _Job(NamedTuple):
 def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
     """Open every image and every label map that the loaders of a config read, once.
 
-    Finds images that cannot be read, and JPEGs that can but are damaged; label maps and object masks that cannot be read, have another size than their
-    image or a value that the data set does not define; and images of a labelled evaluation set whose bytes are those
-    of a training image.
+    Finds images that cannot be read, and JPEGs that can but are damaged; label maps and object masks that cannot be
+    read, have another size than their image or a value that the data set does not define; and images of a labelled
+    evaluation set whose bytes are those of a training image.
 
     Args:
         workers: threads; decoding does not hold the lock of the interpreter.

@@ -93,8 +93,8 @@ class LabelledDataset(FolderDataset):
         if self.data_prefix.get('seg_map_path'):
             check_folder(self.data_prefix['seg_map_path'], 'evaluation needs labels; set data_prefix.seg_map_path')
         if self.ann_file and not osp.isfile(self.ann_file):
-            raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: {self.list_remedy}set ann_file, or leave '
-                                    f'it empty to use every *{self.img_suffix} in {img_dir}')
+            raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: {self.list_remedy}set ann_file, or '
+                                    f'leave it empty to use every *{self.img_suffix} in {img_dir}')
         names = read_list(self.ann_file, self.allow_outside) if self.ann_file else self._names_below(img_dir)
         if not names:
             raise ValueError(f'no *{self.img_suffix} found: looked in {self.ann_file or img_dir}')

@@ -45,8 +45,8 @@ def check_not_collapsed(centers: Tensor, purpose: str) -> None:
         CollapsedError: all (K, C) centres are zero.
     """
     if not centers.any():
-        raise CollapsedError(f'{purpose}: the features of all images are zero, so the network has collapsed: look at the '
-                             'loss in the log, and start a new run with a lower optim_wrapper.optimizer.lr')
+        raise CollapsedError(f'{purpose}: the features of all images are zero, so the network has collapsed: look at '
+                             'the loss in the log, and start a new run with a lower optim_wrapper.optimizer.lr')
 
 
 def check_view_loader(dataloader: DataLoader, purpose: str) -> None:

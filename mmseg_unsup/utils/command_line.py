@@ -30,7 +30,8 @@ class OptionsAction(argparse.Action):
         setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **parse_options(values)})
 
 
-def add_options_argument(parser: argparse.ArgumentParser, help: str = 'override settings, as in tools/train.py') -> None:
+def add_options_argument(parser: argparse.ArgumentParser,
+                         help: str = 'override settings, as in tools/train.py') -> None:
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE', help=help)
 
 

@@ -8,8 +8,8 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import Registry
 
 # last names of keys whose values are paths or addresses, whatever these look like
-_PATHS = ('data_root', 'root', 'mask_root', 'out', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file', 'img_path',
-          'seg_map_path', 'mask_path', 'work_dir', 'load_from', 'filename')
+_PATHS = ('data_root', 'root', 'mask_root', 'out', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file',
+          'img_path', 'seg_map_path', 'mask_path', 'work_dir', 'load_from', 'filename')
 # Of a config, what this package and mmengine read besides the arguments of the runner.
 _READ = ('probe_dataloader', 'labelled_probe_dataloader', 'allowed_globals', 'shortcuts', 'custom_imports',
          'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'activation_checkpointing', 'efficient_conv_bn_eval',
@@ -65,8 +65,8 @@ def _check_below(node, key: str, path: str, rest: List[str], options: Dict[str, 
             return
         if isinstance(node, (list, tuple)):
             if not name.isdigit() or int(name) >= len(node):
-                raise ValueError(f'--cfg-options {key}: {path} is a list of {len(node)}, in which {name!r} is no number '
-                                 f'of an element (from 0 on)')
+                raise ValueError(f'--cfg-options {key}: {path} is a list of {len(node)}, in which {name!r} is no '
+                                 'number of an element (from 0 on)')
             node = node[int(name)]
         elif node is None:  # the option makes it
             return
@@ -143,6 +143,7 @@ def _parameters(cls: type) -> Optional[Set[str]]:
 
 def _unknown(key: str, name: str, place: str, known: Iterable[str]) -> ValueError:
     names = sorted({*known} - {*_BUILDERS, 'self'})
-    like = get_close_matches(name, names, _MAX_NAMES) or get_close_matches(name.replace('_', ''), names, _MAX_NAMES, 0.5)
+    like = get_close_matches(name, names, _MAX_NAMES)
+    like = like or get_close_matches(name.replace('_', ''), names, _MAX_NAMES, 0.5)
     listing = f': did you mean {" or ".join(like)}?' if like else f': there are {", ".join(names)}'
     return ValueError(f'--cfg-options {key}: {place} has no {name!r}{listing}')

@@ -203,11 +203,13 @@ def damaged(content: bytes, kind: str, rng: np.random.Generator) -> bytes:
     start = content.find(b'\xff\xda') + 14
     at = int(rng.integers(start, len(content) - 300))
     rest = content[at + 256:]
-    return content[:at] + dict(cut=END_OF_JPEG, zeros=bytes(256) + rest, removed=rest, noise=rng.bytes(256) + rest)[kind]
+    rests = dict(cut=END_OF_JPEG, zeros=bytes(256) + rest, removed=rest, noise=rng.bytes(256) + rest)
+    return content[:at] + rests[kind]
 
 
 # of 40 files, those that must be found by a run, and by tools/check_data.py
-@pytest.mark.parametrize('kind, by_run, by_tool', [('cut', 38, 39), ('removed', 30, 36), ('zeros', 0, 36), ('noise', 0, 36)])
+@pytest.mark.parametrize('kind, by_run, by_tool', [
+    ('cut', 38, 39), ('removed', 30, 36), ('zeros', 0, 36), ('noise', 0, 36)])
 @pytest.mark.parametrize('turned', [None, TURNED_RIGHT])
 def test_damaged_jpegs_are_found(tmp_path, kind, by_run, by_tool, turned):
     rng, path, found = np.random.default_rng(0), str(tmp_path / 'x.jpg'), [0, 0]

@@ -20,7 +20,8 @@ read_once = functools.cache(load_config)
 
 @pytest.mark.parametrize('word, value', [
     ('a=3', 3), ('a=1e-3', 1e-3), ('a=2.5', 2.5), ('a=True', True), ('a=false', False), ('a=None', None), ('a=', ''),
-    ('a=[1,2]', [1, 2]), ('a=(1, 2)', (1, 2)), ('a=1,2', [1, 2]), ("a=['x y','1,2']", ['x y', '1,2']), ('a=[x,y]', ['x', 'y']), ('a=x,y', ['x', 'y']),
+    ('a=[1,2]', [1, 2]), ('a=(1, 2)', (1, 2)), ('a=1,2', [1, 2]),
+    ("a=['x y','1,2']", ['x y', '1,2']), ('a=[x,y]', ['x', 'y']), ('a=x,y', ['x', 'y']),
     ('a=[(a,b),(c,d)]', [('a', 'b'), ('c', 'd')]), ('a=b=c', 'b=c'), ('a=two words', 'two words'), ("a='3'", '3'),
     ("a='1,2'", '1,2'), ('a="[x]"', '[x]'), ("a=it's", "it's"), ('a=3 dogs', '3 dogs'),
     ('x.data_root=my photos, [2020]', 'my photos, [2020]'), ('data_root=2020', '2020'), ('init=[a]', '[a]'),
@@ -31,7 +32,8 @@ def test_values_arrive_as_they_were_given(word, value):
     assert read == value and type(read) is type(value)
 
 
-@pytest.mark.parametrize('value', ['a b', 'a,b', '[a]', '3', 'None', "it's", '1e3', 2.5, None, [1, 2], (3, 4), True, ''])
+@pytest.mark.parametrize(
+    'value', ['a b', 'a,b', '[a]', '3', 'None', "it's", '1e3', 2.5, None, [1, 2], (3, 4), True, ''])
 def test_a_value_is_given_to_another_process_as_it_is(value):
     for key in ('weights_seen', 'data_root'):
         if key == 'weights_seen' or isinstance(value, str) or value is None:
@@ -40,7 +42,8 @@ def test_a_value_is_given_to_another_process_as_it_is(value):
 
 @pytest.mark.parametrize('words, message', [
     (['n_clusters', '5'], "takes key=value, but 'n_clusters' is none: write n_clusters=5"),
-    (['a=1', 'n_clusters'], "but 'n_clusters' is none"), (['=5'], "but '=5' is none"), (['a', 'b=5'], "but 'a' is none"),
+    (['a=1', 'n_clusters'], "but 'n_clusters' is none"), (['=5'], "but '=5' is none"),
+    (['a', 'b=5'], "but 'a' is none"),
 ])
 def test_what_is_no_option(words, message, capsys):
     parser = argparse.ArgumentParser()
@@ -74,7 +77,7 @@ def test_options_given_twice_add_up():
     (CAMVID, 'val_evaluator.0.matching', "val_evaluator.0 has no 'matching': did you mean match"),
     (CAMVID, 'train_dataloader.dataset.dataset.indxs', 'did you mean indices?'),
     (CAMVID, 'n_clusters.x', 'n_clusters is 11, in which there are no keys'),
-    (CAMVID, 'train_dataloader.dataset.pipeline.9.size', "dataset.pipeline is a list of 6, in which '9' is no number of"),
+    (CAMVID, 'train_dataloader.dataset.pipeline.9.size', "pipeline is a list of 6, in which '9' is no number of"),
     (CAMVID, 'val_evaluator.first.match', "in which 'first' is no number of an element"),
     (FINETUNE, 'train_cfg.max_epochs', "train_cfg has no 'max_epochs'"),
     (FINETUNE, 'default_hooks.clustering.interval', "default_hooks has no 'clustering': there are checkpoint, init"),
@@ -95,7 +98,8 @@ def test_a_key_that_nothing_reads_is_refused(config, key, message):
     {'optim_wrapper.optimizer.weight_decay': 0}, {'env_cfg.resource_limit': 9},
     {'train_dataloader.dataset.dataset.indices': 3}, {'train_dataloader.dataset.dataset.data_prefix.seg_map_path': 'x'},
     {'model.type': 'mmseg_unsup.IIC', 'model.max_displacement': 1},  # an argument of the new type
-    {'model.neck': dict(type='X'), 'model.neck.mine': 3}, {'default_hooks.checkpoint.save_best': 'mIoU'}, {'visualizer.save_dir': 'x'}, {'probe_dataloader.timeout': 9}])
+    {'model.neck': dict(type='X'), 'model.neck.mine': 3}, {'default_hooks.checkpoint.save_best': 'mIoU'},
+    {'visualizer.save_dir': 'x'}, {'probe_dataloader.timeout': 9}])
 def test_new_keys_that_are_read(options):
     cfg = copy.deepcopy(read_once(CAMVID))
     merge_options(cfg, options)

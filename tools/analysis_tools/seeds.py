@@ -1,8 +1,8 @@
 """Train configs with several seeds and write one table: mean ± standard deviation (n - 1) of the last checkpoint.
 
 Every run is a process of tools/train.py with a folder of its own, WORK_DIR/CONFIG/seed_S. Finished runs are not
-repeated and interrupted ones go on, so the same command can be given again. Written: seeds.md and seeds.json; a table of
-other runs is not overwritten.
+repeated and interrupted ones go on, so the same command can be given again. Written: seeds.md and seeds.json; a table
+of other runs is not overwritten.
 
 Label-free scores compare clusters of checkpoints on the same cells of the same training images: a k-means with the
 settings of the config's fresh one is fitted to each checkpoint (mmseg_unsup/evaluation/functional/label_free.py has the

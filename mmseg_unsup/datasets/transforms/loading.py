@@ -160,7 +160,8 @@ def _check_jpeg(content: bytes, strict: bool) -> None:
     """
     import simplejpeg  # few files need it
     try:
-        simplejpeg.decode_jpeg(content, 'GRAY', fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8)
+        simplejpeg.decode_jpeg(
+            content, 'GRAY', fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8)
     except ValueError as error:
         if 'premature end' in str(error):
             raise _Unreadable('it is cut off: its data end before the picture') from None

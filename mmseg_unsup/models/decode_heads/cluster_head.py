@@ -162,8 +162,8 @@ class ClusterHead(BaseModule):
 
 def not_fitted(name: str) -> RuntimeError:
     """The error of a set that cannot predict."""
-    return RuntimeError(f'the prototype set {name!r} has not been fitted: load a checkpoint of a run that clustered, or '
-                        'train first')
+    return RuntimeError(f'the prototype set {name!r} has not been fitted: load a checkpoint of a run that clustered, '
+                        'or train first')
 
 
 def prototype_scores(feats: Tensor, prototypes: Tensor, distance: str) -> Tensor:

@@ -75,8 +75,8 @@ class ViewSegmentor(ProbedSegmentor):
 
     @property
     def predicted_sets(self) -> List[str]:
-        """``test_cfg.prototype_sets``, or the set that plain prediction uses. A checkpoint that was taken inside an epoch
-        or between two evaluations has no fresh prototypes; what the training had fitted predicts in their place."""
+        """``test_cfg.prototype_sets``, or the set that plain prediction uses. A checkpoint from inside an epoch or from
+        between two evaluations has no fresh prototypes; what the training had fitted predicts in their place."""
         names = list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])
         head = self.decode_head
         trained = [name for name in head.trained_sets if head.is_fitted(name)]
@@ -85,8 +85,8 @@ class ViewSegmentor(ProbedSegmentor):
         names = [name for name in names if name != FRESH] or trained[:1]
         if not self._told_of_fallback:
             self._told_of_fallback = True
-            print_log(f'the weights have no clusters of a fresh k-means, which an evaluation makes: those of the training '
-                      f'predict, {", ".join(names)}', logger='current', level=logging.WARNING)
+            print_log(f'the weights have no clusters of a fresh k-means, which an evaluation makes: those of the '
+                      f'training predict, {", ".join(names)}', logger='current', level=logging.WARNING)
         return names
 
     @property
