@@ -3,7 +3,8 @@
     python tools/check_data.py configs/picie/picie_fpn_camvid.py --cfg-options data_root=data/camvid
 
 Lists images that cannot be read or are damaged, label maps and masks of another size or with values out of range, and
-images that are in the training and in the evaluation set. Exit status: 0 nothing found, 1 problems found or the config cannot be used.
+images that are in the training and in the evaluation set. Exit status: 0 nothing found, 1 problems found or
+the config cannot be used.
 """
 import argparse
 import sys
