@@ -1,4 +1,7 @@
 """UnsupInferencer, against the model's own predictions and by hand."""
+import json
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -119,6 +122,30 @@ def test_unreadable_images(image_folder, tmp_path):
     assert len(built(image_folder)['predictions']) == 8
     assert len(built.skipped) == 1 and 'broken.jpg' in built.skipped[0]
     assert len(built(image_folder)['predictions']) == 8 and len(built.skipped) == 1
+
+
+def test_no_two_images_share_a_file_and_none_is_written_over(tmp_path):
+    built, image = inferencer('PiCIE', tmp_path), smooth_image(np.random.default_rng(0), 60, 80)
+    names = ['x.jpg', 'x.jpg.png', 'x.png', os.fsdecode(b'caf\xe9.png')]
+    for folder in ('maps', 'other'):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_bytes(cv2.imencode('.png', image)[1].tobytes())
+    before = {path: path.read_bytes() for path in (tmp_path / 'maps').iterdir()}
+    with pytest.raises(ValueError, match='maps is the folder of the images, and what is written there would take'):
+        built(str(tmp_path / 'maps'), out_dir=str(tmp_path))
+    twice = [str(tmp_path / folder / 'x.jpg') for folder in ('maps', 'other')]
+    with pytest.raises(ValueError, match='two images would have the map x.jpg.png: give the folder that holds both'):
+        built(twice, out_dir=str(tmp_path / 'out'))
+    assert {path: path.read_bytes() for path in (tmp_path / 'maps').iterdir()} == before
+    assert not (tmp_path / 'out').exists()
+    found = built(str(tmp_path / 'other'), out_dir=str(tmp_path / 'other'))['predictions']
+    assert len(found) == 4 == len(list((tmp_path / 'other' / 'maps').glob('*.png')))
+    assert len(list((tmp_path / 'other' / 'overlays').glob('*.jpg'))) == 4
+    path = built.save_record(str(tmp_path / 'other'), {os.path.basename(of['path']): of['shares'] for of in found})
+    with open(path, encoding='utf-8') as file:
+        assert sorted(json.load(file)['images']) == sorted([*names[:3], 'caf\\udce9.png'])
+    assert len(built(str(tmp_path / 'other'))['predictions']) == 4  # no map of them is an image
 
 
 def test_an_image_larger_than_memory_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
