@@ -1,6 +1,5 @@
 """A work directory belongs to one run: what it holds is not mixed with another, and one process group writes to it."""
 import errno
-import fcntl
 import os
 import os.path as osp
 import socket
@@ -14,6 +13,11 @@ from mmengine.logging import print_log
 from ..utils.distributed import on_first_rank
 from ..utils.run_record import differing_for_resume, read_record, run_settings, write_record
 from .checkpoint_files import LAST, name_pattern
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 LOCK = 'run.lock'
 _TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
@@ -150,7 +154,9 @@ def _lock(folder: str) -> Optional[int]:
     path = osp.join(folder, LOCK)
     try:
         os.makedirs(folder, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if fcntl is None:
+        return None
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise ValueError(f'the work directory {folder!r} cannot be written to ({error.strerror}): give another '
                          '--work-dir') from None

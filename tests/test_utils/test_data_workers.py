@@ -85,8 +85,8 @@ def test_stuck_workers_that_outlive_signals_to_a_training(monkeypatch):
 # One import for all runs: each is a child that ends as a Python of its own does, by leaving the main script.
 RUNS = '''
 import gc, json, os, runpy, signal, sys
-import mmseg_unsup
 from yapf.yapflib import yapf_api
+import mmseg_unsup
 from mmengine.hooks import Hook
 from mmseg_unsup.registry import HOOKS
 from mmseg_unsup.utils import register_all_modules
