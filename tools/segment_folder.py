@@ -118,7 +118,7 @@ def read_settings(args: argparse.Namespace) -> Config:
     if args.n_clusters is not None:
         options['n_clusters'] = args.n_clusters
     if args.method == 'maskcontrast':
-        options.update({'mask_root': osp.join(args.out, 'masks'), 'objects': args.objects,
+        options.update({'mask_root': osp.abspath(osp.join(args.out, 'masks')), 'objects': args.objects,
                         'train_dataloader.dataset.dataset.missing': 'skip'})
     if args.init is not None:
         options['init'] = None if args.init == 'none' else args.init

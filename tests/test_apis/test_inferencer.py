@@ -1,6 +1,7 @@
 """UnsupInferencer, against the model's own predictions and by hand."""
 import json
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_se
 from mmseg_unsup.apis.tiling import blend_tiles, tile_starts
 from mmseg_unsup.datasets.errors import UnreadableImageError
 from ..conftest import smooth_image, write_images
+from ..test_datasets.test_masked_images import write_masks
 from .tiny_models import METHODS, K, model_config, tiny_model
 
 SIZE = 48
@@ -50,6 +52,22 @@ def test_maps_are_those_of_the_test_step(method, image_folder, tmp_path):
         assert found['scores'].shape == found['ids'].shape and np.isfinite(found['scores']).all()
         counts = np.bincount(found['ids'].ravel(), minlength=K) / found['ids'].size
         assert found['shares'] == {names[k]: pytest.approx(counts[k]) for k in range(K) if counts[k]}
+
+
+def test_images_with_masks_keep_them(image_folder, tmp_path):
+    config, weights = tiny_checkpoint('MaskContrast', tmp_path, 'squash')
+    plain = UnsupInferencer(config, weights, device='cpu', show_progress=False)
+    masks = write_masks(tmp_path / 'masks', tmp_path / 'images')
+    config.model.test_cfg = dict(pool='mean', masks=dict(data_root=image_folder, mask_root=str(masks)))
+    built = UnsupInferencer(config, weights, device='cpu', show_progress=False)
+    for found in built(image_folder, batch_size=3)['predictions']:
+        mask = cv2.imread(str(masks / Path(found['path']).relative_to(image_folder).with_suffix('.png')), 0) > 0
+        shown = found['ids'] > 0
+        assert (shown & mask).sum() / (shown | mask).sum() > 0.9 and len(np.unique(found['ids'])) == 2
+    array = cv2.imread(found['path'])  # has no path: the network finds the object
+    by_network, of_plain = (one(array)['predictions'][0]['ids'] > 0 for one in (built, plain))
+    np.testing.assert_array_equal(by_network, of_plain)
+    assert (by_network != shown).mean() > 0.1
 
 
 def test_paths_arrays_and_lists_agree(image_folder, tmp_path):

@@ -218,8 +218,8 @@ class ObjectSegmentor(ProbedSegmentor):
     def _tell(self, paths: Sequence[Optional[str]]) -> None:
         """Say once that the network finds objects of its own."""
         if paths and not self._has_told:
-            print_log(f'{paths[0] or "an image"} has no usable mask below {self.masks.mask_root}: its objects, and those '
-                      'of all others without one, are what the network takes for salient', logger='current')
+            print_log(f'{paths[0] or "an image"} has no usable mask below {self.masks.mask_root}: its objects, and '
+                      'those of all others without one, are what the network takes for salient', logger='current')
             self._has_told = True
 
     def _read_maps(self, inputs: Tensor) -> Tuple[Dict[str, Tensor], Tensor]:
@@ -299,4 +299,5 @@ def check_test_cfg(settings: dict) -> None:
     if masks is not None and set(masks) != {'data_root', 'mask_root'}:
         raise ValueError(f'model.test_cfg.masks is None or a dict of data_root and mask_root, but it is {masks}')
     if settings['prior'] is not None and masks is not None:
-        raise ValueError('model.test_cfg.prior and model.test_cfg.masks both say where the objects are: set one to None')
+        raise ValueError('model.test_cfg.prior and model.test_cfg.masks both say where the objects are: set one to '
+                         'None')
