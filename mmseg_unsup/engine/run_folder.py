@@ -154,12 +154,12 @@ def _lock(folder: str) -> Optional[int]:
     path = osp.join(folder, LOCK)
     try:
         os.makedirs(folder, exist_ok=True)
-        if fcntl is None:
-        return None
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = None if fcntl is None else os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise ValueError(f'the work directory {folder!r} cannot be written to ({error.strerror}): give another '
                          '--work-dir') from None
+    if descriptor is None:
+        return None
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -215,12 +215,15 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(tmp_path, owner):
     begin(plain_config(tmp_path))
 
 
-def test_a_file_system_without_locks(tmp_path, monkeypatch):
+def test_where_there_are_no_locks(tmp_path, monkeypatch):
     def refuse(*args):
         raise OSError(37, 'No locks available')
     monkeypatch.setattr(run_folder.fcntl, 'lockf', refuse)
     begin(plain_config(tmp_path))
     assert (tmp_path / 'epoch_1.pth').exists()
+    monkeypatch.setattr(run_folder, 'fcntl', None)  # Windows
+    with run_folder.owned_folder(plain_config(tmp_path / 'other')) as folder:
+        assert folder.path == str(tmp_path / 'other')
 
 
 def test_all_ranks_fail_if_the_first_does(tmp_path, monkeypatch):
