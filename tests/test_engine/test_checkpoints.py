@@ -204,13 +204,14 @@ def test_a_malicious_checkpoint_runs_nothing(image_folder, tmp_path, nothing_all
 
 
 def test_other_sources_are_restricted_too(tmp_path, monkeypatch, nothing_allowed):
-    """Addresses go through loaders of mmengine, which load without the restriction."""
+    """Addresses of other kinds go through loaders of mmengine, which load without the restriction."""
     evil = str(tmp_path / 'evil.pth')
     torch.save(Command(tmp_path / 'ran'), evil)
-    fetched = lambda url, **kwargs: torch.load(evil, weights_only=False)  # noqa: E731
-    monkeypatch.setattr('mmengine.runner.checkpoint.load_url', fetched)
-    with pytest.raises(ValueError, match=r'http://x/y wants to load posix.system'):
-        CheckpointLoader.load_checkpoint('http://x/y')
+    fetched = lambda *args, **kwargs: torch.load(evil, weights_only=False)  # noqa: E731
+    monkeypatch.setattr(CheckpointLoader, '_schemes', {'store://': fetched, **CheckpointLoader._schemes})
+    safe_loading.register_safe_loaders()
+    with pytest.raises(ValueError, match=r'store://x/y wants to load posix.system'):
+        CheckpointLoader.load_checkpoint('store://x/y')
     assert not (tmp_path / 'ran').exists() and safe_loading._FORCE not in os.environ
 
 

@@ -23,7 +23,7 @@ def test_gallery(tmp_path):
     assert 'each to its best label by the number of pixels' in text
     assert max(len(cluster['places']) for cluster in data['clusters']) == 2
     assert max(len(cluster['images']) for cluster in data['clusters']) == 1
-    for wrong, message in (([], '002.jpg: it is empty'), (['--typical', 0], '--typical must be at least 1'),
+    for wrong, message in (([], '002.jpg: it is empty'), (['--typical', 0], '--typical: it must be a whole number of at least 1'),
                            (['--labels', tmp_path / 'none'], 'give the folder of label maps')):
         refused = run_tool(*arguments, *wrong, check=False)
         assert refused.returncode and message in refused.stdout.splitlines()[-1]

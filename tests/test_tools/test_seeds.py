@@ -237,7 +237,7 @@ def test_the_plan(seeds, tmp_path):
                                                       for name in ('picie_fpn_camvid', 'mdc_fpn_camvid')]
     assert runs[2].cfg.randomness.seed == 5 and runs[2].settings['model.decode_head.n_clusters'] == '7'
     assert runs[0].settings['randomness.seed'] == '3' and runs[3].work_dir == f'{tmp_path}/mdc_fpn_camvid/seed_5'
-    with pytest.raises(FileNotFoundError, match="no config 'nowhere.py': give paths of config files"):
+    with pytest.raises(FileNotFoundError, match="no config 'nowhere.py': give the path of a file"):
         seeds.plan_runs(arguments(tmp_path, ['nowhere.py']))
     with pytest.raises(ValueError, match='have the same name and would share'):
         seeds.plan_runs(arguments(tmp_path, [picie, picie]))

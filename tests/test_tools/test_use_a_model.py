@@ -129,13 +129,14 @@ def test_predicting_a_folder(method, image_folder, tmp_path, command, capsys):
             '--tile', 60, '--overlap', 20)
     assert '8 images, 5 classes, 1 skipped' in capsys.readouterr().out
     report = json.loads((out / 'predictions.json').read_text())
-    assert report['classes'] == [f'cluster {k}' for k in range(K)] and 'broken.jpg' in report['skipped'][0]
+    names = ['background' if method == 'MaskContrast' and k == 0 else f'cluster {k}' for k in range(K)]
+    assert report['classes'] == names and 'broken.jpg' in report['skipped'][0]
     assert len(report['images']) == 8
     for name, shares in report['images'].items():
         ids = np.array(Image.open(out / 'maps' / f'{name}.png'))
         assert ids.shape == cv2.imread(str(tmp_path / 'images' / name)).shape[:2]
         counts = np.bincount(ids.ravel(), minlength=K) / ids.size
-        assert shares == {f'cluster {k}': pytest.approx(counts[k]) for k in range(K) if counts[k]}
+        assert shares == {names[k]: pytest.approx(counts[k]) for k in range(K) if counts[k]}
         assert (out / 'overlays' / f'{name}.jpg').exists()
     assert len(list((out / 'overlays' / 'more').iterdir())) == 1
 

@@ -7,7 +7,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
 
 from ...registry import LOOPS
-from ...utils.checks import check_counts
+from ...utils.checks import check_count
 from ..preemption import EXIT_CODE, Preempted, stop_if_asked
 from ..run_state import own_state, random_state, restore_rank_state, set_random_state
 
@@ -24,13 +24,13 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     (``on_preemption``) and ends the process with exit status 75.
 
     Raises:
-        ValueError: ``max_epochs`` or ``val_interval`` is below 1; the checkpoint was taken inside an epoch by another
+        ValueError: ``val_interval`` is below 1; the checkpoint was taken inside an epoch by another
             number of processes, batch size or images.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        check_counts(max_epochs=self.max_epochs, val_interval=self.val_interval)
+        check_count('val_interval', self.val_interval)
         self.position = 0  # batches of this epoch that are done
         self.done = {}  # name of a pass over the data, such as 'clustering' -> last epoch in which it was completed
         self.has_begun = False
