@@ -1,4 +1,5 @@
 """Shared fixtures: one thread, real data where it is there, tiny data sets that the tests write."""
+import importlib.util
 import os
 import os.path as osp
 import shutil
@@ -103,6 +104,34 @@ def copy_checkout(target) -> None:
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(osp.join(ROOT, name), target / name)
+
+
+@pytest.fixture
+def tool_module(monkeypatch):
+    """Imports a script of ``tools/`` by its path there, without ``.py``."""
+
+    def load(name: str):
+        path = osp.join(ROOT, 'tools', f'{name}.py')
+        monkeypatch.syspath_prepend(osp.dirname(path))  # as Python does for a script
+        spec = importlib.util.spec_from_file_location(osp.basename(name), path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def tool(monkeypatch, tool_module):
+    """Runs the ``main`` of such a script with arguments in this process: seconds less than one of its own."""
+
+    def run(name: str, *args):
+        module = tool_module(name)
+        monkeypatch.setattr(sys, 'argv', [f'{osp.basename(name)}.py', *map(str, args)])
+        init_default_scope('mmseg')
+        return module.main()
+
+    return run
 
 
 def run_tool(*args, check: bool = True, cwd=None) -> subprocess.CompletedProcess:

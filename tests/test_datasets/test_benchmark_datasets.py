@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmseg_unsup.datasets import Cityscapes27Dataset, Potsdam3Dataset, VOC2012Dataset
 from mmseg_unsup.registry import DATASETS
-from ..conftest import ROOT, run_tool, smooth_image
+from ..conftest import ROOT, smooth_image
 from ..test_tools.test_train_and_test import SMALL, config
 
 LOAD = [dict(type='mmseg_unsup.LoadImage'), dict(type='mmseg_unsup.LoadLabels')]
@@ -263,10 +263,9 @@ def test_lists_stay_below_the_image_folder(voc_root, line):
         voc(voc_root, 'none.txt')
 
 
-@pytest.mark.slow
-def test_cityscapes_trains_and_scores(cityscapes_root, tmp_path):
+def test_cityscapes_trains_and_scores(cityscapes_root, tmp_path, tool):
     options = [f'data_root={cityscapes_root}', *SMALL, 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
-    log = run_tool('train.py', config('picie_fpn_cityscapes_released'), '--work-dir', tmp_path / 'run',
-                   '--cfg-options', *options).stdout
+    tool('train', config('picie_fpn_cityscapes_released'), '--work-dir', tmp_path / 'run', '--cfg-options', *options)
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     assert re.search(r'Epoch\(val\) \[1\].*aAcc: [\d.]+  mIoU: [\d.]+.*things_mIoU: \S+  .*stuff_mIoU: \S+', log)
     assert 'guard rail' in log

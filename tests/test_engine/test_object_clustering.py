@@ -2,12 +2,10 @@
 import os.path as osp
 
 import numpy as np
-import pytest
 import torch
 from PIL import Image
 
 from mmseg_unsup.evaluation.functional import fit_descriptor_kmeans
-from ..conftest import run_tool
 from .test_mask_contrast_training import folders, tiny_config, tiny_runner  # noqa: F401
 
 OPTIONS = dict(
@@ -54,10 +52,10 @@ def test_no_object_ends_no_run(folders, tmp_path):  # noqa: F811
     assert '0 objects in the training images cannot form 3 clusters: lower model.decode_head.saliency_threshold' in log
 
 
-@pytest.mark.slow
-def test_the_start_is_scored_without_a_checkpoint(folders, tmp_path):  # noqa: F811
+def test_the_start_is_scored_without_a_checkpoint(folders, tmp_path, tool):  # noqa: F811
     cfg = tiny_config(folders, tmp_path / 'run', out=str(tmp_path / 'maps'), mask_root='not needed', **OPTIONS)
     cfg.pop('shortcuts')  # they name the weights that this network does without
     cfg.dump(str(tmp_path / 'tiny.py'))
-    out = run_tool('test.py', tmp_path / 'tiny.py', 'none', '--work-dir', tmp_path / 'test').stdout
-    assert 'object clustering: 8 objects' in out and len(list((tmp_path / 'maps').rglob('*.png'))) == 8
+    tool('test', tmp_path / 'tiny.py', 'none', '--work-dir', tmp_path / 'test')
+    log = next((tmp_path / 'test').glob('*/*.log')).read_text()
+    assert 'object clustering: 8 objects' in log and len(list((tmp_path / 'maps').rglob('*.png'))) == 8

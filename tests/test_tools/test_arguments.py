@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from .test_train_and_test import config
-from .test_use_a_model import command, trained  # noqa: F401
+from .test_use_a_model import trained
 
 CONFIG = config('picie_fpn_camvid')
 
 
-# tool, what it needs, and the least of its numbers
+# name, what it needs, and the least of its numbers
 NUMBERS = [
     ('predict', ['c', 'w', 'images', '--out', 'out'], {'--tile': 1, '--overlap': 0, '--batch-size': 1}),
     ('export', ['c', 'w', 'out.ts'], {'--check-images': 1}),
@@ -30,21 +30,21 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize('tool, needed, numbers', NUMBERS, ids=lambda value: value if isinstance(value, str) else '')
-def test_numbers(tool, needed, numbers, command, capsys):  # noqa: F811
+@pytest.mark.parametrize('name, needed, numbers', NUMBERS, ids=lambda value: value if isinstance(value, str) else '')
+def test_numbers(name, needed, numbers, tool, capsys):
     n_values = 2 if '--size' in numbers else 1
     for option, low in numbers.items():
         for value in (str(low - 1), 'many', '2.5'):
             with pytest.raises(SystemExit) as ended:
-                command(tool, *needed, option, *[value] * n_values)
+                tool(name, *needed, option, *[value] * n_values)
             message = f'argument {option}: it must be a whole number of at least {low}, but it is {value!r}'
             assert ended.value.code == 2 and message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('tool, args', [('browse_views', ['out.gif']), ('confusion_matrix', ['w.pth', 'out.gif'])])
-def test_pictures_of_no_known_kind(tool, args, command):  # noqa: F811
+@pytest.mark.parametrize('name, args', [('browse_views', ['out.gif']), ('confusion_matrix', ['w.pth', 'out.gif'])])
+def test_pictures_of_no_known_kind(name, args, tool):
     with pytest.raises(ValueError, match="^the picture 'out.gif' must be a file whose name ends in "):
-        command(f'analysis_tools/{tool}', CONFIG, *args)
+        tool(f'analysis_tools/{name}', CONFIG, *args)
 
 
 @pytest.fixture
@@ -54,43 +54,43 @@ def label_folder(tmp_path):
     return tmp_path / 'labels'
 
 
-def test_masks_do_not_replace_the_labels(label_folder, command):  # noqa: F811
+def test_masks_do_not_replace_the_labels(label_folder, tool):
     before = (label_folder / 'a.png').read_bytes()
     for out in (label_folder, label_folder / '..' / 'labels'):
         with pytest.raises(ValueError, match=f'^{re.escape(str(out))} is the folder of the label maps, which masks'):
-            command('dataset_converters/labels_to_masks', label_folder, out, '--objects', '1')
+            tool('dataset_converters/labels_to_masks', label_folder, out, '--objects', '1')
     assert (label_folder / 'a.png').read_bytes() == before
 
 
-def test_objects_that_no_label_map_has(label_folder, command, tmp_path):  # noqa: F811
+def test_objects_that_no_label_map_has(label_folder, tool, tmp_path):
     with pytest.raises(ValueError, match=r'^none of the 1 label maps holds \[12, 99\]: check the values'):
-        command('dataset_converters/labels_to_masks', label_folder, tmp_path / 'masks', '--objects', '12', '99')
+        tool('dataset_converters/labels_to_masks', label_folder, tmp_path / 'masks', '--objects', '12', '99')
 
 
-def test_a_config_without_test_data(label_folder, command, tmp_path, capsys):  # noqa: F811
+def test_a_config_without_test_data(label_folder, tool, tmp_path, capsys):
     model = trained(tmp_path)
     with pytest.raises(ValueError, match='no test images to check with: give a folder of some by --images$'):
-        command('export', *model, tmp_path / 'model.ts')
+        tool('export', *model, tmp_path / 'model.ts')
     with pytest.raises(ValueError, match='^the image folder .* is a file: give a folder of images to check with$'):
-        command('export', *model, tmp_path / 'model.ts', '--images', model[0])
+        tool('export', *model, tmp_path / 'model.ts', '--images', model[0])
     with pytest.raises(ValueError, match='no test images: --from-labels needs a config whose test data have labels$'):
-        command('name_clusters', *model, tmp_path / 'clusters.json', '--from-labels', 'majority')
+        tool('name_clusters', *model, tmp_path / 'clusters.json', '--from-labels', 'majority')
     page = ['analysis_tools/gallery', *model, label_folder, '--out', tmp_path / 'page.html']
     with pytest.raises(ValueError, match=r'how label maps are read: give the names of their values \(--classes\)$'):
-        command(*page, '--labels', label_folder)
+        tool(*page, '--labels', label_folder)
     with pytest.raises(SystemExit):
-        command(*page, '--classes', 'sky', 'road')
+        tool(*page, '--classes', 'sky', 'road')
     assert '--classes are the names of the values in the label maps of --labels' in capsys.readouterr().err
     assert not any((tmp_path / name).exists() for name in ('model.ts', 'clusters.json', 'page.html'))
 
 
-def test_an_export_makes_its_folder_and_takes_no_folder_for_a_file(label_folder, command, tmp_path):  # noqa: F811
+def test_an_export_makes_its_folder_and_takes_no_folder_for_a_file(label_folder, tool, tmp_path):
     model = trained(tmp_path)
     images = tmp_path / 'images'
     images.mkdir()
     cv2.imwrite(str(images / 'a.png'), np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8))
     (tmp_path / 'folder.ts').mkdir()
     with pytest.raises(IsADirectoryError, match='folder.ts is a folder: give the name of a file$'):
-        command('export', *model, tmp_path / 'folder.ts', '--images', images)
-    command('export', *model, tmp_path / 'new' / 'model.ts', '--images', images)
+        tool('export', *model, tmp_path / 'folder.ts', '--images', images)
+    tool('export', *model, tmp_path / 'new' / 'model.ts', '--images', images)
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['model.ts']

@@ -1,7 +1,6 @@
 """tools/analysis_tools/choose_k.py on a folder of images and on features made here."""
 import ast
 import itertools
-import os.path as osp
 import re
 
 import cv2
@@ -15,20 +14,18 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from mmseg_unsup.engine.feature_sample import find_checkpoint
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.config import load_config, merge_options
-from ..conftest import ROOT, run_tool
+from ..conftest import ROOT
 from ..test_engine.tiny import tiny_config
 from .test_train_and_test import SMALL, config
 
-TOOL = 'analysis_tools/choose_k.py'
+TOOL = 'analysis_tools/choose_k'
 SETTINGS = dict(n_iter=20, n_init=10)
 
 
 @pytest.fixture
-def choose_k(monkeypatch):
+def choose_k(tool_module):
     """The tool as a module."""
-    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools', 'analysis_tools'))
-    import choose_k as module
-    return module
+    return tool_module(TOOL)
 
 
 def folder_options(root) -> list:
@@ -50,11 +47,11 @@ def folder_checkpoint(image_folder, tmp_path):
     return write_checkpoint(cfg, tmp_path / 'random.pth')
 
 
-@pytest.mark.slow
-def test_a_folder_without_labels(image_folder, folder_checkpoint, tmp_path):
+def test_a_folder_without_labels(image_folder, folder_checkpoint, tmp_path, tool, capsys):
     out = tmp_path / 'out'
-    done = run_tool(TOOL, config('picie_fpn_folder'), folder_checkpoint, '--k', 4, 2, 8, '--seeds', 2, '--cells', 200,
-                    '--out', out, '--cfg-options', *folder_options(image_folder)).stdout
+    tool(TOOL, config('picie_fpn_folder'), folder_checkpoint, '--k', 4, 2, 8, '--seeds', 2, '--cells', 200,
+         '--out', out, '--cfg-options', *folder_options(image_folder))
+    printed = capsys.readouterr().out
     report = load(str(out / 'choose_k.json'))
     assert [result['k'] for result in report['results']] == [2, 4, 8]
     assert (report['images'], report['cells'], report['seeds']) == (8, 200, 2)
@@ -62,13 +59,11 @@ def test_a_folder_without_labels(image_folder, folder_checkpoint, tmp_path):
     assert inertias == sorted(inertias, reverse=True)
     gains = [result['relative_gain'] for result in report['results']]
     assert gains == [None, pytest.approx(1 - inertias[1] / inertias[0]), pytest.approx(1 - inertias[2] / inertias[1])]
-    assert report['advice'] in done and report['advised_k'] in (2, 4, 8)
+    assert report['advice'] in printed and report['advised_k'] in (2, 4, 8)
     assert cv2.imread(str(out / 'choose_k.png')).std() > 10
-    refused = run_tool(TOOL, config('picie_fpn_folder'), folder_checkpoint, '--k', 2, 201, '--cells', 200,
-                       '--cfg-options', *folder_options(image_folder), check=False)
-    assert refused.returncode == 1
-    assert ('k=201 is more than the 200 sampled cells: give a smaller k, or sample more (--cells, --images)'
-            in refused.stdout.splitlines()[-1])
+    with pytest.raises(ValueError, match='k=201 is more than the 200 sampled cells: give a smaller k, or sample more'):
+        tool(TOOL, config('picie_fpn_folder'), folder_checkpoint, '--k', 2, 201, '--cells', 200, '--cfg-options',
+             *folder_options(image_folder))
 
 
 def test_arguments_that_cannot_work(choose_k, tmp_path):

@@ -1,14 +1,11 @@
 """Every tool on files of a stranger that ask for code to run: each is refused, and nothing has run."""
-import importlib.util
 import os
 import os.path as osp
-import sys
 import zipfile
 
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import init_default_scope
 from mmseg.apis import MMSegInferencer
 
 from mmseg_unsup.apis import UnsupInferencer
@@ -37,23 +34,6 @@ def mark(tmp_path):
     path = tmp_path / 'ran'
     yield path
     assert not path.exists()
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    """Runs the ``main`` of a script in this process."""
-
-    def run(name, *args):
-        path = osp.join(TOOLS, f'{name}.py')
-        monkeypatch.syspath_prepend(osp.dirname(path))  # as Python does for a script
-        spec = importlib.util.spec_from_file_location(osp.basename(name), path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-        init_default_scope('mmseg')
-        return module.main()
-
-    return run
 
 
 def checkpoint_with_code(path, mark, **options) -> str:

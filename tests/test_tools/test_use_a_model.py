@@ -2,34 +2,17 @@
 import importlib.util
 import json
 import os.path as osp
-import sys
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
 from ..conftest import ROOT, run_tool, smooth_image
 from ..test_apis.test_inferencer import tiny_checkpoint
 from ..test_apis.tiny_models import METHODS, K
-
-
-@pytest.fixture
-def command(monkeypatch):
-    """Runs the ``main`` of a tool in this process."""
-
-    def run(name, *args):
-        spec = importlib.util.spec_from_file_location(name, osp.join(ROOT, 'tools', f'{name}.py'))
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-        init_default_scope('mmseg')
-        module.main()
-
-    return run
 
 
 def trained(folder, method='PiCIE'):
@@ -39,15 +22,15 @@ def trained(folder, method='PiCIE'):
     return folder / f'{method}.py', weights
 
 
-def test_naming_and_merging(tmp_path, command, capsys):
+def test_naming_and_merging(tmp_path, tool, capsys):
     model, path = trained(tmp_path), tmp_path / 'clusters.json'
-    command('name_clusters', *model, path)
+    tool('name_clusters', *model, path)
     names = ClusterNames.load(str(path))
     assert names == ClusterNames.identity(*load_segmentor(*model)[1].cluster_identity())
-    command('name_clusters', *model, path, '--name', '3=sky', '1=road surface', '--merge', '0,4', '2,sky=air')
+    tool('name_clusters', *model, path, '--name', '3=sky', '1=road surface', '--merge', '0,4', '2,sky=air')
     names = ClusterNames.load(str(path))
     assert names.names == ['cluster 0', 'road surface', 'air'] and names.table.tolist() == [0, 1, 2, 2, 0]
-    command('name_clusters', *model, path, '--name', 'air=sky', '0=tree')
+    tool('name_clusters', *model, path, '--name', 'air=sky', '0=tree')
     assert ClusterNames.load(str(path)).names == ['tree', 'road surface', 'sky']
     listed = capsys.readouterr().out
     assert '|   2   |     sky      |   2 3    | #' in listed and '3 classes of 5 clusters' in listed
@@ -62,16 +45,16 @@ def test_naming_and_merging(tmp_path, command, capsys):
     (['--merge', '0,9'], 'there is no cluster 9'),
     (['--merge', '0,1=road'], "two classes have the name 'road'"),
 ])
-def test_names_that_cannot_be_given_leave_the_file(options, message, tmp_path, command):
+def test_names_that_cannot_be_given_leave_the_file(options, message, tmp_path, tool):
     model, path = trained(tmp_path), tmp_path / 'clusters.json'
-    command('name_clusters', *model, path, '--name', '2=road')
+    tool('name_clusters', *model, path, '--name', '2=road')
     before = path.read_bytes()
     with pytest.raises(ValueError, match=message) as error:
-        command('name_clusters', *model, path, *options)
+        tool('name_clusters', *model, path, *options)
     assert path.read_bytes() == before and '\n' not in str(error.value)
 
 
-def test_a_file_of_another_checkpoint_is_refused_by_all_tools(tmp_path, command):
+def test_a_file_of_another_checkpoint_is_refused_by_all_tools(tmp_path, tool):
     images, path = tmp_path / 'x.png', tmp_path / 'clusters.json'
     cv2.imwrite(str(images), smooth_image(np.random.default_rng(0), 60, 80))
     ClusterNames.identity('view1', K, '0' * 16).save(str(path))
@@ -80,13 +63,13 @@ def test_a_file_of_another_checkpoint_is_refused_by_all_tools(tmp_path, command)
                  ['predict', *model, images, '--out', tmp_path / 'out', '--clusters', path],
                  ['export', *model, tmp_path / 'model.onnx', '--clusters', path]):
         with pytest.raises(ValueError, match="has fingerprint='0000000000000000', .* belong to another checkpoint"):
-            command(*args)
+            tool(*args)
     assert path.read_bytes() == before
     assert not (tmp_path / 'out').exists() and not (tmp_path / 'model.onnx').exists()
 
 
 @pytest.mark.parametrize('match', ['majority', 'hungarian'])
-def test_names_from_labels(match, tmp_path, command):
+def test_names_from_labels(match, tmp_path, tool):
     """The bright left half of every image is road, the rest tree; against a count by hand."""
     for split in ('images', 'labels'):
         (tmp_path / split / 'val').mkdir(parents=True)
@@ -104,7 +87,7 @@ def test_names_from_labels(match, tmp_path, command):
         img_path='images/val', seg_map_path='labels/val'))
     loader.update(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
     config.dump(str(tmp_path / 'config.py'))
-    command('name_clusters', tmp_path / 'config.py', weights, tmp_path / 'clusters.json', '--from-labels', match)
+    tool('name_clusters', tmp_path / 'config.py', weights, tmp_path / 'clusters.json', '--from-labels', match)
     names = ClusterNames.load(str(tmp_path / 'clusters.json'))
     counts = np.zeros((2, K), int)
     inferencer = UnsupInferencer(config, weights, device='cpu', show_progress=False)
@@ -122,10 +105,10 @@ def test_names_from_labels(match, tmp_path, command):
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_predicting_a_folder(method, image_folder, tmp_path, command, capsys):
+def test_predicting_a_folder(method, image_folder, tmp_path, tool, capsys):
     model, out = trained(tmp_path, method), tmp_path / 'out'
     (tmp_path / 'images' / 'broken.jpg').write_bytes(b'no image')
-    command('predict', *model, image_folder, '--out', out, '--batch-size', 3, '--device', 'cpu', '--on-error', 'skip',
+    tool('predict', *model, image_folder, '--out', out, '--batch-size', 3, '--device', 'cpu', '--on-error', 'skip',
             '--tile', 60, '--overlap', 20)
     assert '8 images, 5 classes, 1 skipped' in capsys.readouterr().out
     report = json.loads((out / 'predictions.json').read_text())
@@ -141,11 +124,11 @@ def test_predicting_a_folder(method, image_folder, tmp_path, command, capsys):
     assert len(list((out / 'overlays' / 'more').iterdir())) == 1
 
 
-def test_predicting_one_image_with_names(tmp_path, command):
+def test_predicting_one_image_with_names(tmp_path, tool):
     model, path, image = trained(tmp_path), tmp_path / 'clusters.json', tmp_path / 'x.png'
     cv2.imwrite(str(image), smooth_image(np.random.default_rng(0), 60, 80))
-    command('name_clusters', *model, path, '--merge', '0,1,2,3,4=all')
-    command('predict', 'none', with_config(model), image, '--out', tmp_path / 'out', '--clusters', path)
+    tool('name_clusters', *model, path, '--merge', '0,1,2,3,4=all')
+    tool('predict', 'none', with_config(model), image, '--out', tmp_path / 'out', '--clusters', path)
     assert json.loads((tmp_path / 'out' / 'predictions.json').read_text()) == dict(
         classes=['all'], images={'x.png': {'all': 1.0}}, skipped=[])
     assert not np.array(Image.open(tmp_path / 'out' / 'maps' / 'x.png')).any()
@@ -158,21 +141,21 @@ def with_config(model):
     return path
 
 
-def test_exporting_with_names(image_folder, tmp_path, command, capsys):
+def test_exporting_with_names(image_folder, tmp_path, tool, capsys):
     onnx = pytest.importorskip('onnx')
     model, path = trained(tmp_path), tmp_path / 'clusters.json'
-    command('name_clusters', *model, path, '--name', '0=sky', '--merge', '1,2')
-    command('export', *model, tmp_path / 'model.onnx', '--clusters', path, '--images', image_folder, '--check-images',
+    tool('name_clusters', *model, path, '--name', '0=sky', '--merge', '1,2')
+    tool('export', *model, tmp_path / 'model.onnx', '--clusters', path, '--images', image_folder, '--check-images',
             3)
     assert '% of the pixels of 3 images equal to PyTorch; size 48, protocol full_resolution' in capsys.readouterr().out
     facts = {entry.key: entry.value for entry in onnx.load(tmp_path / 'model.onnx').metadata_props}
     assert json.loads(facts['names'])[0] == 'sky' and facts['size'] == '48'
     with pytest.raises(ValueError, match='opset 99 is not supported: choose one from 11 to 20'):
-        command('export', *model, tmp_path / 'other.onnx', '--images', image_folder, '--opset', 99)
+        tool('export', *model, tmp_path / 'other.onnx', '--images', image_folder, '--opset', 99)
     assert not (tmp_path / 'other.onnx').exists()
 
 
-def test_an_image_larger_than_memory_is_refused_before_anything_is_written(tmp_path, command, monkeypatch):
+def test_an_image_larger_than_memory_is_refused_before_anything_is_written(tmp_path, tool, monkeypatch):
     model, image, out = trained(tmp_path), tmp_path / 'images' / 'large.png', tmp_path / 'model.onnx'
     image.parent.mkdir()
     cv2.imwrite(str(image), np.zeros((2000, 3000, 3), np.uint8))
@@ -183,7 +166,7 @@ def test_an_image_larger_than_memory_is_refused_before_anything_is_written(tmp_p
                  ['predict', *model, image, '--out', tmp_path / 'out', '--tile', 512],
                  ['export', *model, out, '--images', image.parent]):
         with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about'):
-            command(*args)
+            tool(*args)
     assert out.read_text() == 'old' and not (tmp_path / 'out').exists()
 
 
