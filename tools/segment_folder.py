@@ -23,6 +23,7 @@ from typing import Dict, Optional, Sequence
 import torch
 from mmengine.config import Config
 from mmengine.fileio import load
+from mmengine.runner import CheckpointLoader
 
 from mmseg_unsup.apis.gallery import make_gallery
 from mmseg_unsup.apis.image_input import unreadable_images
@@ -83,7 +84,7 @@ class Stages:
             raise ValueError(f'{self.path} records a training of {record["epochs"]} epochs, but this call has '
                              f'{epochs}: {remedy}')
         if epochs != record.get('epochs'):
-            record['finished'] = [name for name in record['finished'] if name in ('images', 'masks')]
+            record['finished'] = [name for name in record['finished'] if name in ('images', 'weights', 'masks')]
         self.record = dict(record, epochs=epochs)
         self._write()
 
@@ -173,6 +174,11 @@ def check_files(args: argparse.Namespace, paths: Sequence[str]) -> None:
                          'leave them out by --on-error skip')
 
 
+def load_weights(cfg: Config) -> None:
+    """Find out whether the weights to start from can be had, before hours are spent on masks."""
+    CheckpointLoader.load_checkpoint(cfg.init, map_location='cpu')
+
+
 def make_masks(args: argparse.Namespace) -> None:
     """Every image gets a mask."""
     out = osp.join(args.out, 'masks')
@@ -249,6 +255,8 @@ def main() -> None:
     for folder in FOLDERS[args.method == 'picie':]:
         mark_output(osp.join(args.out, folder))
     stages.run('images', check_files, args, paths)
+    if cfg.get('init') is not None:
+        stages.run('weights', load_weights, cfg)
     if args.method == 'maskcontrast':
         stages.run('masks', make_masks, args)
     stages.run('train', train, args, cfg, len(paths))

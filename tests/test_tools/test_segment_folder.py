@@ -202,6 +202,13 @@ def test_a_stage_that_fails_comes_again(segment, discs, tmp_path):
         segment('picie', discs, out)
 
 
+def test_weights_are_there_before_masks_are_made(segment, discs, tmp_path):
+    (tmp_path / 'weights.pth').write_text('no weights')
+    with pytest.raises(ValueError, match='weights.pth cannot be read as a checkpoint'):
+        segment('maskcontrast', discs, tmp_path / 'out', '--init', tmp_path / 'weights.pth')
+    assert not list((tmp_path / 'out').rglob('*.png'))
+
+
 @pytest.mark.parametrize('method', ['picie', 'maskcontrast'])
 def test_fewer_images_than_a_batch_are_one_batch(segment, tmp_path, method):
     write_discs(tmp_path / 'images', 3)
