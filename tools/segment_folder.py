@@ -45,6 +45,7 @@ from mmseg_unsup.utils.speed import adapt_loaders, trim_before_forks
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 RECORD = 'segment_folder.json'
 FOLDERS = ('masks', 'train', 'maps', 'overlays')  # below OUT
+CHECKS = ('images', 'weights')  # stages that make nothing
 # arguments that do not change the result
 FREE_ARGUMENTS = ('out', 'workers')
 EPOCHS = 'train_cfg.max_epochs'
@@ -74,7 +75,9 @@ class Stages:
 
     def __init__(self, out: str, settings: Dict, epochs: int) -> None:
         self.path = osp.join(out, RECORD)
-        record = self._read() or dict(settings=settings, epochs=epochs, finished=[])
+        record = self._read()
+        if record is None or not set(record['finished']) - {*CHECKS}:  # nothing was made of the former settings
+            record = dict(settings=settings, epochs=epochs, finished=[])
         remedy = 'use another --out, or remove that folder'
         for key in sorted({*record['settings'], *settings}):
             old, new = record['settings'].get(key), settings.get(key)
@@ -84,7 +87,7 @@ class Stages:
             raise ValueError(f'{self.path} records a training of {record["epochs"]} epochs, but this call has '
                              f'{epochs}: {remedy}')
         if epochs != record.get('epochs'):
-            record['finished'] = [name for name in record['finished'] if name in ('images', 'weights', 'masks')]
+            record['finished'] = [name for name in record['finished'] if name in (*CHECKS, 'masks')]
         self.record = dict(record, epochs=epochs)
         self._write()
 
