@@ -1,5 +1,4 @@
 """What is found in images, as files: ``maps/``, ``overlays/`` and ``predictions.json`` of a folder."""
-import json
 import os.path as osp
 from typing import Dict, List, Optional, Sequence
 
@@ -7,7 +6,7 @@ import numpy as np
 
 from ..datasets.image_files import check_output, mark_output
 from ..structures import ClusterNames
-from ..utils.atomic import replacing
+from ..utils.atomic import write_json
 from ..utils.paths import printable
 from ..utils.pictures import map_name, write_indexed, write_picture
 from ..visualization import overlay, with_legend
@@ -71,8 +70,7 @@ class MapFiles:
             classes=self.names.names,
             images={printable(name): of_image for name, of_image in shares.items()},
             skipped=[printable(text) for text in skipped])
-        with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
+        write_json(path, content)
         return path
 
 

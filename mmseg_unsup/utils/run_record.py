@@ -1,5 +1,4 @@
 """What makes a run, as its folder records it: settings, software, and whether it is finished."""
-import json
 import os.path as osp
 import re
 from typing import Callable, Dict, List, Optional
@@ -9,7 +8,7 @@ from mmengine.config import Config
 from mmengine.fileio import load
 
 from ..version import __version__
-from .atomic import replacing
+from .atomic import write_json
 from .distributed import flatten_config
 
 RECORD = 'run.json'
@@ -87,5 +86,4 @@ def read_record(work_dir: str) -> Optional[dict]:
 def write_record(work_dir: str, settings: Dict[str, str], finished: bool, **further) -> None:
     """Replace the record in one step."""
     software = dict(mmseg_unsup=__version__, torch=str(torch.__version__))
-    with replacing(osp.join(work_dir, RECORD)) as part, open(part, 'w') as file:
-        json.dump(dict(finished=finished, software=software, settings=settings, **further), file, indent=1)
+    write_json(osp.join(work_dir, RECORD), dict(finished=finished, software=software, settings=settings, **further))

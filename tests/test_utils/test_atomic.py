@@ -1,5 +1,6 @@
 """A file is the old one or the new one."""
 import errno
+import json
 import os
 import re
 import resource
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from mmseg_unsup.utils.atomic import remove_parts, replacing, write_from_memory
+from mmseg_unsup.utils.atomic import remove_parts, replacing, write_from_memory, write_json
 from ..conftest import ROOT
 
 
@@ -60,6 +61,13 @@ def test_a_full_disk_is_one_error_with_the_path(tmp_path):
     with replacing(path) as part:
         write_from_memory(part, lambda file: torch.save(state, file))
     torch.testing.assert_close(torch.load(path, weights_only=True), state, rtol=0, atol=0)
+
+
+def test_json_of_any_name(tmp_path):
+    value = dict(folder=os.fsdecode(b'caf\xe9'), name='caf\u00e9')
+    write_json(str(tmp_path / 'a.json'), value)
+    assert json.loads((tmp_path / 'a.json').read_text(encoding='utf-8')) == value
+    assert 'caf\u00e9' in (tmp_path / 'a.json').read_text(encoding='utf-8')
 
 
 def test_errors_name_the_file_that_was_to_be_written(tmp_path):
