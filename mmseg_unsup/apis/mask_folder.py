@@ -19,7 +19,7 @@ from ..datasets.image_files import check_output, find_images, mark_output
 from ..datasets.transforms.masks import read_mask
 from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress
-from ..utils.atomic import replacing
+from ..utils.atomic import write_json
 from ..utils.distributed import flatten_config
 from ..utils.paths import printable
 from ..utils.pictures import read_rgb, write_picture
@@ -76,15 +76,15 @@ def make_mask_folder(images: str, out: str, config: dict, workers: int = 1, on_e
     mark_output(out)
     path, earlier = osp.join(out, RECORD), {}
     if osp.exists(path):
-        with open(path) as file:
+        with open(path, encoding='utf-8') as file:
             earlier = json.load(file)
         check_record(earlier, settings, path)
     else:
-        write_record(dict(settings, complete=False), path)
+        write_json(path, dict(settings, complete=False))
     start = time.perf_counter()
     results = make_masks(paths, stems, out, config, workers, on_error)
     record = dict(make_record(settings, results, time.perf_counter() - start, earlier), complete=True)
-    write_record(record, path)
+    write_json(path, record)
     write_sheet(paths, results, out, seed)
     return record
 
@@ -251,11 +251,6 @@ def make_record(settings: dict, results: Sequence[Result], wall: float, earlier:
         **times,
         not_kept=[result.stem for result in results if result.area == 0],
         unreadable={result.stem: result.error for result in results if result.area is None})
-
-
-def write_record(record: dict, path: str) -> None:
-    with replacing(path) as part, open(part, 'w') as file:
-        json.dump(record, file, indent=1)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
