@@ -78,6 +78,7 @@ if __name__ == '__main__':
             packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
             include_package_data=False,  # which takes folders of data for packages
             package_data={PACKAGE: ['.mim/**/*'], f'{PACKAGE}.visualization': ['page/*']},
+            entry_points=dict(console_scripts=['mmseg-unsup = mmseg_unsup.commands:main']),
             python_requires='>=3.10',
             install_requires=requirements('runtime'),
             extras_require={

@@ -1,25 +1,18 @@
 """Unsupervised semantic segmentation for MMSegmentation.
 
-Importing the package checks that one coherent set of host packages is installed, makes ``mmseg_unsup::`` and
-``mmseg::`` config references resolvable and ``torchvision://`` weights loadable, torchvision or not, and lets what
-mmengine reads from files name nothing that runs. Everything else is imported on demand through the registries.
+Importing the package checks that one coherent set of host packages is installed; as soon as mmengine is imported, by
+whomever, ``mmseg_unsup.hosts`` adapts it. Everything else is imported on demand, by the registries or by its name.
 """
+from importlib import import_module
+
+import lazy_loader
+
+from .import_hooks import after_import
 from .utils.stack import check_stack
+from .version import __version__
 
 check_stack()
+after_import('mmengine', lambda: import_module('mmseg_unsup.hosts') and None)
 
-from .utils.config import register_config_packages  # noqa: E402
-from .utils.published_weights import register_weight_loaders  # noqa: E402
-from .utils.safe_files import register_safe_handlers  # noqa: E402
-from .utils.safe_loading import register_safe_inferencers, register_safe_loaders  # noqa: E402
-from .utils.torchvision_guard import survive_misfit_torchvision  # noqa: E402
-from .version import __version__  # noqa: E402
-
-register_config_packages()
-register_weight_loaders()
-register_safe_handlers()
-register_safe_loaders()  # over all that are there
-register_safe_inferencers()
-survive_misfit_torchvision()
-
-__all__ = ['__version__']
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=dict(apis=['UnsupInferencer']))
+__all__ += ['__version__']

@@ -38,7 +38,7 @@ from mmseg_unsup.utils.command_line import add_options_argument, add_speed_argum
 from mmseg_unsup.utils.config import find_config, load_config
 from mmseg_unsup.utils.data_workers import ending_data_workers
 from mmseg_unsup.utils.paths import printable
-from mmseg_unsup.utils.safe_loading import allow_globals
+from mmseg_unsup.hosts.safe_loading import allow_globals
 from mmseg_unsup.utils.setup_env import register_all_modules
 from mmseg_unsup.utils.speed import adapt_loaders, trim_before_forks
 

@@ -12,7 +12,7 @@ from ..models.segmentors.probed_segmentor import ProbedSegmentor
 from ..registry import MODELS
 from ..utils.config import load_config, merge_options
 from ..utils.devices import check_device
-from ..utils.safe_loading import allow_globals
+from ..hosts.safe_loading import allow_globals
 from ..utils.stored_config import read_stored_config
 from ..utils.whole_images import adapt_to_mmseg
 

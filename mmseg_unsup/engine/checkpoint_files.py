@@ -5,7 +5,7 @@ import re
 import zipfile
 from typing import List, NamedTuple, Optional, Tuple
 
-from ..utils.safe_loading import load_safely
+from ..hosts.safe_loading import load_safely
 
 # written when a run is stopped by a signal; the next checkpoint replaces it
 PREEMPTED = 'preempted.pth'

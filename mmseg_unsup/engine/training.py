@@ -1,9 +1,9 @@
 """A training from its config."""
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from .hooks import LongerScheduleHook, RunFolderHook
 from .run_folder import owned_folder
+from .runner import ConsoleRunner
 
 
 def train_config(cfg: Config, restart: bool = False) -> None:
@@ -13,7 +13,7 @@ def train_config(cfg: Config, restart: bool = False) -> None:
         restart: the run may take the place of one that is there.
     """
     with owned_folder(cfg, restart) as folder:
-        runner = Runner.from_cfg(cfg)
+        runner = ConsoleRunner.from_cfg(cfg)
         runner.register_hook(RunFolderHook(folder))
         runner.register_hook(LongerScheduleHook())
         runner.train()

@@ -1,10 +1,6 @@
-from .config import load_config, register_config_packages
-from .progress import track_progress
-from .random import keyed_generator, keyed_global_rng
-from .setup_env import register_all_modules
-from .stack import check_stack
+import lazy_loader
 
-__all__ = [
-    'check_stack', 'keyed_generator', 'keyed_global_rng', 'load_config', 'register_all_modules',
-    'register_config_packages', 'track_progress'
-]
+# a command that only prints its help has no time for the imports of these
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=dict(
+    config=['load_config'], progress=['track_progress'], random=['keyed_generator', 'keyed_global_rng'],
+    setup_env=['register_all_modules'], stack=['check_stack']))

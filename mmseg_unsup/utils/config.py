@@ -1,5 +1,4 @@
 """Reading configs: package references, and command-line variables that reach every place they are used."""
-import ast
 import difflib
 import os.path as osp
 import sys
@@ -8,24 +7,13 @@ from importlib.util import find_spec
 from typing import List, Optional
 
 from mmengine.config import Config
-from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.utils import import_modules_from_strings, is_installed
+from mmengine.utils import import_modules_from_strings
 
 from .options import check_options
 
 # of configs here and of MMSegmentation
 _DEFAULT_BACKENDS = [dict(type='LocalVisBackend')]
 _FORMS = 'give the path of a file, or mmseg_unsup::NAME with its path below configs/'
-
-
-def register_config_packages() -> None:
-    """Make ``mmseg_unsup::path`` and ``mmseg::path`` resolve, whichever distribution provides mmseg.
-
-    mmengine maps a module to a distribution by a closed table; the maintained fork publishes mmseg under another name.
-    """
-    MODULE2PACKAGE.setdefault('mmseg_unsup', 'mmseg_unsup')
-    if not is_installed(MODULE2PACKAGE['mmseg']) and find_spec('mmseg') is not None:
-        MODULE2PACKAGE['mmseg'] = 'mmseg'
 
 
 def find_config(reference: str) -> str:
@@ -201,53 +189,3 @@ def _existing(cfg: Config, key: str, variable: str) -> tuple:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         raise KeyError(f'the shortcut {variable!r} sets {key!r}, which the config does not have') from None
     return node, leaf
-
-
-def parse_config_text(text: str, strict: bool = False) -> dict:
-    """Read what ``Config.pretty_text`` wrote, as it lies in the meta of checkpoints, without running it.
-
-    Only assignments of plain values and ``dict(...)`` are understood, which is all that mmengine writes.
-
-    Args:
-        strict: refuse a text that holds anything else, such as a call; by default that is left out.
-
-    Raises:
-        ValueError: of ``strict``, with the line.
-    """
-    try:
-        lines = ast.parse(text).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:  # ValueError: a byte 0
-        if strict:
-            raise ValueError(f'it is no list of assignments ({error})') from None
-        return {}
-    values = {}
-    for line in lines:
-        try:
-            name, value = _assignment(line)
-        except (ValueError, TypeError, RecursionError):  # TypeError: a list as a key
-            if strict:
-                raise ValueError(f'line {line.lineno} assigns no plain value: '
-                                 f'{text.splitlines()[line.lineno - 1].strip()[:80]!r}') from None
-        else:
-            values[name] = value
-    return values
-
-
-def _assignment(line: ast.stmt) -> tuple:
-    """Name and value; raises ValueError or TypeError if it is no assignment of a plain value."""
-    if not isinstance(line, ast.Assign) or len(line.targets) > 1 or not isinstance(line.targets[0], ast.Name):
-        raise ValueError
-    return line.targets[0].id, _plain_value(line.value)
-
-
-def _plain_value(node: ast.expr):
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
-        if any(keyword.arg is None for keyword in node.keywords):  # dict(**...)
-            raise ValueError
-        return {keyword.arg: _plain_value(keyword.value) for keyword in node.keywords}
-    if isinstance(node, ast.Dict):
-        return {_plain_value(key): _plain_value(value) for key, value in zip(node.keys, node.values)}
-    if isinstance(node, (ast.List, ast.Tuple)):
-        values = [_plain_value(element) for element in node.elts]
-        return values if isinstance(node, ast.List) else tuple(values)
-    return ast.literal_eval(node)

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.fileio import load
 
 from ..registry import DATASETS
-from .command_line import OptionsAction, prepare_training
+from .command_line import prepare_training
 from .config import load_config
 from .options import parse_options
 from .run_logs import is_number, log_pattern, read_run_log, score_logs
@@ -58,14 +58,6 @@ class Run:
     @property
     def unit(self) -> str:
         return 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
-
-
-class WordsAction(OptionsAction):
-    """Also keeps the words of the command line, for the processes that train."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        super().__call__(parser, namespace, values, option_string)
-        namespace.words = [*namespace.words, *values]
 
 
 def option_words(options: Dict[str, object]) -> List[str]:

@@ -6,7 +6,7 @@ from typing import Iterator, List, Tuple
 from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, MODELS, TASK_UTILS, TRANSFORMS, Registry
 
 from ..registry import PRIORS
-from .config import parse_config_text
+from .config_text import parse_config_text
 from .stack import check_mmpretrain
 
 SCOPES = ('mmengine', 'mmseg', 'mmseg_unsup')

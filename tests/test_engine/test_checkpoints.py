@@ -14,7 +14,7 @@ from mmengine.runner import CheckpointLoader
 
 from mmseg_unsup.engine.checkpoint_files import find_checkpoint, name_pattern, verify_checkpoint
 from mmseg_unsup.engine.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
-from mmseg_unsup.utils import safe_loading
+from mmseg_unsup.hosts import safe_loading
 from ..conftest import ROOT
 from .tiny import tiny_config, tiny_runner
 

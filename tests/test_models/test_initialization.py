@@ -10,7 +10,8 @@ from torch import nn
 from mmseg_unsup.models.utils import (add_labels, check_stock_initialization, check_unchanged, initial_weights_seen,
                                       read_part, resnet_depth, weights_seen)
 from mmseg_unsup.models.utils.weights_seen import stated_labels
-from mmseg_unsup.utils.config import load_config, parse_config_text
+from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.config_text import parse_config_text
 from ..conftest import ROOT
 
 CONFIG = "model = dict(type='mmseg_unsup.PiCIE', labeller_epochs={})\nn_clusters = 3\n"

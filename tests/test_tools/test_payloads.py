@@ -9,7 +9,7 @@ import torch
 from mmseg.apis import MMSegInferencer
 
 from mmseg_unsup.apis import UnsupInferencer
-from mmseg_unsup.utils import safe_loading
+from mmseg_unsup.hosts import safe_loading
 from ..conftest import NO_WORKERS, ROOT, write_camvid
 from ..test_apis.test_inferencer import tiny_checkpoint
 from ..test_priors.test_model import write_network

@@ -15,7 +15,8 @@ from mmseg.models.backbones import ResNet
 from torch import nn
 
 from mmseg_unsup.registry import MODELS
-from mmseg_unsup.utils import load_config, safe_loading
+from mmseg_unsup.hosts import safe_loading
+from mmseg_unsup.utils import load_config
 from ..conftest import NO_WORKERS, ROOT, run_tool
 from .test_train_and_test import coco_root, config, write_curated_lists  # noqa: F401
 

@@ -33,16 +33,16 @@ CONFIG = 'a config that the user names is code'
 OWN = 'written a moment before'
 FIXED = 'the name or command does not come from a file'
 ALLOWED = {
-    'mmseg_unsup/utils/safe_loading.py': {'torch.load': WEIGHTS, 'pydoc.locate': 'what the user allows',
+    'mmseg_unsup/hosts/safe_loading.py': {'torch.load': WEIGHTS, 'pydoc.locate': 'what the user allows',
                                           'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                           'zipfile.ZipFile': 'names only'},
     'mmseg_unsup/apis/loading.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
     'mmseg_unsup/apis/gallery_text.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
     'mmseg_unsup/engine/feature_sample.py': {'mmengine.runner.load_checkpoint': WEIGHTS},
     'mmseg_unsup/models/utils/pretrained_file.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
-    'mmseg_unsup/utils/published_weights.py': {'zipfile.ZipFile': 'checksums', 'zipfile.is_zipfile': 'checksums',
+    'mmseg_unsup/hosts/published_weights.py': {'zipfile.ZipFile': 'checksums', 'zipfile.is_zipfile': 'checksums',
                                                'open': 'checksums, and the table of mmengine', 'json.load': TEXT},
-    'mmseg_unsup/utils/torchvision_guard.py': {'exec_module': 'torchvision, where it is installed'},
+    'mmseg_unsup/hosts/torchvision_guard.py': {'exec_module': 'torchvision, where it is installed'},
     'mmseg_unsup/engine/run_folder.py': {'os.open': 'a lock'},
     'mmseg_unsup/utils/run_record.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/engine/checkpoint_files.py': {'zipfile.ZipFile': 'checksums', 'zipfile.is_zipfile': 'checksums',
@@ -161,4 +161,4 @@ def test_loading_is_safe_from_the_import_on():
     from mmengine.runner import CheckpointLoader
     assert all(hasattr(loader, 'is_safe') for loader in CheckpointLoader._schemes.values())
     assert {type(handler).__module__ for suffix, handler in file_handlers.items() if suffix != 'json'} == {
-        'mmseg_unsup.utils.safe_files'}
+        'mmseg_unsup.hosts.safe_files'}

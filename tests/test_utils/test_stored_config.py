@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from mmseg_unsup.registry import MODELS
-from mmseg_unsup.utils.config import load_config, parse_config_text
+from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.utils.config_text import parse_config_text
 from mmseg_unsup.utils.stack import check_mmpretrain
 from mmseg_unsup.utils.stored_config import check_stored, read_stored_config
 from ..conftest import ROOT

@@ -10,7 +10,7 @@ import glob
 import os.path as osp
 from typing import Dict, List, Sequence
 
-from mmseg_unsup.utils.config import parse_config_text
+from mmseg_unsup.utils.config_text import parse_config_text
 from mmseg_unsup.utils.distributed import flatten_config
 from mmseg_unsup.utils.experiments import markdown_table
 from mmseg_unsup.utils.pictures import write_figure

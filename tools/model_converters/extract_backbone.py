@@ -31,7 +31,7 @@ from mmseg_unsup.models.utils.weights_seen import stated_labels
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.atomic import replacing, write_from_memory
-from mmseg_unsup.utils.safe_loading import load_safely
+from mmseg_unsup.hosts.safe_loading import load_safely
 from mmseg_unsup.utils.stored_config import check_stored
 
 FORMATS = ('mmseg', 'torchvision', 'mmpretrain', 'timm')

@@ -27,7 +27,7 @@ from torch import Tensor
 from mmseg_unsup.registry import DATASETS, MODELS
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.atomic import replacing, write_from_memory
-from mmseg_unsup.utils.safe_loading import load_safely, resolve_globals
+from mmseg_unsup.hosts.safe_loading import load_safely, resolve_globals
 
 CONFIG = osp.join(
     osp.dirname(osp.abspath(__file__)), '..', '..', 'configs', 'picie', 'picie_fpn_cocostuff_parity.py')

@@ -8,7 +8,7 @@ from mmengine.runner import BaseLoop
 from ...evaluation.probes import labels_on_grid
 from ...evaluation.probes.protocol import check_datasets, check_metrics
 from ...registry import HOOKS, PROBES
-from ...utils.config import parse_config_text
+from ...utils.config_text import parse_config_text
 from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
 from ..probe_loader import labelled_probe_dataloader, probe_dataloader
 from .phase_timer_hook import time_phase

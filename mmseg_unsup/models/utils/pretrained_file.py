@@ -11,9 +11,9 @@ import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from ...utils.config import parse_config_text
-from ...utils.published_weights import damaged_record
-from ...utils.safe_loading import UnreadableCheckpoint
+from ...utils.config_text import parse_config_text
+from ...hosts.published_weights import damaged_record
+from ...hosts.safe_loading import UnreadableCheckpoint
 from .published_names import rename_published
 from .weights_seen import weights_seen
 

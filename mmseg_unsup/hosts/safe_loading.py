@@ -16,13 +16,13 @@ from mmengine.infer import BaseInferencer
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
-from .config import parse_config_text
+from ..utils.config_text import parse_config_text
 
 # names that the user trusts, for the whole process
 _allowed: List[str] = []
 _FORCE, _FORCE_NOT = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _REMEDY = ('If you trust the file, allow it by --cfg-options allowed_globals="[{name}]", in the config by '
-           "allowed_globals=['{name}'], or by mmseg_unsup.utils.safe_loading.allow_globals(['{name}'])")
+           "allowed_globals=['{name}'], or by mmseg_unsup.hosts.safe_loading.allow_globals(['{name}'])")
 
 
 class UnreadableCheckpoint(ValueError):
@@ -123,7 +123,7 @@ def register_safe_inferencers() -> None:
     @functools.wraps(original)
     def init_model(self, cfg, weights, *args, **kwargs):
         if not cfg and weights is not None:
-            from .stored_config import read_stored_config  # it imports mmseg
+            from ..utils.stored_config import read_stored_config  # it imports mmseg
             checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
             cfg.update(Config(read_stored_config(checkpoint, weights))._cfg_dict)
         return original(self, cfg, weights, *args, **kwargs)

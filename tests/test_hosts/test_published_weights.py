@@ -13,7 +13,7 @@ from mmseg.models.backbones import ResNet
 
 from mmseg_unsup.models.utils import read_part
 from mmseg_unsup.registry import MODELS
-from mmseg_unsup.utils.published_weights import weights_file
+from mmseg_unsup.hosts.published_weights import weights_file
 from ..conftest import ROOT
 from ..weights_server import publish, serving, write_table
 
@@ -109,7 +109,7 @@ def test_offline_one_sentence_says_what_to_do(cache, monkeypatch):
 
 
 def test_a_server_that_says_nothing_is_given_up(server, monkeypatch):
-    monkeypatch.setattr('mmseg_unsup.utils.published_weights._SILENCE', 0.1)
+    monkeypatch.setattr('mmseg_unsup.hosts.published_weights._SILENCE', 0.1)
     server.delay = 0.5
     with pytest.raises(OSError, match=f'{server.name} .*timed out.*: put that file at'):
         weights_file(SOURCE)
@@ -134,7 +134,7 @@ def test_unknown_names(cache, source, near):
 
 
 def test_every_name_in_the_configs_is_known(cache, monkeypatch):
-    monkeypatch.setattr('mmseg_unsup.utils.published_weights._download', lambda *args: None)
+    monkeypatch.setattr('mmseg_unsup.hosts.published_weights._download', lambda *args: None)
     texts = [open(path).read() for path in glob.glob(osp.join(ROOT, 'configs', '**', '*.*'), recursive=True)]
     names = set(re.findall(r'torchvision://(\w+)', ' '.join(texts)))
     assert {'resnet18', 'resnet50'} <= names

@@ -1,0 +1,70 @@
+"""Arguments that several commands take."""
+import argparse
+from typing import Optional
+
+
+class OptionsAction(argparse.Action):
+    """Reads ``--cfg-options``; what is no ``key=value`` is an error of usage. Values: see
+    :func:`mmseg_unsup.utils.options.parse_options`."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        from ..utils.options import parse_options
+        for i, word in enumerate(values):
+            if not word.partition('=')[0] or '=' not in word:
+                told = f': write {word}={values[i + 1]}' if values[i + 1:] and '=' not in values[i + 1] else ''
+                parser.error(f'{option_string} takes key=value, but {word!r} is none{told}')
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **parse_options(values)})
+
+
+class WordsAction(OptionsAction):
+    """Also keeps the words of the command line, for the processes that train."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        super().__call__(parser, namespace, values, option_string)
+        namespace.words = [*namespace.words, *values]
+
+
+def add_options_argument(parser: argparse.ArgumentParser,
+                         help: str = 'override settings, as in tools/train.py') -> None:
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE', help=help)
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that runs a config, ``config`` first."""
+    parser.add_argument('config', help='config file, or its name, PACKAGE::PATH, such as '
+                        'mmseg_unsup::picie/picie_fpn_camvid.py')
+    parser.add_argument('--work-dir', help='folder of logs, scores and checkpoints (default: work_dirs/CONFIG_NAME)')
+    add_options_argument(
+        parser, 'override settings, key=value; dotted keys reach nested ones, and the variables named in the '
+        "config's `shortcuts` (data_root, n_clusters, init) reach every place they stand for; a value in quotes of its "
+        'own is a text')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    # set by older launchers of torch
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that train."""
+    parser.add_argument('--amp', action='store_true', help='mixed precision, bfloat16 where the device has it')
+    parser.add_argument('--compile', action='store_true', help='torch.compile for backbone and neck')
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Config and checkpoint of the commands that use a trained model outside a runner."""
+
+    def config(text: str) -> Optional[str]:
+        return None if text == 'none' else text
+
+    parser.add_argument('config', type=config,
+                        help="config file, or mmseg_unsup::NAME; 'none' for the one in the checkpoint")
+    parser.add_argument('checkpoint')
+    add_options_argument(parser, 'override settings of the config, key=value')
+
+
+def add_size_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--size', type=int,
+                        help="shorter side that the network sees, in pixels (default: the config's)")
+
+
+def add_on_error_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')

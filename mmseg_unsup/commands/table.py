@@ -1,0 +1,111 @@
+"""Which commands there are, and how one is run."""
+import argparse
+import os.path as osp
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from typing import List, NoReturn, Optional, Sequence
+
+from ..version import __version__
+
+PROG = 'mmseg-unsup'
+# what the user is about to do -> command -> what it does
+GROUPS = {
+    'With photographs': dict(
+        segment='find segments in a folder of photographs',
+        predict='segment other images by a trained model',
+        gallery='show the clusters of a model on one page',
+        name='name, colour and merge clusters',
+        export='write a model as one file that runs without this package',
+    ),
+    'With a config': dict(
+        train='train a model',
+        test='evaluate a checkpoint',
+        check='open every file of a config once and list what is wrong',
+        priors='make the object masks that MaskContrast trains on',
+    ),
+    'Study': {
+        'seeds': 'train configs with several seeds and write one table',
+        'label-efficiency': 'fine-tune on growing shares of the labels',
+        'choose-k': 'what the number of clusters does, without labels',
+        'score-priors': 'compare object masks with labels',
+        'confusion-matrix': 'classes by clusters, as a picture',
+        'analyze-logs': 'curves and settings of several runs',
+        'browse-views': 'the views that a config trains on',
+        'get-flops': 'parameters and operations of a model',
+        'benchmark': 'images a second and memory of a training',
+    },
+    'Convert': {
+        'extract-backbone': 'the backbone of a checkpoint as a plain file',
+        'convert-picie': 'a checkpoint of the released PiCIE or MDC code',
+        'convert-maskcontrast': 'a checkpoint of the released MaskContrast code',
+        'coco-stuff27': 'the curated image lists of COCO-Stuff',
+        'label-subsets': 'nested random subsets of a training set',
+        'labels-to-masks': 'object masks from label maps',
+    },
+}
+COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'error: {message} (see {self.prog} --help)\n')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run ``mmseg-unsup COMMAND ...``; the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = CommandParser(PROG, f'{PROG} COMMAND ...', 'Semantic segmentation without labels.', _listing(),
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--version', action='version', version=__version__)
+    if argv[:1] and not argv[0].startswith('-'):
+        name, *rest = argv
+        if name not in COMMANDS:
+            near = get_close_matches(name.replace('_', '-'), COMMANDS)
+            parser.error(f'there is no command {name!r}: ' + (
+                f'did you mean {" or ".join(near)}?' if near else f'there are {", ".join(COMMANDS)}'))
+        return run_command(name, rest)
+    parser.parse_args(argv)
+    parser.print_help()
+    return 0
+
+
+def run_command(name: str, argv: Optional[Sequence[str]] = None, prog: Optional[str] = None) -> int:
+    """Run one of them; the exit status.
+
+    Args:
+        argv: its arguments; by default those of this process.
+        prog: what messages call it.
+    """
+    module = import_module(f'.{name.replace("-", "_")}', __package__)
+    parser = make_parser(name, prog)
+    args = parser.parse_intermixed_args(argv)
+    from .running import running  # seconds, which a help text need not wait for
+    with running(vars(args).pop('verbose'), vars(args).pop('traceback')) as ending:
+        ending.status = module.run(args) or 0
+    return ending.status
+
+
+def make_parser(name: str, prog: Optional[str] = None) -> CommandParser:
+    """The parser of a command."""
+    module = import_module(f'.{name.replace("-", "_")}', __package__)
+    parser = CommandParser(prog or f'{PROG} {name}', description=module.__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.add_arguments(parser)
+    parser.add_argument('--verbose', action='store_true', help='print all that the log has')
+    parser.add_argument('--traceback', action='store_true', help='print where an error arose')
+    return parser
+
+
+def run_tool(name: str) -> NoReturn:
+    """Run a command as a script of ``tools/``, which ends with its status."""
+    sys.exit(run_command(name, prog=osp.basename(sys.argv[0])))
+
+
+def _listing() -> str:
+    lines: List[str] = []
+    for title, group in GROUPS.items():
+        lines += [f'{title}:', *(f'  {name:22}{line}' for name, line in group.items()), '']
+    return '\n'.join([*lines, f'{PROG} COMMAND --help says what a command takes.'])

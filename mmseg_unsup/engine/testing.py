@@ -1,0 +1,75 @@
+"""The evaluation of a checkpoint from its config."""
+import os.path as osp
+from typing import Optional
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from ..models.decode_heads.cluster_head import FRESH
+from ..models.segmentors import PseudoLabelSegmentor
+from ..structures import ClusterNames
+from .feature_pass import unwrap
+from .hooks import PCAInitHook
+from .runner import ConsoleRunner
+
+
+def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] = None,
+                out: Optional[str] = None) -> None:
+    """Run the test of a config.
+
+    Args:
+        checkpoint: None for the weights that a training starts from.
+        clusters: a ``clusters.json``: score its merged and named clusters.
+        out: folder for a map of cluster ids per image.
+
+    Raises:
+        ValueError: no metric reads the clusters that the file names.
+    """
+    cfg.load_from = checkpoint
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    if checkpoint is None:
+        evaluators = leave_out_trained_sets(cfg, evaluators)
+    if clusters:
+        give_names(evaluators, clusters)
+    if out:
+        dataset = cfg.test_dataloader.dataset
+        root = osp.join(dataset.data_root, dataset.get('data_prefix', {}).get('img_path', ''))
+        maps = dict(type='mmseg_unsup.ClusterMaps', output_dir=out, root=root, clusters=clusters, prefix='maps')
+        evaluators = [*evaluators, maps]
+    cfg.test_evaluator = evaluators
+    runner = ConsoleRunner.from_cfg(cfg)
+    if checkpoint is None:
+        initialize(runner)
+    runner.test()
+
+
+def give_names(evaluators: list, path: str) -> None:
+    """Let metrics of the named clusters read the file; those of other sets and probes stay as they are."""
+    sets = (None, ClusterNames.load(path).prototype_set)
+    for evaluator in evaluators:
+        name = evaluator['type'].rpartition('.')[2]
+        if name in ('ClusterMaps', 'HungarianIoUMetric') and evaluator.get('prototype_set') in sets:
+            evaluator['clusters'] = path
+    if not any('clusters' in evaluator for evaluator in evaluators):
+        raise ValueError(f'{path} names the clusters of {sets[1]!r}, which no metric of test_evaluator reads: it needs '
+                         f"an mmseg_unsup.HungarianIoUMetric with prototype_set={sets[1]!r}")
+
+
+def leave_out_trained_sets(cfg, evaluators: list) -> list:
+    """Weights that have not been trained have no clusters of a training, only those of a fresh k-means."""
+    test_cfg = cfg.model.get('test_cfg') or {}
+    trained = [name for name in test_cfg.get('prototype_sets', []) if name != FRESH]
+    if trained:
+        test_cfg['prototype_sets'] = [FRESH]
+    return [evaluator for evaluator in evaluators if evaluator.get('prototype_set') not in trained]
+
+
+def initialize(runner: Runner) -> None:
+    """Give the model the weights that a training of its config starts from."""
+    model = unwrap(runner.model)
+    model.init_weights()
+    for hook in runner.hooks:
+        if isinstance(hook, PCAInitHook):
+            hook.before_train(runner)
+    if isinstance(model, PseudoLabelSegmentor):
+        model.update_labeller()

@@ -1,0 +1,76 @@
+"""What a person reads while a command runs. The log file has that and everything else."""
+import logging
+import sys
+import warnings
+from contextlib import contextmanager
+from typing import Iterator, Optional
+
+from mmengine.logging import MMLogger
+
+_FLAG = 'for_people'
+_PACKAGE = __name__.partition('.')[0]
+_is_quiet = False
+
+
+def say(text: str, level: int = logging.INFO) -> None:
+    """Tell the person at the console; in a script of one's own, where the console has the whole log, log it."""
+    MMLogger.get_current_instance().log(level, text, extra={_FLAG: True})
+
+
+@contextmanager
+def quiet_console() -> Iterator[None]:
+    """In the block the console has only what is said, and errors; warnings of other packages are logged."""
+    global _is_quiet
+    before, show_before = _is_quiet, warnings.showwarning
+    _is_quiet, warnings.showwarning = True, _log_warning
+    hush(MMLogger.get_current_instance())
+    try:
+        yield
+    finally:
+        _is_quiet, warnings.showwarning = before, show_before
+
+
+def hush(logger: MMLogger) -> None:
+    """Let a logger print only what is said, while this process is quiet; its files get all."""
+    for handler in [*logger.handlers]:
+        if type(handler) is logging.StreamHandler:
+            logger.removeHandler(handler)
+            logger.addHandler(_ConsoleHandler(handler))
+
+
+def file_log(text: str) -> Optional[str]:
+    """Write a text into the log file of the run, if there is one; its path."""
+    logger = MMLogger.get_current_instance()
+    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    for handler in files:
+        handler.handle(logger.makeRecord(logger.name, logging.ERROR, __file__, 0, text, (), None))
+    return files[0].baseFilename if files else None
+
+
+class _ConsoleHandler(logging.StreamHandler):
+    """Prints on the standard output of the moment, which a progress bar may have replaced; while the process is quiet,
+    what is said as it is, and nothing else but errors."""
+
+    def __init__(self, loud: logging.StreamHandler) -> None:
+        super().__init__(sys.stdout)
+        self.setLevel(loud.level)
+        self.setFormatter(loud.formatter)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _is_quiet or getattr(record, _FLAG, False) or record.levelno >= logging.ERROR
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not _is_quiet:
+            return super().format(record)
+        prefix = f'{record.levelname.lower()}: ' if record.levelno >= logging.WARNING else ''
+        return prefix + record.getMessage()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stdout
+        super().emit(record)
+
+
+def _log_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    """In the place of ``warnings.showwarning``."""
+    is_ours = f'/{_PACKAGE}/' in filename.replace('\\', '/')
+    MMLogger.get_current_instance().log(logging.WARNING, str(message), extra={_FLAG: is_ours})
