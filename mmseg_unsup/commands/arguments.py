@@ -68,3 +68,13 @@ def add_size_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_on_error_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')
+
+
+def add_released_arguments(parser: argparse.ArgumentParser, config: str) -> None:
+    """Of the commands that convert checkpoints of released code; ``config`` is what they convert for by default."""
+    parser.add_argument('source', metavar='IN', help='checkpoint of the released code')
+    parser.add_argument('target', metavar='OUT', help='file to write')
+    parser.add_argument('--config', default=config, help='what to convert for (default: %(default)s)')
+    parser.add_argument('--force', action='store_true', help='replace OUT if it is there')
+    parser.add_argument('--allow', nargs='+', default=[], metavar='MODULE.NAME',
+                        help='globals beside argparse.Namespace that the file may load; they can run code')

@@ -57,8 +57,13 @@ def write_from_memory(path: str, write: Callable[[BinaryIO], None]) -> None:
 
 def write_json(path: str, value: Any) -> None:
     """Write a JSON file in one step; of names that are no UTF-8 it holds the escapes, which read as the same names."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a text file in one step; of names that are no UTF-8 it holds the escapes."""
     with replacing(path) as part, open(part, 'w', encoding='utf-8', errors='backslashreplace') as file:
-        json.dump(value, file, indent=1, ensure_ascii=False)
+        file.write(text)
 
 
 def remove_parts(folder: str) -> None:

@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmseg_unsup.models.losses import balanced_bce_loss, mask_nce_loss
-from mmseg_unsup.models.utils.loss_benchmark import time_losses
+from mmseg_unsup.analysis.loss_benchmark import time_losses
 from mmseg_unsup.registry import MODELS
 
 BN = dict(type='BN', requires_grad=True)

@@ -18,15 +18,15 @@ NUMBERS = [
     ('check_data', ['c'], {'--workers': 1}),
     ('analysis_tools/gallery', ['c', 'w', 'images', '--out', 'o.html'],
      {'--max-images': 1, '--places': 1, '--typical': 1}),
-    ('analysis_tools/choose_k', ['c', 'w', '--k', '3'],
+    ('choose-k', ['c', 'w', '--k', '3'],
      {'--images': 1, '--cells': 1, '--silhouette-cells': 2, '--seed': 0}),
-    ('analysis_tools/score_priors', ['images', 'labels'], {'--every': 1}),
-    ('analysis_tools/browse_views', ['c', 'out.png'], {'--images': 1, '--epoch': 0}),
-    ('analysis_tools/get_flops', ['c'], {'--size': 1}),  # H and W
-    ('analysis_tools/benchmark', ['c'], {'--warmup': 0, '--images': 1, '--kmeans-points': 1, '--kmeans-clusters': 1}),
-    ('dataset_converters/coco_stuff27', ['data'], {'--workers': 1}),
-    ('dataset_converters/label_subsets', ['c', 'out'], {'--seed': 0}),
-    ('dataset_converters/labels_to_masks', ['labels', 'out'], {'--objects': 0}),
+    ('score-priors', ['images', 'labels'], {'--every': 1}),
+    ('browse-views', ['c', 'out.png'], {'--images': 1, '--epoch': 0}),
+    ('get-flops', ['c'], {'--size': 1}),  # H and W
+    ('benchmark', ['c'], {'--warmup': 0, '--images': 1, '--kmeans-points': 1, '--kmeans-clusters': 1}),
+    ('coco-stuff27', ['data'], {'--workers': 1}),
+    ('label-subsets', ['c', 'out'], {'--seed': 0}),
+    ('labels-to-masks', ['labels', 'out'], {'--objects': 0}),
 ]
 
 
@@ -41,10 +41,10 @@ def test_numbers(name, needed, numbers, tool, capsys):
             assert ended.value.code == 2 and message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('name, args', [('browse_views', ['out.gif']), ('confusion_matrix', ['w.pth', 'out.gif'])])
+@pytest.mark.parametrize('name, args', [('browse-views', ['out.gif']), ('confusion-matrix', ['w.pth', 'out.gif'])])
 def test_pictures_of_no_known_kind(name, args, tool):
     with pytest.raises(ValueError, match="^the picture 'out.gif' must be a file whose name ends in "):
-        tool(f'analysis_tools/{name}', CONFIG, *args)
+        tool(name, CONFIG, *args)
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def test_masks_do_not_replace_the_labels(label_folder, tool):
     before = (label_folder / 'a.png').read_bytes()
     for out in (label_folder, label_folder / '..' / 'labels'):
         with pytest.raises(ValueError, match=f'^{re.escape(str(out))} is the folder of the label maps, which masks'):
-            tool('dataset_converters/labels_to_masks', label_folder, out, '--objects', '1')
+            tool('labels-to-masks', label_folder, out, '--objects', '1')
     assert (label_folder / 'a.png').read_bytes() == before
 
 
 def test_objects_that_no_label_map_has(label_folder, tool, tmp_path):
     with pytest.raises(ValueError, match=r'^none of the 1 label maps holds \[12, 99\]: check the values'):
-        tool('dataset_converters/labels_to_masks', label_folder, tmp_path / 'masks', '--objects', '12', '99')
+        tool('labels-to-masks', label_folder, tmp_path / 'masks', '--objects', '12', '99')
 
 
 def test_a_config_without_test_data(label_folder, tool, tmp_path, capsys):

@@ -40,4 +40,12 @@ def test_an_epoch_and_kmeans(image_folder, tmp_path):
 def test_a_missing_gpu_is_said(monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     done = run_tool('analysis_tools/benchmark.py', config('picie_fpn_camvid'), '--device', 'cuda', check=False)
-    assert done.returncode != 0 and '--device cuda: torch finds no GPU' in done.stdout
+    assert done.returncode == 2 and done.stdout.startswith('error: --device cuda: torch finds no GPU')
+
+
+@pytest.mark.parametrize('size', ['640', '640x', '16x640', '-640x480'])
+def test_a_size_that_is_none(size, tool, capsys):
+    with pytest.raises(SystemExit):
+        tool('benchmark', 'c', f'--size={size}')
+    assert f'argument --size: it must be WIDTHxHEIGHT of at least 32 pixels, such as 640x480, but it is {size!r}' in (
+        capsys.readouterr().err)

@@ -1,4 +1,4 @@
-"""tools/analysis_tools/choose_k.py on a folder of images and on features made here."""
+"""mmseg-unsup choose-k on a folder of images and on features made here."""
 import ast
 import itertools
 import re
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from mmengine.fileio import load
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
+from mmseg_unsup.analysis import choose_k
 from mmseg_unsup.engine.feature_sample import find_checkpoint
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.config import load_config, merge_options
@@ -18,14 +19,7 @@ from ..conftest import ROOT
 from ..test_engine.tiny import tiny_config
 from .test_train_and_test import SMALL, config
 
-TOOL = 'analysis_tools/choose_k'
 SETTINGS = dict(n_iter=20, n_init=10)
-
-
-@pytest.fixture
-def choose_k(tool_module):
-    """The tool as a module."""
-    return tool_module(TOOL)
 
 
 def folder_options(root) -> list:
@@ -49,7 +43,7 @@ def folder_checkpoint(image_folder, tmp_path):
 
 def test_a_folder_without_labels(image_folder, folder_checkpoint, tmp_path, tool, capsys):
     out = tmp_path / 'out'
-    tool(TOOL, config('picie_fpn_folder'), folder_checkpoint, '--k', 4, 2, 8, '--seeds', 2, '--cells', 200,
+    tool('choose-k', config('picie_fpn_folder'), folder_checkpoint, '--k', 4, 2, 8, '--seeds', 2, '--cells', 200,
          '--out', out, '--cfg-options', *folder_options(image_folder))
     printed = capsys.readouterr().out
     report = load(str(out / 'choose_k.json'))
@@ -62,11 +56,11 @@ def test_a_folder_without_labels(image_folder, folder_checkpoint, tmp_path, tool
     assert report['advice'] in printed and report['advised_k'] in (2, 4, 8)
     assert cv2.imread(str(out / 'choose_k.png')).std() > 10
     with pytest.raises(ValueError, match='k=201 is more than the 200 sampled cells: give a smaller k, or sample more'):
-        tool(TOOL, config('picie_fpn_folder'), folder_checkpoint, '--k', 2, 201, '--cells', 200, '--cfg-options',
+        tool('choose-k', config('picie_fpn_folder'), folder_checkpoint, '--k', 2, 201, '--cells', 200, '--cfg-options',
              *folder_options(image_folder))
 
 
-def test_arguments_that_cannot_work(choose_k, tmp_path):
+def test_arguments_that_cannot_work(tmp_path):
     with pytest.raises(ValueError, match='--k 1 cannot tell cells apart: give numbers of clusters from 2 on'):
         choose_k.check_arguments([5, 1], 3)
     with pytest.raises(ValueError, match='--seeds 1: stability compares starts of k-means, give at least 2'):
@@ -76,7 +70,7 @@ def test_arguments_that_cannot_work(choose_k, tmp_path):
         find_checkpoint(str(tmp_path / 'none.pth'))
 
 
-def blobs(choose_k, n_blobs: int, n_rows: int = 600):
+def blobs(n_blobs: int, n_rows: int = 600):
     """A sample of directions around ``n_blobs`` axes; the second view is noisier."""
     rng = np.random.default_rng(0)
     axes = np.eye(8)[rng.integers(n_blobs, size=n_rows)]
@@ -85,8 +79,8 @@ def blobs(choose_k, n_blobs: int, n_rows: int = 600):
     return choose_k.FeatureSample(first, tuple(views), 1)
 
 
-def test_scores_equal_scikit_learn(choose_k):
-    sample, k = blobs(choose_k, 4), 6
+def test_scores_equal_scikit_learn():
+    sample, k = blobs(4), 6
     result, = choose_k.measure(sample, [k], 3, SETTINGS, silhouette_cells=600)
     fits = [choose_k.fit_kmeans(sample.rows, k, SETTINGS, seed) for seed in range(3)]
     distances = [torch.cdist(sample.rows.double(), fit.cluster_centers_.double()) for fit in fits]
@@ -105,8 +99,8 @@ def test_scores_equal_scikit_learn(choose_k):
 
 
 @pytest.mark.parametrize('n_blobs', [3, 5])
-def test_the_number_of_blobs_is_advised(choose_k, n_blobs):
-    results = choose_k.measure(blobs(choose_k, n_blobs), [2, 3, 5, 8], 3, SETTINGS, silhouette_cells=300)
+def test_the_number_of_blobs_is_advised(n_blobs):
+    results = choose_k.measure(blobs(n_blobs), [2, 3, 5, 8], 3, SETTINGS, silhouette_cells=300)
     assert choose_k.advise(results)[0] == n_blobs
     assert max(results, key=lambda result: result['silhouette'])['k'] == n_blobs
 
@@ -124,19 +118,19 @@ def result(k: int, start: float, across: float) -> dict:
     ([result(5, .9, .9)], 5, r'Take k = 5.*views\)\.$'),
     ([result(5, .9, .4), result(10, .3, .9)], 5, 'No k of the list is reproducible .the best stability is 0.40, below'),
 ])
-def test_the_advice_follows_the_rule(choose_k, results, k, sentence):
+def test_the_advice_follows_the_rule(results, k, sentence):
     advised, advice = choose_k.advise(results)
     assert advised == k and re.search(sentence, advice)
 
 
-def test_more_clusters_than_255(choose_k):
+def test_more_clusters_than_255():
     rows = F.normalize(torch.randn(600, 8, generator=torch.Generator().manual_seed(0)), dim=1)
     scored, = choose_k.measure(choose_k.FeatureSample(rows, (rows, rows), 1), [300], 2, dict(n_iter=2), 300)
     assert scored['view_ARI'] == scored['view_matched'] == 1
 
 
 @pytest.mark.parametrize('method', ['picie', 'mdc', 'iic'])
-def test_samples_of_all_methods(choose_k, method, image_folder, tmp_path):
+def test_samples_of_all_methods(method, image_folder, tmp_path):
     """Also of a method that trains on one view; the same cells each time."""
     cfg = load_config(f'{ROOT}/configs/{method}/{method}_fpn_camvid.py')
     small = tiny_config(image_folder, tmp_path)

@@ -1,28 +1,18 @@
-"""tools/model_converters/extract_backbone.py: equal features, safe files, refusals."""
-import importlib.util
+"""mmseg-unsup extract-backbone: equal features, safe files, refusals."""
 import os
 import os.path as osp
-import sys
 
 import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmseg.models.backbones import ResNet
 
+from mmseg_unsup.converters.extract_backbone import extract_backbone
 from mmseg_unsup.registry import MODELS
 from ..conftest import ROOT
 from ..mmpretrain_pair import importable_pair
 
-TOOL = 'model_converters/extract_backbone.py'
 CONFIG = "model = dict(type='mmseg_unsup.PiCIE', labeller_epochs=4, backbone=dict(type={!r}, depth={}{}))\n"
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('extract_backbone', osp.join(ROOT, 'tools', TOOL))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def make_checkpoint(path, depth: int = 18, kind: str = 'ResNet', settings: str = '', **meta) -> str:
@@ -43,11 +33,6 @@ def checkpoint(tmp_path_factory):
     return make_checkpoint(tmp_path_factory.mktemp('source') / 'picie.pth')
 
 
-def run(tool, monkeypatch, *words) -> None:
-    monkeypatch.setattr(sys, 'argv', ['extract_backbone.py', *map(str, words)])
-    tool.main()
-
-
 def plain(path, prefix: str = '') -> dict:
     content = torch.load(path, weights_only=True)
     state = content.get('state_dict', content)
@@ -56,9 +41,9 @@ def plain(path, prefix: str = '') -> dict:
 
 @pytest.mark.parametrize('form', ['mmseg', 'mmpretrain', 'torchvision', 'timm'])
 @pytest.mark.parametrize('weights, source', [('auto', 'labeller.backbone.'), ('trained', 'backbone.')])
-def test_files_hold_the_backbone_only(tool, monkeypatch, tmp_path, checkpoint, capsys, form, weights, source):
+def test_files_hold_the_backbone_only(tool, tmp_path, checkpoint, capsys, form, weights, source):
     prefix = 'backbone.' if form == 'mmpretrain' else ''
-    run(tool, monkeypatch, checkpoint, tmp_path / 'out.pth', '--format', form, '--weights', weights)
+    tool('extract-backbone', checkpoint, tmp_path / 'out.pth', '--format', form, '--weights', weights)
     out = capsys.readouterr().out
     assert f'120 backbone tensors of {checkpoint} ({source}*); labels: none; equal features, bit by bit, in' in out
     expected, written = torch.load(checkpoint, weights_only=True)['state_dict'], plain(tmp_path / 'out.pth', prefix)
@@ -78,10 +63,10 @@ def test_files_hold_the_backbone_only(tool, monkeypatch, tmp_path, checkpoint, c
 
 
 @pytest.mark.parametrize('form', ['torchvision', 'timm', 'mmpretrain'])
-def test_features_in_the_other_code(tool, tmp_path, checkpoint, form):
+def test_features_in_the_other_code(tmp_path, checkpoint, form):
     with importable_pair():
         pytest.importorskip(form)
-        assert f'in {form} ' in tool.write(checkpoint, str(tmp_path / 'out.pth'), form)
+        assert f'in {form} ' in extract_backbone(checkpoint, str(tmp_path / 'out.pth'), form)
 
 
 @pytest.mark.parametrize('settings', [
@@ -90,55 +75,55 @@ def test_features_in_the_other_code(tool, tmp_path, checkpoint, form):
     dict(type='mmpretrain.ConvNeXt', out_indices=(1, 3), gap_before_final_norm=False,
          arch=dict(depths=[1, 1, 1, 1], channels=[8, 12, 16, 20]))], ids=lambda settings: settings['type'])
 @pytest.mark.parametrize('form', ['mmpretrain', 'mmseg'])
-def test_other_backbones_of_mmpretrain(tool, tmp_path, settings, form):
+def test_other_backbones_of_mmpretrain(tmp_path, settings, form):
     with importable_pair():
-        check_other_backbone(tool, tmp_path, settings, form)
+        check_other_backbone(tmp_path, settings, form)
 
 
-def check_other_backbone(tool, tmp_path, settings, form):
+def check_other_backbone(tmp_path, settings, form):
     backbone, path = MODELS.build(settings), str(tmp_path / 'vit.pth')
     state = {name: torch.rand_like(value) for name, value in backbone.state_dict().items()}
     config = f"model = dict(type='mmseg_unsup.PiCIE', backbone={settings!r})\n"
     prefixed = {f'backbone.{name}': value for name, value in state.items()}
     torch.save(dict(meta=dict(cfg=config), state_dict=prefixed), path)
-    assert f'equal features, bit by bit, in {form}' in tool.write(path, str(tmp_path / 'out.pth'), form)
+    assert f'equal features, bit by bit, in {form}' in extract_backbone(path, str(tmp_path / 'out.pth'), form)
     written = plain(tmp_path / 'out.pth', 'backbone.' if form == 'mmpretrain' else '')
     assert set(written) == set(state) and all(torch.equal(value, written[name]) for name, value in state.items())
     with pytest.raises(ValueError, match=f"timm is for backbones of type ResNet .* '{settings['type']}'"):
-        tool.write(path, str(tmp_path / 'timm.pth'), 'timm')
+        extract_backbone(path, str(tmp_path / 'timm.pth'), 'timm')
 
 
-def test_what_cannot_be_expressed_is_refused_and_leaves_no_file(tool, monkeypatch, tmp_path):
+def test_what_cannot_be_expressed_is_refused_and_leaves_no_file(tool, tmp_path):
     deep = make_checkpoint(tmp_path / 'deep.pth', kind='ResNetV1c')
     with pytest.raises(ValueError, match="--format timm is for backbones of type ResNet .* 'ResNetV1c': use --format"):
-        run(tool, monkeypatch, deep, tmp_path / 'out.pth', '--format', 'timm')
+        tool('extract-backbone', deep, tmp_path / 'out.pth', '--format', 'timm')
     for settings in (", style='caffe'", ', strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)'):
         other = make_checkpoint(tmp_path / 'other.pth', depth=50, settings=settings)
         with pytest.raises(ValueError, match='features in .*torchvision.* differ .* than --format torchvision can'):
-            run(tool, monkeypatch, other, tmp_path / 'out.pth', '--format', 'torchvision')
-        run(tool, monkeypatch, other, tmp_path / 'mmseg.pth', '--format', 'mmseg', '--force')
+            tool('extract-backbone', other, tmp_path / 'out.pth', '--format', 'torchvision')
+        tool('extract-backbone', other, tmp_path / 'mmseg.pth', '--format', 'mmseg', '--force')
     dead = torch.load(tmp_path / 'other.pth', weights_only=True)
     dead['state_dict']['labeller.backbone.bn1.bias'] -= 100
     torch.save(dead, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match='features of the checkpoint are constant on random images'):
-        run(tool, monkeypatch, tmp_path / 'other.pth', tmp_path / 'out.pth', '--format', 'torchvision')
+        tool('extract-backbone', tmp_path / 'other.pth', tmp_path / 'out.pth', '--format', 'torchvision')
     assert sorted(os.listdir(tmp_path)) == ['deep.pth', 'mmseg.pth', 'other.pth']
 
 
-def test_refusals(tool, monkeypatch, tmp_path, checkpoint):
+def test_refusals(tool, tmp_path, checkpoint):
     (tmp_path / 'out.pth').write_text('precious')
     with pytest.raises(FileExistsError, match='out.pth is there already: .*--force'):
-        run(tool, monkeypatch, checkpoint, tmp_path / 'out.pth', '--format', 'mmseg')
+        tool('extract-backbone', checkpoint, tmp_path / 'out.pth', '--format', 'mmseg')
     content = torch.load(checkpoint, weights_only=True)
     torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
     with pytest.raises(ValueError, match='bare.pth does not hold the config of its run: give it with --config'):
-        run(tool, monkeypatch, tmp_path / 'bare.pth', tmp_path / 'new.pth', '--format', 'mmseg')
-    run(tool, monkeypatch, tmp_path / 'bare.pth', tmp_path / 'new.pth', '--format', 'mmseg', '--weights-seen',
+        tool('extract-backbone', tmp_path / 'bare.pth', tmp_path / 'new.pth', '--format', 'mmseg')
+    tool('extract-backbone', tmp_path / 'bare.pth', tmp_path / 'new.pth', '--format', 'mmseg', '--weights-seen',
         'ImageNet', '--config', f'{ROOT}/configs/picie/picie_fpn_camvid.py')
     assert torch.load(tmp_path / 'new.pth', weights_only=True)['meta']['weights_seen'] == 'ImageNet labels'
     with pytest.raises(ValueError, match='holds a ResNet-18, and the config builds a ResNet-50'):
         wrong = torch.load(checkpoint, weights_only=True)
         wrong['meta']['cfg'] = CONFIG.format('ResNet', 50, '')
         torch.save(wrong, tmp_path / 'wrong.pth')
-        run(tool, monkeypatch, tmp_path / 'wrong.pth', tmp_path / 'x.pth', '--format', 'mmseg')
+        tool('extract-backbone', tmp_path / 'wrong.pth', tmp_path / 'x.pth', '--format', 'mmseg')
     assert (tmp_path / 'out.pth').read_text() == 'precious'

@@ -1,4 +1,4 @@
-"""tools/analysis_tools/label_efficiency.py on small data and on logs written here."""
+"""mmseg-unsup label-efficiency on small data and on logs written here."""
 import json
 import os
 import os.path as osp
@@ -7,7 +7,7 @@ import statistics
 import pytest
 from mmengine.fileio import load
 
-from mmseg_unsup.utils import experiments
+from mmseg_unsup.analysis import experiments, label_efficiency
 from mmseg_unsup.utils.options import parse_options
 from mmseg_unsup.utils.run_record import write_record
 from ..conftest import NO_WORKERS, ROOT, run_tool, write_camvid
@@ -21,14 +21,6 @@ SMALL = {
     'val_dataloader.dataset.pipeline.2.size': 32, 'model.data_preprocessor.size': (32, 32),
     **parse_options([option for option in NO_WORKERS if 'probe' not in option])
 }
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    """The tool as a module."""
-    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools', 'analysis_tools'))
-    import label_efficiency as module
-    return module
 
 
 def settings_file(tmp_path, **changes) -> str:
@@ -71,7 +63,8 @@ def test_starts_and_shares_are_trained_once_and_averaged(tmp_path):
         assert cell['images'] == 2 and cell['scores']['mIoU']['mean'] == pytest.approx(statistics.fmean(values))
         assert cell['scores']['mIoU']['std'] == pytest.approx(statistics.stdev(values))
     refused = run_tool(TOOL, *options, '--cfg-options', 'optim_wrapper.optimizer.lr=0.5', check=False)
-    assert refused.returncode == 1 and 'holds a run with other settings' in refused.stdout.splitlines()[-1]
+    assert refused.returncode == 2 and refused.stdout.splitlines()[-1].startswith('error: ')
+    assert 'holds a run with other settings' in refused.stdout.splitlines()[-1]
 
 
 def finish(runs, score) -> None:
@@ -88,11 +81,11 @@ def finish(runs, score) -> None:
         experiments.read_evaluations(run)
 
 
-def test_the_plan_and_the_table(tool, tmp_path):
+def test_the_plan_and_the_table(tmp_path):
     write_camvid(tmp_path / 'data')
     write_weights(tmp_path)
-    settings = tool.read_settings(settings_file(tmp_path))
-    runs = tool.plan_runs(settings, str(tmp_path / 'runs'), [])
+    settings = label_efficiency.read_settings(settings_file(tmp_path))
+    runs = label_efficiency.plan_runs(settings, str(tmp_path / 'runs'), [])
     assert [(run.seed, run.percent, run.start) for run in runs] == [
         (seed, percent, start) for seed in (1, 2) for percent in (50, 100) for start in ('scratch', 'file')]
     for run in runs:
@@ -106,16 +99,16 @@ def test_the_plan_and_the_table(tool, tmp_path):
         assert init_cfg is None if run.start == 'scratch' else init_cfg.checkpoint == str(
             tmp_path / f'weights_{run.seed}.pth')
     finish(runs, lambda run: run.percent / 10 + run.seed * (3 if run.start == 'file' else 1))
-    report = tool.summarise(runs, settings)
-    table = tool.to_markdown(report)
+    report = label_efficiency.summarise(runs, settings)
+    table = label_efficiency.to_markdown(report)
     assert '| scratch | none | 6.50 ± 0.71 | 11.50 ± 0.71 |' in table
     assert '| file | ImageNet labels | 9.50 ± 2.12 | 14.50 ± 2.12 |' in table
     assert '| start | labels | 50 % (2 images) | 100 % (4 images) |' in table and 'one per seed' in table
     json.dumps(report)
-    tool.plot(report, 'mIoU', str(tmp_path / 'x.png'))
+    label_efficiency.plot(report, 'mIoU', str(tmp_path / 'x.png'))
     assert (tmp_path / 'x.png').stat().st_size > 1000
 
-    same = tool.plan_runs({**settings, 'subset_seed': 7}, str(tmp_path / 'same'), ['optim_wrapper.optimizer.lr=0.5'])
+    same = label_efficiency.plan_runs({**settings, 'subset_seed': 7}, str(tmp_path / 'same'), ['optim_wrapper.optimizer.lr=0.5'])
     assert len({run.cfg.train_dataloader.dataset.ann_file for run in same}) == 2
     assert all(run.cfg.optim_wrapper.optimizer.lr == 0.5 for run in same)
 
@@ -132,15 +125,15 @@ def test_the_plan_and_the_table(tool, tmp_path):
     (dict(config='nowhere.py'), FileNotFoundError, "there is no config 'nowhere.py'"),
     (dict(percents=[0]), ValueError, 'percents lie in'),
 ])
-def test_wrong_settings_end_before_the_first_run(tool, tmp_path, changes, error, message):
+def test_wrong_settings_end_before_the_first_run(tmp_path, changes, error, message):
     write_camvid(tmp_path / 'data')
     write_weights(tmp_path)
     with pytest.raises(error, match=message):
-        tool.plan_runs(tool.read_settings(settings_file(tmp_path, **changes)), str(tmp_path / 'runs'), [])
+        label_efficiency.plan_runs(label_efficiency.read_settings(settings_file(tmp_path, **changes)), str(tmp_path / 'runs'), [])
     assert not osp.exists(tmp_path / 'runs' / 'scratch')
 
 
 def test_the_shipped_settings(tool):
-    settings = tool.read_settings(f'{ROOT}/configs/finetune/label_efficiency_camvid.yml')
+    settings = label_efficiency.read_settings(f'{ROOT}/configs/finetune/label_efficiency_camvid.yml')
     assert list(settings['starts']) == ['scratch', 'ImageNet', 'PiCIE'] and settings['percents'] == [5, 12.5, 100]
     assert osp.isfile(osp.join(ROOT, settings['config'])) and '{seed}' in settings['starts']['PiCIE']['init']

@@ -1,3 +1,4 @@
+"""mmseg-unsup labels-to-masks on label maps that are written here."""
 import cv2
 import numpy as np
 

@@ -42,13 +42,6 @@ def make_priors(monkeypatch):
 
 
 @pytest.fixture
-def score_priors(monkeypatch):
-    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools', 'analysis_tools'))
-    import score_priors as module
-    return module
-
-
-@pytest.fixture
 def call(make_priors, monkeypatch):
     """Run the tool in this process; returns the exit status."""
 

@@ -1,10 +1,8 @@
-"""tools/model_converters/maskcontrast_official.py on checkpoints with the names of the released code."""
+"""mmseg-unsup convert-maskcontrast on checkpoints with the names of the released code."""
 import argparse
 import datetime
-import importlib.util
 import os
 import os.path as osp
-import sys
 
 import pytest
 import torch
@@ -17,18 +15,8 @@ from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils import load_config
 from ..conftest import ROOT
 
-TOOL = osp.join(ROOT, 'tools', 'model_converters', 'maskcontrast_official.py')
 CONFIG = osp.join(ROOT, 'configs', 'maskcontrast', 'maskcontrast_deeplabv3_folder.py')
 D, QUEUE = 8, 12
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(osp.dirname(TOOL))  # as Python does for a script
-    spec = importlib.util.spec_from_file_location('maskcontrast_official', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -111,16 +99,11 @@ def released_checkpoint(**kwargs):
     return model, dict(model=model.state_dict(), optimizer=optimizer.state_dict(), epoch=40)
 
 
-def run(tool, monkeypatch, *args):
-    monkeypatch.setattr(sys, 'argv', ['maskcontrast_official.py', *(str(arg) for arg in args)])
-    tool.main()
-
-
-def test_maps_are_the_released_ones(tool, config, monkeypatch, tmp_path, capsys):
+def test_maps_are_the_released_ones(tool, config, tmp_path, capsys):
     model, checkpoint = released_checkpoint()
     source, target = tmp_path / 'in.pth', tmp_path / 'out.pth'
     torch.save(checkpoint, source)
-    run(tool, monkeypatch, source, target, '--config', config)
+    tool('convert-maskcontrast', source, target, '--config', config)
     assert (f'wrote {target}: ResNet-18 (120 tensors), head (45), its key branch, queue of 12, epoch 40'
             in capsys.readouterr().out)
     ours = MODELS.build(load_config(config).model).eval()
@@ -140,14 +123,14 @@ def test_maps_are_the_released_ones(tool, config, monkeypatch, tmp_path, capsys)
 
 
 @pytest.mark.parametrize('layout', ['bare', 'state_dict', 'no prefix'])
-def test_without_key_branch_and_queue(tool, config, monkeypatch, tmp_path, capsys, layout):
+def test_without_key_branch_and_queue(tool, config, tmp_path, capsys, layout):
     model, checkpoint = released_checkpoint(with_key=False, with_queue=False)
     state = checkpoint['model']
     if layout == 'no prefix':
         state = {key.removeprefix('module.'): value for key, value in state.items()}
     state['module.model_q.backbone.fc.weight'] = torch.zeros(3)  # of ImageNet
     torch.save(dict(state_dict=state) if layout == 'state_dict' else state, tmp_path / 'in.pth')
-    run(tool, monkeypatch, tmp_path / 'in.pth', tmp_path / 'out.pth', '--config', config)
+    tool('convert-maskcontrast', tmp_path / 'in.pth', tmp_path / 'out.pth', '--config', config)
     assert 'no key branch (copied), no queue, epoch 0' in capsys.readouterr().out
     ours = MODELS.build(load_config(config).model).eval()
     load_checkpoint(ours, str(tmp_path / 'out.pth'))
@@ -180,22 +163,22 @@ def broken(checkpoint, change):
     ('shape', r'decode_head.embedding.weight has shape \(9, 16, 1, 1\) in the checkpoint, but \(8, 16, 1, 1\)'),
     ('queue', 'a queue of 20 prototypes, but the config one of 12: give a --config with model.queue_length=20'),
 ])
-def test_checkpoints_that_do_not_fit(tool, config, monkeypatch, tmp_path, change, message):
+def test_checkpoints_that_do_not_fit(tool, config, tmp_path, change, message):
     torch.save(broken(released_checkpoint()[1], change), tmp_path / 'in.pth')
     with pytest.raises(ValueError, match=message):
-        run(tool, monkeypatch, tmp_path / 'in.pth', tmp_path / 'out.pth', '--config', config)
+        tool('convert-maskcontrast', tmp_path / 'in.pth', tmp_path / 'out.pth', '--config', config)
     assert not (tmp_path / 'out.pth').exists()
 
 
-def test_files_that_could_run_code_are_refused_by_name(tool, config, monkeypatch, tmp_path):
+def test_files_that_could_run_code_are_refused_by_name(tool, config, tmp_path):
     _, checkpoint = released_checkpoint()
     source, target = tmp_path / 'in.pth', tmp_path / 'out.pth'
     torch.save(dict(checkpoint, saved=datetime.date(2021, 2, 1), args=argparse.Namespace(p=1)), source)
     with pytest.raises(ValueError, match='wants to load datetime.date, .* If you trust the file, add --allow datetime'):
-        run(tool, monkeypatch, source, target, '--config', config)
+        tool('convert-maskcontrast', source, target, '--config', config)
     assert not target.exists()
-    run(tool, monkeypatch, source, target, '--config', config, '--allow', 'datetime.date')
+    tool('convert-maskcontrast', source, target, '--config', config, '--allow', 'datetime.date')
     with pytest.raises(FileExistsError, match='is there already'):
-        run(tool, monkeypatch, source, target, '--config', config)
-    run(tool, monkeypatch, source, target, '--config', config, '--force', '--allow', 'datetime.date')
+        tool('convert-maskcontrast', source, target, '--config', config)
+    tool('convert-maskcontrast', source, target, '--config', config, '--force', '--allow', 'datetime.date')
     assert sorted(os.listdir(tmp_path)) == ['in.pth', 'out.pth', 'small.py']

@@ -74,13 +74,13 @@ COMMANDS = {
     'make_priors spectral': lambda f, evil: [f / 'images', f / 'masks', '--prior', 'spectral',
                                              *BACKBONE.format(evil).split(' ')],
     'analysis_tools/gallery': lambda f, evil: [PICIE, evil, f / 'images', '--out', f / 'page.html'],
-    'analysis_tools/choose_k': lambda f, evil: [PICIE, evil, '--k', '3', '--cfg-options', f'data_root={f / "images"}'],
-    'analysis_tools/confusion_matrix': lambda f, evil: [PICIE, evil, f / 'matrix.png', *small_run(f)],
-    'analysis_tools/score_priors': lambda f, evil: [f / 'images', f / 'images', '--priors', 'spectral', '--weights',
+    'choose-k': lambda f, evil: [PICIE, evil, '--k', '3', '--cfg-options', f'data_root={f / "images"}'],
+    'confusion-matrix': lambda f, evil: [PICIE, evil, f / 'matrix.png', *small_run(f)],
+    'score-priors': lambda f, evil: [f / 'images', f / 'images', '--priors', 'spectral', '--weights',
                                                     evil],
-    'model_converters/extract_backbone': lambda f, evil: [evil, f / 'out.pth', '--format', 'mmseg'],
-    'model_converters/picie_official': lambda f, evil: [evil, f / 'out.pth'],
-    'model_converters/maskcontrast_official': lambda f, evil: [evil, f / 'out.pth'],
+    'extract-backbone': lambda f, evil: [evil, f / 'out.pth', '--format', 'mmseg'],
+    'convert-picie': lambda f, evil: [evil, f / 'out.pth'],
+    'convert-maskcontrast': lambda f, evil: [evil, f / 'out.pth'],
 }
 
 
@@ -197,7 +197,7 @@ def test_files_that_a_resumed_checkpoint_calls_its_best(tmp_path):
     assert found['best_ckpt_mIoU'] is None
 
 
-NONE = {name: COMMANDS[name] for name in ('predict', 'export', 'name_clusters', 'model_converters/extract_backbone')}
+NONE = {name: COMMANDS[name] for name in ('predict', 'export', 'name_clusters', 'extract-backbone')}
 DOTTED = r"evil.pth carries has model(\.backbone)?\.type='os.mkdir', which is no type .*name the config file"
 
 
@@ -253,14 +253,14 @@ def test_results_of_others_are_read_only(tool, tmp_path, mark, capsys):
         log.parent.mkdir(parents=True)
         log.write_text('{"loss": 1.0, "iter": 1, "step": 1}\n')
         (tmp_path / f'run{i}' / 'config.py').write_text(f'{evil_config(mark)}lr = {i}\n')
-    tool('analysis_tools/analyze_logs', tmp_path / 'run0', tmp_path / 'run1', '--out', tmp_path / 'plot.png')
+    tool('analyze-logs', tmp_path / 'run0', tmp_path / 'run1', '--out', tmp_path / 'plot.png')
     assert '| lr ' in capsys.readouterr().out
 
 
 def test_settings_in_yaml(tool, tmp_path, mark):
     (tmp_path / 'evil.yml').write_text(f'config: a.py\nstarts: !!python/object/apply:os.mkdir [{mark}]\n')
     with pytest.raises(ValueError, match=r'more than plain values, .*python/object/apply:os.mkdir.* \(line 2\)'):
-        tool('analysis_tools/label_efficiency', tmp_path / 'evil.yml')
+        tool('label-efficiency', tmp_path / 'evil.yml')
 
 
 def test_tables_and_annotations(tmp_path, mark):

@@ -1,9 +1,7 @@
-"""tools/model_converters/picie_official.py on checkpoints that are made like those of the released code."""
+"""mmseg-unsup convert-picie on checkpoints that are made like those of the released code."""
 import argparse
-import importlib.util
 import os
 import os.path as osp
-import sys
 from fractions import Fraction
 
 import pytest
@@ -23,14 +21,6 @@ from .test_train_and_test import coco_root, config, write_curated_lists  # noqa:
 TOOL = 'model_converters/picie_official.py'
 PARITY = config('picie_fpn_cocostuff_parity')
 N_CLUSTERS, CHANNELS = 27, 128
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('picie_official', osp.join(ROOT, 'tools', TOOL))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Decoder(nn.Module):
@@ -95,11 +85,6 @@ def parts():
 @pytest.fixture
 def checkpoint(parts):
     return released_checkpoint(*parts)
-
-
-def run(tool, monkeypatch, *args):
-    monkeypatch.setattr(sys, 'argv', ['picie_official.py', *(str(arg) for arg in args)])
-    tool.main()
 
 
 def save(checkpoint, path, **kwargs):
@@ -171,7 +156,7 @@ class Runs:
     (exec, ("open('{}', 'w')",), 'exec'),
     (getattr, ('{}', 'upper'), 'getattr'),
 ])
-def test_a_malicious_file_does_not_run(tool, monkeypatch, tmp_path, checkpoint, function, args, named, zipped):
+def test_a_malicious_file_does_not_tool('convert-picie', tmp_path, checkpoint, function, args, named, zipped):
     """Not even by what another package has declared safe in this process, as mmengine does with getattr."""
     trace = tmp_path / 'trace'
     checkpoint['optimizer'] = Runs(function, *(arg.format(trace) for arg in args))
@@ -181,63 +166,63 @@ def test_a_malicious_file_does_not_run(tool, monkeypatch, tmp_path, checkpoint, 
         assert before == {getattr, open}
         message = rf'evil.pth.tar wants to load (?:builtins.)?{named}, .*nothing was loaded.*--allow'
         with pytest.raises(ValueError, match=message):
-            run(tool, monkeypatch, source, tmp_path / 'out.pth')
+            tool('convert-picie', source, tmp_path / 'out.pth')
         assert set(torch.serialization.get_safe_globals()) == before
     assert not trace.exists() and not (tmp_path / 'out.pth').exists()
 
 
-def test_a_trusted_global_can_be_allowed(tool, monkeypatch, tmp_path, parts):
+def test_a_trusted_global_can_be_allowed(tool, tmp_path, parts):
     source, target = save(released_checkpoint(*parts, scale=Fraction(1, 2)), tmp_path / 'in.pth.tar'), tmp_path / 'out'
     with pytest.raises(ValueError, match=r'wants to load fractions.Fraction, .* add --allow fractions.Fraction$'):
-        run(tool, monkeypatch, source, target)
+        tool('convert-picie', source, target)
     with pytest.raises(ValueError, match='--allow fractions.Fracture: there is no such thing'):
-        run(tool, monkeypatch, source, target, '--allow', 'fractions.Fracture')
-    run(tool, monkeypatch, source, target, '--allow', 'fractions.Fraction')
+        tool('convert-picie', source, target, '--allow', 'fractions.Fracture')
+    tool('convert-picie', source, target, '--allow', 'fractions.Fraction')
     assert set(torch.load(target, weights_only=True)) == {'meta', 'state_dict'}
 
 
-def test_the_format_before_torch_1_6(tool, monkeypatch, tmp_path, checkpoint):
+def test_the_format_before_torch_1_6(tool, tmp_path, checkpoint):
     source = save(checkpoint, tmp_path / 'in.pth.tar', _use_new_zipfile_serialization=False)
-    run(tool, monkeypatch, source, tmp_path / 'out.pth')
+    tool('convert-picie', source, tmp_path / 'out.pth')
     state = torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict']
     assert torch.equal(state['neck.laterals.0.weight'], checkpoint['state_dict']['module.decoder.layer4.weight'])
     assert torch.equal(state['labeller.neck.laterals.3.bias'], checkpoint['state_dict']['module.decoder.layer1.bias'])
 
 
-def test_not_a_checkpoint(tool, monkeypatch, tmp_path, checkpoint):
+def test_not_a_checkpoint(tool, tmp_path, checkpoint):
     out = tmp_path / 'out.pth'
     (tmp_path / 'text').write_text('hello')
     with pytest.raises(ValueError, match='text cannot be read as a checkpoint'):
-        run(tool, monkeypatch, tmp_path / 'text', out)
+        tool('convert-picie', tmp_path / 'text', out)
     with pytest.raises(FileNotFoundError, match='nowhere'):
-        run(tool, monkeypatch, tmp_path / 'nowhere', out)
+        tool('convert-picie', tmp_path / 'nowhere', out)
     with pytest.raises(ValueError, match='it has no state_dict and no classifier1_state_dict'):
-        run(tool, monkeypatch, save([1], tmp_path / 'list'), out)
+        tool('convert-picie', save([1], tmp_path / 'list'), out)
     del checkpoint['classifier1_state_dict']
     with pytest.raises(ValueError, match='it has no classifier1_state_dict'):
-        run(tool, monkeypatch, save(checkpoint, tmp_path / 'none'), out)
+        tool('convert-picie', save(checkpoint, tmp_path / 'none'), out)
     assert not out.exists()
 
 
-def test_missing_and_unknown_tensors(tool, monkeypatch, tmp_path, checkpoint):
+def test_missing_and_unknown_tensors(tool, tmp_path, checkpoint):
     state = checkpoint['state_dict']
     kept = state.pop('module.decoder.layer2.bias')
     with pytest.raises(ValueError, match=r"missing: \['neck.laterals.2.bias', 'labeller.neck.*unknown: none"):
-        run(tool, monkeypatch, save(checkpoint, tmp_path / 'in'), tmp_path / 'out')
+        tool('convert-picie', save(checkpoint, tmp_path / 'in'), tmp_path / 'out')
     state.update({'module.decoder.layer2.bias': kept, 'module.backbone.fc.bias': kept})
     with pytest.raises(ValueError, match=r"missing: none, unknown: \['backbone.fc.bias'"):
-        run(tool, monkeypatch, save(checkpoint, tmp_path / 'in'), tmp_path / 'out')
+        tool('convert-picie', save(checkpoint, tmp_path / 'in'), tmp_path / 'out')
     del state['module.backbone.fc.bias']
     state['module.decoder.layer2.bias'] = kept[:5]
     with pytest.raises(ValueError, match=r'laterals.2.bias has shape \(5,\) in the checkpoint, but \(128,\)'):
-        run(tool, monkeypatch, save(checkpoint, tmp_path / 'in'), tmp_path / 'out')
+        tool('convert-picie', save(checkpoint, tmp_path / 'in'), tmp_path / 'out')
 
 
 @pytest.mark.parametrize('depth', [34, 50])
-def test_another_depth(tool, monkeypatch, tmp_path, depth):
+def test_another_depth(tool, tmp_path, depth):
     source = save(released_checkpoint(*released_parts(depth)), tmp_path / 'in')
     with pytest.raises(ValueError, match=f'holds a ResNet-{depth}, but the config builds a ResNet-18: .*depth={depth}'):
-        run(tool, monkeypatch, source, tmp_path / 'out')
+        tool('convert-picie', source, tmp_path / 'out')
 
 
 def child_config(tmp_path, text):
@@ -246,29 +231,29 @@ def child_config(tmp_path, text):
     return path
 
 
-def test_another_number_of_clusters(tool, monkeypatch, tmp_path):
+def test_another_number_of_clusters(tool, tmp_path):
     source = save(released_checkpoint(*released_parts(n_clusters=15)), tmp_path / 'in')
     with pytest.raises(ValueError, match='has 15 clusters, but the config is for 27: .* n_clusters=15'):
-        run(tool, monkeypatch, source, tmp_path / 'out')
-    run(tool, monkeypatch, source, tmp_path / 'out', '--config', child_config(tmp_path, 'n_clusters = 15'))
+        tool('convert-picie', source, tmp_path / 'out')
+    tool('convert-picie', source, tmp_path / 'out', '--config', child_config(tmp_path, 'n_clusters = 15'))
 
 
-def test_one_view(tool, monkeypatch, tmp_path, parts, capsys):
+def test_one_view(tool, tmp_path, parts, capsys):
     """MDC: one classifier, which has a bias where it was learnt."""
     model, classifiers = parts
     checkpoint = released_checkpoint(model, classifiers[:1])
     source = save(checkpoint, tmp_path / 'in')
     with pytest.raises(ValueError, match=r'has 1 classifier \(PiCIE .*, MDC with one\), .* for 2 views: .*=1'):
-        run(tool, monkeypatch, source, tmp_path / 'out')
+        tool('convert-picie', source, tmp_path / 'out')
     one_view = child_config(
         tmp_path, "model = dict(decode_head=dict(num_views=1), test_cfg=dict(prototype_sets=['view1']))")
-    run(tool, monkeypatch, source, tmp_path / 'out', '--config', one_view)
+    tool('convert-picie', source, tmp_path / 'out', '--config', one_view)
     assert '1 x 27 prototypes' in capsys.readouterr().out
     checkpoint['classifier1_state_dict']['module.bias'] = torch.ones(N_CLUSTERS)
     source = save(checkpoint, tmp_path / 'biased')
     with pytest.raises(ValueError, match='classifier1_state_dict has a bias, as the learnt classifier of MDC'):
-        run(tool, monkeypatch, source, tmp_path / 'out2', '--config', one_view)
-    run(tool, monkeypatch, source, tmp_path / 'out2', '--config', one_view, '--drop-bias')
+        tool('convert-picie', source, tmp_path / 'out2', '--config', one_view)
+    tool('convert-picie', source, tmp_path / 'out2', '--config', one_view, '--drop-bias')
     prototypes = torch.load(tmp_path / 'out2', weights_only=True)['state_dict']['decode_head.prototypes']
     assert torch.equal(prototypes[0], classifiers[0].module.weight.detach().flatten(1))
 
@@ -277,12 +262,12 @@ def test_nothing_is_overwritten_or_left_half_written(tool, monkeypatch, tmp_path
     source, target = save(checkpoint, tmp_path / 'in'), tmp_path / 'out'
     target.write_text('precious')
     with pytest.raises(FileExistsError, match='out is there already: .*--force'):
-        run(tool, monkeypatch, source, target)
+        tool('convert-picie', source, target)
     monkeypatch.setattr('os.replace', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
     with pytest.raises(OSError, match='disk full'):
-        run(tool, monkeypatch, source, target, '--force')
+        tool('convert-picie', source, target, '--force')
     assert target.read_text() == 'precious' and sorted(os.listdir(tmp_path)) == ['in', 'out']
     monkeypatch.undo()
-    run(tool, monkeypatch, source, target, '--force')
+    tool('convert-picie', source, target, '--force')
     assert 'state_dict' in torch.load(target, weights_only=True)
     assert sorted(os.listdir(tmp_path)) == ['in', 'out']

@@ -1,31 +1,24 @@
-"""tools/analysis_tools/seeds.py on small data and on logs written here."""
-import argparse
+"""mmseg-unsup seeds on small data and on logs written here."""
 import json
 import os
 import os.path as osp
 import re
 import statistics
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
 from mmengine.fileio import load
 
-from mmseg_unsup.utils import experiments
+from mmseg_unsup.analysis import experiments, seeds
 from mmseg_unsup.utils.run_record import read_record, write_record
+from mmseg_unsup.version import __version__
 
 from ..conftest import ROOT, run_tool, write_camvid
 from .test_train_and_test import SMALL, config
 
 TOOL = 'analysis_tools/seeds.py'
-
-
-@pytest.fixture
-def seeds(monkeypatch):
-    """The tool as a module."""
-    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools', 'analysis_tools'))
-    import seeds as module
-    return module
 
 
 def logged_scores(run_dir, metric: str) -> dict:
@@ -72,17 +65,12 @@ def test_two_seeds_are_trained_once_and_averaged(tmp_path):
     assert 'by labels, for information' in table and 'chosen without labels' in table
 
     refused = run_tool(TOOL, config('picie_fpn_camvid'), '--seeds', 1, *options, 'n_clusters=7', check=False)
-    assert refused.returncode == 1 and 'holds a run with other settings (' in refused.stdout.splitlines()[-1]
+    assert refused.returncode == 2 and refused.stdout.splitlines()[-1].startswith('error: ')
+    assert 'holds a run with other settings (' in refused.stdout.splitlines()[-1]
     assert 'give another --work-dir, or remove that folder' in refused.stdout.splitlines()[-1]
 
 
-def arguments(tmp_path, configs=('a', 'b'), seeds=(1, 2, 3), **changes) -> argparse.Namespace:
-    defaults = dict(configs=list(configs), seeds=list(seeds), work_dir=str(tmp_path), metrics=['aAcc', 'mIoU'],
-                    select=None, amp=False, compile=False, cfg_options=None, words=['x=1'])
-    return argparse.Namespace(**{**defaults, **changes})
-
-
-def make_run(seeds, tmp_path, name: str, seed: int, evaluations: dict, sub_dir: str = '1', max_epochs: int = 2):
+def make_run(tmp_path, name: str, seed: int, evaluations: dict, sub_dir: str = '1', max_epochs: int = 2):
     """A finished run whose log holds the evaluations between lines of training."""
     folder = tmp_path / name / f'seed_{seed}'
     (folder / sub_dir / 'vis_data').mkdir(parents=True)
@@ -103,31 +91,30 @@ def scores(accuracy: float, miou: float) -> dict:
     return dict(aAcc=accuracy, mIoU=miou)
 
 
-def report_of(seeds, runs, args) -> dict:
+def report_of(runs, metrics=('aAcc', 'mIoU')) -> dict:
     for run in runs:
-        seeds.read_evaluations(run)
+        experiments.read_evaluations(run)
     protocols = {run.name: dict(K=3, matching='hungarian') for run in runs}
-    return seeds.summarise(runs, args, protocols)
+    return seeds.summarise(runs, protocols, metrics)
 
 
-def test_configs_share_the_untrained_row_only_if_they_start_alike(seeds, tmp_path):
+def test_configs_share_the_untrained_row_only_if_they_start_alike(tmp_path):
     last = dict(a=[60., 64., 71.], b=[50., 58., 52.], c=[40., 41., 42.])
     start = dict(a=[30., 33., 31.], b=[30., 33., 31.], c=[20., 20., 20.])
-    runs = [make_run(seeds, tmp_path, name, seed, {
+    runs = [make_run(tmp_path, name, seed, {
         0: scores(start[name][seed - 1], 10),
         1: scores(99, 99),
         2: scores(last[name][seed - 1], 20)
     }) for seed in (1, 2, 3) for name in 'abc']
-    args = arguments(tmp_path)
-    report = report_of(seeds, [run for run in runs if run.name != 'c'], args)
+    report = report_of([run for run in runs if run.name != 'c'])
     assert [row['name'] for row in report['rows']] == ['untrained', 'a', 'b']
     for row, values in zip(report['rows'], (start['a'], last['a'], last['b'])):
         assert row['n'] == 3
         assert row['scores']['aAcc']['mean'] == pytest.approx(sum(values) / 3)
         assert row['scores']['aAcc']['std'] == pytest.approx(statistics.stdev(values))
-    report = report_of(seeds, runs, args)
+    report = report_of(runs)
     assert [row['name'] for row in report['rows']] == ['untrained (a, b)', 'untrained (c)', 'a', 'b', 'c']
-    table = seeds.to_markdown(report, args)
+    table = seeds.to_markdown(report)
     assert '| a | 65.00 ± 5.57 | 20.00 ± 0.00 | 3 |' in table
     assert '| a | 3 | hungarian | ImageNet labels |' in table
     # the best epoch by labels is said, and does not enter the scores
@@ -135,88 +122,86 @@ def test_configs_share_the_untrained_row_only_if_they_start_alike(seeds, tmp_pat
     assert 'best mIoU by labels, for information' in table
 
 
-def test_one_seed_has_no_deviation(seeds, tmp_path):
-    args = arguments(tmp_path, seeds=[1])
-    report = report_of(seeds, [make_run(seeds, tmp_path, 'a', 1, {2: scores(60, 20)})], args)
-    table = seeds.to_markdown(report, args)
+def test_one_seed_has_no_deviation(tmp_path):
+    report = report_of([make_run(tmp_path, 'a', 1, {2: scores(60, 20)})])
+    table = seeds.to_markdown(report)
     assert '| a | 60.00 ± - | 20.00 ± - | 1 |' in table and 'no standard deviation' in table
     assert 'Not evaluated before training: a' in table and report['rows'][0]['name'] == 'a'
 
 
-def test_nan_and_missing_scores_are_dashes(seeds, tmp_path):
-    runs = [make_run(seeds, tmp_path, 'a', 1, {2: dict(aAcc=50., mIoU=float('nan'))}),
-            make_run(seeds, tmp_path, 'b', 1, {2: dict(aAcc=40., mIoU=20., other=1.)})]
-    args = arguments(tmp_path, seeds=[1], metrics=['mIoU', 'other'])
-    report = report_of(seeds, runs, args)
-    assert '| a | - | - | 1 |' in seeds.to_markdown(report, args)
+def test_nan_and_missing_scores_are_dashes(tmp_path):
+    runs = [make_run(tmp_path, 'a', 1, {2: dict(aAcc=50., mIoU=float('nan'))}),
+            make_run(tmp_path, 'b', 1, {2: dict(aAcc=40., mIoU=20., other=1.)})]
+    report = report_of(runs, ['mIoU', 'other'])
+    assert '| a | - | - | 1 |' in seeds.to_markdown(report)
     assert 'NaN' not in json.dumps(report)
 
 
-def test_without_labels_no_epoch_is_best_by_them(seeds, tmp_path):
-    run, args = make_run(seeds, tmp_path, 'a', 1, {2: dict(balance=0.5)}), arguments(tmp_path, metrics=['balance'])
-    seeds.read_evaluations(run)
-    report = seeds.summarise([run], args, dict(a=dict(matching='-')))
-    assert '| a | 1 | epoch 2: 0.50 | - |' in seeds.to_markdown(report, args)
+def test_without_labels_no_epoch_is_best_by_them(tmp_path):
+    run = make_run(tmp_path, 'a', 1, {2: dict(balance=0.5)})
+    experiments.read_evaluations(run)
+    report = seeds.summarise([run], dict(a=dict(matching='-')), ['balance'])
+    assert '| a | 1 | epoch 2: 0.50 | - |' in seeds.to_markdown(report)
 
 
-def test_logs_of_a_resumed_run_are_joined(seeds, tmp_path):
-    run = make_run(seeds, tmp_path, 'a', 1, {0: scores(30, 10), 1: scores(40, 12)}, '20260101_000000')
-    make_run(seeds, tmp_path, 'a', 1, {1: scores(41, 13), 2: scores(50, 15)}, '20260102_000000')
-    seeds.read_evaluations(run)
+def test_logs_of_a_resumed_run_are_joined(tmp_path):
+    run = make_run(tmp_path, 'a', 1, {0: scores(30, 10), 1: scores(40, 12)}, '20260101_000000')
+    make_run(tmp_path, 'a', 1, {1: scores(41, 13), 2: scores(50, 15)}, '20260102_000000')
+    experiments.read_evaluations(run)
     assert run.evaluations == {0: scores(30, 10), 1: scores(41, 13), 2: scores(50, 15)}
 
 
-def test_selection_reads_no_labels_and_takes_the_later_of_equals(seeds, tmp_path):
-    run = make_run(seeds, tmp_path, 'a', 1, {1: scores(99, 99), 2: scores(60, 20)})
-    seeds.read_evaluations(run)
+def test_selection_reads_no_labels_and_takes_the_later_of_equals(tmp_path):
+    run = make_run(tmp_path, 'a', 1, {1: scores(99, 99), 2: scores(60, 20)})
+    experiments.read_evaluations(run)
     run.label_free = {1: dict(view_NMI=0.2), 2: dict(view_NMI=0.5), 3: dict(view_NMI=0.5), 4: dict(view_NMI=None)}
     assert run.selected == 3 and run.best_by_labels('mIoU') == 1
     run.label_free = {}
     assert run.selected is None
 
 
-def test_what_is_missing_from_the_logs_is_said(seeds, tmp_path):
-    run = make_run(seeds, tmp_path, 'a', 1, {2: scores(1, 2)})
-    seeds.read_evaluations(run)
+def test_what_is_missing_from_the_logs_is_said(tmp_path):
+    run = make_run(tmp_path, 'a', 1, {2: scores(1, 2)})
+    experiments.read_evaluations(run)
     with pytest.raises(ValueError, match="no run reported the metric 'kappa': choose with --metrics .* aAcc, mIoU"):
-        seeds.check_metrics([run], ['aAcc', 'kappa'])
+        experiments.check_metrics([run], ['aAcc', 'kappa'])
     with pytest.raises(ValueError, match='no evaluation in .*seed_2.*: check that the config has val_dataloader'):
-        seeds.read_evaluations(make_run(seeds, tmp_path, 'a', 2, {}))
+        experiments.read_evaluations(make_run(tmp_path, 'a', 2, {}))
     with pytest.raises(ValueError, match='is of epoch 1, but the run has 2: remove'):
-        seeds.read_evaluations(make_run(seeds, tmp_path, 'a', 3, {1: scores(1, 2)}))
+        experiments.read_evaluations(make_run(tmp_path, 'a', 3, {1: scores(1, 2)}))
 
 
-def test_runs_go_on_or_stop_with_their_log(seeds, tmp_path, monkeypatch):
+def test_runs_go_on_or_stop_with_their_log(tmp_path, monkeypatch):
     commands = []
 
     def fake_run(command, stdout, stderr):
         commands.append(command)
-        stdout.write('Traceback\nValueError: bad learning rate\n')
+        stdout.write('epoch 1\nerror: bad learning rate\n')
         return SimpleNamespace(returncode=status)
 
     monkeypatch.setattr(experiments.subprocess, 'run', fake_run)
-    run = make_run(seeds, tmp_path, 'a', 5, {2: scores(1, 2)})
-    seeds.train(run, seeds.TRAIN)
+    run = make_run(tmp_path, 'a', 5, {2: scores(1, 2)})
+    experiments.train(run, run.title)
     assert not commands  # finished
     write_record(run.work_dir, run.settings, finished=False)
     status = 3
-    with pytest.raises(RuntimeError, match='a, seed 5: .* status 3 .ValueError: bad learning rate.: see .*train.log'):
-        seeds.train(run, seeds.TRAIN)
+    with pytest.raises(RuntimeError, match='a, seed 5: .* status 3 .bad learning rate.: see .*train.log'):
+        experiments.train(run, run.title)
     assert not read_record(run.work_dir)['finished'] and '--resume' not in commands[0]
-    assert commands[0][1] == osp.join(ROOT, 'tools', 'train.py') and '--amp' in commands[0]
+    assert commands[0][3:7] == ['train', 'a.py', '--work-dir', run.work_dir] and '--amp' in commands[0]
     assert commands[0][-3:] == ['--cfg-options', 'x=1', 'randomness.seed=5']
     status = 0
     open(osp.join(run.work_dir, 'last_checkpoint'), 'w').close()
-    seeds.train(run, seeds.TRAIN)
+    experiments.train(run, run.title)
     assert '--resume' in commands[1]
     run.settings['model.n_clusters'] = '4'
     with pytest.raises(ValueError, match='.1 differ, such as model.n_clusters: 3 there, 4 now.: give another'):
-        seeds.train(run, seeds.TRAIN)
+        experiments.train(run, run.title)
 
 
-def test_a_table_of_other_runs_is_kept(seeds, tmp_path):
+def test_a_table_of_other_runs_is_kept(tmp_path):
     """Also one whose folders are spelled in another way; more seeds make a larger table of the same runs."""
-    runs = [make_run(seeds, tmp_path, name, seed, {2: scores(1, 2)}) for name in 'ab' for seed in (1, 2)]
+    runs = [make_run(tmp_path, name, seed, {2: scores(1, 2)}) for name in 'ab' for seed in (1, 2)]
     table = str(tmp_path / 'seeds.json')
     experiments.check_plan(runs, table)
     (tmp_path / 'seeds.json').write_text(json.dumps(dict(runs=[dict(work_dir=osp.relpath(runs[0].work_dir))])))
@@ -229,25 +214,35 @@ def test_a_table_of_other_runs_is_kept(seeds, tmp_path):
         experiments.check_plan(runs, table)
 
 
-def test_the_plan(seeds, tmp_path):
+def test_the_plan(tmp_path):
     picie, mdc = config('picie_fpn_camvid'), f'{ROOT}/configs/mdc/mdc_fpn_camvid.py'
-    args = arguments(tmp_path, [picie, mdc], [3, 5], words=['n_clusters=7'])
-    runs = seeds.plan_runs(args)
+    runs = seeds.plan_runs([picie, mdc], [3, 5], str(tmp_path), ['n_clusters=7'])
     assert [(run.name, run.seed) for run in runs] == [(name, seed) for seed in (3, 5)
                                                       for name in ('picie_fpn_camvid', 'mdc_fpn_camvid')]
     assert runs[2].cfg.randomness.seed == 5 and runs[2].settings['model.decode_head.n_clusters'] == '7'
     assert runs[0].settings['randomness.seed'] == '3' and runs[3].work_dir == f'{tmp_path}/mdc_fpn_camvid/seed_5'
     with pytest.raises(FileNotFoundError, match="no config 'nowhere.py': give the path of a file"):
-        seeds.plan_runs(arguments(tmp_path, ['nowhere.py']))
+        seeds.plan_runs(['nowhere.py'], [1], str(tmp_path))
     with pytest.raises(ValueError, match='have the same name and would share'):
-        seeds.plan_runs(arguments(tmp_path, [picie, picie]))
+        seeds.plan_runs([picie, picie], [1], str(tmp_path))
     with pytest.raises(ValueError, match='--seeds 1 1 has one twice'):
-        seeds.plan_runs(arguments(tmp_path, [picie], [1, 1]))
+        seeds.plan_runs([picie], [1, 1], str(tmp_path))
 
 
-def test_a_config_that_never_evaluates_is_refused_before_training(seeds, tmp_path):
-    run = seeds.plan_runs(arguments(tmp_path, [config('picie_fpn_camvid')], words=[]))[0]
+def test_a_config_that_never_evaluates_is_refused_before_training(tmp_path):
+    run = seeds.plan_runs([config('picie_fpn_camvid')], [1], str(tmp_path))[0]
     run.cfg.val_evaluator = None
     with pytest.raises(ValueError, match='has no val_dataloader or val_evaluator, so its runs would have no scores'):
-        seeds.describe_protocol(run.cfg, arguments(tmp_path))
+        seeds.describe_protocol(run.cfg, amp=False)
     assert not os.listdir(tmp_path)
+
+
+def test_a_training_imports_what_this_process_does(tmp_path, monkeypatch):
+    """Wherever a package of the same name lies: below the current folder, and in PYTHONPATH."""
+    for name in ('here', 'there'):
+        (tmp_path / name / 'mmseg_unsup').mkdir(parents=True)
+        (tmp_path / name / 'mmseg_unsup' / '__init__.py').write_text('raise ImportError("another one")\n')
+    monkeypatch.chdir(tmp_path / 'here')
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path / 'there'))
+    done = subprocess.run([*experiments._program(), '--version'], capture_output=True, text=True)
+    assert done.stdout.strip() == __version__, done.stderr

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from mmseg_unsup.commands.arguments import add_options_argument
 from mmseg_unsup.utils.config import load_config, merge_options
-from mmseg_unsup.utils.experiments import option_words
+from mmseg_unsup.analysis.experiments import option_words
 from mmseg_unsup.utils.options import check_options, parse_options
 from ..conftest import ROOT
 

@@ -1,26 +1,28 @@
-"""Many runs of tools/train.py: each a process with a folder and a record, then means, deviations and tables.
+"""Many trainings: each a process with a folder and a record, then means, deviations and tables.
 
-Finished runs are not repeated and interrupted ones go on, so a tool that plans the same runs can be started again.
+Finished runs are not repeated and interrupted ones go on, so a command that plans the same runs can be given again.
 """
 import os
 import os.path as osp
 import statistics
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 from mmengine.config import Config
 from mmengine.fileio import load
 
 from ..registry import DATASETS
-from .command_line import prepare_training
-from .config import load_config
-from .options import parse_options
-from .run_logs import is_number, log_pattern, read_run_log, score_logs
-from .run_record import differing_settings, read_record, run_settings
-from .speed import adapt_loaders
+from ..utils.command_line import prepare_training
+from ..utils.config import load_config
+from ..utils.console import say
+from ..utils.options import parse_options
+from ..utils.run_logs import is_number, log_pattern, read_run_log, score_logs
+from ..utils.run_record import differing_settings, read_record, run_settings
+from ..utils.speed import adapt_loaders
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Run:
     Attributes:
         title: names the run in messages.
         words: of ``--cfg-options``.
-        flags: further arguments of tools/train.py.
+        flags: further arguments of mmseg-unsup train.
         cfg: what they and the flags make, as the process will see it.
         evaluations: epoch, or iteration where the run counts those, -> scores; 0 is before training.
     """
@@ -79,7 +81,7 @@ def _option_word(key: str, value) -> str:
 
 
 def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -> Config:
-    """The config that tools/train.py will see.
+    """The config that mmseg-unsup train will see.
 
     Raises:
         FileNotFoundError: no such config.
@@ -110,11 +112,23 @@ def check_plan(runs: Sequence[Run], table: str) -> None:
                          f'{lost[0]}): give another --out-dir, or those runs too')
 
 
-def train(run: Run, script: str) -> None:
+def train_all(runs: Sequence[Run], check: Callable[[int], None]) -> None:
+    """Bring all runs to their end and read their evaluations; ``check`` is called after each with how many are there.
+
+    Raises:
+        ValueError, RuntimeError: see :func:`train` and :func:`read_evaluations`.
+    """
+    for i, run in enumerate(runs):
+        train(run, f'{run.title} ({i + 1} of {len(runs)})')
+        read_evaluations(run)
+        check(i + 1)
+
+
+def train(run: Run, title: str) -> None:
     """Bring a run to its end, unless it is there.
 
     Args:
-        script: tools/train.py.
+        title: what the console calls it.
 
     Raises:
         ValueError: the folder holds a run with other settings.
@@ -124,20 +138,28 @@ def train(run: Run, script: str) -> None:
     if record is not None:
         _check_same_settings(run, record['settings'])
         if record['finished']:
-            print(f'{run.title}: finished before', flush=True)
+            say(f'{title}: finished before')
             return
     os.makedirs(run.work_dir, exist_ok=True)
-    command = [sys.executable, script, run.config, '--work-dir', run.work_dir, *run.flags]
+    command = [*_program(), 'train', run.config, '--work-dir', run.work_dir, *run.flags]
     if osp.isfile(osp.join(run.work_dir, 'last_checkpoint')):
         command.append('--resume')
     command += ['--cfg-options', *run.words]
     log = osp.join(run.work_dir, 'train.log')
-    print(f'{run.title}: training, log {log}', flush=True)
+    say(f'{title}: training, log {log}')
+    start = time.time()
     with open(log, 'a') as file:
         status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
     if status:
-        raise RuntimeError(f'{run.title}: training ended with status {status} ({_last_line(log)}): see {log}, then '
-                           'give the same command again; finished runs are kept')
+        raise RuntimeError(f'{run.title}: training ended with status {status} ({_cause(log)}): see {log}, then give '
+                           'the same command again; finished runs are kept')
+    say(f'{title}: done in {(time.time() - start) / 60:.1f} min')
+
+
+def _program() -> List[str]:
+    """What runs ``mmseg-unsup`` with what this process would import, wherever its packages are."""
+    return [sys.executable, '-c', f'import sys; sys.path[:] = {sys.path!r}; from mmseg_unsup.commands import main; '
+            'sys.exit(main())']
 
 
 def _check_same_settings(run: Run, settings: Dict[str, str]) -> None:
@@ -149,10 +171,11 @@ def _check_same_settings(run: Run, settings: Dict[str, str]) -> None:
                          'that folder')
 
 
-def _last_line(path: str) -> str:
+def _cause(path: str) -> str:
+    """Why the last training that wrote a log has failed: what a command says last."""
     with open(path, errors='replace') as file:
         lines = [line.strip() for line in file if line.strip()]
-    return lines[-1] if lines else 'no output'
+    return lines[-1].removeprefix('error: ') if lines else 'no output'
 
 
 def read_evaluations(run: Run) -> None:

@@ -1,8 +1,8 @@
 """Every moment is booked once."""
 import pytest
 
-from mmseg_unsup.utils import stopwatch as module
-from mmseg_unsup.utils.stopwatch import Seconds, Stopwatch
+from mmseg_unsup.analysis import stopwatch as module
+from mmseg_unsup.analysis.stopwatch import Seconds, Stopwatch
 
 
 @pytest.fixture

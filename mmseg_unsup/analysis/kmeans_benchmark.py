@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .kmeans import MiniBatchKMeans
+from ..clustering import MiniBatchKMeans
 
 
 def time_lloyd(n_points: int, n_channels: int, n_clusters: int, n_iter: int,

@@ -1,0 +1,104 @@
+"""Curves of one or several runs, and a table that compares them."""
+import glob
+import os.path as osp
+from typing import Dict, List, Sequence
+
+from ..utils.config_text import parse_config_text
+from ..utils.distributed import flatten_config
+from ..utils.pictures import write_figure
+from ..utils.run_logs import RunLog, is_number, labels_seen, read_run_log
+from .experiments import markdown_table
+
+_LOCAL = ('work_dir', 'launcher', 'load_from', 'resume', 'gpu_ids', 'env_cfg.dist_cfg.port')
+
+
+def names_of(runs: Sequence[str]) -> List[str]:
+    """The shortest ends of the paths that tell the runs apart."""
+    parts = [osp.normpath(osp.abspath(run)).split(osp.sep) for run in runs]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ['/'.join(part[-depth:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError(f'a run is given twice: {" ".join(runs)}')
+
+
+def differing_settings(runs: Sequence[str]) -> Dict[str, List[str]]:
+    """Dotted key -> its value in every run, for those that are not the same everywhere."""
+    flat = []
+    for run in runs:
+        configs = sorted(glob.glob(osp.join(run, '*.py')), key=osp.getmtime)
+        flat.append({key: str(value) for key, value in flatten_config(_read_dumped(configs[-1]))} if configs else {})
+    keys = dict.fromkeys(key for settings in flat for key in settings if key not in _LOCAL)
+    values = {key: [settings.get(key, '-') for settings in flat] for key in keys}
+    return {key: found for key, found in values.items() if len(set(found)) > 1}
+
+
+def _read_dumped(path: str) -> dict:
+    """A config as mmengine writes it into the folder of a run: results are read, not run."""
+    with open(path, encoding='utf-8', errors='replace') as file:
+        return parse_config_text(file.read())
+
+
+def table(names: Sequence[str], logs: Sequence[RunLog], runs: Sequence[str], keys: Sequence[str]) -> str:
+    """Markdown, a column per run."""
+    last = [log.evaluations[max(log.evaluations)] if log.evaluations else {} for log in logs]
+    scores = list(dict.fromkeys(name for values in last for name in values))
+    rows = [['last evaluation', *(max(log.evaluations, default='-') for log in logs)]]
+    rows += [[name, *(f'{values[name]:.4g}' if is_number(values.get(name)) else '-' for values in last)]
+             for name in scores if not keys or name in keys]
+    seconds = [sum(sum(phases.values()) for phases in log.phases.values()) for log in logs]
+    rows += [['seconds', *(f'{value:.0f}' if value else '-' for value in seconds)],
+             ['labels seen', *map(labels_seen, runs)]]
+    rows += [[key, *values] for key, values in differing_settings(runs).items()]
+    return markdown_table(['', *names], rows)
+
+
+def curve(log: RunLog, key: str) -> List[tuple]:
+    """(iteration or epoch, value) of a name in the log."""
+    points = [(step['iter'], step[key]) for step in log.steps if is_number(step.get(key))]
+    return points or [(step, scores[key]) for step, scores in sorted(log.evaluations.items())
+                      if is_number(scores.get(key))]
+
+
+def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path: str) -> None:
+    """A panel per key, a line per run.
+
+    Raises:
+        KeyError: no run has a key.
+    """
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(6 * len(keys), 4), layout='constrained')
+    for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys):
+        curves = {name: curve(log, key) for name, log in zip(names, logs)}
+        if not any(curves.values()):
+            known = dict.fromkeys(name for log in logs for values in (*log.steps, *log.evaluations.values())
+                                  for name in values if is_number(values[name]))
+            raise KeyError(f'no run has logged {key!r}: choose from {", ".join(known) or "nothing, as they are empty"}')
+        for name, points in curves.items():
+            axes.plot(*zip(*points or [(float('nan'), ) * 2]), 'o-' if len(points) < 30 else '-', label=name)
+        of_steps = any(key in step for log in logs for step in log.steps)
+        axes.set_xlabel('iteration' if of_steps else 'epoch')
+        axes.set_ylabel(key)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    write_figure(path, figure)
+
+
+def compare_runs(runs: Sequence[str], keys: Sequence[str] = (), out: str = 'curves.png') -> str:
+    """The table of some runs, in Markdown.
+
+    Args:
+        runs: work directories.
+        keys: names in the log to draw, and the scores of the table; without any there are all scores and no curves.
+        out: picture of the curves.
+
+    Raises:
+        FileNotFoundError: a folder has no log.
+        ValueError: a run is given twice.
+        KeyError: no run has a key.
+    """
+    names = names_of(runs)
+    logs = [read_run_log(run) for run in runs]
+    if keys:
+        plot(names, logs, keys, out)
+    return table(names, logs, runs, keys)

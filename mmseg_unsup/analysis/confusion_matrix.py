@@ -1,0 +1,27 @@
+"""The confusion matrix of a checkpoint as a picture."""
+from mmengine.config import Config
+
+from ..engine.feature_pass import unwrap
+from ..engine.hooks.cluster_pictures_hook import confusion_picture, scored_confusion
+from ..engine.runner import ConsoleRunner
+from ..utils.pictures import check_picture, write_picture
+
+
+def draw_confusion(cfg: Config, checkpoint: str, path: str) -> None:
+    """Evaluate a checkpoint, and draw classes by clusters, in the order of the matched classes; rows are shares of the
+    pixels of a class.
+
+    Raises:
+        ValueError: the config evaluates without labels; the picture has no known suffix.
+    """
+    check_picture(path)  # before the evaluation
+    cfg.load_from = checkpoint
+    runner = ConsoleRunner.from_cfg(cfg)
+    runner.test()
+    model = unwrap(runner.model)
+    metric = scored_confusion(runner.test_loop.evaluator.metrics, model.predicted_sets[0])
+    if metric is None:
+        raise ValueError(f'{cfg.filename} evaluates without labels: a confusion matrix needs a test_evaluator '
+                         'HungarianIoUMetric, as the configs of labelled data sets have it')
+    classes = runner.test_dataloader.dataset.metainfo['classes']
+    write_picture(path, confusion_picture(metric, classes, model.n_predicted))

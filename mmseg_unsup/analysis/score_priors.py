@@ -1,0 +1,124 @@
+"""Mask priors beside masks that people drew."""
+import os.path as osp
+import time
+from typing import Dict, List, Sequence, Tuple
+
+import cv2
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from ..apis.mask_folder import prior_config, stems_of
+from ..datasets.image_files import find_images
+from ..models.utils import read_part, resnet_depth
+from ..priors import Prior, RegionPrior
+from ..priors.folder import find_mask, read_mask
+from ..registry import PRIORS
+from ..utils import track_progress
+from ..utils.pictures import read_rgb
+
+BETA_SQUARED = 0.3
+COLUMNS = dict(
+    iou='mean IoU', f_measure='F (β² = 0.3, binary mask)', mae='MAE (soft map)', cpu_ms='ms / image and core', kept='kept')
+
+
+def mask_scores(mask: np.ndarray, label: np.ndarray) -> Tuple[float, float]:
+    """(H, W) bool, (H, W) bool with an object -> IoU and F-measure."""
+    both, found, wanted = (mask & label).sum(), mask.sum(), label.sum()
+    if not both:
+        return 0., 0.
+    precision, recall = both / found, both / wanted
+    f_measure = (1 + BETA_SQUARED) * precision * recall / (BETA_SQUARED * precision + recall)
+    return float(both / (found + wanted - both)), float(f_measure)
+
+
+def score_image(prior: Prior, image: np.ndarray, stem: str, label: np.ndarray) -> Dict[str, float]:
+    """Scores of one image."""
+    start = time.process_time()
+    if isinstance(prior, RegionPrior):
+        saliency, mask = None, prior(image, stem)
+    else:
+        saliency = prior.saliency(image, stem)
+        mask = prior.mask(saliency)
+    seconds = time.process_time() - start
+    candidates = [mask == value for value in np.unique(mask[mask > 0])] or [np.zeros_like(label)]
+    iou, f_measure = max(mask_scores(candidate, label) for candidate in candidates)
+    return dict(iou=iou, f_measure=f_measure, mae=None if saliency is None else float(np.abs(saliency - label).mean()),
+                cpu_ms=1000 * seconds, kept=float(mask.any()))
+
+
+def score_prior(name: str, prior: Prior, pairs: Sequence[tuple]) -> dict:
+    """Means over all images."""
+    scores: List[dict] = []
+    with track_progress(name, len(pairs)) as advance:
+        for path, stem, label_path in pairs:
+            image, label = read_rgb(path), read_mask(label_path) > 0
+            if label.shape != image.shape[:2] or not label.any():
+                raise ValueError(f'the label {label_path} has shape {label.shape} and {label.sum()} pixels of an '
+                                 f'object: expected the shape {image.shape[:2]} of {path}, and an object')
+            scores.append(score_image(prior, image, stem, label))
+            advance(1)
+    means = {key: None if scores[0][key] is None else float(np.mean([score[key] for score in scores]))
+             for key in COLUMNS}
+    return dict(prior=name, n_images=len(scores), **means, settings=prior.describe())
+
+
+def spectral_config(checkpoint: str, style: str) -> dict:
+    """SpectralPrior on a ResNet whose depth follows from the names in its file.
+
+    Raises:
+        ValueError: they are no ResNet's; the file cannot be read.
+    """
+    pretrained = read_part(checkpoint)
+    depth = resnet_depth(pretrained.state)
+    if depth is None:
+        raise ValueError(f'{pretrained} is no ResNet of a known depth: use mmseg-unsup priors with --options backbone=...')
+    init_cfg = dict(type='Pretrained', checkpoint=checkpoint, prefix=pretrained.prefix or None)
+    return prior_config('spectral', dict(backbone=dict(depth=depth, style=style, init_cfg=init_cfg)))
+
+
+def configs_of(names: Sequence[str], weights: Sequence[str], styles: Sequence[str]) -> Dict[str, dict]:
+    """Name in the table -> config; ``spectral`` once per file of weights.
+
+    Raises:
+        ValueError: ``spectral`` without weights, weights without it, or styles for some of them only.
+    """
+    styles = styles or ['pytorch'] * len(weights)
+    if ('spectral' in names) != bool(weights) or len(styles) != len(weights):
+        raise ValueError(f'--priors spectral needs --weights, and one of --styles for each or none: got --priors '
+                         f'{" ".join(names)}, {len(weights)} weights and {len(styles)} styles')
+    configs = {}
+    for name in names:
+        if name == 'spectral':
+            for path, style in zip(weights, styles):
+                configs[f'spectral, {osp.basename(path)}'] = spectral_config(path, style)
+        else:
+            configs[f'{name} (best region)' if name == 'region' else name] = prior_config(name, None)
+    return configs
+
+
+def markdown(results: Sequence[dict]) -> str:
+    lines = ['| prior | ' + ' | '.join(COLUMNS.values()) + ' |', '| --- |' + ' --- |' * len(COLUMNS)]
+    for result in results:
+        cells = ['-' if result[key] is None else f'{result[key]:.0f}' if key == 'cpu_ms' else
+                 f'{result[key]:.1%}' if key == 'kept' else f'{result[key]:.3f}' for key in COLUMNS]
+        lines.append(f'| {result["prior"]} | ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)
+
+
+def score_folder(images: str, labels: str, configs: Dict[str, dict], every: int = 1) -> List[dict]:
+    """Scores of every prior, on one core.
+
+    Args:
+        images: folder of images.
+        labels: folder of masks that people drew, of the same relative stems.
+        configs: name -> config, see :func:`configs_of`.
+        every: score each n-th image only.
+    """
+    paths = find_images(images)
+    pairs = [(path, stem, find_mask(labels, stem)) for path, stem in zip(paths, stems_of(paths, images))][::every]
+    priors = {name: PRIORS.build(config) for name, config in configs.items()}
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    with threadpool_limits(1):  # numpy's, whose threads are there already
+        return [score_prior(name, prior, pairs) for name, prior in priors.items()]

@@ -1,0 +1,24 @@
+"""Turn a checkpoint of the released PiCIE or MDC code into one of this package.
+
+    mmseg-unsup convert-picie checkpoint.pth.tar picie.pth
+    mmseg-unsup test mmseg_unsup::picie/picie_fpn_cocostuff_parity.py picie.pth
+
+The file holds what a run of the config would have saved: backbone, neck, labeller and the prototypes of each view.
+Class weights are not in released files and become ones. There are no fresh prototypes: mmseg-unsup test fits them on
+the training images, as published; to predict without those images set model.test_cfg.prototype_sets=[view1]. The file
+starts supervised training as any checkpoint does (configs/finetune/README.md).
+"""
+import argparse
+
+from .arguments import add_released_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_released_arguments(parser, 'mmseg_unsup::picie/picie_fpn_cocostuff_parity.py')
+    parser.add_argument('--drop-bias', action='store_true', help='convert a classifier with a bias, without it')
+
+
+def run(args: argparse.Namespace) -> None:
+    from ..converters.picie import convert_file
+    from ..utils import load_config
+    print(convert_file(args.source, args.target, load_config(args.config), args.drop_bias, args.allow, args.force))

@@ -1,0 +1,188 @@
+"""The backbone of a checkpoint as a plain file for other code.
+
+A file is written after a model of the other code, loaded from it, gave the same features, bit by bit. Where the other
+code cannot be imported, a ResNet of mmseg with that code's settings takes its place.
+"""
+import importlib
+import os.path as osp
+from typing import Dict, List, Optional, Tuple
+
+import torch
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from ..hosts.safe_loading import load_safely
+from ..models.utils import match_tensors, read_part, resnet_depth
+from ..models.utils.pretrained_file import PretrainedPart, as_checkpoint_tensor
+from ..models.utils.tensor_match import explain
+from ..models.utils.weights_seen import stated_labels
+from ..registry import MODELS
+from ..utils import load_config
+from ..utils.atomic import replacing, write_from_memory
+from ..utils.stored_config import check_stored
+from .files import refuse_existing
+
+FORMATS = ('mmseg', 'torchvision', 'mmpretrain', 'timm')
+# which weights of a run with a labeller -> whether the averaged ones
+WEIGHTS = dict(auto=None, trained=False, averaged=True)
+# of mmseg's ResNet, what mmpretrain's has too
+_COMMON_SETTINGS = ('depth', 'in_channels', 'stem_channels', 'base_channels', 'strides', 'dilations', 'style')
+
+
+def backbone_config(pretrained: PretrainedPart, config: Optional[str] = None) -> dict:
+    """Settings of the backbone, from a config file or from the config that the checkpoint holds.
+
+    Raises:
+        ValueError: there is neither; that of the checkpoint names more than registered types.
+    """
+    model = load_config(config).model if config else pretrained.config.get('model') or {}
+    if 'backbone' not in model:
+        raise ValueError(f'{pretrained.source} does not hold the config of its run: give it with --config')
+    cfg = dict(model['backbone'], init_cfg=None)
+    if not config:
+        check_stored(cfg, 'model.backbone', pretrained.source)
+    if cfg.get('norm_cfg', {}).get('type') == 'SyncBN':  # which computes on GPUs only
+        cfg['norm_cfg'] = dict(type='BN')
+    return cfg
+
+
+def build_reference(pretrained: PretrainedPart, cfg: dict) -> nn.Module:
+    """The backbone that the checkpoint is of.
+
+    Raises:
+        ValueError: the tensors are not those of the config.
+    """
+    backbone = MODELS.build(cfg)
+    match = match_tensors(pretrained, backbone.state_dict())
+    if not match.is_complete:
+        raise ValueError(explain(match))
+    backbone.load_state_dict(pretrained.state, strict=False)
+    backbone.eval()
+    return backbone
+
+
+def contents(state: Dict[str, Tensor], form: str, meta: dict) -> dict:
+    """What the file holds."""
+    if form in ('torchvision', 'timm'):
+        return state
+    prefix = 'backbone.' if form == 'mmpretrain' else ''
+    return dict(meta=meta, state_dict={f'{prefix}{name}': value for name, value in state.items()})
+
+
+def check_is_resnet(cfg: dict, state: Dict[str, Tensor], form: str) -> None:
+    """
+    Raises:
+        ValueError: not a ResNet with a plain stem.
+    """
+    if cfg['type'].split('.')[-1] != 'ResNet' or resnet_depth(state) is None or 'conv1.weight' not in state:
+        raise ValueError(f'--format {form} is for backbones of type ResNet with a plain stem, but this one is of type '
+                         f'{cfg["type"]!r}: use --format mmseg')
+
+
+def load_back(path: str, form: str, cfg: dict) -> Tuple[nn.Module, str]:
+    """A model of the format's own code with the weights of a written file, and the name of that code."""
+    depth, content = cfg.get('depth'), load_safely(path, 'cpu')
+    if form == 'mmseg':
+        model = MODELS.build(dict(cfg, init_cfg=dict(type='Pretrained', checkpoint=path)))
+        model.init_weights()
+        return model, 'mmseg'
+    try:
+        library = importlib.import_module(form)
+        model = _foreign_model(library, form, depth, cfg)
+    except (ImportError, RuntimeError) as error:  # a torchvision for CUDA raises RuntimeError beside a torch for CPUs
+        reason = str(error).strip().splitlines()[0][:100]
+        style = cfg.get('style', 'pytorch') if form == 'mmpretrain' else 'pytorch'
+        model = MODELS.build(dict(type='ResNet', depth=depth, style=style, norm_cfg=dict(type='BN')))
+        name = f"mmseg's ResNet with {form}'s settings, as {form} cannot be imported ({reason})"
+    else:
+        name = f'{form} {library.__version__}'
+    state = content['state_dict'] if form == 'mmpretrain' else content
+    state = {key.removeprefix('backbone.'): value for key, value in state.items()}
+    left = model.load_state_dict(state, strict=False)
+    lacking = [key for key in left.missing_keys if not key.startswith('fc.')]
+    if lacking or left.unexpected_keys:
+        raise ValueError(f'{name} does not take the names of the file; missing: {lacking[:3] or "none"}, unknown: '
+                         f'{left.unexpected_keys[:3] or "none"}')
+    return model, name
+
+
+def _is_of_mmpretrain(cfg: dict) -> bool:
+    return cfg['type'].startswith('mmpretrain.')
+
+
+def _foreign_model(library, form: str, depth: int, cfg: dict) -> nn.Module:
+    if form == 'mmpretrain' and _is_of_mmpretrain(cfg):
+        return MODELS.build(cfg)
+    if form == 'mmpretrain':
+        settings = {key: cfg[key] for key in _COMMON_SETTINGS if key in cfg}
+        return importlib.import_module('mmpretrain.models').ResNet(out_indices=(0, 1, 2, 3), **settings)
+    if form == 'torchvision':
+        return getattr(importlib.import_module('torchvision.models'), f'resnet{depth}')()
+    return library.create_model(f'resnet{depth}', num_classes=0)
+
+
+@torch.no_grad()
+def features(model: nn.Module, images: Tensor) -> List[Tensor]:
+    """The levels of a backbone of mmseg or mmpretrain, or the four stages of a ResNet of torchvision or timm."""
+    if not hasattr(model, 'fc'):
+        return list(model(images))
+    activation = model.relu if hasattr(model, 'relu') else model.act1
+    outputs = [model.maxpool(activation(model.bn1(model.conv1(images))))]
+    for i in range(1, 5):
+        outputs.append(getattr(model, f'layer{i}')(outputs[-1]))
+    return outputs[1:]
+
+
+def verify(path: str, form: str, reference: nn.Module, cfg: dict) -> str:
+    """Compare the features of a written file with those of the checkpoint; what it was verified with.
+
+    Raises:
+        ValueError: they are not equal to the bit.
+    """
+    model, name = load_back(path, form, cfg)
+    model.eval()
+    images = torch.randn(2, 3, 96, 64, generator=torch.Generator().manual_seed(0))
+    expected, found = features(reference, images), features(model, images)
+    if any(level.min() == level.max() for level in expected):  # equal to those of any other dead network
+        raise ValueError('the features of the checkpoint are constant on random images, so nothing can be verified: '
+                         'its training has diverged; take another checkpoint')
+    if len(expected) != len(found):  # the config may take some of the levels only
+        found = [found[i] for i in cfg.get('out_indices', range(4))]
+    if any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(expected, found)):
+        raise ValueError(f'the features in {name} differ from those of the checkpoint: its backbone has other settings '
+                         f'(style, strides, dilations or widths) than --format {form} can express; use --format mmseg')
+    return name
+
+
+def extract_backbone(source: str, target: str, form: str, weights: str = 'auto', config: Optional[str] = None,
+                     seen: Optional[str] = None, force: bool = False) -> str:
+    """Write and verify; a line on what was done.
+
+    Args:
+        source: checkpoint of a run.
+        target: file to write.
+        form: one of :data:`FORMATS`.
+        weights: one of :data:`WEIGHTS`.
+        config: of the run, if the checkpoint does not hold it.
+        seen: labels that the weights have seen, if the checkpoint does not say it.
+        force: replace a file that is there.
+
+    Raises:
+        FileExistsError: the file is there.
+        ValueError: the format cannot express the backbone; its config is not known.
+    """
+    refuse_existing(target, force)
+    init_default_scope('mmseg')
+    pretrained = read_part(source, 'backbone', averaged=WEIGHTS[weights])
+    cfg = backbone_config(pretrained, config)
+    if form != 'mmseg' and not (form == 'mmpretrain' and _is_of_mmpretrain(cfg)):
+        check_is_resnet(cfg, pretrained.state, form)
+    reference = build_reference(pretrained, cfg)
+    state = {name: as_checkpoint_tensor(value) for name, value in reference.state_dict().items()}
+    labels = stated_labels(seen) if seen and pretrained.seen == 'unknown' else pretrained.seen
+    meta = dict(weights_seen=labels, source=osp.basename(source), tensors=pretrained.prefix)
+    with replacing(target) as part:
+        write_from_memory(part, lambda file: torch.save(contents(state, form, meta), file))
+        name = verify(part, form, reference, cfg)
+    return (f'wrote {target}: {len(state)} backbone tensors of {pretrained}; labels: {labels}; equal features, bit by '
+            f'bit, in {name}')

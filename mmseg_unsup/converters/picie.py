@@ -1,0 +1,141 @@
+"""Checkpoints of the released PiCIE and MDC code, as those of this package.
+
+Names of the released model: modules/fpn.py and modules/backbone.py of github.com/janghyuncho/PiCIE.
+"""
+import os.path as osp
+import re
+from collections import OrderedDict
+from typing import List, Optional, Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.models.backbones import ResNet
+from torch import Tensor
+
+from ..registry import DATASETS, MODELS
+from .files import load_released, refuse_existing, save_atomically
+
+# released name -> ours; theirs count from the coarsest level, ours from the finest
+LATERALS = {f'decoder.layer{4 - i}.': f'neck.laterals.{i}.' for i in range(4)}
+# what a model makes anew, and parts that only train
+NOT_NEEDED = re.compile(r'num_batches_tracked$|^over_heads\.|^classifiers\.')
+
+
+def convert(checkpoint: dict, drop_bias: bool = False) -> 'OrderedDict[str, Tensor]':
+    """A released checkpoint -> the state dict of :class:`mmseg_unsup.PiCIE`; one view for MDC, two for PiCIE.
+
+    Raises:
+        ValueError: the checkpoint lacks entries, or a classifier has a bias, which prototypes do not have.
+    """
+    lacking = [key for key in ('state_dict', 'classifier1_state_dict')
+               if not isinstance(checkpoint, dict) or key not in checkpoint]
+    if lacking:
+        raise ValueError(f'not a checkpoint of the released PiCIE or MDC code: it has no {" and no ".join(lacking)}')
+    state = OrderedDict()
+    for key, value in _without_module(checkpoint['state_dict']).items():
+        for released, ours in LATERALS.items():
+            key = key.replace(released, ours) if key.startswith(released) else key
+        state[key] = value
+    for key in list(state):
+        state[f'labeller.{key}'] = state[key]
+    prototypes = torch.stack(_centres(checkpoint, drop_bias))
+    state['decode_head.prototypes'] = prototypes
+    state['decode_head.class_weights'] = prototypes.new_ones(prototypes.shape[:2])
+    state['decode_head.fresh_prototypes'] = prototypes.new_zeros(0, prototypes.size(2))
+    return state
+
+
+def _centres(checkpoint: dict, drop_bias: bool) -> List[Tensor]:
+    """(K, C) weights of the classifiers that the checkpoint has, in the order of the views."""
+    centres = []
+    for name in ('classifier1_state_dict', 'classifier2_state_dict'):
+        if name not in checkpoint:
+            continue
+        classifier = _without_module(checkpoint[name])
+        if 'weight' not in classifier:
+            raise ValueError(f'{name} has no weight but {sorted(classifier)}')
+        if not drop_bias and 'bias' in classifier and classifier['bias'].any():
+            raise ValueError(f'{name} has a bias, as the learnt classifier of MDC does, and prototypes have none: '
+                             '--drop-bias leaves it out, which changes the cluster maps')
+        centres.append(classifier['weight'].flatten(1))
+    if len({centre.shape for centre in centres}) > 1:
+        raise ValueError(f'the classifiers of the views differ in shape: {[tuple(x.shape) for x in centres]}')
+    return centres
+
+
+def _without_module(state: dict) -> dict:
+    return {key.removeprefix('module.'): value for key, value in state.items()}
+
+
+def check_fits(state: dict, cfg: Config) -> str:
+    """Compare a converted state dict with the model of a config; a line on what it holds.
+
+    Raises:
+        ValueError: depth, views, clusters, missing, unknown or misshaped tensors, in this order.
+    """
+    depth = _depth(state)
+    if depth not in (None, cfg.model.backbone.depth):
+        raise ValueError(f'the checkpoint holds a ResNet-{depth}, but the config builds a '
+                         f'ResNet-{cfg.model.backbone.depth}: give a --config with model.backbone.depth={depth}')
+    head, (views, clusters, _) = cfg.model.decode_head, state['decode_head.prototypes'].shape
+    if views != head.get('num_views', 2):
+        raise ValueError(f'the checkpoint has {views} classifier{"s"[:views > 1]} (PiCIE trains with two views, MDC '
+                         f'with one), but the config is for {head.get("num_views", 2)} views: give a --config with '
+                         f'model.decode_head.num_views={views}')
+    if clusters != head.n_clusters:
+        raise ValueError(f'the checkpoint has {clusters} clusters, but the config is for {head.n_clusters}: give a '
+                         f'--config with n_clusters={clusters}')
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    expected = MODELS.build(cfg.model).state_dict()
+    missing = [key for key in expected if key not in state and not NOT_NEEDED.search(key)]
+    unknown = [key for key in state if key not in expected]
+    if missing or unknown:
+        raise ValueError(f'the checkpoint does not fit the model of the config; missing: {missing[:3] or "none"}, '
+                         f'unknown: {unknown[:3] or "none"}')
+    for key, value in state.items():
+        if value.shape != expected[key].shape and not key.endswith('fresh_prototypes'):
+            raise ValueError(f'{key} has shape {tuple(value.shape)} in the checkpoint, but '
+                             f'{tuple(expected[key].shape)} in the model of the config')
+    n_tensors = sum(key.startswith('backbone.') for key in state)
+    return f'ResNet-{cfg.model.backbone.depth} ({n_tensors} tensors), {views} x {clusters} prototypes'
+
+
+def _depth(state: dict) -> Optional[int]:
+    """Depth of a ResNet by its blocks, None where there is no such ResNet."""
+    blocks = tuple(
+        len({key.split('.')[2] for key in state if key.startswith(f'backbone.layer{i}.')}) for i in range(1, 5))
+    expansion = 4 if 'backbone.layer1.0.conv3.weight' in state else 1
+    for depth, (block, stages) in ResNet.arch_settings.items():
+        if stages == blocks and block.expansion == expansion:
+            return depth
+    return None
+
+
+def meta_of(cfg: Config, source: str, epoch: int) -> dict:
+    """What mmengine writes beside the weights, as far as inference reads it."""
+    dataset = cfg.test_dataloader.dataset
+    info = {**getattr(DATASETS.get(dataset.type), 'METAINFO', {}), **dataset.get('metainfo', {})}
+    return dict(epoch=epoch, source=osp.basename(source), cfg=cfg.pretty_text, dataset_meta=info)
+
+
+def convert_file(source: str, target: str, cfg: Config, drop_bias: bool = False, allow: Sequence[str] = (),
+                 force: bool = False) -> str:
+    """Convert a released checkpoint into the file that a run of the config would have saved; a line on what it holds.
+
+    Args:
+        drop_bias: convert a classifier with a bias, without it.
+        allow: globals that the file may load, see :func:`load_released`.
+        force: replace ``target`` if it is there.
+
+    Raises:
+        FileExistsError: ``target`` is there.
+        ValueError: it is no such checkpoint, or does not fit the config.
+    """
+    refuse_existing(target, force)
+    checkpoint = load_released(source, allow)
+    state = convert(checkpoint, drop_bias)
+    holds = check_fits(state, cfg)
+    epoch = int(checkpoint.get('epoch', 0))
+    save_atomically(dict(meta=meta_of(cfg, source, epoch), state_dict=state), target, force)
+    return f'wrote {target}: {holds}, epoch {epoch}'
