@@ -25,7 +25,7 @@ class WordsAction(OptionsAction):
 
 
 def add_options_argument(parser: argparse.ArgumentParser,
-                         help: str = 'override settings, as in tools/train.py') -> None:
+                         help: str = 'override settings of the config, key=value') -> None:
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE', help=help)
 
 
@@ -58,7 +58,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=config,
                         help="config file, or mmseg_unsup::NAME; 'none' for the one in the checkpoint")
     parser.add_argument('checkpoint')
-    add_options_argument(parser, 'override settings of the config, key=value')
+    add_options_argument(parser)
 
 
 def add_size_argument(parser: argparse.ArgumentParser) -> None:

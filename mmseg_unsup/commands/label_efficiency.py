@@ -1,10 +1,10 @@
 """Compare starts of supervised training by what they reach with few labels: a table, a JSON file and a plot.
 
-    mmseg-unsup label-efficiency configs/finetune/label_efficiency_camvid.yml --work-dir RUNS
+    mmseg-unsup label-efficiency mmseg_unsup::finetune/label_efficiency_camvid.yml --work-dir RUNS
 
 The YAML, JSON or Python file names
 
-    config       a supervised config, such as configs/finetune/fpn_r18_camvid.py
+    config       a supervised config, such as mmseg_unsup::finetune/fpn_r18_camvid.py
     starts       name -> options of that config, such as {init: PATH} or {init: null}; `{seed}` in a text becomes the
                  seed of the run
     percents     shares of the training images whose labels are used, in percent
@@ -16,7 +16,8 @@ The YAML, JSON or Python file names
 
 All starts of a seed see the same subset (mmseg_unsup/datasets/subsets.py), and smaller subsets lie in larger ones.
 Every run is a process of mmseg-unsup train with a folder of its own, WORK_DIR/START/percent_P/seed_S. Finished runs are
-not repeated and interrupted ones go on, so the same command can be given again. Scores are those of the last evaluation.
+not repeated and interrupted ones go on, so the same command can be given again. Scores are those of the last
+evaluation.
 """
 import argparse
 

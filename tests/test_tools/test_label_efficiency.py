@@ -8,6 +8,7 @@ import pytest
 from mmengine.fileio import load
 
 from mmseg_unsup.analysis import experiments, label_efficiency
+from mmseg_unsup.utils.config import find_config
 from mmseg_unsup.utils.options import parse_options
 from mmseg_unsup.utils.run_record import write_record
 from ..conftest import NO_WORKERS, ROOT, run_tool, write_camvid
@@ -133,7 +134,8 @@ def test_wrong_settings_end_before_the_first_run(tmp_path, changes, error, messa
     assert not osp.exists(tmp_path / 'runs' / 'scratch')
 
 
-def test_the_shipped_settings(tool):
-    settings = label_efficiency.read_settings(f'{ROOT}/configs/finetune/label_efficiency_camvid.yml')
+@pytest.mark.parametrize('folder', [f'{ROOT}/configs/', 'mmseg_unsup::'])
+def test_the_shipped_settings(folder):
+    settings = label_efficiency.read_settings(f'{folder}finetune/label_efficiency_camvid.yml')
     assert list(settings['starts']) == ['scratch', 'ImageNet', 'PiCIE'] and settings['percents'] == [5, 12.5, 100]
-    assert osp.isfile(osp.join(ROOT, settings['config'])) and '{seed}' in settings['starts']['PiCIE']['init']
+    assert osp.isfile(find_config(settings['config'])) and '{seed}' in settings['starts']['PiCIE']['init']

@@ -1,4 +1,4 @@
-"""tools/make_priors.py and tools/analysis_tools/score_priors.py on drawn pictures."""
+"""tools/make_priors.py and mmseg-unsup score-priors on drawn pictures."""
 import json
 import multiprocessing
 import os
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmseg_unsup.analysis import score_priors
 from mmseg_unsup.apis import mask_folder
 from mmseg_unsup.priors import RBDPrior, RegionPrior
 from ..conftest import ROOT, run_tool, shared_file
@@ -270,7 +271,7 @@ def test_a_call_with_workers_leaves_the_threads_of_this_process(call, tmp_path):
     torch.set_num_threads(threads[0])
 
 
-def test_scores_by_hand(score_priors):
+def test_scores_by_hand():
     label, mask = np.zeros((4, 5), bool), np.zeros((4, 5), bool)
     label[:2] = True  # 10 pixels
     mask[1:3, :4] = True  # 8 pixels, 4 of them right
@@ -281,11 +282,10 @@ def test_scores_by_hand(score_priors):
     assert score_priors.mask_scores(label, label) == pytest.approx((1, 1))
 
 
-def test_table_and_json(score_priors, tmp_path, monkeypatch, capsys):
+def test_table_and_json(tool, tmp_path, capsys):
     truths = write_discs(tmp_path, 2)
-    monkeypatch.setattr('sys.argv', ['score_priors.py', str(tmp_path / 'images'), str(tmp_path / 'labels'), '--priors',
-                                     'rbd', 'region', '--out', str(tmp_path / 'scores.json')])
-    score_priors.main()
+    tool('score-priors', tmp_path / 'images', tmp_path / 'labels', '--priors', 'rbd', 'region', '--out',
+         tmp_path / 'scores.json')
     rbd, region = json.loads((tmp_path / 'scores.json').read_text())['results']
     ious, errors = [], []
     for name, truth in truths.items():
@@ -298,7 +298,7 @@ def test_table_and_json(score_priors, tmp_path, monkeypatch, capsys):
     assert f'| rbd | {np.mean(ious):.3f} | ' in capsys.readouterr().out
 
 
-def test_spectral_is_scored_once_per_file_of_weights(score_priors, resnet18_weights):
+def test_spectral_is_scored_once_per_file_of_weights(resnet18_weights):
     caffe = shared_file('weights', 'resnet50_in1k_caffe_stride.pth')
     configs = score_priors.configs_of(['rbd', 'spectral'], [resnet18_weights, caffe], ['pytorch', 'caffe'])
     backbones = [config.get('backbone') for config in configs.values()]

@@ -128,7 +128,8 @@ def test_the_file_tests_and_predicts(checkpoint, coco_root, tmp_path):  # noqa: 
     options = [*NO_WORKERS, f'data_root={coco_root}', 'probe_dataloader.dataset.pipeline.1.size=32',
                'test_dataloader.dataset.pipeline.2.size=32', 'probe_dataloader.batch_size=2',
                'test_dataloader.batch_size=2']
-    log = run_tool('test.py', PARITY, target, '--work-dir', tmp_path / 'test', '--cfg-options', *options).stdout
+    log = run_tool('test.py', PARITY, target, '--work-dir', tmp_path / 'test', '--verbose', '--cfg-options',
+                   *options).stdout
     assert 'missing keys' not in log and 'unexpected key' not in log
     assert 'fresh k-means: loss' in log and 'view1/aAcc' in log and 'view2/mIoU' in log
 
@@ -156,7 +157,7 @@ class Runs:
     (exec, ("open('{}', 'w')",), 'exec'),
     (getattr, ('{}', 'upper'), 'getattr'),
 ])
-def test_a_malicious_file_does_not_tool('convert-picie', tmp_path, checkpoint, function, args, named, zipped):
+def test_a_malicious_file_does_not_run(tool, tmp_path, checkpoint, function, args, named, zipped):
     """Not even by what another package has declared safe in this process, as mmengine does with getattr."""
     trace = tmp_path / 'trace'
     checkpoint['optimizer'] = Runs(function, *(arg.format(trace) for arg in args))

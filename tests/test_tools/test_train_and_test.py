@@ -103,13 +103,13 @@ def test_curated_lists_follow_the_rule(coco_root):
             expected.append(f'{i:012d}')
     assert (coco_root / 'curated' / 'train2017.txt').read_text().split() == expected != []
     assert done.returncode == 3
-    assert f'WARNING: train2017: {len(expected)} images' in done.stdout
+    assert f'warning: train2017: {len(expected)} images' in done.stdout
     assert 'the published list has 49629 images, SHA-256 3b837594' in done.stdout
 
 
 def test_converter_without_annotations(tmp_path):
     done = run_tool('dataset_converters/coco_stuff27.py', tmp_path, check=False)
-    assert done.returncode == 1 and 'no annotation PNG in' in done.stdout
+    assert done.returncode == 2 and done.stdout.startswith('error: no annotation PNG in')
 
 
 def test_resume_from_the_last_checkpoint_and_from_a_path(tmp_path):
