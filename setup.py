@@ -83,7 +83,7 @@ if __name__ == '__main__':
             install_requires=requirements('runtime'),
             extras_require={
                 name: requirements(name)
-                for name in ('onedl', 'openmmlab', 'mmpretrain', 'openmmlab-mmpretrain', 'faiss', 'gpu', 'crf', 'onnx',
-                             'tensorboard', 'tests')
+                for name in ('onedl', 'openmmlab', 'mmpretrain', 'openmmlab-mmpretrain', 'faiss', 'gpu', 'crf', 'hub',
+                             'onnx', 'tensorboard', 'tests')
             },
             zip_safe=False)

@@ -2,9 +2,10 @@ from ..structures import ClusterNames, NamedClass
 from ..utils.whole_images import whole_image_pipeline
 from .export import ExportedSegmentor, export_segmentor
 from .inferencer import Prediction, UnsupInferencer
-from .loading import load_segmentor, mmseg_config, read_config
+from .loading import load_segmentor, mmseg_config, model_config, read_config
+from .model_files import find_model
 
 __all__ = [
-    'ClusterNames', 'ExportedSegmentor', 'NamedClass', 'Prediction', 'UnsupInferencer', 'export_segmentor',
-    'load_segmentor', 'mmseg_config', 'read_config', 'whole_image_pipeline'
+    'ClusterNames', 'ExportedSegmentor', 'NamedClass', 'Prediction', 'UnsupInferencer', 'export_segmentor', 'find_model',
+    'load_segmentor', 'mmseg_config', 'model_config', 'read_config', 'whole_image_pipeline'
 ]

@@ -16,6 +16,7 @@ from ..models.segmentors.object_segmentor import ObjectSegmentor
 from ..models.segmentors.probed_segmentor import ProbedSegmentor
 from ..structures import ClusterNames
 from ..utils.atomic import replacing, write_from_memory
+from ..utils.progress import track_progress
 
 SUFFIXES = {'.onnx': 'ONNX', '.ts': 'TorchScript', '.pt2': 'torch.export'}
 OPSETS = range(11, 21)  # what the exporter writes that needs no further packages
@@ -201,7 +202,9 @@ def _as_batches(images: Sequence[np.ndarray]) -> List[Tensor]:
 
 def _share_equal(module: nn.Module, predict: Predict, batches: List[Tensor]) -> float:
     n_equal = n_pixels = 0
-    for batch in batches:
-        expected, found = module(batch)[0].numpy(), predict(batch.contiguous().numpy())[0]
-        n_equal, n_pixels = n_equal + int((expected == found).sum()), n_pixels + expected.size
+    with track_progress('comparing', len(batches), 'batches') as advance:
+        for batch in batches:
+            expected, found = module(batch)[0].numpy(), predict(batch.contiguous().numpy())[0]
+            n_equal, n_pixels = n_equal + int((expected == found).sum()), n_pixels + expected.size
+            advance(1)
     return n_equal / n_pixels

@@ -10,12 +10,12 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from ..datasets.errors import UnreadableImageError, check_on_error
-from ..datasets.image_files import find_images
+from ..datasets.image_files import check_folder, find_images
 from ..datasets.label_folder import LabelFolder
 from ..datasets.transforms.loading import LoadImage
 from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
 from ..structures import ClusterNames
-from ..utils.paths import printable
+from ..utils.paths import nearest_paths, printable
 from ..utils.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
@@ -24,7 +24,7 @@ from ..visualization.gallery_page import render_gallery
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import write_page
 from .gallery_text import (Matching, facts, foreground, label_data, label_rows, label_scores, matching_of, names_data,
-                           provenance)
+                           provenance, title_of)
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
 from .loading import load_segmentor
@@ -101,7 +101,7 @@ def make_gallery(cfg: Config,
     scores = None if reference is None else label_scores(found.survey.confusion, matching or matching_of(cfg))
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
-        title=osp.splitext(osp.basename(cfg.filename))[0],
+        title=title_of(cfg, checkpoint),
         facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores),
                *foreground(found.survey.shares, model.background_cluster, mask_share)],
         place_name='patches' if place == 'patch' else 'objects',
@@ -127,6 +127,7 @@ def chosen_images(root: str, max_images: Optional[int], seed: int = 0) -> List[s
     Raises:
         FileNotFoundError, ValueError: there are none; ``max_images`` is not positive.
     """
+    check_folder(root, nearest_paths(root, osp.isdir) or 'check the path')
     paths = find_images(root)
     if max_images is None or max_images >= len(paths):
         return paths

@@ -1,4 +1,5 @@
 """What a gallery says: scores, the numbers at its top, and what it was made from."""
+import os.path as osp
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -100,13 +101,20 @@ def foreground(shares: np.ndarray, background: Optional[int], mask_share: Option
     return [('Foreground', f'{100 * (1 - shares[background]):.1f} %', note or 'of all pixels')]
 
 
+def title_of(cfg: Config, checkpoint: str) -> str:
+    """The name of the config, or of the checkpoint that it is from, with its folder."""
+    if cfg.filename:
+        return osp.splitext(osp.basename(cfg.filename))[0]
+    return printable(osp.join(*osp.splitext(osp.abspath(checkpoint))[0].split(osp.sep)[-2:]))
+
+
 def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str], names: ClusterNames,
                unreadable: Sequence[str]) -> List[str]:
     """Lines that say what the page was made from."""
     seen = weights_seen(checkpoint, CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu').get('meta'))
     return [
         *map(printable, [
-            f'Checkpoint {checkpoint} of {cfg.filename}; its weights have seen: {seen}.',
+            f'Checkpoint {checkpoint} of {cfg.filename or "the config in it"}; its weights have seen: {seen}.',
             f'Clusters: set {names.prototype_set}, fingerprint {names.fingerprint}.',
             f'Images: {images}' + (f', labels: {labels}' if labels else '') + '.',
             *([f'Unreadable: {", ".join(unreadable[:5])}' + (' ...' if len(unreadable) > 5 else '')]

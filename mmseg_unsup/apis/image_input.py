@@ -9,12 +9,14 @@ import numpy as np
 from PIL import Image
 
 from ..datasets.errors import UnreadableImageError
-from ..datasets.image_files import find_images
+from ..datasets.image_files import IMAGE_SUFFIXES, find_images
 from ..datasets.transforms.loading import LoadImage
 from ..utils.memory import available_memory
+from ..utils.paths import nearest_paths
 from ..utils.progress import track_progress
+from .pil_images import check_pil_image, read_pil_image
 
-InputType = Union[str, os.PathLike, np.ndarray]
+InputType = Union[str, os.PathLike, np.ndarray, Image.Image]
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
 _READERS = 4  # threads; decoding releases the interpreter
 _LOAD = LoadImage()  # as trainings read
@@ -23,16 +25,16 @@ TILES = 'use (smaller) tiles, as by --tile 512, or '
 
 class Picture(NamedTuple):
     """A decoded input."""
-    path: Optional[str]  # None of an array
+    path: Optional[str]  # None of an array or a PIL image
     image: np.ndarray  # (H, W, 3) uint8 BGR
 
 
-def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str, np.ndarray]]:
-    """Paths and arrays; a folder stands for all images below it.
+def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str, np.ndarray, Image.Image]]:
+    """Paths, arrays and PIL images; a folder stands for all images below it.
 
     Raises:
         FileNotFoundError: there is no such file.
-        TypeError: an input is something else, or an array of another kind.
+        TypeError: an input is something else, or an array or PIL image of another kind.
         ValueError: a folder without images, or no input.
     """
     if not isinstance(inputs, (list, tuple)):
@@ -40,20 +42,24 @@ def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str
     listed = []
     for entry in inputs:
         if isinstance(entry, np.ndarray):
-            if entry.ndim != 3 or entry.shape[2] != 3 or entry.dtype != np.uint8:
+            if entry.ndim != 3 or entry.shape[2] != 3 or entry.dtype != np.uint8 or not entry.size:
                 raise TypeError(f'an image has shape {entry.shape} and type {entry.dtype}: expected (height, width, 3) '
                                 'uint8 in the order BGR, as OpenCV reads files')
+            listed.append(entry)
+        elif isinstance(entry, Image.Image):
+            check_pil_image(entry)
             listed.append(entry)
         elif isinstance(entry, (str, os.PathLike)):
             listed.extend(_list_path(os.fspath(entry)))
         else:
-            raise TypeError(f'an image is given as {type(entry).__name__}: expected a path, a folder or an array')
+            raise TypeError(f'an image is given as {type(entry).__name__}: expected a path, a folder, an array or a PIL '
+                            'image')
     if not listed:
-        raise ValueError('no image was given: expected a path, a folder, an array or a list of these')
+        raise ValueError('no image was given: expected a path, a folder, an array, a PIL image or a list of these')
     return listed
 
 
-def read_picture(entry: Union[str, np.ndarray], bytes_needed) -> Picture:
+def read_picture(entry: Union[str, np.ndarray, Image.Image], bytes_needed) -> Picture:
     """Decode an input.
 
     Args:
@@ -66,22 +72,22 @@ def read_picture(entry: Union[str, np.ndarray], bytes_needed) -> Picture:
     check_fits(entry, bytes_needed, TILES)
     if isinstance(entry, np.ndarray):
         return Picture(None, entry)
+    if isinstance(entry, Image.Image):
+        return Picture(None, read_pil_image(entry))
     return Picture(entry, LoadImage(min_size=1).transform(dict(img_path=entry))['img'])
 
 
-def check_fits(entry: Union[str, np.ndarray], bytes_needed, remedy: str = '') -> None:
+def check_fits(entry: Union[str, np.ndarray, Image.Image], bytes_needed, remedy: str = '') -> None:
     """Raise MemoryError if an input, a file by its header, needs more memory than there is.
 
     Args:
         bytes_needed: see :func:`read_picture`.
         remedy: besides cutting the file in parts.
     """
-    is_array = isinstance(entry, np.ndarray)
-    shape = entry.shape[:2] if is_array else _header_shape(entry)
+    shape, name = _shape_and_name(entry)
     if shape is None:
         return
     n_pixels = shape[0] * shape[1]
-    name = 'an array' if is_array else entry
     size = f'{name} has {shape[1]}x{shape[0]} pixels ({n_pixels / 1e6:.0f} million)'
     if n_pixels > _CV2_LIMIT:
         raise MemoryError(f'{size}, and OpenCV decodes {_CV2_LIMIT / 1e6:.0f} million at most: cut the file in parts')
@@ -122,8 +128,17 @@ def _list_path(path: str) -> List[str]:
     if osp.isdir(path):
         return find_images(path)
     if not osp.exists(path):
-        raise FileNotFoundError(f'there is no image or folder {path!r}: check the path')
+        raise FileNotFoundError(f'there is no image or folder {path!r}: ' + (
+            nearest_paths(path, lambda other: osp.isdir(other) or other.endswith(IMAGE_SUFFIXES)) or 'check the path'))
     return [path]
+
+
+def _shape_and_name(entry: Union[str, np.ndarray, Image.Image]) -> Tuple[Optional[Tuple[int, int]], str]:
+    if isinstance(entry, np.ndarray):
+        return entry.shape[:2], 'an array'
+    if isinstance(entry, Image.Image):
+        return entry.size[::-1], 'a PIL image'
+    return _header_shape(entry), entry
 
 
 def _header_shape(path: str) -> Optional[Tuple[int, int]]:

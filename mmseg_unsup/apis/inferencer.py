@@ -1,4 +1,6 @@
 """Segmenting images by a trained model."""
+import logging
+import os
 import os.path as osp
 from contextlib import contextmanager
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -8,7 +10,6 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
-from mmengine.logging import print_log
 from torch import Tensor
 
 from ..datasets.errors import UnreadableImageError, check_on_error
@@ -16,10 +17,12 @@ from ..models.utils import enlarge, winner_map
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
+from ..utils.console import say
 from ..utils.whole_images import whole_image_pipeline
 from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
 from .loading import load_segmentor, read_config
 from .map_files import MapFiles, check_map_folder, check_names
+from .model_files import download_model, find_model, find_names, is_hub_name
 from .tiling import blend_tiles
 
 # bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
@@ -38,7 +41,7 @@ def _silent():
 
 class Prediction(NamedTuple):
     """What is found in one image."""
-    path: Optional[str]  # None of an array
+    path: Optional[str]  # None of an array or a PIL image
     image: np.ndarray  # (H, W, 3) uint8 RGB
     ids: np.ndarray  # (H, W) int16 classes of `UnsupInferencer.names`
     scores: np.ndarray  # (H, W) float32 of the winning cluster
@@ -49,12 +52,12 @@ class UnsupInferencer(BaseInferencer):
 
     An image is seen as the test pipeline of the config sees it, but wholly (no centre crop), and its map has the size
     of the file. Every pixel has the class of the cluster that wins there, and that cluster's score, see
-    ``cluster_scores`` of the segmentors.
+    ``cluster_scores`` of the segmentors. :meth:`from_pretrained` makes one of a model that carries its config.
 
     Args:
         model: config by path, as ``mmseg_unsup::picie/picie_fpn_camvid.py`` or as ``Config``; None for the one in the
             checkpoint.
-        weights: path or URL of the checkpoint, read as data.
+        weights: the checkpoint, read as data: what :func:`mmseg_unsup.apis.model_files.find_model` takes.
         clusters: a ``clusters.json`` or :class:`ClusterNames`: names, colours and merged clusters; None for every
             cluster on its own.
         device: None for a GPU where there is one.
@@ -99,11 +102,11 @@ class UnsupInferencer(BaseInferencer):
         self.skipped: List[str] = []
         self._options = options
         # BaseInferencer takes an empty config for the one in the checkpoint
-        super().__init__(model=Config() if model is None else read_config(model, options), weights=weights,
+        super().__init__(model=Config() if model is None else read_config(model, options), weights=find_model(weights),
                          device=device, scope='mmseg', show_progress=show_progress)
         identity = self.model.cluster_identity()
-        if isinstance(clusters, str):
-            clusters = ClusterNames.load(clusters)
+        if isinstance(clusters, (str, os.PathLike)):
+            clusters = ClusterNames.load(os.fspath(clusters))
         self.cluster_names = clusters or ClusterNames.identity(*identity, self.model.background_cluster)
         self.cluster_names.check(*identity)
         self.names, self.palette = self.cluster_names.names, self.cluster_names.palette
@@ -112,12 +115,39 @@ class UnsupInferencer(BaseInferencer):
         self.background = None if background is None else int(self._table[background])
         self._files = MapFiles(self.cluster_names, self.background)
 
+    @classmethod
+    def from_pretrained(cls,
+                        model: Union[str, os.PathLike],
+                        clusters: Union[str, ClusterNames, None] = None,
+                        **kwargs) -> 'UnsupInferencer':
+        """An inferencer of a model that carries its config.
+
+        Args:
+            model: a checkpoint file; a folder that ``mmseg-unsup segment`` or a training wrote; or, if there is no such
+                path, ``owner/name`` or ``owner/name@revision`` of the Hugging Face hub, whose repository has
+                ``model.pth`` and may have ``clusters.json``.
+            clusters: as of the class; None for the ``clusters.json`` of the folder or repository if there is one,
+                ``'none'`` for every cluster on its own.
+            kwargs: further arguments of the class.
+
+        Raises:
+            FileNotFoundError: there is no such file or folder, or no checkpoint in it.
+            ImportError: a name of the hub, and huggingface_hub, the extra ``hub``, is not installed.
+            OSError: the hub does not have it, or cannot be reached.
+            ValueError: the checkpoint carries no config; see the class.
+        """
+        if is_hub_name(model):
+            model = download_model(model)
+        if not isinstance(clusters, ClusterNames):
+            clusters = find_names(model, clusters)
+        return cls(None, find_model(model), clusters, **kwargs)
+
     def __call__(self,
                  inputs: Union[InputType, Sequence[InputType]],
                  batch_size: int = 1,
                  return_vis: bool = False,
                  out_dir: str = '') -> dict:
-        """Segment paths, folders, arrays ((H, W, 3) uint8 BGR) or a list of these.
+        """Segment paths, folders, arrays ((H, W, 3) uint8 BGR), PIL images or a list of these.
 
         Args:
             batch_size: images of one size, or tiles, at a time.
@@ -178,7 +208,7 @@ class UnsupInferencer(BaseInferencer):
 
         Args:
             root: folder of the images, whose structure is kept.
-            name: of an array.
+            name: of an array or a PIL image.
 
         Returns:
             the path below ``maps``.
@@ -201,7 +231,7 @@ class UnsupInferencer(BaseInferencer):
                 if self.on_error == 'raise':
                     raise
                 self.skipped.append(str(error))
-                print_log(str(error), logger='current')
+                say(str(error), logging.WARNING)
                 if advance is not None:
                     advance(1)
                 continue

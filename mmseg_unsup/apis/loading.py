@@ -15,6 +15,7 @@ from ..utils.devices import check_device
 from ..hosts.safe_loading import allow_globals
 from ..utils.stored_config import read_stored_config
 from ..utils.whole_images import adapt_to_mmseg
+from .model_files import check_config_path, find_model
 
 
 def read_config(config: Union[str, Config], options: Optional[dict] = None) -> Config:
@@ -22,12 +23,30 @@ def read_config(config: Union[str, Config], options: Optional[dict] = None) -> C
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: it is no config.
     """
     if isinstance(config, Config):
         config = copy.deepcopy(config)
         merge_options(config, options or {})
         return config
+    check_config_path(str(config))
     return load_config(str(config), options)
+
+
+def model_config(config: Union[str, Config, None], weights: str, options: Optional[dict] = None) -> Config:
+    """The config of a model: :func:`read_config`, or without one what the checkpoint carries, as data.
+
+    Args:
+        weights: see :func:`load_segmentor`.
+
+    Raises:
+        FileNotFoundError, ValueError: see :func:`load_segmentor`.
+    """
+    if config is not None:
+        return read_config(config, options)
+    init_default_scope('mmseg')
+    weights = find_model(weights)
+    return _stored_config(_read_weights(weights)[0], weights, options)
 
 
 def mmseg_config(config: Union[str, Config], options: Optional[dict] = None) -> Config:
@@ -53,7 +72,7 @@ def load_segmentor(config: Union[str, Config, None],
 
     Args:
         config: see :func:`read_config`; None for the one that the checkpoint carries, see :func:`read_stored_config`.
-        weights: path or URL.
+        weights: what :func:`mmseg_unsup.apis.model_files.find_model` takes.
         options: dotted key -> value, changes of the config.
 
     Raises:
@@ -66,19 +85,35 @@ def load_segmentor(config: Union[str, Config, None],
     check_device(device)
     cfg = None if config is None else read_config(config, options)
     allow_globals((cfg or {}).get('allowed_globals', []))
-    checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
-    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict):
-        raise ValueError(f'{weights} holds no dict of weights: give a checkpoint that tools/train.py wrote')
+    weights = find_model(weights)
+    checkpoint, state = _read_weights(weights)
     if cfg is None:
-        cfg = Config(read_stored_config(checkpoint, weights))
-        merge_options(cfg, options or {})
+        cfg = _stored_config(checkpoint, weights, options)
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
     if not isinstance(model, ProbedSegmentor):
         raise TypeError(f'model.type={cfg.model.type!r} is not a method of mmseg_unsup with clusters: use '
                         'mmseg.apis.MMSegInferencer for supervised models')
     _load_weights(model, state, weights)
     return cfg, model.to(device).eval()
+
+
+def _read_weights(path: str) -> Tuple[dict, dict]:
+    """The checkpoint and the weights in it.
+
+    Raises:
+        FileNotFoundError: there is none; ValueError: it holds no weights, or more than data.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise ValueError(f'{path} holds no dict of weights: give a checkpoint that a training wrote')
+    return checkpoint, state
+
+
+def _stored_config(checkpoint: dict, path: str, options: Optional[dict]) -> Config:
+    cfg = Config(read_stored_config(checkpoint, path))
+    merge_options(cfg, options or {})
+    return cfg
 
 
 def _load_weights(model: nn.Module, state: dict, weights: str) -> None:

@@ -101,7 +101,9 @@ class MapFolder:
 
 
 def check_map_folder(out: str, images: str) -> None:
-    """Raise ValueError if maps or drawings would be written into the folder of the images."""
+    """Raise ValueError if maps or drawings would be written into the folder of the images, or below a file."""
+    if osp.exists(out) and not osp.isdir(out):
+        raise ValueError(f'{printable(out)}, the place of the maps, is a file: give a folder')
     for folder in (MAPS, OVERLAYS):
         check_output(osp.join(out, folder), images)
 

@@ -50,15 +50,20 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Config and checkpoint of the commands that use a trained model outside a runner."""
+    """``[CONFIG] MODEL`` of the commands that use a trained model outside a runner; what follows them is given too."""
 
     def config(text: str) -> Optional[str]:
         return None if text == 'none' else text
 
-    parser.add_argument('config', type=config,
-                        help="config file, or mmseg_unsup::NAME; 'none' for the one in the checkpoint")
-    parser.add_argument('checkpoint')
-    add_options_argument(parser)
+    parser.add_argument('config', metavar='CONFIG', nargs='?', type=config,
+                        help='config file, or mmseg_unsup::NAME (default: the one in the checkpoint, as by none)')
+    parser.add_argument('model', metavar='MODEL', help='checkpoint file, or the folder of a training: its last one')
+    add_options_argument(parser, 'override settings of the config, key=value')
+
+
+def add_names_argument(parser: argparse.ArgumentParser, help: str) -> None:
+    parser.add_argument('--clusters', help=f"clusters.json: {help} (default: the one in the folder MODEL, if there is "
+                        "one; 'none' for none)")
 
 
 def add_size_argument(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoint files of a run folder: which of them are whole, and which one to go on from."""
+"""Checkpoint files of a run folder: which of them are whole, which one to go on from, and which one to use."""
 import os
 import os.path as osp
 import re
@@ -10,6 +10,7 @@ from ..hosts.safe_loading import load_safely
 # written when a run is stopped by a signal; the next checkpoint replaces it
 PREEMPTED = 'preempted.pth'
 LAST = 'last_checkpoint'
+_NUMBERED = re.compile(r'(epoch|iter)_(\d+)\.pth')
 _NEEDED = ('meta', 'state_dict', 'message_hub')
 
 
@@ -59,6 +60,20 @@ def find_checkpoint(folder: str, pattern: 're.Pattern', work_dir: str) -> Search
     return Search(None, skipped)
 
 
+def last_checkpoint(folder: str) -> Optional[str]:
+    """The checkpoint that a run ended with: the one named in ``last_checkpoint``, which may have been moved with its
+    folder, else that of the highest number; None in a folder without any."""
+    named = _named_in(folder)
+    for path in () if named is None else (osp.join(folder, osp.basename(named)), named):
+        if osp.isfile(path):
+            return path
+    numbered = [match for match in map(_NUMBERED.fullmatch, os.listdir(folder)) if match]
+    if not numbered:
+        return None
+    last = max(numbered, key=lambda match: (match[1] == 'epoch', int(match[2])))
+    return osp.join(folder, last[0])
+
+
 def name_pattern(template: str) -> 're.Pattern':
     """``'epoch_{}.pth'`` -> what matches the checkpoints of a run."""
     before, after = template.split('{}')
@@ -68,16 +83,23 @@ def name_pattern(template: str) -> 're.Pattern':
 def _candidates(folder: str, pattern: 're.Pattern', work_dir: str) -> Tuple[List[str], List[str]]:
     names = os.listdir(folder) if osp.isdir(folder) else []
     paths = [osp.join(folder, name) for name in sorted(names) if pattern.fullmatch(name)]
-    pointer = osp.join(work_dir, LAST)
-    if not osp.isfile(pointer):
+    named = _named_in(work_dir)
+    if named is None:
         return paths, []
-    with open(pointer) as file:
-        named = file.read().strip()
     if any(osp.basename(path) == osp.basename(named) for path in paths):
         return paths, []
     if osp.isfile(named):
         return [*paths, named], []
-    return paths, [f'{named} (named in {pointer}, but it does not exist)']
+    return paths, [f'{named} (named in {osp.join(work_dir, LAST)}, but it does not exist)']
+
+
+def _named_in(folder: str) -> Optional[str]:
+    """What ``last_checkpoint`` says; None where it is not there."""
+    pointer = osp.join(folder, LAST)
+    if not osp.isfile(pointer):
+        return None
+    with open(pointer) as file:
+        return file.read().strip()
 
 
 def _read_meta(path: str) -> dict:

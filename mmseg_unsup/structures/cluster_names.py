@@ -70,7 +70,7 @@ class ClusterNames:
                 return _parse(json.load(file), path)
         except FileNotFoundError:
             raise FileNotFoundError(f'there is no file of cluster names {path!r}: check the path, or write one by '
-                                    'tools/name_clusters.py') from None
+                                    '`mmseg-unsup name`') from None
         except (ValueError, RecursionError) as error:  # json's and unicode's errors are of the first type
             raise ValueError(f'cannot use the cluster names {path}: {error}') from None
 
@@ -92,7 +92,7 @@ class ClusterNames:
             if own != expected:
                 raise ValueError(f'{self.path or "the cluster names"} has {name}={own!r}, but the clusters of this '
                                  f'checkpoint have {expected!r}: the names belong to another checkpoint, name those of '
-                                 'this one by tools/name_clusters.py')
+                                 'this one in another file by `mmseg-unsup name`')
 
     @property
     def names(self) -> List[str]:

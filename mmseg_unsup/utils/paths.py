@@ -1,5 +1,8 @@
-"""Names of files: whether they leave the folder that they belong to, and how to print them."""
+"""Names of files: whether they leave the folder that they belong to, how to print them, and which are spelt alike."""
+import difflib
+import os
 import os.path as osp
+from typing import Callable
 
 
 def is_outside(path: str, root: str) -> bool:
@@ -17,3 +20,11 @@ def _climbs(path: str) -> bool:
 def printable(path: str) -> str:
     """A path whose bytes may be no UTF-8, as text that every stream takes."""
     return path.encode('utf-8', 'backslashreplace').decode()
+
+
+def nearest_paths(path: str, is_wanted: Callable[[str], bool]) -> str:
+    """A question that names up to three paths of the same folder that are spelt nearly so; empty without any."""
+    folder, name = osp.split(path.rstrip('/\\'))
+    beside = os.listdir(folder or '.') if osp.isdir(folder or '.') else []
+    near = difflib.get_close_matches(name, [other for other in beside if is_wanted(osp.join(folder, other))])
+    return f'did you mean {" or ".join(printable(osp.join(folder, other)) for other in near)}?' if near else ''

@@ -35,13 +35,13 @@ def read_stored_config(checkpoint: dict, source: str) -> dict:
     meta = checkpoint.get('meta')
     text = meta.get('cfg') if isinstance(meta, dict) else None
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f'{source} carries no config: give its config too')
+        raise ValueError(f'{source} carries no config: give the config of its run before it')
     try:
         values = parse_config_text(text, strict=True)
     except ValueError as error:
         raise ValueError(f'the config that {source} carries is more than data, {error}; {_REMEDY}') from None
     if not isinstance(values.get('model'), dict):
-        raise ValueError(f'{source} carries no config of a model: give its config too')
+        raise ValueError(f'{source} carries no config of a model: give the config of its run before it')
     values['model'] = _without_initialization(values['model'])
     for part in _REGISTRIES:
         check_stored(values.get(part), part, source)

@@ -132,6 +132,11 @@ def _read(path: str, backend_args: Optional[dict]) -> bytes:
     return content
 
 
+def decode_image(content: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 BGR of the bytes of a file, as :class:`LoadImage` gives it."""
+    return _decode_image(content, None)[0]
+
+
 def _decode_image(content: bytes, reduce_to: Optional[int]) -> Tuple[np.ndarray, Tuple[int, int]]:
     """Return the (h, w, 3) BGR image, at a reduced scale if it may be, and (height, width) of the file, upright."""
     shape = None if reduce_to is None else _jpeg_shape(content)

@@ -1,0 +1,132 @@
+"""What a MODEL stands for: the files of a trained model, here or on the Hugging Face hub."""
+import os
+import os.path as osp
+import re
+from typing import Optional, Tuple
+
+from ..engine.checkpoint_files import last_checkpoint
+from ..utils.console import say
+from ..utils.paths import nearest_paths, printable
+
+# a folder that is a model of its own, as on the hub
+MODEL_FILE, NAMES_FILE = 'model.pth', 'clusters.json'
+NO_NAMES = 'none'
+_TRAINING = 'train'  # below what `mmseg-unsup segment` writes
+_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
+_CONFIGS = ('.py', '.yml', '.yaml', '.json')
+_KINDS = ('a model is a checkpoint file, the work directory of a training, or the folder that `mmseg-unsup segment` '
+          'wrote')
+_HUB_NAME = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?')
+
+
+def find_model(model: str) -> str:
+    """Path of the checkpoint that a MODEL stands for.
+
+    Args:
+        model: a file, or an address, which is returned as it is; or a folder: the work directory of a run, what
+            ``mmseg-unsup segment`` wrote, whose ``train`` is one, or one with ``model.pth``.
+
+    Raises:
+        FileNotFoundError: there is no such path, or no checkpoint in the folder.
+        ValueError: it is a config.
+    """
+    model = osp.expanduser(os.fspath(model))
+    if '://' in model or osp.isfile(model) and not is_config(model):
+        return model
+    if osp.isdir(model):
+        return _checkpoint_of(model)
+    if is_config(model):
+        raise ValueError(f'{printable(model)} is a config, and the model is missing: give the checkpoint, or the folder '
+                         'of a training, after it')
+    near = nearest_paths(model, lambda path: osp.isdir(path) or path.endswith(_SUFFIXES))
+    raise FileNotFoundError(f'there is no checkpoint or folder {model!r}: ' + (near or f'check the path; {_KINDS}'))
+
+
+def find_names(model: str, clusters: Optional[str]) -> Optional[str]:
+    """Path of the ``clusters.json`` to use with a model; None for every cluster on its own.
+
+    Args:
+        model: see :func:`find_model`; what it names itself is the file of this name in a folder.
+        clusters: another file, which goes first, or ``'none'``.
+    """
+    if clusters is not None:
+        return None if clusters == NO_NAMES else clusters
+    beside = osp.join(osp.expanduser(os.fspath(model)), NAMES_FILE)
+    return beside if osp.isfile(beside) else None
+
+
+def choose_files(model: str, clusters: Optional[str]) -> Tuple[str, Optional[str]]:
+    """:func:`find_model` and :func:`find_names`; says at the console which files of a folder are used."""
+    checkpoint, names = find_model(model), find_names(model, clusters)
+    said = [f'model: {printable(checkpoint)}'] if osp.isdir(osp.expanduser(model)) else []
+    if clusters is None and names is not None:
+        said.append(f'names: {printable(names)}')
+    if said:
+        say(', '.join(said))
+    return checkpoint, names
+
+
+def check_config_path(config: str) -> None:
+    """Raise ValueError if what stands before a model is no config but another path."""
+    if osp.isdir(config) or osp.isfile(config) and not is_config(config):
+        raise ValueError(f'{printable(config)} stands where a config may stand, before the model, and is none: give '
+                         'one model, and one folder or file after it')
+
+
+def is_hub_name(model: str) -> bool:
+    """Whether this is ``owner/name`` or ``owner/name@revision``, and no path, be it misspelt: no path of this name is
+    there, nor its folder unless a revision is given."""
+    if not isinstance(model, str) or osp.exists(model) or not _HUB_NAME.fullmatch(model):
+        return False
+    return '@' in model or not (model.endswith(_SUFFIXES + _CONFIGS) or osp.isdir(osp.dirname(model)))
+
+
+def download_model(name: str) -> str:
+    """Fetch a model of the Hugging Face hub, once; the folder that has it.
+
+    A model is a repository with ``model.pth``, a checkpoint with its config inside, and if its clusters have names
+    ``clusters.json``; no other file is fetched.
+
+    Args:
+        name: ``owner/name``, or ``owner/name@revision`` for a branch, tag or commit.
+
+    Raises:
+        ImportError: huggingface_hub is not installed.
+        OSError: there is no such repository or revision, or the hub cannot be reached.
+        FileNotFoundError: the repository has no ``model.pth``.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise ImportError(f'there is no path {name!r}, and to take it for a model of the Hugging Face hub needs '
+                          'huggingface_hub. Run: pip install "mmseg-unsup[hub]"') from None
+    repository, _, revision = name.partition('@')
+    try:
+        folder = snapshot_download(repository, revision=revision or None, allow_patterns=[MODEL_FILE, NAMES_FILE])
+    except Exception as error:  # of many types, by release and by what failed
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise OSError(f'there is no path {name!r}, and as a model of the Hugging Face hub it cannot be had '
+                      f'({reason.rstrip(".")}): check name, revision and network') from None
+    if not osp.isfile(osp.join(folder, MODEL_FILE)):
+        raise FileNotFoundError(f'the repository {name!r} of the Hugging Face hub has no {MODEL_FILE}, which is what a '
+                                'checkpoint with its config inside is called there')
+    return folder
+
+
+def _checkpoint_of(folder: str) -> str:
+    training = osp.join(folder, _TRAINING)
+    for path in filter(osp.isdir, (folder, training)):
+        found = last_checkpoint(path)
+        if found is not None:
+            return found
+    if osp.isfile(osp.join(folder, MODEL_FILE)):
+        return osp.join(folder, MODEL_FILE)
+    if osp.isdir(training):
+        raise FileNotFoundError(f'the training in {printable(training)} has written no checkpoint yet: let it go on, by '
+                                'the command that began it')
+    raise FileNotFoundError(f'the folder {printable(folder)} has no checkpoint: {_KINDS}')
+
+
+def is_config(path: str) -> bool:
+    """Whether this is the name of a config."""
+    return path.endswith(_CONFIGS) or '::' in path

@@ -1,0 +1,43 @@
+"""Segment images by a trained model.
+
+    mmseg-unsup predict MODEL IMAGES --out OUT
+    mmseg-unsup predict MODEL IMAGES --out OUT --clusters clusters.json --tile 512
+
+MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file; before it
+may stand another CONFIG than the one in the checkpoint.
+
+OUT/maps has an indexed PNG of class ids per image, as large as the image, OUT/overlays the images coloured by them with
+a legend, OUT/predictions.json the names and the share of each class per image. Classes are those of the clusters.json
+in the folder MODEL, if there is one; without names every cluster is a class of its own.
+"""
+import argparse
+
+from ..utils.checks import at_least
+from .arguments import add_model_arguments, add_names_argument, add_on_error_argument, add_size_argument
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument('images', metavar='IMAGES', help='folder of images, with sub-folders, or one image')
+    parser.add_argument('--out', required=True, help='folder of everything that is written')
+    add_names_argument(parser, 'names, colours and merged clusters (mmseg-unsup name)')
+    add_size_argument(parser)
+    parser.add_argument('--tile', type=at_least(1), help='cut images with a longer side into tiles of so many '
+                        'pixels, each of which the network sees as an image')
+    parser.add_argument('--overlap', type=at_least(0), default=64,
+                        help='pixels that tiles share (default: %(default)s)')
+    parser.add_argument('--batch-size', type=at_least(1), default=1, help='images of one size, or tiles, at a time')
+    parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU where there is one)')
+    add_on_error_argument(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    from ..apis.image_input import list_inputs
+    from ..apis.inferencer import UnsupInferencer
+    from ..apis.model_files import choose_files
+    from ..apis.predicting import predict_folder
+    model, names = choose_files(args.model, args.clusters)
+    list_inputs(args.images)  # an empty folder must fail before anything is loaded
+    inferencer = UnsupInferencer(args.config, model, names, args.device, args.size, args.tile, args.overlap,
+                                 args.on_error, args.cfg_options)
+    print(predict_folder(inferencer, args.images, args.out, args.batch_size))
