@@ -2,6 +2,7 @@
 import io
 import os
 import os.path as osp
+import re
 
 import cv2
 import numpy as np
@@ -195,7 +196,8 @@ def test_the_tool_lists_what_a_run_would_skip(zoo, tmp_path):
     for name, line in zip(sorted(BAD), lines):
         shown = osp.join(zoo, name).encode('utf-8', 'backslashreplace').decode()
         assert line.startswith(f'image, train_dataloader: cannot use the image {shown}: ')
-    assert done.stdout.splitlines()[-1] == f'{len(BAD) + len(GOOD)} images checked: {len(BAD)} of kind image'
+    assert re.fullmatch(rf'{len(BAD) + len(GOOD)} images checked in [\d.]+ s: {len(BAD)} of kind image',
+                        done.stdout.splitlines()[-1])
 
 
 def damaged(content: bytes, kind: str, rng: np.random.Generator) -> bytes:

@@ -147,4 +147,4 @@ def test_maps_are_written_below_their_folder(root):
 def test_the_tool_that_checks_data_obeys_too(root):
     done = run_tool('check_data.py', f'{ROOT}/configs/picie/picie_fpn_folder.py', '--cfg-options',
                     f'data_root={root}', 'train_dataloader.dataset.dataset.data_prefix.img_path=../other', check=False)
-    assert done.returncode == 1 and "data_prefix.img_path='../other' leads out of" in done.stdout.splitlines()[-1]
+    assert done.returncode == 2 and "data_prefix.img_path='../other' leads out of" in done.stdout.splitlines()[-1]

@@ -39,7 +39,7 @@ def test_from_the_demo_to_named_classes(tmp_path):
     assert names.table.tolist() == [0, 1, 2, 3, 1, 4]
 
     named = ['--clusters', 'clusters.json']
-    tested = run_tool('test.py', *model, *named, *options, cwd=tmp_path).stdout
+    tested = run_tool('test.py', *model, *named, '--verbose', *options, cwd=tmp_path).stdout
     assert float(re.search(r'Epoch\(test\).*?mIoU: ([\d.]+)', tested)[1]) == pytest.approx(score, abs=0.006)
     run_tool('predict.py', *model, images, '--out', 'PREDICTED', '--size', 160, *named, *options, cwd=tmp_path)
     report = json.loads((tmp_path / 'PREDICTED' / 'predictions.json').read_text())

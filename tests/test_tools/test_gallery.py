@@ -1,10 +1,11 @@
-"""tools/analysis_tools/gallery.py as a user runs it."""
+"""``mmseg-unsup gallery`` as a user runs it."""
+import re
+
 import pytest
 
 from ..test_apis.tiny_gallery import page_data, small_config, write_checkpoint, write_data
 from .test_train_and_test import SMALL, config
 
-TOOL = 'analysis_tools/gallery'
 
 
 def test_gallery(tmp_path, tool, capsys):
@@ -12,12 +13,12 @@ def test_gallery(tmp_path, tool, capsys):
     checkpoint, _ = write_checkpoint(small_config(), tmp_path / 'model.pth', 4)
     (tmp_path / 'images' / '002.jpg').write_bytes(b'')
     images, out = tmp_path / 'images', tmp_path / 'page.html'
-    arguments = [TOOL, config('picie_fpn_camvid'), checkpoint, images, '--out', out, '--cfg-options', *SMALL]
+    arguments = ['gallery', config('picie_fpn_camvid'), checkpoint, images, '--out', out, '--cfg-options', *SMALL]
     tool(*arguments, '--labels', tmp_path / 'labels', '--match', 'majority', '--on-error', 'skip', '--places', 2,
          '--typical', 1)
     printed = capsys.readouterr().out
     assert f'left out, unreadable: {images / "002.jpg"}' in printed
-    assert f'{out}: 9 images, 4 clusters, 0.' in printed
+    assert re.search(rf'9 images, 4 clusters, [\d.]+ s: {re.escape(str(out))} \(0\.\d MB\)$', printed.strip())
     text, data = out.read_text(), page_data(out)
     assert 'each to its best label by the number of pixels' in text
     assert max(len(cluster['places']) for cluster in data['clusters']) == 2

@@ -68,12 +68,12 @@ COMMANDS = {
     'predict': lambda f, evil: ['none', evil, f / 'images', '--out', f / 'out'],
     'predict CONFIG': lambda f, evil: [PICIE, evil, f / 'images', '--out', f / 'out'],
     'export': lambda f, evil: ['none', evil, f / 'model.ts', '--images', f / 'images'],
-    'name_clusters': lambda f, evil: ['none', evil, f / 'clusters.json'],
+    'name': lambda f, evil: ['none', evil, f / 'clusters.json'],
     'make_priors model': lambda f, evil: [f / 'images', f / 'masks', '--prior', 'model', '--options',
                                           f'config={network(f)}', f'checkpoint={evil}'],
     'make_priors spectral': lambda f, evil: [f / 'images', f / 'masks', '--prior', 'spectral',
                                              *BACKBONE.format(evil).split(' ')],
-    'analysis_tools/gallery': lambda f, evil: [PICIE, evil, f / 'images', '--out', f / 'page.html'],
+    'gallery': lambda f, evil: [PICIE, evil, f / 'images', '--out', f / 'page.html'],
     'choose-k': lambda f, evil: [PICIE, evil, '--k', '3', '--cfg-options', f'data_root={f / "images"}'],
     'confusion-matrix': lambda f, evil: [PICIE, evil, f / 'matrix.png', *small_run(f)],
     'score-priors': lambda f, evil: [f / 'images', f / 'images', '--priors', 'spectral', '--weights',
@@ -197,7 +197,7 @@ def test_files_that_a_resumed_checkpoint_calls_its_best(tmp_path):
     assert found['best_ckpt_mIoU'] is None
 
 
-NONE = {name: COMMANDS[name] for name in ('predict', 'export', 'name_clusters', 'extract-backbone')}
+NONE = {name: COMMANDS[name] for name in ('predict', 'export', 'name', 'extract-backbone')}
 DOTTED = r"evil.pth carries has model(\.backbone)?\.type='os.mkdir', which is no type .*name the config file"
 
 
@@ -220,7 +220,7 @@ def test_mmengine_reads_a_stored_config_as_data(tmp_path, mark):
             MMSegInferencer(None, str(tmp_path / 'evil.pth'), device='cpu')
 
 
-@pytest.mark.parametrize('command', ['predict', 'name_clusters', 'inferencer'])
+@pytest.mark.parametrize('command', ['predict', 'name', 'inferencer'])
 def test_loaders_of_a_stored_config(command, tool, image_folder, tmp_path, mark):
     """Predictions need its transforms, ``--from-labels`` the whole."""
     config, weights = tiny_checkpoint('PiCIE', tmp_path)
@@ -228,7 +228,7 @@ def test_loaders_of_a_stored_config(command, tool, image_folder, tmp_path, mark)
     state = torch.load(weights, weights_only=True)['state_dict']
     torch.save(dict(meta=dict(cfg=config.pretty_text), state_dict=state), tmp_path / 'evil.pth')
     evil = str(tmp_path / 'evil.pth')
-    further = ['--from-labels', 'hungarian'] if command == 'name_clusters' else []
+    further = ['--from-labels', 'hungarian'] if command == 'name' else []
     with pytest.raises(ValueError, match=r"test_dataloader.dataset.pipeline.2.type='os.mkdir', which is no type"):
         if command == 'inferencer':
             UnsupInferencer(None, evil, device='cpu')
@@ -288,5 +288,5 @@ def test_lists_and_label_maps(tool, tmp_path, mark):
     import pickle
     evil.write_bytes(pickle.dumps(Payload(mark)))
     config = osp.join(ROOT, 'configs', 'picie', 'picie_fpn_camvid.py')
-    assert tool('check_data', config, '--cfg-options', f'data_root={tmp_path}', '--out', tmp_path / 'list.txt') == 1
+    assert tool('check', config, '--cfg-options', f'data_root={tmp_path}', '--out', tmp_path / 'list.txt') == 1
     assert evil.name in (tmp_path / 'list.txt').read_text()

@@ -1,7 +1,5 @@
 """Naming, predicting and exporting by the command line, on small models."""
-import importlib.util
 import json
-import os.path as osp
 
 import cv2
 import numpy as np
@@ -10,7 +8,8 @@ import torch
 from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
-from ..conftest import ROOT, run_tool, smooth_image
+from mmseg_unsup.engine.testing import give_names
+from ..conftest import run_tool, smooth_image
 from ..test_apis.test_inferencer import tiny_checkpoint
 from ..test_apis.tiny_models import METHODS, K
 
@@ -24,13 +23,13 @@ def trained(folder, method='PiCIE'):
 
 def test_naming_and_merging(tmp_path, tool, capsys):
     model, path = trained(tmp_path), tmp_path / 'clusters.json'
-    tool('name_clusters', *model, path)
+    tool('name', *model, path)
     names = ClusterNames.load(str(path))
     assert names == ClusterNames.identity(*load_segmentor(*model)[1].cluster_identity())
-    tool('name_clusters', *model, path, '--name', '3=sky', '1=road surface', '--merge', '0,4', '2,sky=air')
+    tool('name', *model, path, '--name', '3=sky', '1=road surface', '--merge', '0,4', '2,sky=air')
     names = ClusterNames.load(str(path))
     assert names.names == ['cluster 0', 'road surface', 'air'] and names.table.tolist() == [0, 1, 2, 2, 0]
-    tool('name_clusters', *model, path, '--name', 'air=sky', '0=tree')
+    tool('name', *model, path, '--name', 'air=sky', '0=tree')
     assert ClusterNames.load(str(path)).names == ['tree', 'road surface', 'sky']
     listed = capsys.readouterr().out
     assert '|   2   |     sky      |   2 3    | #' in listed and '3 classes of 5 clusters' in listed
@@ -47,10 +46,10 @@ def test_naming_and_merging(tmp_path, tool, capsys):
 ])
 def test_names_that_cannot_be_given_leave_the_file(options, message, tmp_path, tool):
     model, path = trained(tmp_path), tmp_path / 'clusters.json'
-    tool('name_clusters', *model, path, '--name', '2=road')
+    tool('name', *model, path, '--name', '2=road')
     before = path.read_bytes()
     with pytest.raises(ValueError, match=message) as error:
-        tool('name_clusters', *model, path, *options)
+        tool('name', *model, path, *options)
     assert path.read_bytes() == before and '\n' not in str(error.value)
 
 
@@ -59,7 +58,7 @@ def test_a_file_of_another_checkpoint_is_refused_by_all_tools(tmp_path, tool):
     cv2.imwrite(str(images), smooth_image(np.random.default_rng(0), 60, 80))
     ClusterNames.identity('view1', K, '0' * 16).save(str(path))
     before, model = path.read_bytes(), trained(tmp_path)
-    for args in (['name_clusters', *model, path, '--name', '0=sky'],
+    for args in (['name', *model, path, '--name', '0=sky'],
                  ['predict', *model, images, '--out', tmp_path / 'out', '--clusters', path],
                  ['export', *model, tmp_path / 'model.onnx', '--clusters', path]):
         with pytest.raises(ValueError, match="has fingerprint='0000000000000000', .* belong to another checkpoint"):
@@ -87,7 +86,7 @@ def test_names_from_labels(match, tmp_path, tool):
         img_path='images/val', seg_map_path='labels/val'))
     loader.update(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
     config.dump(str(tmp_path / 'config.py'))
-    tool('name_clusters', tmp_path / 'config.py', weights, tmp_path / 'clusters.json', '--from-labels', match)
+    tool('name', tmp_path / 'config.py', weights, tmp_path / 'clusters.json', '--from-labels', match)
     names = ClusterNames.load(str(tmp_path / 'clusters.json'))
     counts = np.zeros((2, K), int)
     inferencer = UnsupInferencer(config, weights, device='cpu', show_progress=False)
@@ -127,7 +126,7 @@ def test_predicting_a_folder(method, image_folder, tmp_path, tool, capsys):
 def test_predicting_one_image_with_names(tmp_path, tool):
     model, path, image = trained(tmp_path), tmp_path / 'clusters.json', tmp_path / 'x.png'
     cv2.imwrite(str(image), smooth_image(np.random.default_rng(0), 60, 80))
-    tool('name_clusters', *model, path, '--merge', '0,1,2,3,4=all')
+    tool('name', *model, path, '--merge', '0,1,2,3,4=all')
     tool('predict', 'none', with_config(model), image, '--out', tmp_path / 'out', '--clusters', path)
     assert json.loads((tmp_path / 'out' / 'predictions.json').read_text()) == dict(
         classes=['all'], images={'x.png': {'all': 1.0}}, skipped=[])
@@ -144,7 +143,7 @@ def with_config(model):
 def test_exporting_with_names(image_folder, tmp_path, tool, capsys):
     onnx = pytest.importorskip('onnx')
     model, path = trained(tmp_path), tmp_path / 'clusters.json'
-    tool('name_clusters', *model, path, '--name', '0=sky', '--merge', '1,2')
+    tool('name', *model, path, '--name', '0=sky', '--merge', '1,2')
     tool('export', *model, tmp_path / 'model.onnx', '--clusters', path, '--images', image_folder, '--check-images',
             3)
     assert '% of the pixels of 3 images equal to PyTorch; size 48, protocol full_resolution' in capsys.readouterr().out
@@ -178,14 +177,11 @@ def test_a_tool_by_itself(tmp_path):
 
 
 def test_names_reach_the_metrics_of_their_set_only(tmp_path):
-    spec = importlib.util.spec_from_file_location('test_tool', osp.join(ROOT, 'tools', 'test.py'))
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     path = str(tmp_path / 'clusters.json')
     ClusterNames.identity('fresh', K, '0' * 16).save(path)
     evaluators = [dict(type='mmseg_unsup.HungarianIoUMetric', **more) for more in (
         {}, dict(prototype_set='fresh'), dict(prototype_set='view1'))]
-    tool.give_names(evaluators, path)
+    give_names(evaluators, path)
     assert ['clusters' in evaluator for evaluator in evaluators] == [True, True, False]
     with pytest.raises(ValueError, match="names the clusters of 'fresh', which no metric of test_evaluator reads"):
-        tool.give_names([dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='view1')], path)
+        give_names([dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='view1')], path)

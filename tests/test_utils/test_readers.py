@@ -10,7 +10,7 @@ from ..conftest import ROOT
 READERS = {
     # weights and networks
     'load', 'loads', 'load_url', 'load_state_dict_from_url', 'load_checkpoint', '_load_checkpoint', 'load_from_local',
-    'InferenceSession', 'from_pretrained', 'create_model', 'init_model', 'init_segmentor', 'MMSegInferencer',
+    'InferenceSession', 'from_pretrained', 'snapshot_download', 'hf_hub_download', 'create_model', 'init_model', 'init_segmentor', 'MMSegInferencer',
     # pickles, tables, archives and settings
     'Unpickler', 'unsafe_load', 'full_load', 'safe_load', 'fromfile', 'fromstring', 'loadtxt', 'genfromtxt', 'memmap',
     'loadmat', 'File', 'read_csv', 'read_pickle', 'ZipFile', 'is_zipfile', 'open', 'read_text', 'read_bytes',
@@ -37,6 +37,7 @@ ALLOWED = {
                                           'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                           'zipfile.ZipFile': 'names only'},
     'mmseg_unsup/apis/loading.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
+    'mmseg_unsup/apis/model_files.py': {'huggingface_hub.snapshot_download': 'two files of known names: ' + WEIGHTS},
     'mmseg_unsup/apis/gallery_text.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
     'mmseg_unsup/engine/feature_sample.py': {'mmengine.runner.load_checkpoint': WEIGHTS},
     'mmseg_unsup/models/utils/pretrained_file.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
