@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     from ..apis.gallery_text import Matching, matching_of
     from ..apis.loading import model_config
     from ..apis.model_files import choose_files
-    from ..utils.console import say
+    from ..utils.paths import printable
     from ..utils.setup_env import register_all_modules
     if args.classes and not args.labels:
         raise ValueError('--classes are the names of the values in the label maps of --labels, which is not given')
@@ -57,6 +57,6 @@ def run(args: argparse.Namespace) -> None:
         Matching(args.match or of_config.match, args.match_on or of_config.match_on), args.on_error, args.max_images,
         args.places, args.typical)
     for path in found.unreadable:
-        say(f'left out, unreadable: {path}')
+        print(f'left out, unreadable: {printable(path)}')
     print(f'{len(found.paths) - len(found.unreadable)} images, {found.survey.n_clusters} clusters, '
           f'{time.perf_counter() - start:.1f} s: {args.out} ({osp.getsize(args.out) / 1e6:.1f} MB)')

@@ -1,5 +1,8 @@
 """Naming, predicting and exporting by the command line, on small models."""
 import json
+import os
+import os.path as osp
+import re
 
 import cv2
 import numpy as np
@@ -8,7 +11,10 @@ import torch
 from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
+from mmseg_unsup.apis import export as library_export
+from mmseg_unsup.commands import export, gallery
 from mmseg_unsup.engine.testing import give_names
+from mmseg_unsup.evaluation.functional import matching
 from ..conftest import run_tool, smooth_image
 from ..test_apis.test_inferencer import tiny_checkpoint
 from ..test_apis.tiny_models import METHODS, K
@@ -169,11 +175,103 @@ def test_an_image_larger_than_memory_is_refused_before_anything_is_written(tmp_p
     assert out.read_text() == 'old' and not (tmp_path / 'out').exists()
 
 
+def run_folder(folder, config, checkpoint) -> str:
+    """What ``mmseg-unsup segment`` leaves of a training."""
+    (folder / 'train').mkdir(parents=True)
+    path = str(folder / 'train' / 'epoch_1.pth')
+    os.rename(with_config((config, checkpoint)), path)
+    (folder / 'train' / 'last_checkpoint').write_text(path)
+    return str(folder)
+
+
+def test_forms_of_a_model(image_folder, tmp_path, tool):
+    """[CONFIG] MODEL, options anywhere: one result."""
+    config, checkpoint = trained(tmp_path)
+    own, folder = with_config((config, checkpoint)), run_folder(tmp_path / 'OUT', config, checkpoint)
+    torch.save(torch.load(f'{folder}/train/epoch_1.pth', weights_only=True), own)
+    forms = [[config, checkpoint], [own], ['none', own], [folder], [f'{folder}/train'], [config, folder],
+             ['none', folder]]
+    expected = {}
+    for i, form in enumerate(forms):
+        out = tmp_path / str(i)
+        words = [*form, image_folder, '--out', out] if i % 2 else ['--out', out, *form[:1], '--batch-size', 1, *form[1:],
+                                                                  image_folder]
+        tool('predict', *words)
+        found = {path.relative_to(out): path.read_bytes() for path in sorted((out / 'maps').rglob('*.png'))}
+        expected = expected or found
+        assert found == expected and len(found) == 8
+
+
+def test_one_name_for_all_commands(image_folder, tmp_path, tool, capsys):
+    """Names beside a model are used by predict, gallery and export, unless others are named."""
+    folder = run_folder(tmp_path / 'OUT', *trained(tmp_path))
+    tool('name', folder, '--name', '3=sky', '--merge', '1,2=land')
+    assert ClusterNames.load(f'{folder}/clusters.json').names == ['cluster 0', 'land', 'sky', 'cluster 4']
+    assert re.search(rf'4 classes of 5 clusters, [\d.]+ s: {folder}/clusters.json$', capsys.readouterr().out.strip())
+    for options, n_classes in (((), 4), (('--clusters', 'none'), 5)):
+        tool('predict', folder, image_folder, '--out', tmp_path / 'out', *options)
+        line = rf'8 images, {n_classes} classes, [\d.]+ s: (.*/maps), (.*/overlays), (.*/predictions.json)$'
+        paths = re.search(line, capsys.readouterr().out.strip()).groups()
+        assert all(map(osp.exists, paths))
+        assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())['classes']) == n_classes
+        tool('export', folder, tmp_path / 'model.ts', '--images', image_folder, *options)
+        line = r'model.ts: ([\d.]+) MB, [\d.]+ s, [\d.]+ % of the pixels of 8 images equal to PyTorch; size 48, '
+        size = float(re.search(line, capsys.readouterr().out)[1])
+        assert size == pytest.approx((tmp_path / 'model.ts').stat().st_size / 1e6, abs=0.05)
+        facts = {'metadata.json': ''}
+        torch.jit.load(tmp_path / 'model.ts', _extra_files=facts)
+        assert len(json.loads(json.loads(facts['metadata.json'])['names'])) == n_classes
+        tool('gallery', folder, image_folder, '--out', tmp_path / 'page.html', *options)
+        assert ('"land"' in (tmp_path / 'page.html').read_text()) == (n_classes == 4)
+        assert '<title>' in (tmp_path / 'page.html').read_text() and 'train/epoch_1' in (tmp_path / 'page.html').read_text()
+        capsys.readouterr()
+    tool('name', folder, tmp_path / 'other.json')
+    assert ClusterNames.load(str(tmp_path / 'other.json')).names[3] == 'cluster 3'
+    tool('predict', folder, image_folder, '--out', tmp_path / 'out', '--clusters', tmp_path / 'other.json')
+    assert '8 images, 5 classes' in capsys.readouterr().out
+
+
+def test_names_need_a_place(tmp_path, tool):
+    model = trained(tmp_path)
+    for words in ([with_config(model)], ['none', with_config(model)]):
+        with pytest.raises(ValueError, match=f'^{words[-1]} is a file: say which file the names are to be written to'):
+            tool('name', *words)
+    tool('name', with_config(model), tmp_path / 'a.json')
+    assert (tmp_path / 'a.json').is_file()
+
+
+def test_test_images_of_another_machine(tmp_path, tool):
+    config, checkpoint = trained(tmp_path)
+    (tmp_path / 'other.py').write_text(
+        f"{open(config).read()}\ntest_dataloader['dataset'].update(type='mmseg_unsup.UnlabelledFolder', "
+        "data_root='/of/another')\n")
+    with pytest.raises(FileNotFoundError, match="'/of/another' does not exist: .*; or give a folder of some by --images$"):
+        tool('export', tmp_path / 'other.py', checkpoint, tmp_path / 'model.ts')
+
+
+def test_choices_are_those_of_the_library():
+    assert (export.OPSETS, export.DEFAULT_OPSET) == (library_export.OPSETS, library_export.DEFAULT_OPSET)
+    assert gallery.CRITERIA == matching.CRITERIA
+
+
+def test_a_quiet_console(image_folder, tmp_path):
+    """As a user sees it in a file: the last line says what was done, and no line is of another package."""
+    config, checkpoint = trained(tmp_path)
+    folder = run_folder(tmp_path / 'OUT', config, checkpoint)
+    (tmp_path / 'images' / 'broken.jpg').write_bytes(b'no image')
+    done = run_tool('predict.py', 'OUT', 'images', '--out', 'maps of it', '--on-error', 'skip', cwd=tmp_path)
+    model, skipped, last = done.stdout.splitlines()
+    assert model == 'model: ' + f'{folder}/train/epoch_1.pth'.replace(str(tmp_path), '').lstrip('/')
+    assert skipped.startswith('warning: cannot use the image images/broken.jpg: ')
+    line = r'8 images, 5 classes, 1 skipped, [\d.]+ s: maps of it/maps, maps of it/overlays, maps of it/predictions.json'
+    assert re.fullmatch(line, last)
+
+
 def test_a_tool_by_itself(tmp_path):
     """As a user calls it: the sentence is the last line."""
     model = trained(tmp_path)
     done = run_tool('predict.py', *model, tmp_path / 'nowhere', '--out', tmp_path / 'out', check=False)
-    assert done.returncode and 'no image or folder' in done.stdout.splitlines()[-1]
+    assert done.returncode == 2 and 'error: there is no image or folder' in done.stdout.splitlines()[-1]
 
 
 def test_names_reach_the_metrics_of_their_set_only(tmp_path):
