@@ -104,7 +104,7 @@ def download_model(name: str) -> str:
     try:
         folder = snapshot_download(repository, revision=revision or None, allow_patterns=[MODEL_FILE, NAMES_FILE])
     except Exception as error:  # of many types, by release and by what failed
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = ': '.join([type(error).__name__, *str(error).strip().splitlines()[:1]])
         raise OSError(f'there is no path {name!r}, and as a model of the Hugging Face hub it cannot be had '
                       f'({reason.rstrip(".")}): check name, revision and network') from None
     if not osp.isfile(osp.join(folder, MODEL_FILE)):

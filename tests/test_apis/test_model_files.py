@@ -171,7 +171,7 @@ def test_a_model_of_the_hub(hub, empty):
 
 def test_models_that_the_hub_does_not_have(hub, empty):
     with pytest.raises(OSError, match=r"^there is no path 'a/b', and as a model of the Hugging Face hub it cannot be had "
-                       r'\(404 Client Error\): check name, revision and network$'):
+                       r'\(OSError: 404 Client Error\): check name, revision and network$'):
         UnsupInferencer.from_pretrained('a/b')
     with pytest.raises(FileNotFoundError, match="^the repository 'owner/name' of the Hugging Face hub has no model.pth"):
         UnsupInferencer.from_pretrained('owner/name')

@@ -119,4 +119,5 @@ def _write_discs(folder) -> None:
 
 
 def config_paths(words: Sequence[str]) -> List[str]:
-    return [word for word in words if word.endswith('.py')]
+    """Of the configs among words, below the clone."""
+    return [word.replace('mmseg_unsup::', 'configs/') for word in words if word.endswith('.py')]

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from mmseg_unsup.commands import COMMANDS
 from ..conftest import ROOT, copy_checkout
 from ..test_tools.test_extract_backbone import make_checkpoint
 from ..test_tools.test_picie_official import released_checkpoint, released_parts
@@ -52,6 +53,12 @@ TAKES_OPTIONS = [
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
               'model_converters/extract_backbone.py', 'model_converters/picie_official.py']
+# commands and scripts by another name than the other's
+SCRIPTS = {
+    'name': 'name_clusters.py', 'check': 'check_data.py', 'segment': 'segment_folder.py', 'priors': 'make_priors.py',
+    'convert-picie': 'model_converters/picie_official.py',
+    'convert-maskcontrast': 'model_converters/maskcontrast_official.py'
+}
 # it loads its file into networks of other code, which have the usual number of channels
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
@@ -72,53 +79,63 @@ def is_run(command: str) -> bool:
     return not command.startswith(tuple(NOT_RUN))
 
 
-def split_command(command: str) -> Tuple[str, List[str], List[str]]:
-    """Script below ``tools/``, its arguments, and what follows ``--cfg-options``."""
+def script_of(name: str) -> str:
+    """Path below ``tools/`` of what runs the same as ``mmseg-unsup NAME``."""
+    stem = name.replace('-', '_')
+    found = [SCRIPTS.get(name), f'{stem}.py', *(f'{folder}/{stem}.py' for folder in (
+        'analysis_tools', 'dataset_converters', 'model_converters'))]
+    return next(path for path in filter(None, found) if osp.isfile(osp.join(ROOT, 'tools', path)))
+
+
+def split_command(command: str) -> Tuple[List[str], str, List[str], List[str]]:
+    """What calls a script below ``tools/``, the script, its arguments, and what follows ``--cfg-options``."""
     words = [STOCK if word == 'CONFIG' else word for word in shlex.split(command)]
-    assert words[0] == 'python' and words[1].startswith('tools/'), f'no rule makes this small: {command}'
-    script, rest, own = osp.relpath(words[1], 'tools'), words[2:], []
+    is_command = words[0] == 'mmseg-unsup' and words[1] in COMMANDS
+    assert is_command or words[0] == 'python' and words[1].startswith('tools/'), f'no rule makes this small: {command}'
+    script = script_of(words[1]) if is_command else osp.relpath(words[1], 'tools')
+    caller, rest, own = words[:2], words[2:], []
     assert script in TAKES_OPTIONS + TAKES_NONE, f'no rule makes tools/{script} small'
     if '--cfg-options' in rest:
         at = rest.index('--cfg-options')
         rest, own = rest[:at], rest[at + 1:]
     # of the usual number of channels, which the server does not have
     own = ['init=None' if word.startswith('init=torchvision://') else word for word in own]
-    return script, rest + shlex.split(SHORTER.get(script, '')), own
+    return caller, script, rest + shlex.split(SHORTER.get(script, '')), own
 
 
-def small_command(command: str, folder, init: Optional[str] = 'none') -> List[str]:
-    """Script below ``tools/`` and arguments, with what makes the command small.
+def small_command(command: str, folder, init: Optional[str] = 'none') -> Tuple[str, List[str]]:
+    """Script below ``tools/``, and the words of the command with what makes it small.
 
     Args:
         init: what a run starts from whose command does not say it; None for what its config says.
     """
-    script, rest, own = split_command(command)
+    caller, script, rest, own = split_command(command)
     if script == WIDE_ONLY:
         rest[0] = 'WIDE'
     if script in TAKES_NONE:
-        return [script, *rest, *own]
+        return script, [*caller, *rest, *own]
     configs, starts = config_paths(rest), own + ['init='] * (init is None or '--init' in rest)
     if script == 'segment_folder.py':  # the one for CPUs, on machines with a GPU too
-        configs = [FOLDER_CONFIGS[rest[rest.index('--method') + 1]]]
+        method = rest[rest.index('--method') + 1] if '--method' in rest else 'maskcontrast'
+        configs = [FOLDER_CONFIGS[method]]
         rest += ['--config', *configs]
     elif script == 'analysis_tools/label_efficiency.py':  # its settings name the config, and what runs start from
         configs, starts = ['configs/finetune/fpn_r18_camvid.py'], ['init=']
     if not configs:
-        return [script, *rest, *(['--cfg-options', *own] if own else [])]
+        return script, [*caller, *rest, *(['--cfg-options', *own] if own else [])]
     epochs = 5 if script == 'train.py' and 'camvid' in configs[0] else 1
     options = small_options(folder / configs[0], starts, epochs) + OPTIONS.get(configs[0], [])
-    return [script, *rest, '--cfg-options', *options, *own]
+    return script, [*caller, *rest, '--cfg-options', *options, *own]
 
 
 def shell_lines(command: str, folder, init: Optional[str] = 'none') -> List[str]:
     """What a shell is told for a documented command."""
     if command == ACTIVATION:
         return [command]
-    script, *rest = small_command(command, folder, init)
-    lines = [f'status=0; python tools/{script} {shlex.join(rest)} || status=$?',
-             f'test $status = {STATUS.get(script, 0)}']
-    if '--out' in rest:
-        lines.append(f"test -e {shlex.quote(rest[rest.index('--out') + 1])}")
+    script, words = small_command(command, folder, init)
+    lines = [f'status=0; {shlex.join(words)} || status=$?', f'test $status = {STATUS.get(script, 0)}']
+    if '--out' in words:
+        lines.append(f"test -e {shlex.quote(words[words.index('--out') + 1])}")
     return lines
 
 
@@ -153,6 +170,9 @@ def make_clone(folder) -> None:
     packages = [path for path in sys.path if path.endswith(('site-packages', 'dist-packages'))]
     with open(osp.join(site, 'clone.pth'), 'w') as file:
         file.write('\n'.join([str(folder), *packages]))
+    command = folder / '.venv' / 'bin' / 'mmseg-unsup'  # as pip writes it
+    command.write_text(f'#!{folder}/.venv/bin/python\nimport sys\nfrom mmseg_unsup.commands import main\nsys.exit(main())\n')
+    command.chmod(0o755)
     write_data(folder)
 
 
@@ -184,7 +204,7 @@ def write_named_files(document, folder) -> None:
 
 def lay_out_checkpoints(document, folder, checkpoint) -> None:
     """Under the names by which documents call what earlier runs have written."""
-    paths = ['CHECKPOINT', CHECKPOINT, 'work_dirs/picie_fpn_demo/epoch_8.pth',
+    paths = ['CHECKPOINT', 'MODEL/epoch_5.pth', CHECKPOINT, 'work_dirs/picie_fpn_demo/epoch_8.pth',
              'work_dirs/picie_fpn_cityscapes/epoch_10.pth']
     if not any('seeds.py' in command for command in all_commands(document)):  # which trains into a folder of its own
         paths.append('work_dirs/seeds/picie_fpn_camvid/seed_1/epoch_5.pth')
@@ -266,12 +286,12 @@ PREPARE = {'docs/use.md': prepare_use, 'configs/finetune/README.md': prepare_fin
 MAPS = {
     'README.md': {'TEST_MAPS': 4, 'PIXELS/maps': 8, 'OBJECTS/maps': 8, 'PREDICTED/maps': 8},
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
-    'docs/use.md': {'NAMED_MAPS': 4, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
+    'docs/use.md': {'NAMED_MAPS': 4, 'OUT/maps': 8, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
     'configs/maskcontrast/README.md': {'MASKS': 8},
 }
 # files that they leave, and what these hold
 TEXTS = {
-    'docs/use.md': {'GALLERY.html': '<dt>mIoU</dt>', 'clusters.json': '"building"'},
+    'docs/use.md': {'GALLERY.html': '<dt>mIoU</dt>', 'work_dirs/picie_fpn_camvid/clusters.json': '"building"'},
     'docs/train.md': {'work_dirs/seed_1/report.html': 'mIoU'},
 }
 
@@ -301,7 +321,13 @@ def test_every_command_has_a_rule(document, tmp_path):
         shell_lines(command, tmp_path)
 
 
-@pytest.mark.parametrize('command', ['python tools/unheard_of.py x', 'rm -r x', 'tools/train.py CONFIG'])
+@pytest.mark.parametrize('name', COMMANDS)
+def test_commands_and_scripts_run_the_same(name):
+    path = osp.join(ROOT, 'tools', script_of(name))
+    assert f"run_tool('{name}')" in open(path).read(), path
+
+
+@pytest.mark.parametrize('command', ['python tools/unheard_of.py x', 'rm -r x', 'tools/train.py CONFIG', 'mmseg-unsup unheard-of'])
 def test_a_command_without_a_rule_fails(command, tmp_path):
     assert is_run(command)
     with pytest.raises(AssertionError, match='no rule makes'):

@@ -12,6 +12,7 @@ from mmengine.optim import OPTIMIZERS, OptimWrapper
 from torch.utils.data import DataLoader
 
 from mmseg_unsup.clustering import MiniBatchKMeans
+from mmseg_unsup.commands import COMMANDS
 from mmseg_unsup.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmseg_unsup.utils import load_config
 from ..conftest import ROOT
@@ -52,15 +53,22 @@ def test_options_of_tools_exist(document):
         for option in re.findall(r'(?<![\w-])--[a-z][a-z-]+', code):
             assert option in known, f'{option} in `{code}`'
     for command in all_commands(document):
-        if command.startswith(('python tools/', 'tools/')):
+        if command.startswith(('python tools/', 'tools/', 'mmseg-unsup ')):
             for option in re.findall(r' (--[a-z][a-z-]+)', command):
                 assert option in known, f'{option} in {command}'
+
+
+@pytest.mark.parametrize('document', DOCUMENTS)
+def test_commands_exist(document):
+    for code in (*inline_code(document), *all_commands(document)):
+        name = re.match(r'mmseg-unsup ([a-z][a-z0-9-]*)', code)
+        assert not name or name[1] in COMMANDS, code
 
 
 @functools.lru_cache()
 def options_of_tools() -> set:
     paths = glob.glob(osp.join(ROOT, 'tools', '**', '*.py'), recursive=True)
-    paths.append(osp.join(ROOT, 'mmseg_unsup', 'utils', 'command_line.py'))
+    paths += glob.glob(osp.join(ROOT, 'mmseg_unsup', 'commands', '*.py'))
     return {option for path in paths for option in re.findall(r"'(--[a-z-]+)'", open(path).read())}
 
 
