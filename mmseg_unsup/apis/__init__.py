@@ -4,8 +4,10 @@ from .export import ExportedSegmentor, export_segmentor
 from .inferencer import Prediction, UnsupInferencer
 from .loading import load_segmentor, mmseg_config, model_config, read_config
 from .model_files import find_model
+from .segment_folder import SegmentedFolder, segment_folder
 
 __all__ = [
-    'ClusterNames', 'ExportedSegmentor', 'NamedClass', 'Prediction', 'UnsupInferencer', 'export_segmentor', 'find_model',
-    'load_segmentor', 'mmseg_config', 'model_config', 'read_config', 'whole_image_pipeline'
+    'ClusterNames', 'ExportedSegmentor', 'NamedClass', 'Prediction', 'SegmentedFolder', 'UnsupInferencer',
+    'export_segmentor', 'find_model', 'load_segmentor', 'mmseg_config', 'model_config', 'read_config',
+    'segment_folder', 'whole_image_pipeline'
 ]

@@ -138,10 +138,10 @@ def _shape_and_name(entry: Union[str, np.ndarray, Image.Image]) -> Tuple[Optiona
         return entry.shape[:2], 'an array'
     if isinstance(entry, Image.Image):
         return entry.size[::-1], 'a PIL image'
-    return _header_shape(entry), entry
+    return header_shape(entry), entry
 
 
-def _header_shape(path: str) -> Optional[Tuple[int, int]]:
+def header_shape(path: str) -> Optional[Tuple[int, int]]:
     """(height, width) by the header; None where Pillow cannot read it."""
     try:
         with _no_pixel_limit(), Image.open(path) as image:

@@ -4,10 +4,12 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import os.path as osp
+import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
+from contextlib import contextmanager
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -20,6 +22,8 @@ from ..datasets.transforms.masks import read_mask
 from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress
 from ..utils.atomic import write_json
+from ..utils.checks import check_choice
+from ..utils.console import say
 from ..utils.distributed import flatten_config
 from ..utils.paths import printable
 from ..utils.pictures import read_rgb, write_picture
@@ -93,9 +97,8 @@ def too_few(record: dict, out: str, min_kept: float = MIN_KEPT) -> str:
     """Why masks should not be trained on, or an empty text."""
     if record['kept_fraction'] >= min_kept:
         return ''
-    return (f'only {record["kept_fraction"]:.0%} of the images have a usable mask, fewer than --min-kept '
-            f'{min_kept:.0%}: look at {osp.join(out, SHEET)} and try another prior (--prior region for scenes without '
-            'one object)')
+    return (f'only {record["kept_fraction"]:.0%} of the images have a usable mask, fewer than {min_kept:.0%}: look at '
+            f'{osp.join(out, SHEET)} and try another prior (--prior region for scenes without one object)')
 
 
 def prior_config(name: str, options: Optional[dict] = None) -> dict:
@@ -105,7 +108,7 @@ def prior_config(name: str, options: Optional[dict] = None) -> dict:
         ValueError: there is no such prior.
     """
     if name not in SHORT_NAMES and PRIORS.get(name) is None:
-        raise ValueError(f'there is no prior {name!r}: give one of {", ".join(SHORT_NAMES)}, or a registered type')
+        check_choice('prior', name, SHORT_NAMES, ', or a registered type')
     config = Config(dict(type=f'mmseg_unsup.{SHORT_NAMES[name]}' if name in SHORT_NAMES else name))
     config.merge_from_dict(options or {})  # which knows dotted keys
     return config.to_dict()
@@ -178,7 +181,7 @@ def make_masks(paths: Sequence[str], stems: Sequence[str], out: str, config: dic
     results = {stem: Result(stem, area_of(target)) for stem, target in zip(stems, targets) if osp.exists(target)}
     todo = [job for job in zip(paths, stems, targets) if job[1] not in results]
     if results:
-        print(f'{len(results)} of {len(stems)} masks are there already')
+        say(f'{len(results)} of {len(stems)} masks are there already')
     with track_progress('masks', len(todo)) as advance:
         for result in run_jobs(todo, config, workers):
             if result.error and on_error == 'raise':
@@ -198,9 +201,24 @@ def run_jobs(jobs: Sequence[tuple], config: dict, workers: int) -> Iterable[Resu
     pool = ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(config, ))
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # of the workers: a process per core is faster
     try:
-        yield from pool.map(make_mask, *zip(*jobs), chunksize=4)
+        with without_main():  # all workers are started here
+            results = pool.map(make_mask, *zip(*jobs), chunksize=4)
+        yield from results
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Processes that are spawned in the block do not run the script of this one anew, as multiprocessing makes them: a
+    script may call this without ``if __name__ == '__main__'``."""
+    main = sys.modules['__main__']
+    before = {name: getattr(main, name) for name in ('__file__', '__spec__') if hasattr(main, name)}
+    vars(main).update(dict.fromkeys(before))
+    try:
+        yield
+    finally:
+        vars(main).update(before)
 
 
 def run_here(jobs: Sequence[tuple], config: dict) -> Iterable[Result]:

@@ -64,4 +64,5 @@ def _report(error: Exception, status: int, show_traceback: bool) -> None:
     if status == FAULT:
         where = f'see {log}' if log else '--traceback shows where'
         sentence = f'{type(error).__name__}: {sentence}; this should not happen, please report it ({where})'
-    print(f'error: {sentence}', file=sys.stderr, flush=True)
+    stage = f'stage {error.stage}: ' if hasattr(error, 'stage') else ''  # of commands that have several
+    print(f'error: {stage}{sentence}', file=sys.stderr, flush=True)

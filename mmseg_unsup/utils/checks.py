@@ -1,8 +1,9 @@
 """Options of a config: what is wrong with them is said when they are read, not after hours."""
 import argparse
 import math
+from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 
 def check_count(name: str, value: Any, low: int = 1) -> None:
@@ -35,6 +36,20 @@ def check_interval(name: str, value: Any) -> None:
     pair = value if isinstance(value, (tuple, list)) else ()
     if len(pair) != 2 or not all(map(is_finite, pair)) or pair[0] > pair[1]:
         raise ValueError(f'{name} must be (low, high), two finite numbers in this order, but it is {value!r}')
+
+
+def check_choice(kind: str, value: Any, known: Iterable[str], further: str = '') -> None:
+    """Raise ValueError unless this is one of the names that are known; suggests those that are spelt nearly so.
+
+    Args:
+        kind: what has the name.
+        further: what else it may be.
+    """
+    names = list(known)
+    if value not in names:
+        near = get_close_matches(str(value), names)
+        told = f' (did you mean {" or ".join(near)}?)' if near else ''
+        raise ValueError(f'there is no {kind} {value!r}{told}: give one of {", ".join(names)}{further}')
 
 
 def at_least(low: int) -> Callable[[str], int]:

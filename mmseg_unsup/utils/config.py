@@ -1,5 +1,6 @@
 """Reading configs: package references, and command-line variables that reach every place they are used."""
 import difflib
+import os
 import os.path as osp
 import sys
 from glob import escape, glob
@@ -45,6 +46,13 @@ def _configs_of(package: str) -> Optional[str]:
     roots = spec.submodule_search_locations if spec else None
     folders = [osp.join(root, place, 'configs') for place in ('.mim', '..') for root in roots or []]
     return next(filter(osp.isdir, folders), None)
+
+
+def reference_of(path: str) -> str:
+    """``mmseg_unsup::PATH`` of a config of this package, wherever that is installed; of any other the absolute path."""
+    folder, path = _configs_of('mmseg_unsup'), osp.realpath(path)
+    root = folder and osp.join(osp.realpath(folder), '')
+    return f'mmseg_unsup::{path[len(root):]}'.replace(os.sep, '/') if root and path.startswith(root) else path
 
 
 def _names(package: str) -> List[str]:

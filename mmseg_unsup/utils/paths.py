@@ -28,3 +28,10 @@ def nearest_paths(path: str, is_wanted: Callable[[str], bool]) -> str:
     beside = os.listdir(folder or '.') if osp.isdir(folder or '.') else []
     near = difflib.get_close_matches(name, [other for other in beside if is_wanted(osp.join(folder, other))])
     return f'did you mean {" or ".join(printable(osp.join(folder, other)) for other in near)}?' if near else ''
+
+
+def shown(path: str) -> str:
+    """A path for people: relative to the working directory if it lies below it, else absolute."""
+    path = osp.abspath(path)
+    is_below = path.startswith(osp.join(os.getcwd(), ''))
+    return printable(osp.relpath(path) if is_below else path)

@@ -1,0 +1,86 @@
+"""Which stages of a folder of results are finished, on disk."""
+import os.path as osp
+import time
+from typing import Any, Callable, Dict, Optional
+
+from mmengine.fileio import load
+
+from ..utils.atomic import write_json
+from ..utils.console import say
+from ..utils.log_files import make_current, open_log
+from .segment_console import LOG, duration
+
+RECORD = 'segment_folder.json'
+CHECKS = ('images', 'weights')  # stages that make nothing
+_REMEDY = 'use another --out, or remove that folder'
+
+
+class Stages:
+    """Runs stages that are not finished, and logs to ``segment_folder.log``.
+
+    Args:
+        out: the folder, which is there.
+        settings: plain values that must be the same in every call.
+        epochs: of the training; more of them than before undo what depends on it.
+
+    Raises:
+        ValueError: the folder was made by a call with other settings, or has been trained for longer; its record is
+            broken.
+    """
+
+    def __init__(self, out: str, settings: Dict[str, Any], epochs: int) -> None:
+        self.path = osp.join(out, RECORD)
+        record = self._read()
+        if record is None or not set(record['finished']) - {*CHECKS}:  # nothing was made of the former settings
+            record = dict(settings=settings, epochs=epochs, finished=[])
+        self._check(record, settings, epochs)
+        if epochs != record.get('epochs'):
+            record['finished'] = [name for name in record['finished'] if name in (*CHECKS, 'masks')]
+        self.record = dict(record, settings=settings, epochs=epochs)
+        self._write()
+        self._log = open_log(osp.join(out, LOG))
+
+    def run(self, name: str, stage: Callable[..., str], *args) -> None:
+        """Call a function, which says what it did, unless the stage was finished before.
+
+        An error of it has the name as its ``stage``, for the message.
+        """
+        if name in self.record['finished']:
+            say(f'{name}: finished before')
+            return
+        start = time.time()
+        try:
+            found = stage(*args)
+        except Exception as error:
+            error.stage = name
+            raise
+        make_current(self._log)  # a training has its own
+        say(f'{name}: {found}, {duration(time.time() - start)}')
+        self.record['finished'].append(name)
+        self._write()
+
+    def _check(self, record: Dict, settings: Dict[str, Any], epochs: int) -> None:
+        for key in sorted({*record['settings'], *settings}):
+            old, new = record['settings'].get(key), settings.get(key)
+            if old != new:
+                raise ValueError(f'{self.path} records {key}={old!r}, but this call has {new!r}: {_REMEDY}')
+        if epochs < record.get('epochs', epochs):
+            raise ValueError(f'{self.path} records a training of {record["epochs"]} epochs, but this call has '
+                             f'{epochs}: {_REMEDY}')
+
+    def _read(self) -> Optional[Dict]:
+        if not osp.isfile(self.path):
+            return None
+        try:
+            record = load(self.path)
+            assert isinstance(record['settings'], dict) and isinstance(record['finished'], list)
+        except (ValueError, KeyError, TypeError, AssertionError):
+            raise ValueError(f'{self.path} is no record of this tool: remove that file, and what lies beside it, or '
+                             'use another --out') from None
+        config = record['settings'].get('config')
+        if str(config).startswith('configs/'):  # as former versions called those of the package
+            record['settings']['config'] = f'mmseg_unsup::{config[len("configs/"):]}'
+        return record
+
+    def _write(self) -> None:
+        write_json(self.path, self.record)

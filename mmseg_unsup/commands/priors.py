@@ -1,0 +1,50 @@
+"""Write a mask per image: what MaskContrast takes for the objects.
+
+    mmseg-unsup priors IMAGES OUT --prior rbd --workers 8
+
+Every image below IMAGES gets OUT/<its path, .png>, 8 bits, one channel: 0 is background, 255 (of RegionPrior, the id of
+the region) is an object; all zero says that the prior found no usable mask. OUT/priors.json is the record, and
+OUT/contact_sheet.jpg shows some of the masks: look at it before training.
+
+The same command given again goes on where it was stopped, after a check that the settings are those of the record. The
+exit status is 1 if fewer than --min-kept of the images have a usable mask; the files are written all the same.
+"""
+import argparse
+import os
+import sys
+
+from ..utils.checks import at_least
+from .arguments import OptionsAction, add_on_error_argument
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # before numpy, here and in the workers: a process per core is faster
+
+PRIORS = ('rbd', 'spectral', 'region', 'model', 'folder')
+MIN_KEPT = 0.6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('images', help='folder of images')
+    parser.add_argument('out', help='folder of the masks')
+    parser.add_argument('--prior', default='rbd', help=f'one of {", ".join(PRIORS)}, or a registered type')
+    parser.add_argument('--options', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE',
+                        help='options of the prior, such as max_side=400 n_superpixels=200,300 backbone.depth=18')
+    parser.add_argument('--workers', type=at_least(1), default=1, help='processes, one thread each')
+    add_on_error_argument(parser)
+    parser.add_argument('--min-kept', type=float, default=MIN_KEPT, help='share of images that must keep a mask')
+    parser.add_argument('--seed', type=int, default=0, help='which images the contact sheet shows')
+
+
+def run(args: argparse.Namespace) -> int:
+    import os.path as osp
+
+    from ..apis.mask_folder import RECORD, SHEET, make_mask_folder, prior_config, too_few
+    from ..utils.console import say
+    from ..utils.paths import shown
+    config = prior_config(args.prior, args.options)
+    record = make_mask_folder(args.images, args.out, config, args.workers, args.on_error, args.seed)
+    say(f'{record["kept"]} of {record["n_images"]} images have a usable mask, {len(record["unreadable"])} are '
+        f'unreadable; look at {shown(osp.join(args.out, SHEET))}, the record is {shown(osp.join(args.out, RECORD))}')
+    fault = too_few(record, args.out, args.min_kept)
+    if fault:
+        print(f'error: {fault}, or lower --min-kept', file=sys.stderr)
+    return int(bool(fault))

@@ -1,0 +1,62 @@
+"""From a folder of images to segments, without labels, in one command.
+
+    mmseg-unsup segment IMAGES --method maskcontrast --out OUT
+    mmseg-unsup segment IMAGES --method picie --out OUT --n-clusters 12
+
+MaskContrast looks for objects: every image gets a mask as by mmseg-unsup priors (OUT/masks), a network learns to tell
+objects apart, and clusters of objects are what is found; 0 is background. PiCIE gives every pixel a cluster.
+
+OUT/gallery.html is a page that shows the clusters, on which they are named and merged, OUT/overlays has the images
+coloured by them, OUT/maps a PNG of cluster ids per image, OUT/predictions.json the share of each cluster per image, and
+OUT/train log and checkpoints.
+
+The same command given again goes on where it was stopped; with more --epochs, the training goes on. In Python it is
+mmseg_unsup.segment_folder.
+
+Exit status: 0 finished; 75 stopped by SIGTERM or SIGUSR1 in the training, after a checkpoint was written; 2 something
+is wrong with arguments, images or settings; 1 another error.
+"""
+import argparse
+
+from ..utils.checks import at_least
+from .arguments import add_on_error_argument, add_options_argument, add_speed_arguments
+from .priors import PRIORS
+
+METHODS = ('maskcontrast', 'picie')
+OBJECTS = ('image', 'components')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('images', help='folder of images, with sub-folders')
+    parser.add_argument('--method', default='maskcontrast', metavar=f'{{{",".join(METHODS)}}}',
+                        help='objects, or every pixel (default: %(default)s)')
+    parser.add_argument('--out', required=True, help='folder of everything that is written')
+    parser.add_argument('--n-clusters', type=int, help="number of clusters (default: the config's)")
+    parser.add_argument('--prior', default='rbd', metavar=f'{{{",".join(PRIORS)}}}',
+                        help='of the masks, see mmseg-unsup priors (default: %(default)s)')
+    parser.add_argument('--objects', default='image', metavar=f'{{{",".join(OBJECTS)}}}',
+                        help='one object an image, or several (default: %(default)s)')
+    parser.add_argument('--config', help='of the method; by default its folder config, a small one without a GPU')
+    parser.add_argument('--init', help="weights to start from, with torchvision's names; 'none' for random ones "
+                        "(default: the config's, which are downloaded)")
+    parser.add_argument('--epochs', type=int, help="(default: the config's)")
+    parser.add_argument('--workers', type=at_least(1), help='processes that make masks (default: one per core)')
+    add_on_error_argument(parser)
+    add_options_argument(parser, 'further settings of the config, key=value')
+    add_speed_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    import shlex
+
+    from ..apis.segment_folder import find_segments
+    from ..apis.segment_request import Request
+    from ..utils.console import say
+    from ..utils.paths import shown
+    arguments = dict(vars(args))
+    found = find_segments(Request(options=arguments.pop('cfg_options') or {}, **arguments))
+    out = shown(found.folder)
+    names = shlex.quote(f'{out}/clusters.json')
+    say('next:')
+    say(f'  mmseg-unsup name {shlex.quote(out)} {names} --name 1=sky')
+    say(f'  mmseg-unsup predict {shlex.quote(out)} OTHER_IMAGES --out OTHER_OUT --clusters {names}')
