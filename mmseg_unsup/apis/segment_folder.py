@@ -155,8 +155,8 @@ def make_masks(request: Request, n_images: int) -> str:
     fault = too_few(record, out)
     if fault:
         raise ValueError(fault)
-    return (f'{record["kept"]} images have one, of {record["foreground_area"]["mean"]:.0%} of their pixels '
-            f'({shown(osp.join(out, SHEET))})')
+    say(f'masks: {shown(osp.join(out, SHEET))} shows some of them')
+    return f'{record["kept"]} of {n_images} images have one, {record["foreground_area"]["mean"]:.0%} of the pixels'
 
 
 def mask_record(request: Request) -> Dict:
@@ -187,7 +187,7 @@ def checkpoint_of(request: Request, cfg: Config) -> str:
 
 def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
     """Look at every image once, for maps, overlays and page."""
-    say('maps: every image is looked at')
+    say('maps: drawing maps, overlays and the page')
     mask_share = mask_record(request)['foreground_area']['mean'] if request.finds_objects else None
     found = make_gallery(cfg, checkpoint_of(request, cfg), request.images, request.path(GALLERY),
                          on_error=request.on_error, maps=request.out, mask_share=mask_share)

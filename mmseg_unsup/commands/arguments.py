@@ -2,6 +2,8 @@
 import argparse
 from typing import Optional
 
+PRIORS = ('rbd', 'spectral', 'region', 'model', 'folder')  # short names, see apis/mask_folder.py
+
 
 class OptionsAction(argparse.Action):
     """Reads ``--cfg-options``; what is no ``key=value`` is an error of usage. Values: see

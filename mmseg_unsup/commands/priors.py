@@ -13,12 +13,11 @@ import argparse
 import os
 import sys
 
-from ..utils.checks import at_least
-from .arguments import OptionsAction, add_on_error_argument
+from ..utils.checks import at_least, check_share
+from .arguments import PRIORS, OptionsAction, add_on_error_argument
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # before numpy, here and in the workers: a process per core is faster
 
-PRIORS = ('rbd', 'spectral', 'region', 'model', 'folder')
 MIN_KEPT = 0.6
 
 
@@ -40,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from ..apis.mask_folder import RECORD, SHEET, make_mask_folder, prior_config, too_few
     from ..utils.console import say
     from ..utils.paths import shown
+    check_share('--min-kept', args.min_kept)
     config = prior_config(args.prior, args.options)
     record = make_mask_folder(args.images, args.out, config, args.workers, args.on_error, args.seed)
     say(f'{record["kept"]} of {record["n_images"]} images have a usable mask, {len(record["unreadable"])} are '

@@ -19,8 +19,7 @@ is wrong with arguments, images or settings; 1 another error.
 import argparse
 
 from ..utils.checks import at_least
-from .arguments import add_on_error_argument, add_options_argument, add_speed_arguments
-from .priors import PRIORS
+from .arguments import PRIORS, add_on_error_argument, add_options_argument, add_speed_arguments
 
 METHODS = ('maskcontrast', 'picie')
 OBJECTS = ('image', 'components')
@@ -48,15 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     import shlex
+    from dataclasses import fields
 
     from ..apis.segment_folder import find_segments
     from ..apis.segment_request import Request
     from ..utils.console import say
     from ..utils.paths import shown
-    arguments = dict(vars(args))
-    found = find_segments(Request(options=arguments.pop('cfg_options') or {}, **arguments))
+    names = {field.name for field in fields(Request)}
+    arguments = {name: value for name, value in vars(args).items() if name in names}
+    found = find_segments(Request(options=args.cfg_options or {}, **arguments))
     out = shown(found.folder)
-    names = shlex.quote(f'{out}/clusters.json')
+    clusters = shlex.quote(f'{out}/clusters.json')
     say('next:')
-    say(f'  mmseg-unsup name {shlex.quote(out)} {names} --name 1=sky')
-    say(f'  mmseg-unsup predict {shlex.quote(out)} OTHER_IMAGES --out OTHER_OUT --clusters {names}')
+    say(f'  mmseg-unsup name {shlex.quote(out)} {clusters} --name 1=sky')
+    say(f'  mmseg-unsup predict {shlex.quote(out)} OTHER_IMAGES --out OTHER_OUT --clusters {clusters}')

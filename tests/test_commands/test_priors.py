@@ -1,4 +1,4 @@
-"""tools/make_priors.py and mmseg-unsup score-priors on drawn pictures."""
+"""``mmseg-unsup priors`` and ``mmseg-unsup score-priors`` on drawn pictures."""
 import json
 import multiprocessing
 import os
@@ -12,7 +12,9 @@ import torch
 
 from mmseg_unsup.analysis import score_priors
 from mmseg_unsup.apis import mask_folder
+from mmseg_unsup.commands import make_parser, priors
 from mmseg_unsup.priors import RBDPrior, RegionPrior
+from mmseg_unsup.utils.console import quiet_console
 from ..conftest import ROOT, run_tool, shared_file
 from ..test_priors.test_rbd import disc_picture, iou
 
@@ -35,20 +37,12 @@ def write_discs(folder, count=5):
 
 
 @pytest.fixture
-def make_priors(monkeypatch):
-    """The tool as a module."""
-    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools'))
-    import make_priors as module
-    return module
-
-
-@pytest.fixture
-def call(make_priors, monkeypatch):
-    """Run the tool in this process; returns the exit status."""
+def call(tool):
+    """Run the command in this process; returns the exit status."""
 
     def run(*args):
-        monkeypatch.setattr('sys.argv', [TOOL, *(str(arg) for arg in args)])
-        return make_priors.main()
+        with quiet_console():
+            return tool('priors', *args)
 
     return run
 
@@ -174,7 +168,7 @@ def test_too_few_masks_give_a_failure(call, tmp_path, capsys):
     for name in 'abc':
         cv2.imwrite(str(images / f'{name}.jpg'), np.full((60, 80, 3), 90, np.uint8))
     assert call(images, out, *SMALL) == 1
-    assert 'only 40% of the images have a usable mask, fewer than --min-kept 60%' in capsys.readouterr().err
+    assert 'only 40% of the images have a usable mask, fewer than 60%: look at' in capsys.readouterr().err
     assert len(files_of(out)) == 5 and record_of(out)['complete']
     assert call(images, out, '--min-kept', 0.4, *SMALL) == 0
 
@@ -197,17 +191,23 @@ def test_nested_options():
     assert config == dict(type='mmseg_unsup.SpectralPrior',
                           backbone=dict(depth=18, init_cfg=dict(type='Pretrained')))
     assert mask_folder.prior_config('mmseg_unsup.RBDPrior') == dict(type='mmseg_unsup.RBDPrior')
-    with pytest.raises(ValueError, match="there is no prior 'rdb': give one of rbd, .*, or a registered type"):
+    with pytest.raises(ValueError, match=r"there is no prior 'rdb' \(did you mean rbd\?\): give one of rbd, .*, or a reg"):
         mask_folder.prior_config('rdb')
 
 
-def test_options_keep_their_types_and_spaces(make_priors):
+def test_options_keep_their_types_and_spaces(capsys):
     texts = ['a=3', 'b=0.5', 'c=250,400', 'd=ImageNet labels', 'e.f=None', 'g=my data/x=y']
-    assert make_priors.parse_options(texts) == {
-        'a': 3, 'b': 0.5, 'c': (250, 400), 'd': 'ImageNet labels', 'e.f': None, 'g': 'my data/x=y'}
+    parser = make_parser('priors')
+    assert parser.parse_args(['images', 'out', '--options', *texts]).options == {
+        'a': 3, 'b': 0.5, 'c': [250, 400], 'd': 'ImageNet labels', 'e.f': None, 'g': 'my data/x=y'}
     for text in ('a', '=3'):
-        with pytest.raises(ValueError, match=f"--options '{text}' is not of the form KEY=VALUE"):
-            make_priors.parse_options([text])
+        with pytest.raises(SystemExit):
+            parser.parse_args(['images', 'out', '--options', text])
+        assert f"error: --options takes key=value, but '{text}' is none" in capsys.readouterr().err
+
+
+def test_what_the_parser_says_of_priors_is_true():
+    assert priors.PRIORS == tuple(mask_folder.SHORT_NAMES) and priors.MIN_KEPT == mask_folder.MIN_KEPT
 
 
 def test_two_images_of_one_mask_are_refused(call, tmp_path):

@@ -10,8 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from mmseg_unsup.apis import image_input
-from mmseg_unsup.utils.config import load_config
+from mmseg_unsup.apis import image_input, segment_request
+from mmseg_unsup.apis.segment_request import default_config
+from mmseg_unsup.commands import segment as command_module
+from mmseg_unsup.utils.config import find_config, load_config, reference_of
+from mmseg_unsup.utils.console import quiet_console
 from mmseg_unsup.visualization import cluster_palette, overlay
 from ..conftest import ROOT
 from ..test_apis.tiny_gallery import page_data
@@ -32,14 +35,12 @@ def command(method, images, out, *more, epochs=1, options=()):
 
 
 @pytest.fixture
-def segment(monkeypatch, capsys):
-    """Run the tool in this process; returns what it prints."""
-    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools'))
-    import segment_folder
+def segment(tool, capsys):
+    """Run the command in this process; returns what it prints."""
 
     def run(*args, **kwargs):
-        monkeypatch.setattr('sys.argv', ['segment_folder.py', *map(str, command(*args, **kwargs))])
-        segment_folder.main()
+        with quiet_console():
+            tool('segment', *command(*args, **kwargs))
         return capsys.readouterr().out
 
     return run
@@ -118,7 +119,7 @@ def test_the_same_call_goes_on_and_another_is_refused(segment, discs, tmp_path):
     assert times_of(out) == written
     # more epochs go on with the training, and only the maps are made anew
     again = segment('picie', discs, out, epochs=2)
-    assert 'images: finished before' in again and again.count('begins') == 2
+    assert again.count('finished before') == 1 and 'images: finished before' in again and 'train: goes on, ' in again
     resumed = torch.load(out / 'train' / 'epoch_2.pth', weights_only=False)
     assert resumed['meta']['epoch'] == 2 and times_of(out)[out / 'train' / 'epoch_1.pth'] == \
         written[out / 'train' / 'epoch_1.pth']
@@ -152,13 +153,16 @@ def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_p
     refused = [
         (('picie', tmp_path / 'nowhere', out), {}, FileNotFoundError, 'the image folder .*nowhere. does not exist'),
         (('picie', discs, out, '--n-clusters', 1), {}, ValueError, '--n-clusters 1 cannot be found in 8 images'),
-        (('picie', discs, out, '--n-clusters', 0), {}, ValueError, 'give a number from 2 to 3276'),
-        (('picie', discs, out, '--n-clusters', 40000), {}, ValueError, 'give a number from 2 to 3276'),
-        (('maskcontrast', discs, out, '--n-clusters', 9), {}, ValueError, 'give a number from 1 to 8'),
+        (('picie', discs, out, '--n-clusters', 0), {}, ValueError, 'give a whole number from 2 to 3276'),
+        (('picie', discs, out, '--n-clusters', 40000), {}, ValueError, 'give a whole number from 2 to 3276'),
+        (('maskcontrast', discs, out, '--n-clusters', 9), {}, ValueError, 'give a whole number from 1 to 8'),
         (('picie', discs, out), dict(epochs=-1), ValueError, 'the training has -1 epochs'),
         (('picie', discs, out), dict(options=['train_cfg.max_epochs=0']), ValueError, 'the training has 0 epochs'),
         (('picie', discs, out, '--init', 'None'), {}, FileNotFoundError, "no file of weights 'None': give its"),
-        (('maskcontrast', discs, out, '--prior', 'rdb'), {}, ValueError, "there is no prior 'rdb'"),
+        (('maskcontrast', discs, out, '--prior', 'rdb'), {}, ValueError, r"no prior 'rdb' \(did you mean rbd\?\): give"),
+        (('maskcontrast', discs, out, '--method', 'picy'), {}, ValueError,
+         r"there is no method 'picy' \(did you mean picie\?\): give one of maskcontrast, picie$"),
+        (('maskcontrast', discs, out, '--objects', 'component'), {}, ValueError, r'\(did you mean components\?\): give'),
         (('maskcontrast', discs, out, '--workers', -3), {}, SystemExit, '2'),
         (('picie', discs, file), {}, ValueError, '--out .*file is a file: give a folder'),
         (('picie', discs, tmp_path / os.fsdecode(b'out\xe9')), {}, ValueError, r'out\\udce9 is no UTF-8: give another'),
@@ -184,7 +188,8 @@ def test_images_that_cannot_be_read_stop_the_call_at_once(segment, discs, tmp_pa
     (discs / 'tiny.png').write_bytes(cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes())
     with pytest.raises(ValueError, match='3 of 11 images cannot be read, see above: .* by --on-error skip'):
         segment('picie', discs, out)
-    assert sorted(path.name for path in out.iterdir()) == ['maps', 'overlays', 'segment_folder.json', 'train']
+    assert sorted(path.name for path in out.iterdir()) == ['maps', 'overlays', 'segment_folder.json',
+                                                             'segment_folder.log', 'train']
     printed = segment('picie', discs, out, '--on-error', 'skip')  # as told
     assert '8 images, 3 clusters, 3 left out' in printed and 'itself.jpg: it cannot be opened' in printed
     assert len(json.loads((out / 'predictions.json').read_text())['skipped']) == 3
@@ -192,8 +197,9 @@ def test_images_that_cannot_be_read_stop_the_call_at_once(segment, discs, tmp_pa
 
 def test_a_stage_that_fails_comes_again(segment, discs, tmp_path):
     out = tmp_path / 'out'
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError) as raised:
         segment('picie', discs, out, options=['model.neck.out_channels=17'])
+    assert raised.value.stage == 'train'
     assert json.loads((out / 'segment_folder.json').read_text())['finished'] == ['images']
     (out / 'segment_folder.json').write_text('')
     with pytest.raises(ValueError, match='segment_folder.json is no record of this tool: remove that file'):
@@ -216,13 +222,11 @@ def test_fewer_images_than_a_batch_are_one_batch(segment, tmp_path, method):
 
 
 def test_no_gpu_no_large_config(monkeypatch):
-    monkeypatch.syspath_prepend(osp.join(ROOT, 'tools'))
-    import segment_folder
     for available, names in ((False, ('picie_fpn_folder_small.py', 'maskcontrast_deeplabv3_folder_r18.py')),
                              (True, ('picie_fpn_folder.py', 'maskcontrast_deeplabv3_folder.py'))):
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: available)
-        found = [segment_folder.default_config(method) for method in ('picie', 'maskcontrast')]
-        assert tuple(map(osp.basename, found)) == names and all(map(osp.isfile, found))
+        found = [default_config(method) for method in ('picie', 'maskcontrast')]
+        assert tuple(map(osp.basename, found)) == names and all(osp.isfile(find_config(name)) for name in found)
     small, large = (load_config(osp.join(ROOT, 'configs', 'picie', name))
                     for name in ('picie_fpn_folder_small.py', 'picie_fpn_folder.py'))
     for cfg, side in ((small, 160), (large, 320)):
