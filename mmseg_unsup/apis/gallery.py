@@ -15,7 +15,7 @@ from ..datasets.label_folder import LabelFolder
 from ..datasets.transforms.loading import LoadImage
 from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
 from ..structures import ClusterNames
-from ..utils.paths import nearest_paths, printable
+from ..utils.paths import path_remedy, printable
 from ..utils.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
@@ -127,7 +127,7 @@ def chosen_images(root: str, max_images: Optional[int], seed: int = 0) -> List[s
     Raises:
         FileNotFoundError, ValueError: there are none; ``max_images`` is not positive.
     """
-    check_folder(root, nearest_paths(root, osp.isdir) or 'check the path')
+    check_folder(root, path_remedy(root, osp.isdir))
     paths = find_images(root)
     if max_images is None or max_images >= len(paths):
         return paths

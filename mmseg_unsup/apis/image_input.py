@@ -12,7 +12,7 @@ from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import IMAGE_SUFFIXES, find_images
 from ..datasets.transforms.loading import LoadImage
 from ..utils.memory import available_memory
-from ..utils.paths import nearest_paths
+from ..utils.paths import path_remedy
 from ..utils.progress import track_progress
 from .pil_images import check_pil_image, read_pil_image
 
@@ -128,8 +128,8 @@ def _list_path(path: str) -> List[str]:
     if osp.isdir(path):
         return find_images(path)
     if not osp.exists(path):
-        raise FileNotFoundError(f'there is no image or folder {path!r}: ' + (
-            nearest_paths(path, lambda other: osp.isdir(other) or other.endswith(IMAGE_SUFFIXES)) or 'check the path'))
+        raise FileNotFoundError(f'there is no image or folder {path!r}: ' + path_remedy(
+            path, lambda other: osp.isdir(other) or other.endswith(IMAGE_SUFFIXES)))
     return [path]
 
 

@@ -17,7 +17,7 @@ import torch
 from mmengine.config import Config
 
 from ..datasets.errors import LabelError, UnreadableImageError
-from ..datasets.image_files import check_output, find_images, mark_output
+from ..datasets.image_files import check_folder, check_output, find_images, mark_output
 from ..datasets.transforms.masks import read_mask
 from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress
@@ -25,7 +25,7 @@ from ..utils.atomic import write_json
 from ..utils.checks import check_choice
 from ..utils.console import say
 from ..utils.distributed import flatten_config
-from ..utils.paths import printable
+from ..utils.paths import path_remedy, printable
 from ..utils.pictures import read_rgb, write_picture
 from ..visualization import cluster_palette, contact_sheet
 
@@ -72,6 +72,7 @@ def make_mask_folder(images: str, out: str, config: dict, workers: int = 1, on_e
             have other settings.
         UnreadableImageError: an image cannot be used.
     """
+    check_folder(images, path_remedy(images))
     check_output(out, images)
     paths = find_images(images)
     stems = stems_of(paths, images)

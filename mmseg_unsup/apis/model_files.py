@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 
 from ..engine.checkpoint_files import last_checkpoint
 from ..utils.console import say
-from ..utils.paths import nearest_paths, printable
+from ..utils.paths import path_remedy, printable
 
 # a folder that is a model of its own, as on the hub
 MODEL_FILE, NAMES_FILE = 'model.pth', 'clusters.json'
@@ -38,8 +38,8 @@ def find_model(model: str) -> str:
     if is_config(model):
         raise ValueError(f'{printable(model)} is a config, and the model is missing: give the checkpoint, or the folder '
                          'of a training, after it')
-    near = nearest_paths(model, lambda path: osp.isdir(path) or path.endswith(_SUFFIXES))
-    raise FileNotFoundError(f'there is no checkpoint or folder {model!r}: ' + (near or f'check the path; {_KINDS}'))
+    remedy = path_remedy(model, lambda path: osp.isdir(path) or path.endswith(_SUFFIXES), f'check the path; {_KINDS}')
+    raise FileNotFoundError(f'there is no checkpoint or folder {model!r}: {remedy}')
 
 
 def find_names(model: str, clusters: Optional[str]) -> Optional[str]:

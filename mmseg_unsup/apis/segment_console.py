@@ -25,14 +25,19 @@ def duration(seconds: float) -> str:
     return f'{seconds / 3600:.1f} h'
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things."""
+    return f'{number} {noun}{"s" * (number != 1)}'
+
+
 def tell_start(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """The images, and what is done with them."""
-    threads = torch.get_num_threads()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU ({threads} thread{"s" * (threads > 1)})'
-    clusters = f', {cfg.n_clusters} clusters' if 'n_clusters' in cfg else ''
-    say(f'{len(paths)} images in {shown(request.images)}{_sizes(paths)}')
+    device = (torch.cuda.get_device_name() if torch.cuda.is_available() else
+              f'CPU ({counted(torch.get_num_threads(), "thread")})')
+    clusters = f', {counted(cfg.n_clusters, "cluster")}' if 'n_clusters' in cfg else ''
+    say(f'{counted(len(paths), "image")} in {shown(request.images)}{_sizes(paths)}')
     say(f'config: {reference_of(request.config)}')
-    say(f'{request.method}, {cfg.train_cfg.max_epochs} epochs{clusters}; device: {device}')
+    say(f'{request.method}, {counted(cfg.train_cfg.max_epochs, "epoch")}{clusters}; device: {device}')
 
 
 def _sizes(paths: Sequence[str]) -> str:

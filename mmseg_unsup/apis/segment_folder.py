@@ -24,7 +24,7 @@ from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
-from .segment_console import duration, tell_faults, tell_shares, tell_start
+from .segment_console import counted, duration, tell_faults, tell_shares, tell_start
 from .segment_request import FOLDERS, Request, check_settings, read_settings
 from .segment_stages import Stages
 
@@ -150,7 +150,7 @@ def load_weights(cfg: Config) -> str:
 def make_masks(request: Request, n_images: int) -> str:
     """Every image gets a mask."""
     out, workers = request.path('masks'), min(request.workers, n_images)
-    say(f'masks: by the prior {request.prior}, in {workers} processes')
+    say(f'masks: by the prior {request.prior}, in {counted(workers, "worker")}')
     record = make_mask_folder(request.images, out, prior_config(request.prior), workers, request.on_error)
     fault = too_few(record, out)
     if fault:
@@ -178,7 +178,7 @@ def train(request: Request, cfg: Config, n_images: int) -> str:
     trim_before_forks()
     say(f'train: {"goes on" if cfg.resume else "begins"}, in {shown(cfg.work_dir)}')
     train_config(cfg)
-    return f'{cfg.train_cfg.max_epochs} epochs'
+    return counted(cfg.train_cfg.max_epochs, 'epoch')
 
 
 def checkpoint_of(request: Request, cfg: Config) -> str:
@@ -192,7 +192,7 @@ def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
     found = make_gallery(cfg, checkpoint_of(request, cfg), request.images, request.path(GALLERY),
                          on_error=request.on_error, maps=request.out, mask_share=mask_share)
     stages.record['shares'] = found.survey.shares.tolist()
-    return f'of {len(found.paths) - len(found.unreadable)} images'
+    return f'of {counted(len(found.paths) - len(found.unreadable), "image")}'
 
 
 def read_result(request: Request, cfg: Config, stages: Stages) -> SegmentedFolder:
@@ -215,7 +215,8 @@ def read_result(request: Request, cfg: Config, stages: Stages) -> SegmentedFolde
 def tell_result(found: SegmentedFolder, seconds: float) -> None:
     """Numbers, and the files to open."""
     left_out = f', {len(found.unreadable)} left out' if found.unreadable else ''
-    say(f'{found.n_images} images, {found.n_clusters} clusters{left_out}, in {duration(seconds)}; shares of the pixels:')
+    say(f'{counted(found.n_images, "image")}, {counted(found.n_clusters, "cluster")}{left_out}, in {duration(seconds)}; '
+        'shares of the pixels:')
     tell_shares(found.shares)
     for path, content in ((found.gallery, 'look here first: the clusters, to name and merge them'),
                           (found.overlays, 'the images coloured by cluster'),

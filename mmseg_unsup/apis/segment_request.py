@@ -10,10 +10,10 @@ import torch
 from mmengine.config import Config
 
 from ..datasets.errors import ON_ERROR
-from ..datasets.image_files import check_output
+from ..datasets.image_files import check_folder, check_output
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
-from ..utils.paths import printable
+from ..utils.paths import path_remedy, printable
 from .mask_folder import prior_config
 
 # method -> its folder configs, the small one for machines without a GPU and the other
@@ -33,7 +33,7 @@ class Request:
     """The arguments of :func:`mmseg_unsup.segment_folder`; ``config`` becomes a path.
 
     Raises:
-        FileNotFoundError: there is no such config.
+        FileNotFoundError: there is no such folder or config.
         ValueError: there is no such method or choice.
     """
     images: str
@@ -58,6 +58,7 @@ class Request:
         self.workers = self.workers or os.cpu_count()
         check_count('workers', self.workers)
         self.images, self.out = osp.abspath(self.images), osp.normpath(self.out)
+        check_folder(self.images, path_remedy(self.images))
         self.init = None if self.init is None else str(self.init)
         self.config = osp.abspath(find_config(self.config or default_config(self.method)))
         self.options = self.options or {}

@@ -54,6 +54,9 @@ class Stages:
         except Exception as error:
             error.stage = name
             raise
+        except (SystemExit, KeyboardInterrupt):
+            say(f'{name}: stopped; the same command goes on from here')
+            raise
         make_current(self._log)  # a training has its own
         say(f'{name}: {found}, {duration(time.time() - start)}')
         self.record['finished'].append(name)

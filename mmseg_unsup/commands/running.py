@@ -1,6 +1,7 @@
 """What every command has around it: a quiet console, errors of one sentence, an exit status."""
 import linecache
 import os
+import re
 import sys
 import traceback
 from contextlib import contextmanager, nullcontext
@@ -11,6 +12,7 @@ from ..utils.console import file_log, quiet_console
 from ..utils.data_workers import ending_data_workers
 
 USAGE, FAULT, INTERRUPTED = 2, 1, 130
+_OF_WORKER = 'Original Traceback (most recent call last):'
 _CAUSED_BY_USERS = (ValueError, OSError, ImportError, MemoryError, NotImplementedError)
 
 
@@ -51,8 +53,11 @@ def is_caused_by_user(error: Exception) -> bool:
 
 def sentence_of(error: Exception) -> str:
     """Its message on one line."""
-    message = error.args[0] if isinstance(error, KeyError) and error.args else error  # whose text is in quotes
-    return ' '.join(str(message).split()) or type(error).__name__
+    message = str(error.args[0] if isinstance(error, KeyError) and error.args else error)  # whose text is in quotes
+    if _OF_WORKER in message:  # torch gives it the traceback for a message
+        kinds = [*re.finditer(r'^[\w.]+: ', message.partition(_OF_WORKER)[2], re.M)]
+        message = kinds[-1].string[kinds[-1].end():] if kinds else message
+    return ' '.join(message.split()) or type(error).__name__
 
 
 def _report(error: Exception, status: int, show_traceback: bool) -> None:

@@ -22,16 +22,18 @@ def printable(path: str) -> str:
     return path.encode('utf-8', 'backslashreplace').decode()
 
 
-def nearest_paths(path: str, is_wanted: Callable[[str], bool]) -> str:
-    """A question that names up to three paths of the same folder that are spelt nearly so; empty without any."""
-    folder, name = osp.split(path.rstrip('/\\'))
-    beside = os.listdir(folder or '.') if osp.isdir(folder or '.') else []
-    near = difflib.get_close_matches(name, [other for other in beside if is_wanted(osp.join(folder, other))])
-    return f'did you mean {" or ".join(printable(osp.join(folder, other)) for other in near)}?' if near else ''
-
-
 def shown(path: str) -> str:
     """A path for people: relative to the working directory if it lies below it, else absolute."""
     path = osp.abspath(path)
     is_below = path.startswith(osp.join(os.getcwd(), ''))
     return printable(osp.relpath(path) if is_below else path)
+
+
+def path_remedy(path: str, is_wanted: Callable[[str], bool] = osp.exists, otherwise: str = 'check the path') -> str:
+    """What to do about a path that leads nowhere: a question that names what lies beside it and is spelt nearly so."""
+    folder, name = osp.split(path.rstrip('/\\'))
+    place = folder or '.'
+    beside = os.listdir(place) if osp.isdir(place) and os.access(place, os.R_OK) else []
+    near = [osp.join(folder, other) for other in difflib.get_close_matches(name, {*beside} - {name})]
+    near = [printable(other) for other in near if is_wanted(other)]
+    return f'did you mean {" or ".join(near)}?' if near else otherwise

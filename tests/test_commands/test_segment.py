@@ -3,16 +3,21 @@ import json
 import os
 import os.path as osp
 import re
+import signal
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from PIL import Image
 
 from mmseg_unsup.apis import image_input, segment_request
 from mmseg_unsup.apis.segment_request import default_config
+from mmseg_unsup.commands import run_command
 from mmseg_unsup.commands import segment as command_module
+from mmseg_unsup.priors import RBDPrior
+from mmseg_unsup.registry import HOOKS
 from mmseg_unsup.utils.config import find_config, load_config, reference_of
 from mmseg_unsup.utils.console import quiet_console
 from mmseg_unsup.visualization import cluster_palette, overlay
@@ -151,7 +156,8 @@ def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_p
     file.write_text('x')
     monkeypatch.setattr(image_input, 'available_memory', lambda: 0)
     refused = [
-        (('picie', tmp_path / 'nowhere', out), {}, FileNotFoundError, 'the image folder .*nowhere. does not exist'),
+        (('picie', tmp_path / 'nowhere', out), {}, FileNotFoundError, 'nowhere. does not exist: check the path'),
+        (('picie', tmp_path / 'imagse', out), {}, FileNotFoundError, 'imagse. does not exist: did you mean images?'),
         (('picie', discs, out, '--n-clusters', 1), {}, ValueError, '--n-clusters 1 cannot be found in 8 images'),
         (('picie', discs, out, '--n-clusters', 0), {}, ValueError, 'give a whole number from 2 to 3276'),
         (('picie', discs, out, '--n-clusters', 40000), {}, ValueError, 'give a whole number from 2 to 3276'),
@@ -244,3 +250,113 @@ def test_overlays_by_hand():
     drawn = overlay(image, clusters, palette, background=0, alpha=0.5)
     assert (drawn[:, 0] == 100).all() and (drawn[:, 1] == 255).all()
     np.testing.assert_allclose(drawn[:, 3], np.round(50 + palette[1] / 2)[None].repeat(4, 0), atol=1)
+
+
+def test_what_the_parser_says_of_choices_is_true():
+    assert command_module.METHODS == tuple(segment_request.CONFIGS)
+    assert command_module.OBJECTS == segment_request.OBJECTS
+
+
+def test_a_record_names_configs_wherever_the_package_lies(tmp_path):
+    own = tmp_path / 'own.py'
+    own.write_text('a = 1')
+    assert reference_of(find_config('mmseg_unsup::picie/picie_fpn_folder')) == 'mmseg_unsup::picie/picie_fpn_folder.py'
+    (tmp_path / 'link.py').symlink_to(find_config('mmseg_unsup::picie/picie_fpn_folder'))
+    assert reference_of(str(tmp_path / 'link.py')) == 'mmseg_unsup::picie/picie_fpn_folder.py'
+    assert reference_of(str(own)) == str(own)
+
+
+def test_a_folder_of_a_former_version_goes_on(segment, discs, tmp_path):
+    out = tmp_path / 'out'
+    segment('picie', discs, out)
+    record = json.loads((out / 'segment_folder.json').read_text())
+    assert record['settings']['config'] == 'mmseg_unsup::picie/picie_fpn_folder_small.py'
+    record['settings']['config'] = 'configs/picie/picie_fpn_folder_small.py'
+    del record['shares']
+    (out / 'segment_folder.json').write_text(json.dumps(record))
+    assert segment('picie', discs, out).count('finished before') == 3
+    assert 'train: goes on' in segment('picie', discs, out, epochs=2)
+
+
+def lines_of(capsys):
+    """What was printed, as a terminal of 80 columns and no colours shows it."""
+    printed = capsys.readouterr()
+    for line in (printed.out + printed.err).splitlines():
+        assert line.isprintable() and len(line) <= 80, line
+    return printed.out.splitlines(), printed.err.splitlines()
+
+
+@pytest.mark.parametrize('method', ['maskcontrast', 'picie'])
+def test_the_console_says_what_a_person_needs(discs, tmp_path, capsys, monkeypatch, method):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'images').rename(tmp_path / 'My Photos')
+    assert run_command('segment', [*map(str, command(method, 'My Photos', 'My Results'))]) == 0
+    said, errors = lines_of(capsys)
+    assert len(said) <= 40 and not errors
+    assert said[0] == '8 images in My Photos, 80x64 pixels'
+    assert said[1].startswith('config: mmseg_unsup::') and said[2].startswith(f'{method}, 1 epoch, 3 clusters; device:')
+    stages = ['images', *['masks'] * (method == 'maskcontrast'), 'train', 'maps']
+    assert [line.partition(':')[0] for line in said if line.endswith(' s') and line[0] != ' '] == stages
+    at = said.index(next(line for line in said if line.startswith('8 images, 3 clusters, in ')))
+    shares = [float(line.split()[-1].rstrip('%')) for line in said[at + 1:at + 4 + (method == 'maskcontrast')]]
+    assert sum(shares) == pytest.approx(100, abs=0.3) and shares == sorted(shares, reverse=True)
+    assert [line.partition(':')[0] for line in said[-7:-3]] == [
+        f'My Results/{name}' for name in ('gallery.html', 'overlays', 'maps', 'predictions.json')]
+    assert said[-3:] == ['next:', "  mmseg-unsup name 'My Results' 'My Results/clusters.json' --name 1=sky",
+                         "  mmseg-unsup predict 'My Results' OTHER_IMAGES --out OTHER_OUT"]
+    log = (tmp_path / 'My Results' / 'segment_folder.log').read_text()
+    assert all(line in log for line in said[:-3]) and 'System environment' not in log
+
+
+def run_and_fail(capsys, *args, **kwargs):
+    """Exit status, what was said, and the error."""
+    status = run_command('segment', [*map(str, command(*args, **kwargs))])
+    printed = capsys.readouterr()
+    error, = printed.err.splitlines()
+    assert 'Traceback' not in printed.out
+    return status, printed.out.splitlines(), error
+
+
+def test_a_stage_that_fails_says_why_at_the_end(discs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(RBDPrior, 'mask', lambda self, saliency: np.zeros(saliency.shape, np.uint8))
+    status, said, error = run_and_fail(capsys, 'maskcontrast', discs, tmp_path / 'out')
+    assert status == 2 and said[-1].startswith('masks: by the prior rbd')
+    assert error.startswith('error: stage masks: only 0% of the images have a usable mask, fewer than 60%: look at ')
+    assert 'ValueError: only 0%' in (tmp_path / 'out' / 'segment_folder.log').read_text()
+
+    status, said, error = run_and_fail(capsys, 'picie', discs, tmp_path / 'out2', options=['model.neck.out_channels=17'])
+    log, = (tmp_path / 'out2' / 'train').glob('*/*.log')
+    assert status == 1 and error.startswith('error: stage train: RuntimeError: ') and f'(see {log})' in error
+    assert 'Traceback (most recent call last)' in log.read_text()
+
+
+def test_an_error_of_a_data_worker_is_one_sentence(discs, tmp_path, capsys):
+    workers = [f'{name}_dataloader.num_workers=1' for name in ('train', 'probe')]
+    arguments = 'picie', discs, tmp_path / 'out'
+    run_command('segment', [*map(str, command(*arguments, options=workers))])
+    capsys.readouterr()
+    (discs / '3.png').write_bytes((discs / '3.png').read_bytes()[:99])
+    status, _, error = run_and_fail(capsys, *arguments, epochs=2, options=workers)
+    assert status == 2 and error.startswith(f'error: stage train: cannot use the image {discs / "3.png"}: it is cut off')
+
+
+def test_a_signal_in_the_training(discs, tmp_path, capsys):
+    """The documented status, and the same command goes on."""
+
+    @HOOKS.register_module(force=True)
+    class TerminatesHook(Hook):
+        """Of a scheduler that wants its machine back."""
+
+        def after_train_iter(self, runner, **kwargs):
+            if runner.epoch == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    words = [*map(str, command('picie', discs, tmp_path / 'out', epochs=3,
+                               options=["custom_hooks=[{'type': 'mmseg_unsup.TerminatesHook'}]"]))]
+    with pytest.raises(SystemExit) as ended:
+        run_command('segment', words)
+    assert ended.value.code == 75 and (tmp_path / 'out' / 'train' / 'preempted.pth').exists()
+    assert capsys.readouterr().out.endswith('train: stopped; the same command goes on from here\n')
+    TerminatesHook.after_train_iter = Hook.after_train_iter
+    assert run_command('segment', words) == 0
+    assert 'train: goes on' in capsys.readouterr().out
