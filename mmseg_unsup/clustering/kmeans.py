@@ -109,6 +109,13 @@ class MiniBatchKMeans:
         self._set_means(best.means)
         self._step_inertias, self.n_steps_ = [best.inertia], 1
 
+    def n_assigned(self, n_rows: int) -> int:
+        """Rows that :meth:`init` assigns to centres, in all its iterations, where the first sample has ``n_rows``."""
+        n_coarse = n_rows // self.coarse
+        if self.coarse == 1 or n_coarse < MIN_COARSE_ROWS_PER_CLUSTER * self.n_clusters:
+            return self.n_init * (self.n_iter + 1) * n_rows
+        return self.n_init * (self.n_iter + 1) * n_coarse + (self.n_refine + 1) * n_rows
+
     def _lloyd(self, rows: Tensor, means: Tensor, n_iter: int) -> '_Fit':
         """Iterations from (K, C) float64 means, and the sizes and inertia of what they end in."""
         n_splits = 0

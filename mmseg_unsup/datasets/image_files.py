@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Callable, FrozenSet, Iterator, List
 
 from mmengine.fileio import list_from_file
-from mmengine.logging import print_log
 
+from ..utils.console import say
 from ..utils.paths import is_outside, printable
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
@@ -96,7 +96,7 @@ def _tell_once(message: str) -> None:
     """Several data sets of a run list the same folder."""
     if message not in _told:
         _told.add(message)
-        print_log(message, logger='current')
+        say(message)
 
 
 def check_folder(root: str, remedy: str = 'set data_root (--cfg-options data_root=PATH)') -> None:

@@ -6,10 +6,10 @@ from typing import List, Tuple, Union
 
 import numpy as np
 from mmengine.dist import all_gather_object, get_dist_info
-from mmengine.logging import print_log
 
 from ..registry import DATASETS
 from ..utils.checks import check_share
+from ..utils.console import say
 from .errors import LabelError
 from .folder_dataset import FolderDataset
 from .image_files import check_folder, find_images, read_list
@@ -77,9 +77,8 @@ class MaskedImageDataset(FolderDataset):
             raise ValueError(f'none of the {len(pairs)} masks below {self.mask_root} can be used: {n_empty} are empty '
                              f'(all 0) and {n_small} cover less than {100 * self.min_area:g} % of their image. Set '
                              'mask_root to the right folder, make other masks, or lower min_area of the data set')
-        print_log(f'masks: {len(usable)} of {len(pairs)} images are used, object pixels {100 * _mean(areas):.1f} %; '
-                  f'left out: {n_empty} with an empty mask, {n_small} with less than {100 * self.min_area:g} %',
-                  logger='current')
+        say(f'masks: {len(usable)} of {len(pairs)} images are used, object pixels {100 * _mean(areas):.1f} %; left out: '
+            f'{n_empty} with an empty mask, {n_small} with less than {100 * self.min_area:g} %')
         return [dict(img_path=image, mask_path=mask, seg_fields=[]) for image, mask in usable]
 
     def _pair(self) -> List[Tuple[str, str]]:
@@ -112,7 +111,7 @@ class MaskedImageDataset(FolderDataset):
         if not found or self.missing == 'raise':
             raise FileNotFoundError(f"{facts}. Set mask_root to the folder of the masks, or missing='skip' of the data "
                                     'set to leave such images out')
-        print_log(f'masks: {facts}', logger='current')
+        say(f'masks: {facts}')
         return found
 
     def _areas(self, paths: List[str]) -> List[float]:

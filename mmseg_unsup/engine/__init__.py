@@ -1,4 +1,4 @@
-from .hooks import (AtomicCheckpointHook, CheckDataHook, ClusterPicturesHook, CompileHook, FreshKMeansHook,
+from .hooks import (AtomicCheckpointHook, CheckDataHook, ClusterPicturesHook, CompileHook, ConsoleHook, FreshKMeansHook,
                     InitialEvaluationHook, InitializationHook, LongerScheduleHook, MomentumUpdateHook, NonFiniteHook,
                     ObjectClusteringHook, PCAInitHook, PhaseTimerHook, PixelClusteringHook, PreemptionHook, ProbeHook,
                     ReportHook, RunFolderHook, TrainProgressHook, UnreadableImagesHook, ViewEpochHook)
@@ -7,8 +7,8 @@ from .optimizers import BFloat16OptimWrapper
 
 __all__ = [
     'AtomicCheckpointHook', 'BFloat16OptimWrapper', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook',
-    'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook', 'MomentumUpdateHook',
-    'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook',
-    'PreemptionHook', 'ProbeHook', 'ReportHook', 'ResumableTrainLoop', 'RunFolderHook', 'TrainProgressHook',
-    'UnreadableImagesHook', 'ViewEpochHook'
+    'ConsoleHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook',
+    'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook',
+    'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'ResumableTrainLoop', 'RunFolderHook',
+    'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

@@ -11,8 +11,9 @@ from typing import Iterator
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
-from mmengine.logging import print_log
 from torch.utils.data import DataLoader
+
+from ..utils.console import say
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 # EX_TEMPFAIL of sysexits.h, "try again": the run wrote a checkpoint and can be continued by --resume
@@ -91,5 +92,5 @@ def stop_if_asked() -> None:
         all_reduce(signum, 'max')
     if signum:
         name = signal.Signals(int(signum)).name
-        print_log(f'{name}: stopping; a second signal ends the run at once', logger='current')
+        say(f'{name}: stopping; a second signal ends the run at once')
         raise Preempted

@@ -1,5 +1,6 @@
 """A work directory belongs to one run: what it holds is not mixed with another, and one process group writes to it."""
 import errno
+import logging
 import os
 import os.path as osp
 import socket
@@ -8,8 +9,8 @@ from typing import Iterator, List, Optional
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 
+from ..utils.console import say
 from ..utils.distributed import on_first_rank
 from ..utils.run_record import differing_for_resume, read_record, run_settings, write_record
 from .checkpoint_files import LAST, name_pattern
@@ -73,7 +74,7 @@ class RunFolder:
                              'on from there a folder of its own (--work-dir)')
         record = read_record(self.path)
         if record is None:
-            print_log(f'the settings of the run in {self.path} were not recorded, and are not compared', 'current', 30)
+            say(f'the settings of the run in {self.path} were not recorded, and are not compared', logging.WARNING)
             return
         keys = differing_for_resume(record['settings'], self.settings)
         if keys:
@@ -166,7 +167,7 @@ def _lock(folder: str) -> Optional[int]:
         owner = os.read(descriptor, 200).decode(errors='replace').strip()
         os.close(descriptor)
         if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
-            print_log(f'{path} cannot be locked ({error.strerror}): do not start a second run there', 'current', 30)
+            say(f'{path} cannot be locked ({error.strerror}): do not start a second run there', logging.WARNING)
             return None
         raise ValueError(f'another run works in {folder} ({owner or "unknown process"}): wait for its end, '
                          'or give another --work-dir') from None

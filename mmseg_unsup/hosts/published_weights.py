@@ -18,10 +18,10 @@ from urllib.parse import unquote, urlsplit
 import mmengine
 import torch
 from filelock import FileLock
-from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as of_mmengine
 
+from ..utils.console import say
 from .safe_loading import UnreadableCheckpoint, load_safely
 
 _TORCHVISION = ('torchvision', 'modelzoo')
@@ -171,8 +171,8 @@ def _download(source: str, address: str, path: str, digest: Optional[str]) -> No
         with FileLock(f'{path}.lock'):
             if _is_whole(path, digest):
                 return
-            print_log(f'init: downloading {address} to {path}' + ', whose copy is damaged' * is_damaged,
-                      logger='current', level=logging.WARNING if is_damaged else logging.INFO)
+            say(f'init: downloading {address} to {path}' + ', whose copy is damaged' * is_damaged,
+                logging.WARNING if is_damaged else logging.INFO)
             with _giving_up_after(_SILENCE):
                 torch.hub.download_url_to_file(address, path, digest, progress=sys.stderr.isatty())
     except (OSError, HTTPException) as error:

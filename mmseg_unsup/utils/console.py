@@ -3,18 +3,30 @@ import logging
 import sys
 import warnings
 from contextlib import contextmanager
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional, Set, Tuple
 
 from mmengine.logging import MMLogger
 
 _FLAG = 'for_people'
 _PACKAGE = __name__.partition('.')[0]
 _is_quiet = False
+_warned: Set[Tuple[str, str]] = set()  # names of loggers and things
 
 
 def say(text: str, level: int = logging.INFO) -> None:
     """Tell the person at the console; in a script of one's own, where the console has the whole log, log it."""
     MMLogger.get_current_instance().log(level, text, extra={_FLAG: True})
+
+
+def warn_once(text: str, about: Optional[str] = None) -> None:
+    """Say a warning; what was said of the same thing in this process is only logged.
+
+    Args:
+        about: the thing; the text by default.
+    """
+    logger, about = MMLogger.get_current_instance(), about or text
+    logger.warning(text, extra={_FLAG: (logger.instance_name, about) not in _warned})
+    _warned.add((logger.instance_name, about))
 
 
 @contextmanager
@@ -38,10 +50,14 @@ def hush(logger: MMLogger) -> None:
             logger.addHandler(_ConsoleHandler(handler))
 
 
+def log_files() -> List[logging.FileHandler]:
+    """Of the logger of the moment."""
+    return [handler for handler in MMLogger.get_current_instance().handlers if isinstance(handler, logging.FileHandler)]
+
+
 def file_log(text: str) -> Optional[str]:
     """Write a text into the log file of the run, if there is one; its path."""
-    logger = MMLogger.get_current_instance()
-    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    logger, files = MMLogger.get_current_instance(), log_files()
     for handler in files:
         handler.handle(logger.makeRecord(logger.name, logging.ERROR, __file__, 0, text, (), None))
     return files[0].baseFilename if files else None

@@ -2,6 +2,7 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .check_data_hook import CheckDataHook
 from .cluster_pictures_hook import ClusterPicturesHook
 from .compile_hook import CompileHook
+from .console_hook import ConsoleHook
 from .fresh_kmeans_hook import FreshKMeansHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
@@ -21,7 +22,7 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'FreshKMeansHook',
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'FreshKMeansHook',
     'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook', 'MomentumUpdateHook', 'NonFiniteHook',
     'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook',
     'ReportHook', 'RunFolderHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'

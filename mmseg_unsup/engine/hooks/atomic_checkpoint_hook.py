@@ -1,4 +1,5 @@
 """Checkpoints that are whole or not there, and hold all that a run continues from."""
+import logging
 import os.path as osp
 from contextlib import contextmanager
 from typing import List, Optional
@@ -10,6 +11,7 @@ from mmengine.runner import BaseLoop
 
 from ...registry import HOOKS
 from ...utils.atomic import remove_parts, replacing
+from ...utils.console import say
 from ..checkpoint_files import LAST, PREEMPTED, Search, find_checkpoint, name_pattern, verify_checkpoint
 from ..loops import ResumableTrainLoop
 from ..run_state import (gather_rank_states, own_state, pack_history, random_state, restore_rank_state,
@@ -49,7 +51,7 @@ class AtomicCheckpointHook(CheckpointHook):
         broadcast_object_list(found)
         path, skipped = found[0]
         for reason in skipped:
-            runner.logger.warning(f'not resumed from {reason}')
+            say(f'not resumed from {reason}', logging.WARNING)
         if path is None and skipped:
             raise ValueError(f'no checkpoint in {self._folder(runner)} can be resumed from: {"; ".join(skipped)}. To '
                              'start anew, remove these files or take another work_dir')

@@ -5,6 +5,7 @@ import torch
 from mmengine.hooks import Hook
 
 from ...registry import HOOKS
+from ...utils.console import say
 from ..feature_pass import unwrap
 
 
@@ -34,4 +35,4 @@ class CompileHook(Hook):
                  if name.split('.')[-1] in ('backbone', 'neck')]
         for _, module in parts:
             module.compile(mode=self.mode, backend=self.backend)
-        runner.logger.info(f'torch.compile: {", ".join(name for name, _ in parts)}; the first passes take longer')
+        say(f'torch.compile: {", ".join(name for name, _ in parts)}; the first passes take longer')

@@ -1,15 +1,16 @@
 """k-means on the training images as evaluation sees them: the prototypes of the published score."""
 from abc import abstractmethod
-from typing import Optional, Union
+from typing import List, Optional, Union
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
-from ...clustering.streaming import check_stream
+from ...clustering.streaming import assigned_rows, check_stream
 from ...registry import HOOKS
 from ..feature_pass import check_not_collapsed, iterate_features, limit_images, set_view_key, unwrap
+from ..forecast import Pass, evaluations, progress_of
 from ..probe_loader import probe_dataloader
 from .phase_timer_hook import time_phase, validates_now
 
@@ -22,7 +23,12 @@ class FreshFitHook(Hook):
 
     Args:
         refit_on_test: fit again in ``tools/test.py`` though the checkpoint has brought one.
+
+    Attributes:
+        max_images: images, or as a float the share of them, that are read; None for all.
     """
+
+    max_images: Optional[Union[int, float]] = None
 
     # after TrainProgressHook (BELOW_NORMAL, 60) closed its display; before ParamSchedulerHook (LOW, 70), whose step a
     # run that is stopped in this pass would repeat; and before the checkpoint (VERY_LOW)
@@ -43,6 +49,20 @@ class FreshFitHook(Hook):
     @abstractmethod
     def fit(self, runner, model: torch.nn.Module) -> None:
         """Fit; the model is in eval mode."""
+
+    def passes(self, runner) -> List[Pass]:
+        """One with every evaluation, and one at the end, see :class:`Pass`."""
+        loader, (start, end) = probe_dataloader(runner), progress_of(runner)
+        at = evaluations(runner)
+        if start < end and end - 1 not in at:
+            at.append(end - 1)
+        n_images = limit_images(loader, self.max_images)
+        return [Pass(loader, n_images, at, fits=lambda n_cells: self.assigned_rows(n_images, n_cells))]
+
+    def assigned_rows(self, n_images: int, n_cells: int) -> list:
+        """Work of the fit that counts beside the network's, see :func:`mmseg_unsup.clustering.streaming.assigned_rows`.
+        """
+        return []
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Drop what the weights are about to outgrow."""
@@ -104,6 +124,10 @@ class FreshKMeansHook(FreshFitHook):
         check_stream(init_images, update_images, init_pixels)
         self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
         self.max_images = max_images
+
+    def assigned_rows(self, n_images: int, n_cells: int) -> list:
+        kmeans = MiniBatchKMeans(self.n_clusters, **self.kmeans)
+        return assigned_rows([kmeans], n_images, n_cells, self.init_images, self.init_pixels)
 
     def forget(self, model: torch.nn.Module) -> None:
         model.decode_head.set_fresh_prototypes(None)

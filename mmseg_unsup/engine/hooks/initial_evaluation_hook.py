@@ -1,4 +1,6 @@
 """The score before training, to know what training adds."""
+from typing import List
+
 from mmengine.hooks import Hook
 
 from ...registry import HOOKS
@@ -13,6 +15,10 @@ class InitialEvaluationHook(Hook):
 
     # after clustering (ABOVE_NORMAL), before PhaseTimerHook (LOWEST) starts the clock of the training
     priority = 'VERY_LOW'
+
+    def evaluations(self, runner) -> List[int]:
+        """The epoch that it precedes, see :func:`mmseg_unsup.engine.forecast.evaluations`."""
+        return [0] * (runner.iter == 0 and runner.val_loop is not None)
 
     def before_train_epoch(self, runner) -> None:
         """Validate the initial weights."""

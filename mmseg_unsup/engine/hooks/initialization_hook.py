@@ -26,6 +26,9 @@ class InitializationHook(Hook):
         weights_seen: labels that the initial weights have seen, ``'none'``, ``'ImageNet'`` or others by name, where
             their file does not say it; without it they are ``'unknown'``.
 
+    Attributes:
+        initially_seen (str): labels that the initial weights have seen; ``weights_seen`` with those of the training.
+
     Raises:
         ValueError, RuntimeError: a part does not hold the tensors of its file; a checkpoint is of another model.
     """
@@ -34,7 +37,7 @@ class InitializationHook(Hook):
 
     def __init__(self, weights_seen: Optional[str] = None) -> None:
         self.stated = stated_labels(weights_seen) if weights_seen else UNKNOWN
-        self.weights_seen = UNKNOWN
+        self.weights_seen = self.initially_seen = UNKNOWN
         self._of_checkpoint = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -56,6 +59,7 @@ class InitializationHook(Hook):
                 runner.logger.info('init: random backbone (its init_cfg names no checkpoint)')
         seen = self._initial(runner, model)
         seen = self.stated if seen == UNKNOWN else seen
+        self.initially_seen = seen
         runner.logger.info(f'labels seen by the initial weights: {seen}')
         if getattr(model, 'uses_labels', True):
             seen = add_labels(seen, f'{_name(runner.train_dataloader.dataset)} labels')

@@ -3,6 +3,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import PolyLR
 
 from ...registry import HOOKS
+from ...utils.console import say
 
 
 @HOOKS.register_module()
@@ -18,7 +19,7 @@ class LongerScheduleHook(Hook):
         for schedule, config in zip(runner.param_schedulers or [], runner.cfg.get('param_scheduler') or []):
             if isinstance(schedule, PolyLR) and schedule.end != config.get('end', schedule.end):
                 self._stretch(schedule, config.end)
-                runner.logger.info(f'the learning rate falls until epoch {config.end} now')
+                say(f'the learning rate falls until epoch {config.end} now')
 
     @staticmethod
     def _stretch(schedule: PolyLR, end: int) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...registry import HOOKS
 from ...utils.checks import check_count
+from ...utils.console import warn_once
 from ..feature_pass import NonFiniteError, unwrap
 
 ACTIONS = ('raise', 'skip')
@@ -89,7 +90,7 @@ class NonFiniteHook(Hook):
                                  'optim_wrapper.optimizer.lr')
         for buffer, value in zip(_statistics(runner), self._statistics):
             buffer.copy_(value)
-        runner.logger.warning(f'step skipped: {message}')
+        warn_once(f'step skipped: {message}', about='skipped steps')
 
 
 def _statistics(runner) -> List[Tensor]:

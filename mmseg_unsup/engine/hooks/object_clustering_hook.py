@@ -8,6 +8,7 @@ from mmengine.dist import all_gather_object, broadcast
 from ...evaluation.functional import fit_descriptor_kmeans
 from ...registry import HOOKS
 from ...utils.checks import check_count
+from ...utils.console import warn_once
 from ..feature_pass import iterate_features, limit_images, set_view_key
 from ..probe_loader import probe_dataloader
 from .fresh_kmeans_hook import FreshFitHook
@@ -52,10 +53,10 @@ class ObjectClusteringHook(FreshFitHook):
         with time_phase('object clustering'):
             descriptors = self._collect(runner, model)
             if len(descriptors) < self.n_clusters:  # a run of hours must not end here
-                runner.logger.warning(
+                warn_once(
                     f'{len(descriptors)} objects in the training images cannot form {self.n_clusters} clusters'
                     f'{", each is one" if len(descriptors) else ""}: lower model.decode_head.saliency_threshold, or '
-                    'train longer')
+                    'train longer', about='too few objects')
             if not len(descriptors):
                 return self.forget(model)
             weight, bias = (torch.from_numpy(values).float().to(next(model.parameters()).device) for values in

@@ -1,4 +1,6 @@
 """Lateral convolutions that start as principal components of the backbone's features."""
+from typing import List
+
 import torch
 from mmengine.hooks import Hook
 
@@ -7,6 +9,7 @@ from ...clustering.sampling import sample_cells
 from ...registry import HOOKS
 from ...utils.checks import check_count
 from ..feature_pass import iterate_features, set_view_key, unwrap
+from ..forecast import Pass
 from ..probe_loader import probe_dataloader
 
 
@@ -31,13 +34,23 @@ class PCAInitHook(Hook):
         check_count('n_pixels', n_pixels)
         self.n_pixels = n_pixels
 
+    def passes(self, runner) -> List[Pass]:
+        """One before the training, see :class:`Pass`."""
+        loader = probe_dataloader(runner)
+        return [Pass(loader, len(loader.dataset), [0])] if self._is_due(runner) else []
+
+    @staticmethod
+    def _is_due(runner) -> bool:
+        neck = unwrap(runner.model).neck
+        # asked to resume, a run without a checkpoint starts anew: what counts is whether one was loaded
+        return neck.init == 'pca' and not runner._has_loaded and not hasattr(neck, 'initialization')
+
     def before_train(self, runner) -> None:
         """Fit and set the projection, unless the neck or the whole model comes from a checkpoint."""
+        if not self._is_due(runner):
+            return
         model = unwrap(runner.model)
         neck = model.neck
-        # asked to resume, a run without a checkpoint starts anew: what counts is whether one was loaded
-        if neck.init != 'pca' or runner._has_loaded or hasattr(neck, 'initialization'):
-            return
         dataloader = probe_dataloader(runner)
         set_view_key(dataloader, runner.seed, 0)
         pca = StreamingPCA(sum(neck.in_channels), device=next(model.parameters()).device)

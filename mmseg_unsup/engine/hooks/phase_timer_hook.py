@@ -8,6 +8,7 @@ from mmengine.logging import MessageHub
 
 from ...registry import HOOKS
 from ...utils.run_logs import PHASE_PREFIX
+from ..forecast import evaluates_after
 
 _INFO_KEY = 'phase_seconds'
 
@@ -31,9 +32,7 @@ def add_phase_seconds(name: str, seconds: float) -> None:
 
 def validates_now(runner) -> bool:
     """Whether an evaluation follows the training epoch that just ended."""
-    loop, epoch = runner.train_loop, runner.epoch + 1
-    return runner.val_loop is not None and epoch >= loop.val_begin and (
-        epoch % loop.val_interval == 0 or epoch == loop.max_epochs)
+    return evaluates_after(runner, runner.epoch + 1)
 
 
 @HOOKS.register_module()

@@ -7,12 +7,13 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
-from ...clustering.streaming import check_stream
+from ...clustering.streaming import assigned_rows, check_stream
 from ...clustering.weights import MODES
 from ...registry import HOOKS
 from ...utils.checks import check_count
 from ...utils.random import keyed_generator
 from ..feature_pass import check_not_collapsed, check_view_loader, iterate_features, limit_images, unwrap
+from ..forecast import Pass, progress_of
 from ..preemption import Preempted
 from .phase_timer_hook import time_phase
 
@@ -43,6 +44,9 @@ class PixelClusteringHook(Hook):
             updates the running ones, as the last released code does (commons.py:67).
         interval: epochs between two clusterings.
 
+    Attributes:
+        n_empty (int): clusters of the last clustering without a pixel, of all heads and views.
+
     Raises:
         TypeError: the training loop or loader is of the wrong kind; before the run.
         ValueError: bad option; fewer feature cells than clusters.
@@ -69,6 +73,16 @@ class PixelClusteringHook(Hook):
         self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
         self.max_images = max_images
         self.class_weights, self.bn_mode, self.interval = class_weights, bn_mode, interval
+        self.n_empty = 0
+
+    def passes(self, runner) -> List[Pass]:
+        """One at every clustering, see :class:`Pass`."""
+        model = unwrap(runner.model)
+        n_images = limit_images(runner.train_dataloader, self.max_images)
+        models = [MiniBatchKMeans(head.n_clusters, **self.kmeans) for head in model.heads] * model.num_views
+        at = [epoch for epoch in range(*progress_of(runner)) if epoch % self.interval == 0]
+        return [Pass(runner.train_dataloader, n_images, at,
+                     fits=lambda n_cells: assigned_rows(models, n_images, n_cells, self.init_images, self.init_pixels))]
 
     def before_train(self, runner) -> None:
         """Fail now rather than after hours."""
@@ -95,6 +109,7 @@ class PixelClusteringHook(Hook):
             model.update_labeller()  # the moving average, if there is one, starts from here
         model.train(self.bn_mode == 'train')
         by_head = self._fit(runner, model)
+        self.n_empty = sum(int((kmeans.counts_ == 0).sum()) for by_view in by_head for kmeans in by_view)
         for head, by_view in zip(model.heads, by_head):
             counts = torch.stack([kmeans.counts_ for kmeans in by_view])
             head.set_prototypes(

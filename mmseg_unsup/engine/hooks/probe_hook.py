@@ -8,8 +8,10 @@ from mmengine.runner import BaseLoop
 from ...evaluation.probes import labels_on_grid
 from ...evaluation.probes.protocol import check_datasets, check_metrics
 from ...registry import HOOKS, PROBES
+from ...utils.console import warn_once
 from ...utils.config_text import parse_config_text
 from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
+from ..forecast import Pass, evaluations
 from ..probe_loader import labelled_probe_dataloader, probe_dataloader
 from .phase_timer_hook import time_phase
 
@@ -65,6 +67,13 @@ class ProbeHook(Hook):
         if self.on_val:
             self._check(runner, runner.val_loop)
 
+    def passes(self, runner) -> List[Pass]:
+        """One with every evaluation if asked to, see :class:`Pass`."""
+        if not self.on_val:
+            return []
+        loader = self._loader(runner)
+        return [Pass(loader, limit_images(loader, self.max_images), evaluations(runner))]
+
     def before_val_epoch(self, runner) -> None:
         """Fit if asked to."""
         if self.on_val:
@@ -104,7 +113,7 @@ class ProbeHook(Hook):
         loader = self._loader(runner)
         check_datasets(loader.dataset.dataset if self._needs_labels else None, dataset)
         for line in check_metrics(loop.evaluator.metrics, self.probes, model.predicted_sets, dataset):
-            runner.logger.warning(line)
+            warn_once(line)
 
     def _fit(self, runner, dataset) -> None:
         model, dataloader = unwrap(runner.model), self._loader(runner)

@@ -1,8 +1,10 @@
 """Tells the folder of a run that it begins."""
+import logging
 from typing import Dict
 
 from mmengine.hooks import Hook
 
+from ...utils.console import say
 from ...utils.distributed import on_first_rank
 from ..run_folder import RunFolder
 from .view_epoch_hook import names_digest
@@ -24,8 +26,8 @@ class RunFolderHook(Hook):
     def before_run(self, runner) -> None:
         has_checkpoints = on_first_rank(lambda: self._begin(runner))
         if runner._resume and runner._load_from is None and not has_checkpoints:
-            runner.logger.warning(f'there is no checkpoint in {self.folder.path} to resume from: the run starts from '
-                                  'its beginning')
+            say(f'there is no checkpoint in {self.folder.path} to resume from: the run starts from its beginning',
+                logging.WARNING)
             runner._resume = False
 
     def _begin(self, runner) -> bool:

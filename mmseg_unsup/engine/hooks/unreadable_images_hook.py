@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 
 from ...registry import HOOKS
 from ...utils.atomic import replacing
+from ...utils.console import warn_once
 from ...utils.paths import printable
 
 
@@ -53,8 +54,8 @@ class UnreadableImagesHook(Hook):
             file.writelines(f'{name}\n' for name in sorted(found))
         counted = sorted({name for lists in by_rank for name in lists[0]})
         if counted:
-            runner.logger.warning(f'{len(counted)} of {len(loader.dataset)} images could not be read and '
-                                  f'{consequence}, for example {printable(counted[0])}; {path} lists all')
+            warn_once(f'{len(counted)} of {len(loader.dataset)} images could not be read and {consequence}, for example '
+                      f'{printable(counted[0])}; {path} lists all', about=f'{len(counted)} that {consequence}')
 
 
 def _unreadable(loader) -> List[str]:

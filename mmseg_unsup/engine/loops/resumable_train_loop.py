@@ -1,4 +1,5 @@
 """The epoch-based loop of mmengine, which can also begin inside an epoch and stop anywhere."""
+import logging
 from itertools import islice
 from typing import Optional
 
@@ -8,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from ...registry import LOOPS
 from ...utils.checks import check_count
+from ...utils.console import say
 from ..preemption import EXIT_CODE, Preempted, stop_if_asked
 from ..run_state import own_state, random_state, restore_rank_state, set_random_state
 
@@ -63,7 +65,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.position, self.done = loop['position'], dict(loop['done'])
         self._resumed = own_state(ranks)
         if self._resumed is None:
-            self.runner.logger.warning(f'the checkpoint is of {len(ranks)} processes: random states start anew')
+            say(f'the checkpoint is of {len(ranks)} processes: random states start anew', logging.WARNING)
 
     def _layout(self) -> dict:
         return dict(

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.config import ConfigDict
-from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from torch import Tensor
 
 from ...datasets.object_masks import ObjectMasks
 from ...datasets.transforms.geometric import resize_labels
 from ...registry import PRIORS
+from ...utils.console import say
 from ..utils import class_map, connected_segments, describe_segments, resize_ids
 from .probed_segmentor import ClusterRead, ProbedSegmentor, ProbeInput
 
@@ -218,8 +218,8 @@ class ObjectSegmentor(ProbedSegmentor):
     def _tell(self, paths: Sequence[Optional[str]]) -> None:
         """Say once that the network finds objects of its own."""
         if paths and not self._has_told:
-            print_log(f'{paths[0] or "an image"} has no usable mask below {self.masks.mask_root}: its objects, and '
-                      'those of all others without one, are what the network takes for salient', logger='current')
+            say(f'{paths[0] or "an image"} has no usable mask below {self.masks.mask_root}: its objects, and those of '
+                'all others without one, are what the network takes for salient')
             self._has_told = True
 
     def _read_maps(self, inputs: Tensor) -> Tuple[Dict[str, Tensor], Tensor]:

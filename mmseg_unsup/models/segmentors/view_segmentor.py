@@ -4,10 +4,10 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from ...utils.console import say
 from ..decode_heads.cluster_head import FRESH
 from ..utils import check_stock_initialization, class_map, connected_segments, quiet_init_weights, warp
 from .probed_segmentor import ClusterRead, ProbedSegmentor, ProbeInput
@@ -85,8 +85,8 @@ class ViewSegmentor(ProbedSegmentor):
         names = [name for name in names if name != FRESH] or trained[:1]
         if not self._told_of_fallback:
             self._told_of_fallback = True
-            print_log(f'the weights have no clusters of a fresh k-means, which an evaluation makes: those of the '
-                      f'training predict, {", ".join(names)}', logger='current', level=logging.WARNING)
+            say(f'the weights have no clusters of a fresh k-means, which an evaluation makes: those of the training '
+                f'predict, {", ".join(names)}', logging.WARNING)
         return names
 
     @property

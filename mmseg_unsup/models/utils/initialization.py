@@ -12,6 +12,7 @@ from mmseg.models.backbones import ResNet
 from torch import Tensor, nn
 
 from ...registry import WEIGHT_INITIALIZERS
+from ...utils.console import say
 from .pretrained_file import PretrainedPart, read_part
 from .tensor_match import TensorMatch, explain, match_tensors
 from .weights_seen import NOTHING
@@ -61,7 +62,7 @@ class _PretrainedPartInit:
     def __call__(self, module: nn.Module) -> None:
         pretrained = read_part(self.checkpoint, self.part, self.prefix, self.averaged, module.state_dict())
         if not pretrained.state:  # a plain backbone has nothing for a neck
-            print_log(f'{_LINE}random {self.part}, as {pretrained} is a plain backbone', logger='current')
+            say(f'{_LINE}random {self.part}, as {pretrained} is a plain backbone')
             return
         _fit_positions(pretrained, module)
         match = _check(pretrained, module, self.allow_missing)
@@ -106,7 +107,7 @@ def _fit_positions(pretrained: PretrainedPart, module: nn.Module) -> None:
                          f'and {module.num_extra_tokens} more: set model.backbone.with_cls_token as in the '
                          'pre-training, or name another file')
     if fitted.shape != positions.shape:
-        print_log(f'{_LINE}{positions.size(1)} position embeddings interpolated to {fitted.size(1)}', logger='current')
+        say(f'{_LINE}{positions.size(1)} position embeddings interpolated to {fitted.size(1)}')
 
 
 def _check(pretrained: PretrainedPart, module: nn.Module, allow_missing: bool) -> TensorMatch:
@@ -114,7 +115,11 @@ def _check(pretrained: PretrainedPart, module: nn.Module, allow_missing: bool) -
     match = match_tensors(pretrained, module.state_dict())
     if not match.is_complete and not allow_missing:
         raise ValueError(explain(match))
-    print_log(f'{_LINE}loaded {match} from {pretrained}', logger='current')
+    line = f'{_LINE}loaded {match} from {pretrained}'
+    if match.is_complete:
+        print_log(line, logger='current')
+    else:
+        say(line)
     return match
 
 
@@ -175,7 +180,7 @@ def check_stock_initialization(module: nn.Module, part: str = 'backbone', strict
     must_fit = strict or pretrained.is_ours or isinstance(module, ResNet)
     match = _check(pretrained, module, allow_missing=not must_fit)
     if not match.is_complete:
-        print_log(f'{_LINE}{explain(match)}', logger='current', level=logging.WARNING)
+        say(f'{_LINE}{explain(match)}', logging.WARNING)
     module.initialization = Initialization(str(pretrained), pretrained.seen, {})
 
 

@@ -1,0 +1,227 @@
+"""What a person reads while a training runs."""
+import logging
+import os
+import os.path as osp
+import platform
+import time
+from typing import Dict, List, Optional
+
+import torch
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop
+
+from ...registry import HOOKS
+from ...utils.console import say
+from ...utils.paths import displayed
+from ...utils.run_logs import read_run_log
+from ...utils.score_table import change_table, duration, facts_lines, headline
+from ..checkpoint_files import LAST
+from ..feature_pass import unwrap
+from ..forecast import Cost, Forecast, evaluates_after, forecast, measure, planned_passes, progress_of
+from .cluster_pictures_hook import ClusterPicturesHook
+from .compile_hook import CompileHook
+from .initialization_hook import InitializationHook
+from .pixel_clustering_hook import PixelClusteringHook
+from .report_hook import ReportHook
+
+# lines of a run that counts iterations
+_N_LINES = 10
+
+
+@HOOKS.register_module()
+class ConsoleHook(Hook):
+    """Says what a run works on and how long it will take, a line per epoch, and what came of it.
+
+    Everything is in the log too. :func:`mmseg_unsup.engine.training.train_config` registers it.
+
+    Args:
+        command: by which a run that was stopped goes on.
+    """
+
+    # when the weights are there and all has been checked (ABOVE_NORMAL), before the first image is read (NORMAL)
+    priority = 45
+
+    def __init__(self, command: str = 'the same command with --resume') -> None:
+        self.command = command
+        self.cost: Optional[Cost] = None
+        self.forecast: Optional[Forecast] = None
+        self._scores: Dict[int, dict] = {}  # by epoch or iteration; 0 is before training
+        self._loss: List[torch.Tensor] = []
+
+    def before_train(self, runner) -> None:
+        """Say what there is, then measure."""
+        self._start = self._last = time.time()
+        self._first, self._end = progress_of(runner)
+        self._unit = 'epoch' if isinstance(runner.train_loop, EpochBasedTrainLoop) else 'iteration'
+        self._cost_of_training(runner)
+        if is_main_process():
+            for line in facts_lines(self._facts(runner)):
+                say(line)
+        self._predict(runner)
+        self._start = self._last = time.time()
+
+    def _cost_of_training(self, runner) -> None:
+        if any(isinstance(hook, CompileHook) for hook in runner.hooks):
+            return  # a batch of another size would be compiled anew
+        try:
+            self.cost = measure(runner, runner.train_dataloader, trains=True)
+        except Exception as error:  # of what makes a run fail, the run will tell
+            runner.logger.info(f'the time of a step could not be measured: {error}')
+
+    def _predict(self, runner) -> None:
+        if self.cost is None:
+            return
+        try:
+            self.forecast = forecast(runner, planned_passes(runner), self.cost)
+        except Exception as error:
+            runner.logger.info(f'the time of the run could not be measured: {error}')
+            return
+        n_left = self._end - self._first
+        if n_left > 0:
+            units = self._unit + 's' * (n_left > 1)
+            say(f'time      about {duration(self.forecast.seconds(self._first))} for {n_left} {units}')
+
+    def _facts(self, runner) -> Dict[str, str]:
+        cfg = runner.cfg
+        facts = dict(
+            config=displayed(cfg.filename) if cfg.filename else '', data=self._data(runner), device=_device(runner),
+            start=self._origin(runner), clusters=_clusters(runner), folder=displayed(runner.work_dir))
+        return {name: value for name, value in facts.items() if value}
+
+    def _data(self, runner) -> str:
+        dataset = runner.train_dataloader.dataset
+        size = '' if self.cost is None else ' at {1} x {0} px'.format(*self.cost.size)
+        scored = f', {len(runner.val_dataloader.dataset):,} to evaluate' if runner.val_loop is not None else ''
+        while hasattr(dataset, 'dataset') and not getattr(dataset, 'data_root', None):
+            dataset = dataset.dataset
+        root = getattr(dataset, 'data_root', None)
+        return f'{len(runner.train_dataloader.dataset):,} images{size}{scored}' + (f', {displayed(root)}' if root else '')
+
+    def _origin(self, runner) -> str:
+        """Which weights a run starts from, and what they have seen."""
+        seen = next((hook.initially_seen for hook in runner.hooks if isinstance(hook, InitializationHook)), None)
+        labels = '' if seen is None else f' (labels seen: {seen})'
+        if runner._resume and runner._has_loaded:
+            return f'{displayed(runner._load_from)}, after {self._first} of {self._end} {self._unit}s{labels}'
+        if runner._has_loaded:
+            return displayed(runner._load_from) + labels
+        backbone = unwrap(runner.model).backbone if hasattr(unwrap(runner.model), 'backbone') else None
+        source = getattr(getattr(backbone, 'initialization', None), 'source', None)
+        return (displayed(source) if source and '://' not in source else source or 'random weights') + labels
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Remember the loss; where iterations are counted, say how far the run is."""
+        loss = (outputs or {}).get('loss')
+        if loss is not None:
+            self._loss.append(torch.as_tensor(loss).detach())
+        if self._unit == 'iteration':
+            done = runner.iter + 1
+            every = max(1, -(-self._end // _N_LINES))
+            if (done % every == 0 or done == self._end) and not evaluates_after(runner, done):
+                self._say_progress(runner, done)
+
+    def after_train_epoch(self, runner) -> None:
+        if self._unit == 'epoch' and not evaluates_after(runner, runner.epoch + 1):
+            self._say_progress(runner, runner.epoch + 1)
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Of the evaluation before the training too."""
+        done = progress_of(runner)[0]
+        self._scores[done] = dict(metrics or {})
+        self._say_progress(runner, done)
+
+    def _say_progress(self, runner, done: int) -> None:
+        now = time.time()
+        score = headline(self._scores.get(done, {}))
+        if not self._loss:
+            words = ['before training' if done == 0 else f'{self._unit} {done}/{self._end}']
+        else:
+            words = [f'{self._unit} {done}/{self._end}', f'loss {torch.stack(self._loss).float().mean().item():.4g}']
+        words += [score] * bool(score) + [duration(now - self._last)]
+        left = self._seconds_left(done, now)
+        if left is not None and done < self._end:
+            words.append(f'{duration(left)} left')
+        n_empty = sum(hook.n_empty for hook in runner.hooks if isinstance(hook, PixelClusteringHook))
+        if n_empty:
+            words.append(f'{n_empty} empty cluster' + 's' * (n_empty > 1))
+        self._last, self._loss = now, []
+        say('  '.join(words))
+
+    def _seconds_left(self, done: int, now: float) -> Optional[float]:
+        """The forecast, as much longer or shorter as the run has taken so far."""
+        n_done = done - self._first
+        if n_done < 1:
+            return self.forecast and self.forecast.seconds(done)
+        spent = now - self._start
+        expected = self.forecast.seconds(self._first, done) if self.forecast else 0
+        return self.forecast.seconds(done) * spent / expected if expected else spent / n_done * (self._end - done)
+
+    def say_result(self, runner) -> None:
+        """Scores before and after, minutes, and the files to open."""
+        if not is_main_process():
+            return
+        if not self._scores:
+            text = ''
+        else:
+            text = change_table(self._scores_before(runner), self._scores[max(self._scores)]) + '\n'
+        lines = facts_lines({})
+        files = result_files(runner)
+        width = max(map(len, files), default=0)
+        lines = [f'  {name:{width}}  {displayed(path)}' for name, path in files.items()]
+        say(f'{text}finished in {duration(time.time() - self._start)}; to open:\n' + '\n'.join(lines))
+
+    def _scores_before(self, runner) -> Optional[dict]:
+        """Of this process or, where it resumed, of the one that began the run."""
+        if 0 in self._scores:
+            return self._scores[0]
+        try:
+            return read_run_log(runner.work_dir).evaluations.get(0)
+        except FileNotFoundError:
+            return None
+
+    def say_stopped(self, runner) -> None:
+        """Where a run that a signal has stopped goes on."""
+        last = runner.message_hub.get_info('last_ckpt', None)
+        if not last:
+            say('stopped before the first checkpoint: start again')
+        else:
+            say(f'stopped; all that was done is in {displayed(last)}; to go on:\n  {self.command}')
+
+
+def result_files(runner) -> Dict[str, str]:
+    """What it is -> path, of the files that a run leaves for a person."""
+    files = {}
+    for hook in runner.hooks:
+        if isinstance(hook, ReportHook):
+            files['report'] = osp.join(runner.work_dir, hook.filename)
+        elif isinstance(hook, ClusterPicturesHook):
+            files['pictures'] = osp.join(runner.work_dir, hook.filename)
+    pointer = osp.join(runner.work_dir, LAST)
+    if osp.isfile(pointer):
+        with open(pointer) as file:
+            files['checkpoint'] = file.read().strip()
+    files.update(('log', handler.baseFilename) for handler in runner.logger.handlers
+                 if isinstance(handler, logging.FileHandler))
+    return {name: path for name, path in files.items() if osp.exists(path)}
+
+
+def _device(runner) -> str:
+    n_ranks = get_world_size()
+    if next(unwrap(runner.model).parameters()).is_cuda:
+        text = torch.cuda.get_device_name()
+        return f'{n_ranks} x {text}' if n_ranks > 1 else text
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    text = f'CPU ({platform.machine()}), {n_cores} core' + 's' * (n_cores > 1)
+    return f'{text}, {n_ranks} processes' if n_ranks > 1 else f'{text}, {torch.get_num_threads()} in use'
+
+
+def _clusters(runner) -> str:
+    """Of the heads that are trained, or of what a hook fits."""
+    model = unwrap(runner.model)
+    heads = model.heads if hasattr(model, 'heads') else [getattr(model, 'decode_head', None)]
+    numbers = [head.n_clusters for head in heads if hasattr(head, 'n_clusters')]
+    if not numbers:
+        numbers = [hook.n_clusters for hook in runner.hooks if hasattr(hook, 'n_clusters')][:1]
+    text = ', '.join(map(str, numbers[:1]))
+    return text + (f', trained with {" and ".join(map(str, numbers[1:]))} more' if numbers[1:] else '')

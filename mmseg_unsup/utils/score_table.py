@@ -1,0 +1,98 @@
+"""Scores as a person reads them: plain tables and numbers of at most 80 columns."""
+from typing import Dict, List, Mapping, Optional, Sequence
+
+from prettytable import PrettyTable
+
+from .run_logs import is_number
+
+MAX_COLUMNS = 80
+_MAIN = ('mIoU', 'aAcc')
+# rows of a table of before and after
+_MAX_ROWS = 12
+
+
+def main_scores(metrics: Mapping[str, float]) -> Dict[str, float]:
+    """Those of what predicts, which have no prefix; without any, those of the first prefix."""
+    sets = by_set(metrics)
+    return next(iter(sets.values()), {}) if '' not in sets else sets['']
+
+
+def headline(metrics: Mapping[str, float]) -> str:
+    """The score to look at first, such as ``mIoU 43.21``; empty where there is none."""
+    scores = main_scores(metrics)
+    name = next((name for name in (*_MAIN, *scores) if name in scores), None)
+    return '' if name is None else f'{name} {number(scores[name])}'
+
+
+def by_set(metrics: Mapping[str, float]) -> Dict[str, Dict[str, float]]:
+    """Prefix, empty for none -> name -> score."""
+    sets: Dict[str, Dict[str, float]] = {}
+    for key, value in metrics.items():
+        prefix, _, name = key.rpartition('/')
+        if isinstance(value, (int, float)):
+            sets.setdefault(prefix, {})[name] = value
+    return sets
+
+
+def number(value: Optional[float]) -> str:
+    """Two digits behind the point; ``-`` for none and what is no number."""
+    return f'{value:.2f}' if is_number(value) else '-'
+
+
+def change_table(before: Optional[Mapping[str, float]], after: Mapping[str, float]) -> str:
+    """The main scores of an evaluation beside those of an earlier one."""
+    scores, former = main_scores(after), main_scores(before or {})
+    names = [*(name for name in _MAIN if name in scores), *(name for name in scores if name not in _MAIN)][:_MAX_ROWS]
+    if before is None:
+        return plain_table(['score', 'after'], [[name, number(scores[name])] for name in names])
+    rows = [[name, number(former.get(name)), number(scores[name])] for name in names]
+    return plain_table(['score', 'before', 'after'], rows)
+
+
+def score_table(metrics: Mapping[str, float], name: str = '') -> str:
+    """All scores, a row for each set of clusters; where that is too wide, a row for each score.
+
+    Args:
+        name: of the set without a prefix.
+    """
+    sets = by_set(metrics)
+    titles = list(dict.fromkeys(title for scores in sets.values() for title in scores))
+    rows = [[prefix or name, *(number(scores.get(title)) for title in titles)] for prefix, scores in sets.items()]
+    if len(sets) == 1:
+        rows, titles = [row[1:] for row in rows], titles
+    table = plain_table(titles if len(sets) == 1 else ['clusters', *titles], rows)
+    if max(map(len, table.splitlines())) <= MAX_COLUMNS:
+        return table
+    return plain_table(['score', 'value'], [[key, number(value)] for key, value in metrics.items()
+                                            if isinstance(value, (int, float))])
+
+
+def plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first column to the left, numbers to the right."""
+    table = PrettyTable([*titles])
+    table.align = 'r'
+    if titles and rows and not is_text_number(rows[0][0]):
+        table.align[titles[0]] = 'l'
+    table.add_rows([[*row] for row in rows])
+    return table.get_string()
+
+
+def is_text_number(text: str) -> bool:
+    return text.replace('.', '', 1).replace('-', '', 1).isdigit() or text == '-'
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``3.5 min``, ``2.1 h``."""
+    if seconds < 99.5:
+        return f'{seconds:.0f} s'
+    return f'{seconds / 60:.1f} min' if seconds < 5970 else f'{seconds / 3600:.1f} h'
+
+
+def facts_lines(facts: Mapping[str, str]) -> List[str]:
+    """Lines of names and values; a value that is too long loses its middle."""
+    width = max(map(len, facts), default=0) + 2
+    return [f'{name:{width}}{_shorten(value, MAX_COLUMNS - width)}' for name, value in facts.items()]
+
+
+def _shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else f'{text[:width // 3]}...{text[-(width - width // 3 - 3):]}'
