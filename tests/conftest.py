@@ -2,6 +2,7 @@
 import importlib.util
 import os
 import os.path as osp
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,11 @@ def run_tool(*args, check: bool = True, cwd=None) -> subprocess.CompletedProcess
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert not check or done.returncode == 0, done.stdout[-5000:]
     return done
+
+
+def run_log(work_dir) -> str:
+    """What the log files of a run say, which its console does not show."""
+    return ''.join(path.read_text() for path in sorted(pathlib.Path(work_dir).glob('*/*.log')))
 
 
 # loaders without worker processes, for runs of a few seconds

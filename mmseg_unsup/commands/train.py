@@ -7,8 +7,12 @@ Exit status: 0 finished; 75 stopped by SIGTERM or SIGUSR1 after a checkpoint was
 or 138 stopped by a second signal; 2 something is wrong with arguments, files or settings; 1 another error.
 """
 import argparse
+import os.path as osp
+import shlex
+import sys
 
 from .arguments import add_runner_arguments, add_speed_arguments
+from .table import PROG
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,4 +37,16 @@ def run(args: argparse.Namespace) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    train_config(cfg, args.restart and not args.resume)
+    train_config(cfg, args.restart and not args.resume, _resume_command(args))
+
+
+def _resume_command(args: argparse.Namespace) -> str:
+    """The command line of this process, with --resume alone in the place of --restart and --resume PATH."""
+    if args.launcher != 'none':  # which has started this process in its own way
+        return 'the same command with --resume'
+    program, *words = sys.orig_argv
+    if words and osp.basename(words[0]) == PROG:  # a script with the path of its Python
+        program, words = PROG, words[1:]
+    words = [word for word in words if word not in ('--restart', '--resume', args.resume)
+             and word != f'--resume={args.resume}']
+    return shlex.join([osp.basename(program), *words, '--resume'])

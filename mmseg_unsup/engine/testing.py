@@ -1,15 +1,21 @@
 """The evaluation of a checkpoint from its config."""
 import os.path as osp
+import time
 from typing import Optional
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from ..models.decode_heads.cluster_head import FRESH
 from ..models.segmentors import PseudoLabelSegmentor
 from ..structures import ClusterNames
+from ..utils.console import say
+from ..utils.paths import displayed
+from ..utils.score_table import duration, score_table
 from .feature_pass import unwrap
 from .hooks import PCAInitHook
+from .run_facts import data_fact, device_fact, folder_fact, log_file, say_facts
 from .runner import ConsoleRunner
 
 
@@ -40,7 +46,27 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
     runner = ConsoleRunner.from_cfg(cfg)
     if checkpoint is None:
         initialize(runner)
-    runner.test()
+    loader = runner.test_dataloader
+    say_facts(dict(
+        config=displayed(cfg.filename or ''), weights=displayed(checkpoint) if checkpoint else 'those of the start',
+        data=data_fact(loader), folder=folder_fact(loader), device=device_fact(runner)))
+    start = time.time()
+    metrics = runner.test()
+    if is_main_process():
+        _say_scores(runner, metrics)
+        say(f'{len(loader.dataset):,} images evaluated in {duration(time.time() - start)}' +
+            (f', maps in {displayed(out)}' if out else '') + ''.join(
+                f', log {displayed(path)}' for path in log_file(runner).values()))
+
+
+def _say_scores(runner: Runner, metrics: dict) -> None:
+    """The tables of the classes, which the metrics have logged, then all scores."""
+    for metric in runner.test_loop.evaluator.metrics:
+        if getattr(metric, 'table', None):
+            print(metric.table)
+    if metrics:
+        say(score_table(metrics, unwrap(runner.model).predicted_sets[0]
+                        if hasattr(unwrap(runner.model), 'predicted_sets') else 'all'))
 
 
 def give_names(evaluators: list, path: str) -> None:

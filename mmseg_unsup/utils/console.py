@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Iterator, List, Optional, Set, Tuple
 
 from mmengine.logging import MMLogger
+from mmengine.logging import logger as logger_of_mmengine
 
 _FLAG = 'for_people'
 _PACKAGE = __name__.partition('.')[0]
@@ -36,10 +37,12 @@ def quiet_console() -> Iterator[None]:
     before, show_before = _is_quiet, warnings.showwarning
     _is_quiet, warnings.showwarning = True, _log_warning
     hush(MMLogger.get_current_instance())
+    logger_of_mmengine.print = _log  # what print_log calls where it is given no logger
     try:
         yield
     finally:
         _is_quiet, warnings.showwarning = before, show_before
+        logger_of_mmengine.__dict__.pop('print', None)
 
 
 def hush(logger: MMLogger) -> None:
@@ -84,6 +87,10 @@ class _ConsoleHandler(logging.StreamHandler):
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stdout
         super().emit(record)
+
+
+def _log(text: str) -> None:
+    MMLogger.get_current_instance().info(text)
 
 
 def _log_warning(message, category, filename, lineno, file=None, line=None) -> None:

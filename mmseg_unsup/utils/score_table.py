@@ -1,5 +1,5 @@
 """Scores as a person reads them: plain tables and numbers of at most 80 columns."""
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, Mapping, Optional, Sequence
 
 from prettytable import PrettyTable
 
@@ -7,6 +7,7 @@ from .run_logs import is_number
 
 MAX_COLUMNS = 80
 _MAIN = ('mIoU', 'aAcc')
+_WORDS = dict(aAcc='accuracy (aAcc)', mAcc='accuracy of a class (mAcc)')
 # rows of a table of before and after
 _MAX_ROWS = 12
 
@@ -44,8 +45,8 @@ def change_table(before: Optional[Mapping[str, float]], after: Mapping[str, floa
     scores, former = main_scores(after), main_scores(before or {})
     names = [*(name for name in _MAIN if name in scores), *(name for name in scores if name not in _MAIN)][:_MAX_ROWS]
     if before is None:
-        return plain_table(['score', 'after'], [[name, number(scores[name])] for name in names])
-    rows = [[name, number(former.get(name)), number(scores[name])] for name in names]
+        return plain_table(['score', 'after'], [[_WORDS.get(name, name), number(scores[name])] for name in names])
+    rows = [[_WORDS.get(name, name), number(former.get(name)), number(scores[name])] for name in names]
     return plain_table(['score', 'before', 'after'], rows)
 
 
@@ -86,13 +87,3 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f'{seconds:.0f} s'
     return f'{seconds / 60:.1f} min' if seconds < 5970 else f'{seconds / 3600:.1f} h'
-
-
-def facts_lines(facts: Mapping[str, str]) -> List[str]:
-    """Lines of names and values; a value that is too long loses its middle."""
-    width = max(map(len, facts), default=0) + 2
-    return [f'{name:{width}}{_shorten(value, MAX_COLUMNS - width)}' for name, value in facts.items()]
-
-
-def _shorten(text: str, width: int) -> str:
-    return text if len(text) <= width else f'{text[:width // 3]}...{text[-(width - width // 3 - 3):]}'

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ..conftest import NO_WORKERS, ROOT, run_tool, smooth_image, write_images
+from ..conftest import NO_WORKERS, ROOT, run_log, run_tool, smooth_image, write_images
 
 # a network of a second on 32 px views
 SMALL = [
@@ -52,14 +52,16 @@ def write_curated_lists(root):
 def test_coco_stuff_trains_evaluates_and_tests(coco_root, tmp_path):
     write_curated_lists(coco_root)
     options = ['--cfg-options', f'data_root={coco_root}', *SMALL, 'n_clusters=5', 'train_cfg.max_epochs=1']
-    trained = run_tool('train.py', config('picie_fpn_cocostuff'), '--work-dir', tmp_path / 'run', *options).stdout
+    run_tool('train.py', config('picie_fpn_cocostuff'), '--work-dir', tmp_path / 'run', *options)
+    trained = run_log(tmp_path / 'run')
     scores = re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: ([\d.]+)  mIoU: ([\d.]+).*things_mIoU: (\S+).*view1/aAcc', trained)
     assert [epoch for epoch, *_ in scores] == ['0', '1']  # before training and after the epoch
     assert 'sky-stuff' in trained and 'seconds per phase: cluster' in trained
     assert len(re.findall('init: ', trained)) == 2 and 'PretrainedInit' not in trained
     tested = run_tool('test.py', config('picie_fpn_cocostuff'), tmp_path / 'run' / 'epoch_1.pth', '--work-dir',
                       tmp_path / 'test', '--out', tmp_path / 'maps', *options).stdout
-    accuracy, miou = re.search(r'Epoch\(test\).*aAcc: ([\d.]+)  mIoU: ([\d.]+)', tested).groups()
+    assert 'sky-stuff' in tested and '3 images evaluated in' in tested and 'INFO' not in tested
+    accuracy, miou = re.search(r'Epoch\(test\).*aAcc: ([\d.]+)  mIoU: ([\d.]+)', run_log(tmp_path / 'test')).groups()
     assert (accuracy, miou) == scores[1][1:3]
     assert len(list((tmp_path / 'maps').glob('*.png'))) == 3
 
@@ -67,6 +69,7 @@ def test_coco_stuff_trains_evaluates_and_tests(coco_root, tmp_path):
     arguments = ['test.py', config('picie_fpn_cocostuff'), tmp_path / 'run' / 'epoch_1.pth', '--work-dir',
                  tmp_path / 'test', '--out', tmp_path / 'full', *options, *full]
     refused = run_tool(*arguments, check=False)
+    assert refused.returncode == 2 and 'Traceback' not in refused.stdout
     assert 'differ in size' in refused.stdout and 'set batch_size=1' in refused.stdout.splitlines()[-1]
     run_tool(*arguments, 'test_dataloader.batch_size=1')
     written = cv2.imread(str(tmp_path / 'full' / f'{1:012d}.jpg.png'), cv2.IMREAD_UNCHANGED)
@@ -80,14 +83,15 @@ def test_real_images_and_weights(camvid_root, resnet18_weights, tmp_path):
     options = [*NO_WORKERS, f'data_root={camvid_root}', f'init={resnet18_weights}', 'train_cfg.max_epochs=1',
                'train_dataloader.dataset.dataset.indices=48', 'probe_dataloader.dataset.dataset.indices=48',
                'val_dataloader.dataset.indices=24', 'test_dataloader.dataset.indices=24', 'randomness.seed=1']
-    log = run_tool('train.py', config('picie_fpn_camvid'), '--work-dir', tmp_path, '--cfg-options', *options).stdout
+    run_tool('train.py', config('picie_fpn_camvid'), '--work-dir', tmp_path, '--cfg-options', *options)
+    log = run_log(tmp_path)
     assert f'init: loaded 120/120 backbone tensors from {resnet18_weights}' in log
     scores = [(float(a), float(m)) for a, m in re.findall(r'Epoch\(val\).*?aAcc: ([\d.]+)  mIoU: ([\d.]+)', log)]
     assert len(scores) == 2
     # 11 clusters drawn at random would match some 15 % of the pixels and 4 % mIoU
     assert all(accuracy > 35 and miou > 13 for accuracy, miou in scores)
-    start = run_tool('test.py', config('picie_fpn_camvid'), 'none', '--work-dir', tmp_path / 'start', '--cfg-options',
-                     *options).stdout
+    run_tool('test.py', config('picie_fpn_camvid'), 'none', '--work-dir', tmp_path / 'start', '--cfg-options', *options)
+    start = run_log(tmp_path / 'start')
     accuracy, miou = re.search(r'Epoch\(test\).*?aAcc: ([\d.]+)  mIoU: ([\d.]+)', start).groups()
     assert (float(accuracy), float(miou)) == scores[0] and 'view1/' not in start
 
@@ -119,15 +123,17 @@ def test_resume_from_the_last_checkpoint_and_from_a_path(tmp_path):
                'val_dataloader.batch_size=1', 'test_dataloader.batch_size=1']
     base = ['train.py', config('picie_fpn_folder'), '--work-dir', tmp_path / 'run']
     run_tool(*base, *options, 'train_cfg.max_epochs=1')
-    auto = run_tool(*base, '--resume', *options, 'train_cfg.max_epochs=2', 'default_hooks.checkpoint.max_keep_ckpts=9')
-    assert 'resumed epoch: 1' in auto.stdout and 'falling back to weights_only=False' not in auto.stdout
+    auto = run_tool(*base, '--resume', *options, 'train_cfg.max_epochs=2', 'default_hooks.checkpoint.max_keep_ckpts=9',
+                    cwd=tmp_path)
+    assert 'start     run/epoch_1.pth after 1 of 2 epochs' in auto.stdout and 'Loads' not in auto.stdout
+    assert 'falling back to weights_only=False' not in run_log(tmp_path / 'run')
     path = run_tool(*base, '--resume', tmp_path / 'run' / 'epoch_1.pth', *options, 'train_cfg.max_epochs=2')
-    assert 'resumed epoch: 1' in path.stdout
+    assert 'epochs' in path.stdout and 'resumed epoch: 1' in run_log(tmp_path / 'run')
 
 
 def test_errors_end_the_run_with_one_sentence(tmp_path):
     done = run_tool('train.py', config('picie_fpn_folder'), '--work-dir', tmp_path, '--cfg-options',
                     f'data_root={tmp_path}/nowhere', *NO_WORKERS, check=False)
-    assert done.returncode == 1
-    assert f"FileNotFoundError: the image folder '{tmp_path}/nowhere" in done.stdout.splitlines()[-1]
+    assert done.returncode == 2 and 'Traceback' not in done.stdout
+    assert f"error: the image folder '{tmp_path}/nowhere" in done.stdout.splitlines()[-1]
     assert 'set data_root' in done.stdout.splitlines()[-1]

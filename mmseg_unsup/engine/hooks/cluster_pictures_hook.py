@@ -44,6 +44,7 @@ class ClusterPicturesHook(Hook):
     def __init__(self, n_images: int = 8, images_per_row: int = 1, filename: str = 'contact_sheet.png') -> None:
         check_counts(n_images=n_images, images_per_row=images_per_row)
         self.n_images, self.images_per_row, self.filename = n_images, images_per_row, filename
+        self.results = dict(pictures=filename)  # see run_facts.result_files
         self.pictures: Dict[str, np.ndarray] = {}
 
     def before_val_epoch(self, runner) -> None:

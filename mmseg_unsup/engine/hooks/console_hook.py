@@ -1,13 +1,9 @@
 """What a person reads while a training runs."""
-import logging
-import os
-import os.path as osp
-import platform
 import time
 from typing import Dict, List, Optional
 
 import torch
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
@@ -15,15 +11,13 @@ from ...registry import HOOKS
 from ...utils.console import say
 from ...utils.paths import displayed
 from ...utils.run_logs import read_run_log
-from ...utils.score_table import change_table, duration, facts_lines, headline
-from ..checkpoint_files import LAST
+from ...utils.score_table import change_table, duration, headline
 from ..feature_pass import unwrap
 from ..forecast import Cost, Forecast, evaluates_after, forecast, measure, planned_passes, progress_of
-from .cluster_pictures_hook import ClusterPicturesHook
+from ..run_facts import clusters_fact, data_fact, device_fact, folder_fact, result_files, say_facts
 from .compile_hook import CompileHook
 from .initialization_hook import InitializationHook
 from .pixel_clustering_hook import PixelClusteringHook
-from .report_hook import ReportHook
 
 # lines of a run that counts iterations
 _N_LINES = 10
@@ -56,8 +50,7 @@ class ConsoleHook(Hook):
         self._unit = 'epoch' if isinstance(runner.train_loop, EpochBasedTrainLoop) else 'iteration'
         self._cost_of_training(runner)
         if is_main_process():
-            for line in facts_lines(self._facts(runner)):
-                say(line)
+            say_facts(self._facts(runner))
         self._predict(runner)
         self._start = self._last = time.time()
 
@@ -80,35 +73,27 @@ class ConsoleHook(Hook):
         n_left = self._end - self._first
         if n_left > 0:
             units = self._unit + 's' * (n_left > 1)
-            say(f'time      about {duration(self.forecast.seconds(self._first))} for {n_left} {units}')
+            say_facts(dict(time=f'about {duration(self.forecast.seconds(self._first))} for {n_left} {units}'))
 
     def _facts(self, runner) -> Dict[str, str]:
-        cfg = runner.cfg
-        facts = dict(
-            config=displayed(cfg.filename) if cfg.filename else '', data=self._data(runner), device=_device(runner),
-            start=self._origin(runner), clusters=_clusters(runner), folder=displayed(runner.work_dir))
-        return {name: value for name, value in facts.items() if value}
-
-    def _data(self, runner) -> str:
-        dataset = runner.train_dataloader.dataset
-        size = '' if self.cost is None else ' at {1} x {0} px'.format(*self.cost.size)
-        scored = f', {len(runner.val_dataloader.dataset):,} to evaluate' if runner.val_loop is not None else ''
-        while hasattr(dataset, 'dataset') and not getattr(dataset, 'data_root', None):
-            dataset = dataset.dataset
-        root = getattr(dataset, 'data_root', None)
-        return f'{len(runner.train_dataloader.dataset):,} images{size}{scored}' + (f', {displayed(root)}' if root else '')
+        data = data_fact(runner.train_dataloader, self.cost and self.cost.size)
+        if runner.val_loop is not None:
+            data += f', {len(runner.val_dataloader.dataset):,} to evaluate'
+        return dict(
+            config=displayed(runner.cfg.filename or ''), data=data, folder=folder_fact(runner.train_dataloader),
+            device=device_fact(runner), start=self._origin(runner), clusters=clusters_fact(runner),
+            output=displayed(runner.work_dir))
 
     def _origin(self, runner) -> str:
         """Which weights a run starts from, and what they have seen."""
         seen = next((hook.initially_seen for hook in runner.hooks if isinstance(hook, InitializationHook)), None)
-        labels = '' if seen is None else f' (labels seen: {seen})'
-        if runner._resume and runner._has_loaded:
-            return f'{displayed(runner._load_from)}, after {self._first} of {self._end} {self._unit}s{labels}'
+        labels = '' if seen is None else f', labels seen: {seen}'
         if runner._has_loaded:
-            return displayed(runner._load_from) + labels
-        backbone = unwrap(runner.model).backbone if hasattr(unwrap(runner.model), 'backbone') else None
+            done = f' after {self._first} of {self._end} {self._unit}s' if runner._resume else ''
+            return f'{displayed(runner._load_from)}{done}{labels}'
+        backbone = getattr(unwrap(runner.model), 'backbone', None)
         source = getattr(getattr(backbone, 'initialization', None), 'source', None)
-        return (displayed(source) if source and '://' not in source else source or 'random weights') + labels
+        return (displayed(source) if source else 'random weights') + labels
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Remember the loss; where iterations are counted, say how far the run is."""
@@ -137,11 +122,13 @@ class ConsoleHook(Hook):
         if not self._loss:
             words = ['before training' if done == 0 else f'{self._unit} {done}/{self._end}']
         else:
-            words = [f'{self._unit} {done}/{self._end}', f'loss {torch.stack(self._loss).float().mean().item():.4g}']
-        words += [score] * bool(score) + [duration(now - self._last)]
+            words = [f'{self._unit} {done}/{self._end}', f'loss {torch.stack(self._loss).float().mean().item():.3g}']
+        words.append(duration(now - self._last))
         left = self._seconds_left(done, now)
         if left is not None and done < self._end:
             words.append(f'{duration(left)} left')
+        if score:
+            words.append(score)
         n_empty = sum(hook.n_empty for hook in runner.hooks if isinstance(hook, PixelClusteringHook))
         if n_empty:
             words.append(f'{n_empty} empty cluster' + 's' * (n_empty > 1))
@@ -161,15 +148,11 @@ class ConsoleHook(Hook):
         """Scores before and after, minutes, and the files to open."""
         if not is_main_process():
             return
-        if not self._scores:
-            text = ''
-        else:
-            text = change_table(self._scores_before(runner), self._scores[max(self._scores)]) + '\n'
-        lines = facts_lines({})
-        files = result_files(runner)
-        width = max(map(len, files), default=0)
-        lines = [f'  {name:{width}}  {displayed(path)}' for name, path in files.items()]
-        say(f'{text}finished in {duration(time.time() - self._start)}; to open:\n' + '\n'.join(lines))
+        if self._scores:
+            say(change_table(self._scores_before(runner), self._scores[max(self._scores)]))
+        say(f'finished in {duration(time.time() - self._start)}; to open:')
+        for name, path in result_files(runner).items():
+            say(f'  {name:12}{displayed(path)}')
 
     def _scores_before(self, runner) -> Optional[dict]:
         """Of this process or, where it resumed, of the one that began the run."""
@@ -187,41 +170,3 @@ class ConsoleHook(Hook):
             say('stopped before the first checkpoint: start again')
         else:
             say(f'stopped; all that was done is in {displayed(last)}; to go on:\n  {self.command}')
-
-
-def result_files(runner) -> Dict[str, str]:
-    """What it is -> path, of the files that a run leaves for a person."""
-    files = {}
-    for hook in runner.hooks:
-        if isinstance(hook, ReportHook):
-            files['report'] = osp.join(runner.work_dir, hook.filename)
-        elif isinstance(hook, ClusterPicturesHook):
-            files['pictures'] = osp.join(runner.work_dir, hook.filename)
-    pointer = osp.join(runner.work_dir, LAST)
-    if osp.isfile(pointer):
-        with open(pointer) as file:
-            files['checkpoint'] = file.read().strip()
-    files.update(('log', handler.baseFilename) for handler in runner.logger.handlers
-                 if isinstance(handler, logging.FileHandler))
-    return {name: path for name, path in files.items() if osp.exists(path)}
-
-
-def _device(runner) -> str:
-    n_ranks = get_world_size()
-    if next(unwrap(runner.model).parameters()).is_cuda:
-        text = torch.cuda.get_device_name()
-        return f'{n_ranks} x {text}' if n_ranks > 1 else text
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    text = f'CPU ({platform.machine()}), {n_cores} core' + 's' * (n_cores > 1)
-    return f'{text}, {n_ranks} processes' if n_ranks > 1 else f'{text}, {torch.get_num_threads()} in use'
-
-
-def _clusters(runner) -> str:
-    """Of the heads that are trained, or of what a hook fits."""
-    model = unwrap(runner.model)
-    heads = model.heads if hasattr(model, 'heads') else [getattr(model, 'decode_head', None)]
-    numbers = [head.n_clusters for head in heads if hasattr(head, 'n_clusters')]
-    if not numbers:
-        numbers = [hook.n_clusters for hook in runner.hooks if hasattr(hook, 'n_clusters')][:1]
-    text = ', '.join(map(str, numbers[:1]))
-    return text + (f', trained with {" and ".join(map(str, numbers[1:]))} more' if numbers[1:] else '')

@@ -35,6 +35,7 @@ class ReportHook(Hook):
 
     def __init__(self, filename: str = 'report.html') -> None:
         self.filename = filename
+        self.results = dict(report=filename)  # see run_facts.result_files
 
     def before_train(self, runner) -> None:
         """Start the clock."""

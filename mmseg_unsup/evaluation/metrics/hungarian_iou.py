@@ -12,6 +12,9 @@ from ..functional import (confusion_matrix, group_scores, match_clusters, match_
                           partition_scores, scores_from_confusion)
 from ..functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, legacy_partition_scores
 
+# columns of class and clusters in the table, which is to fit a terminal of 80
+_MAX_CELL = 20
+
 
 @METRICS.register_module()
 class HungarianIoUMetric(BaseMetric):
@@ -37,6 +40,7 @@ class HungarianIoUMetric(BaseMetric):
     Attributes:
         confusion (np.ndarray): (C, K) labelled pixels of the last evaluation, on the main process.
         cluster_to_class (np.ndarray): (K,) the matching of it, -1 for none.
+        table (str): what ``show_table`` logged.
 
     Source: commons.py:186-241 of the released PiCIE code.
 
@@ -65,7 +69,7 @@ class HungarianIoUMetric(BaseMetric):
         self.group_definition = group_definition
         self.ignore_index = ignore_index
         self.show_table = show_table
-        self.confusion = self.cluster_to_class = None
+        self.confusion = self.cluster_to_class = self.table = None
         self.names = None if clusters is None else ClusterNames.load(clusters)
         if self.names is not None and prototype_set not in (None, self.names.prototype_set):
             raise ValueError(f'{clusters} names the clusters of {self.names.prototype_set!r}, but this metric scores '
@@ -115,7 +119,8 @@ class HungarianIoUMetric(BaseMetric):
         matched = matched_confusion(confusion, cluster_to_class)
         scores = scores_from_confusion(matched)
         if self.show_table:
-            self._log_table(scores, confusion, cluster_to_class)
+            self.table = self._describe_classes(scores, confusion, cluster_to_class)
+            MMLogger.get_current_instance().info(self.table)
         scores.update(partition_scores(confusion))
         metrics = {name: round(scores[name], 4) for name in ('aAcc', 'mIoU', 'mAcc', 'ARI', 'NMI')}
         for group, members in self.dataset_meta.get('groups', {}).items():
@@ -131,8 +136,9 @@ class HungarianIoUMetric(BaseMetric):
             return match_clusters(confusion, self.match, self.match_on)
         return match_named(confusion, self.names.names, list(self.dataset_meta['classes']), self.match, self.match_on)
 
-    def _log_table(self, scores: dict, confusion: np.ndarray, cluster_to_class: np.ndarray) -> None:
+    def _describe_classes(self, scores: dict, confusion: np.ndarray, cluster_to_class: np.ndarray) -> str:
         table = PrettyTable(['class', 'IoU', 'Acc', '% of pixels', 'cluster'])
+        table.max_width = _MAX_CELL
         share = 100 * confusion.sum(1) / confusion.sum()
         for c, name in enumerate(self.dataset_meta['classes']):
             clusters = self._describe(np.flatnonzero(cluster_to_class == c).tolist())
@@ -142,7 +148,7 @@ class HungarianIoUMetric(BaseMetric):
             title = f'{confusion.shape[1]} classes of {self.names.path}, by name or by {self.match} matching'
         if self.prototype_set:
             title += f', prototypes: {self.prototype_set}'
-        MMLogger.get_current_instance().info(f'{title}\n{table}')
+        return f'{title}\n{table}'
 
     def _describe(self, clusters: List[int]) -> str:
         if self.names is None:

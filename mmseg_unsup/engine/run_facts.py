@@ -1,0 +1,79 @@
+"""What a run works on, and what it leaves, in the words that a person reads."""
+import logging
+import os
+import os.path as osp
+from typing import Dict, Optional, Tuple
+
+import torch
+from mmengine.dist import get_world_size
+from torch.utils.data import DataLoader
+
+from ..utils.console import say
+from ..utils.paths import displayed
+from .checkpoint_files import LAST
+from .feature_pass import unwrap
+
+_MAX_COLUMNS, _NAME_COLUMNS = 80, 10
+
+
+def say_facts(facts: Dict[str, str]) -> None:
+    """A line for each, without those that are empty; a value that is too long loses its middle."""
+    width = _MAX_COLUMNS - _NAME_COLUMNS
+    for name, value in facts.items():
+        if len(value) > width:
+            value = f'{value[:width // 3]}...{value[-(width - width // 3 - 3):]}'
+        if value:
+            say(f'{name:{_NAME_COLUMNS}}{value}')
+
+
+def data_fact(loader: DataLoader, size: Optional[Tuple[int, int]] = None) -> str:
+    """Number of images and, where it is known, the height and width at which the network sees them."""
+    return f'{len(loader.dataset):,} images' + (f' at {size[1]} x {size[0]} px' if size else '')
+
+
+def folder_fact(loader: DataLoader) -> str:
+    """Where the images lie."""
+    dataset = loader.dataset
+    while hasattr(dataset, 'dataset') and not getattr(dataset, 'data_root', None):
+        dataset = dataset.dataset
+    root = getattr(dataset, 'data_root', None)
+    return displayed(root) if root else ''
+
+
+def device_fact(runner) -> str:
+    """What computes."""
+    n_ranks = get_world_size()
+    if next(unwrap(runner.model).parameters()).is_cuda:
+        return f'{n_ranks} x {torch.cuda.get_device_name()}' if n_ranks > 1 else torch.cuda.get_device_name()
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    used = f'{n_ranks} processes on ' if n_ranks > 1 else f'{torch.get_num_threads()} of '
+    return f'CPU, {used}{n_cores} core' + 's' * (n_cores != 1)
+
+
+def clusters_fact(runner) -> str:
+    """How many the heads are trained with, or a hook fits."""
+    model = unwrap(runner.model)
+    heads = model.heads if hasattr(model, 'heads') else [getattr(model, 'decode_head', None)]
+    numbers = [head.n_clusters for head in heads if hasattr(head, 'n_clusters')]
+    if not numbers:
+        numbers = [hook.n_clusters for hook in runner.hooks if hasattr(hook, 'n_clusters')][:1]
+    text = ''.join(map(str, numbers[:1]))
+    return text + (f', trained beside {" and ".join(map(str, numbers[1:]))} others' if numbers[1:] else '')
+
+
+def result_files(runner) -> Dict[str, str]:
+    """What it is -> path, of the files that a run leaves for a person."""
+    files: Dict[str, str] = {}
+    for hook in runner.hooks:
+        files.update({name: osp.join(runner.work_dir, path) for name, path in getattr(hook, 'results', {}).items()})
+    pointer = osp.join(runner.work_dir, LAST)
+    if osp.isfile(pointer):
+        with open(pointer) as file:
+            files['checkpoint'] = file.read().strip()
+    files.update(log_file(runner))
+    return {name: path for name, path in files.items() if osp.exists(path)}
+
+
+def log_file(runner) -> Dict[str, str]:
+    return {'log': handler.baseFilename for handler in runner.logger.handlers
+            if isinstance(handler, logging.FileHandler)}
