@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from .conftest import NO_WORKERS, ROOT, write_camvid
+from .conftest import NO_WORKERS, ROOT, run_log, write_camvid
 from .test_packaging import run_python, wheel  # noqa: F401
 
 DOCUMENT = open(osp.join(ROOT, 'docs', 'add_a_method.md'), encoding='utf-8').read()
@@ -61,7 +61,8 @@ def test_it_trains_resumes_and_predicts(wheel, tmp_path):  # noqa: F811
                           '--cfg-options', *SMALL)
 
     def train(work_dir, *arguments):
-        log = run('train.py', '--work-dir', work_dir, *arguments)
+        run('train.py', '--work-dir', work_dir, *arguments)
+        log = run_log(tmp_path / work_dir)
         weights = torch.load(tmp_path / work_dir / 'epoch_2.pth', weights_only=False)['state_dict']
         return re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: [\d.]+  mIoU: ([\d.]+)', log), weights
 

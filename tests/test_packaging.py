@@ -11,7 +11,7 @@ import pytest
 
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.stack import check_stack
-from .conftest import NO_WORKERS, ROOT, copy_checkout
+from .conftest import NO_WORKERS, ROOT, copy_checkout, run_log
 from .test_configs import CONFIGS
 
 
@@ -121,15 +121,15 @@ def test_mim_searches_trains_and_tests_from_a_wheel(wheel, tmp_path):
                         'give it an environment of its own')
     commands = [line.split()[1:] for line in DOCUMENT.splitlines() if line.startswith('mim ')]
     options = [['--cfg-options', *SMALL_DEMO] if command[0] in ('train', 'test') else [] for command in commands]
-    by_config, by_model, _, tested = (
+    by_config, by_model, *_ = (
         run_python(wheel, tmp_path, '-m', 'mim', *command, *more) for command, more in zip(commands, options))
     for line in ('epochs 5', 'batch_size 16', 'training_data camvid', 'weights_seen imagenet labels', 'model picie',
                  'camvid/aacc 61.8', 'camvid/miou 28.7', 'config configs/picie/picie_fpn_camvid.py'):
         assert line in ' '.join(by_config.split()), line
     assert 'picie_h_fpn_camvid' in by_model and 'msrc' not in by_model and 'mdc' not in by_model
-    log = min((tmp_path / 'work_dirs' / 'picie_fpn_demo').glob('*/*.log'))  # folders by time
-    trained = re.findall(r'Epoch\(val\) \[8\].*? mIoU: ([\d.]+) ', log.read_text())
-    assert re.findall(r'Epoch\(test\).*? mIoU: ([\d.]+) ', tested) == trained != []
+    log = run_log(tmp_path / 'work_dirs' / 'picie_fpn_demo')
+    trained = re.findall(r'Epoch\(val\) \[8\].*? mIoU: ([\d.]+) ', log)
+    assert re.findall(r'Epoch\(test\).*? mIoU: ([\d.]+) ', log) == trained != []
 
 
 def test_an_editable_install_links_configs_and_tools(tmp_path):

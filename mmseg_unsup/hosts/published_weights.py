@@ -21,7 +21,6 @@ from filelock import FileLock
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as of_mmengine
 
-from ..utils.console import say
 from .safe_loading import UnreadableCheckpoint, load_safely
 
 _TORCHVISION = ('torchvision', 'modelzoo')
@@ -165,6 +164,7 @@ def _is_whole(path: str, digest: Optional[str]) -> bool:
 
 def _download(source: str, address: str, path: str, digest: Optional[str]) -> None:
     """Bring a file into torch's cache, in place of a damaged one; do nothing where another process has done it."""
+    from ..utils.console import say  # whose import of mmengine may be what has imported this file
     is_damaged = osp.exists(path)
     try:
         os.makedirs(osp.dirname(path), exist_ok=True)

@@ -42,7 +42,8 @@ def quiet_console() -> Iterator[None]:
         yield
     finally:
         _is_quiet, warnings.showwarning = before, show_before
-        logger_of_mmengine.__dict__.pop('print', None)
+        if not before:
+            logger_of_mmengine.__dict__.pop('print', None)
 
 
 def hush(logger: MMLogger) -> None:

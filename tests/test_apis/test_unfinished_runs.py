@@ -31,8 +31,8 @@ def test_training_clusters_predict_where_there_are_no_fresh_ones():
 
 def test_the_notice_comes_once(monkeypatch):
     told = []
-    monkeypatch.setattr('mmseg_unsup.models.segmentors.view_segmentor.print_log',
-                        lambda text, logger, level: told.append((text, level)))
+    monkeypatch.setattr('mmseg_unsup.models.segmentors.view_segmentor.say',
+                        lambda text, level: told.append((text, level)))
     model = tiny_model('PiCIE')
     model.test_cfg.prototype_sets = SETS
     for _ in range(3):

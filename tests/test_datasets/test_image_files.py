@@ -13,7 +13,7 @@ def said(monkeypatch):
     """What the log says of folders."""
     lines = []
     monkeypatch.setattr(image_files, '_told', set())
-    monkeypatch.setattr(image_files, 'print_log', lambda message, logger: lines.append(message))
+    monkeypatch.setattr(image_files, 'say', lines.append)
     return lines
 
 

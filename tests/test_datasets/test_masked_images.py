@@ -88,7 +88,7 @@ def test_images_without_a_usable_mask_are_left_out(images, tmp_path, caplog):
 
 def test_counts_are_logged(images, tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr('mmseg_unsup.datasets.masked_images.print_log', lambda text, logger: lines.append(text))
+    monkeypatch.setattr('mmseg_unsup.datasets.masked_images.say', lines.append)
     masks = write_masks(tmp_path / 'masks', images)
     cv2.imwrite(str(sorted(masks.glob('*.png'))[0]), np.zeros((80, 96), np.uint8))
     sorted(masks.glob('*.png'))[1].unlink()

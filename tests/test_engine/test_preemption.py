@@ -112,7 +112,7 @@ def test_the_tool_with_data_workers_and_a_signal_for_all(tmp_path):
     cfg.train_cfg.max_epochs = 500
     cfg.dump(str(tmp_path / 'config.py'))
     command = [sys.executable, f'{ROOT}/tools/train.py', str(tmp_path / 'config.py'), '--work-dir',
-               str(tmp_path / 'run'), '--resume']
+               str(tmp_path / 'run'), '--resume', '--verbose']
     env = dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
     with open(tmp_path / 'log', 'w') as log:
         running = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
@@ -124,7 +124,7 @@ def test_the_tool_with_data_workers_and_a_signal_for_all(tmp_path):
     status = running.wait(100)
     trace = read().partition('Traceback')[2] or read()
     assert status == EXIT_CODE, trace[:3000]
-    assert 'SIGTERM: stopping' in read() and f'{tmp_path}/run/preempted.pth; continue with --resume' in read()
+    assert 'SIGTERM: stopping' in read() and 'run/preempted.pth; to go on:' in read()
     epoch = max(int(number) for number in re.findall(r'Saving checkpoint at (\d+) epochs', read()))
     done = subprocess.run([*command, '--cfg-options', f'train_cfg.max_epochs={epoch + 1}'], env=env, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from mmseg_unsup.models.utils import class_map
 from mmseg_unsup.utils.config import load_config, merge_options
-from ..conftest import NO_WORKERS, ROOT, run_tool
+from ..conftest import NO_WORKERS, ROOT, run_log, run_tool
 from ..test_tools.test_distributed import launch, scores
 from ..test_tools.test_train_and_test import SMALL
 
@@ -231,6 +231,7 @@ def test_two_processes_score_like_one(root, tmp_path):
     runner.save_checkpoint(str(tmp_path), 'it.pth', save_optimizer=False, save_param_scheduler=False)
     options = ['--cfg-options', f'data_root={root}', 'default_hooks.probes.probes.2.n_clusters=200', *OPTIONS]
     script, checkpoint = f'{ROOT}/configs/probe/camvid_probes.py', tmp_path / 'it.pth'
-    alone = run_tool('test.py', script, checkpoint, '--work-dir', tmp_path / 'one', *options).stdout
-    shared = launch(tmp_path / 'two', 'dist_test.sh', script, checkpoint, 2, '--work-dir', tmp_path / 'two', *options)
-    assert len(scores(alone, 'test')) == 1 and scores(alone, 'test') == scores(shared, 'test')
+    run_tool('test.py', script, checkpoint, '--work-dir', tmp_path / 'one', *options)
+    launch(tmp_path / 'two', 'dist_test.sh', script, checkpoint, 2, '--work-dir', tmp_path / 'two', *options)
+    alone, shared = (scores(run_log(tmp_path / name), 'test') for name in ('one', 'two'))
+    assert len(alone) == 1 and alone == shared

@@ -141,7 +141,7 @@ def test_masks_of_several_objects(masked):
 def test_an_image_without_a_mask_is_told_once(masked, monkeypatch):
     test_cfg, metas, _ = masked
     told = []
-    monkeypatch.setattr(object_segmentor, 'print_log', lambda text, **kwargs: told.append(text))
+    monkeypatch.setattr(object_segmentor, 'say', told.append)
     model, inputs = segmentor(**test_cfg), views(1)[0]
     for meta in (metas[0], metas[2], metas[2]):
         model.describe_objects(inputs, [meta])
