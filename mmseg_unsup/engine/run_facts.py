@@ -9,7 +9,7 @@ from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
 from ..utils.console import say
-from ..utils.paths import displayed
+from ..utils.paths import shown
 from .checkpoint_files import LAST
 from .feature_pass import unwrap
 
@@ -37,7 +37,7 @@ def folder_fact(loader: DataLoader) -> str:
     while hasattr(dataset, 'dataset') and not getattr(dataset, 'data_root', None):
         dataset = dataset.dataset
     root = getattr(dataset, 'data_root', None)
-    return displayed(root) if root else ''
+    return shown(root) if root else ''
 
 
 def device_fact(runner) -> str:

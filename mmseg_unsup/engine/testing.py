@@ -11,7 +11,7 @@ from ..models.decode_heads.cluster_head import FRESH
 from ..models.segmentors import PseudoLabelSegmentor
 from ..structures import ClusterNames
 from ..utils.console import say
-from ..utils.paths import displayed
+from ..utils.paths import shown
 from ..utils.score_table import duration, score_table
 from .feature_pass import unwrap
 from .hooks import PCAInitHook
@@ -48,15 +48,15 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
         initialize(runner)
     loader = runner.test_dataloader
     say_facts(dict(
-        config=displayed(cfg.filename or ''), weights=displayed(checkpoint) if checkpoint else 'those of the start',
+        config=shown(cfg.filename) if cfg.filename else '', weights=shown(checkpoint) if checkpoint else 'those of the start',
         data=data_fact(loader), folder=folder_fact(loader), device=device_fact(runner)))
     start = time.time()
     metrics = runner.test()
     if is_main_process():
         _say_scores(runner, metrics)
         say(f'{len(loader.dataset):,} images evaluated in {duration(time.time() - start)}' +
-            (f', maps in {displayed(out)}' if out else '') + ''.join(
-                f', log {displayed(path)}' for path in log_file(runner).values()))
+            (f', maps in {shown(out)}' if out else '') + ''.join(
+                f', log {shown(path)}' for path in log_file(runner).values()))
 
 
 def _say_scores(runner: Runner, metrics: dict) -> None:

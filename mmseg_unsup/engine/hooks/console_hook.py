@@ -9,7 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop
 
 from ...registry import HOOKS
 from ...utils.console import say
-from ...utils.paths import displayed
+from ...utils.paths import shown
 from ...utils.run_logs import read_run_log
 from ...utils.score_table import change_table, duration, headline
 from ..feature_pass import unwrap
@@ -80,9 +80,9 @@ class ConsoleHook(Hook):
         if runner.val_loop is not None:
             data += f', {len(runner.val_dataloader.dataset):,} to evaluate'
         return dict(
-            config=displayed(runner.cfg.filename or ''), data=data, folder=folder_fact(runner.train_dataloader),
+            config=shown(runner.cfg.filename) if runner.cfg.filename else '', data=data, folder=folder_fact(runner.train_dataloader),
             device=device_fact(runner), start=self._origin(runner), clusters=clusters_fact(runner),
-            output=displayed(runner.work_dir))
+            output=shown(runner.work_dir))
 
     def _origin(self, runner) -> str:
         """Which weights a run starts from, and what they have seen."""
@@ -90,10 +90,10 @@ class ConsoleHook(Hook):
         labels = '' if seen is None else f', labels seen: {seen}'
         if runner._has_loaded:
             done = f' after {self._first} of {self._end} {self._unit}s' if runner._resume else ''
-            return f'{displayed(runner._load_from)}{done}{labels}'
+            return f'{shown(runner._load_from)}{done}{labels}'
         backbone = getattr(unwrap(runner.model), 'backbone', None)
         source = getattr(getattr(backbone, 'initialization', None), 'source', None)
-        return (displayed(source) if source else 'random weights') + labels
+        return (shown(source) if source else 'random weights') + labels
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Remember the loss; where iterations are counted, say how far the run is."""
@@ -152,7 +152,7 @@ class ConsoleHook(Hook):
             say(change_table(self._scores_before(runner), self._scores[max(self._scores)]))
         say(f'finished in {duration(time.time() - self._start)}; to open:')
         for name, path in result_files(runner).items():
-            say(f'  {name:12}{displayed(path)}')
+            say(f'  {name:12}{shown(path)}')
 
     def _scores_before(self, runner) -> Optional[dict]:
         """Of this process or, where it resumed, of the one that began the run."""
@@ -169,4 +169,4 @@ class ConsoleHook(Hook):
         if not last:
             say('stopped before the first checkpoint: start again')
         else:
-            say(f'stopped; all that was done is in {displayed(last)}; to go on:\n  {self.command}')
+            say(f'stopped; all that was done is in {shown(last)}; to go on:\n  {self.command}')
