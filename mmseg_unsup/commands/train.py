@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from ..engine.training import train_config
     from ..utils.command_line import config_from, prepare_training
-    cfg = config_from(args)
+    cfg = config_from(args, ('train', 'val'))
     prepare_training(cfg, args)
     if args.resume:
         cfg.resume = True

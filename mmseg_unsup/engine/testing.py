@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from ..models.decode_heads.cluster_head import FRESH
 from ..models.segmentors import PseudoLabelSegmentor
 from ..structures import ClusterNames
+from ..utils.config_check import check_config
 from ..utils.console import say
 from ..utils.paths import shown
 from ..utils.score_table import duration, score_table
@@ -29,8 +30,10 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
         out: folder for a map of cluster ids per image.
 
     Raises:
-        ValueError: no metric reads the clusters that the file names.
+        ValueError: something in the config is wrong, see :func:`check_config`; no metric reads the clusters that the
+            file names.
     """
+    check_config(cfg, ('test', ))
     cfg.load_from = checkpoint
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     if checkpoint is None:

@@ -1,6 +1,7 @@
 """A training from its config."""
 from mmengine.config import Config
 
+from ..utils.config_check import check_config
 from .hooks import ConsoleHook, LongerScheduleHook, RunFolderHook
 from .preemption import EXIT_CODE
 from .run_folder import owned_folder
@@ -13,7 +14,11 @@ def train_config(cfg: Config, restart: bool = False, resume_command: str = 'the 
     Args:
         restart: the run may take the place of one that is there.
         resume_command: what continues a run that is stopped, for its message.
+
+    Raises:
+        ValueError: something in the config is wrong, see :func:`check_config`; the folder is that of another run.
     """
+    check_config(cfg, ('train', 'val'))
     console = ConsoleHook(resume_command)
     with owned_folder(cfg, restart) as folder:
         runner = ConsoleRunner.from_cfg(cfg)

@@ -2,6 +2,7 @@
 import argparse
 import os
 import os.path as osp
+from typing import Sequence
 
 import torch
 from mmengine.config import Config
@@ -9,6 +10,7 @@ from mmengine.config import Config
 from ..hosts.safe_loading import allow_globals
 from ..version import __version__
 from .config import load_config
+from .config_check import check_config
 from .distributed import check_ranks_agree, flatten_config, open_process_group
 from .speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 
@@ -16,18 +18,23 @@ from .speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 _LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')
 
 
-def config_from(args: argparse.Namespace) -> Config:
+def config_from(args: argparse.Namespace, stages: Sequence[str] = ('test', )) -> Config:
     """Read the config of parsed arguments, with options, launcher and work directory set.
 
     With a launcher, also opens the process group and makes sure that all processes run the same.
 
+    Args:
+        stages: what it is for, see :func:`mmseg_unsup.utils.config_check.check_config`.
+
     Raises:
         FileNotFoundError: there is no such config.
-        ValueError: the launch is incomplete, or the processes disagree; on all of them. ``allowed_globals`` names
+        ImportError: it needs a package that is not there.
+        ValueError: something in the config is wrong; the launch is incomplete, or the processes disagree; on all of them. ``allowed_globals`` names
             what does not exist.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_config(args.config, args.cfg_options)
+    check_config(cfg, stages)
     allow_globals(cfg.get('allowed_globals', []))
     cfg.launcher = args.launcher
     default_dir = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(cfg.filename))[0])

@@ -14,6 +14,7 @@ from .options import check_options
 
 # of configs here and of MMSegmentation
 _DEFAULT_BACKENDS = [dict(type='LocalVisBackend')]
+_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
 _FORMS = 'give the path of a file, or mmseg_unsup::NAME with its path below configs/'
 
 
@@ -90,17 +91,13 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     Raises:
         FileNotFoundError: there is no such config.
         ImportError: of ``custom_imports``.
-        ValueError: nothing would read an option; the file is no Python.
+        ValueError: nothing would read an option; the file cannot be read.
         KeyError: a shortcut names a key that the config does not have.
     """
     path = find_config(path)
-    try:
-        cfg = Config.fromfile(path, import_custom_modules=False)
-    except SyntaxError as error:  # of the file or of one in its _base_
-        raise ValueError(f'the config {path}, or one in its _base_, is no Python: {error.msg} in line {error.lineno}, '
-                         f'{(error.text or "").strip()!r}') from None
+    cfg = _read_file(path)
     if cfg.get('custom_imports'):
-        _import_custom_modules(osp.dirname(osp.abspath(path)), cfg.custom_imports)
+        _import_custom_modules(path, cfg.custom_imports)
     _apply_shortcuts(cfg, cfg.get('shortcuts', {}))
     if (cfg.get('visualizer') or {}).get('vis_backends') in (None, _DEFAULT_BACKENDS):
         _reach_visualizer(cfg)
@@ -108,11 +105,35 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     return cfg
 
 
-def _import_custom_modules(folder: str, custom_imports: dict) -> None:
+def _read_file(path: str) -> Config:
+    if osp.splitext(path)[1] not in _SUFFIXES:
+        raise ValueError(f'{path} is no config, whose name ends in {" or ".join(_SUFFIXES)}: {_FORMS}')
+    where = f'the config {path}, or one in its _base_,'
+    try:
+        return Config.fromfile(path, import_custom_modules=False)
+    except SyntaxError as error:
+        raise ValueError(f'{where} is no Python: {error.msg} in line {error.lineno}, {(error.text or "").strip()!r}'
+                         ) from None
+    except UnicodeDecodeError:
+        raise ValueError(f'{where} is no text in UTF-8: name a file of Python') from None
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{where} inherits from {error.filename or error}, which does not exist: check the '
+                                'path in _base_') from None
+    except Exception as error:  # whatever its code does
+        reason = ' '.join(str(error).split())
+        raise ValueError(f'{where} cannot be read: {type(error).__name__}: {reason}') from error
+
+
+def _import_custom_modules(path: str, custom_imports: dict) -> None:
     """As ``Config.fromfile`` does, but modules may lie beside the config; what is installed goes first."""
+    folder = osp.dirname(osp.abspath(path))
     if folder not in sys.path:
         sys.path.append(folder)
-    import_modules_from_strings(**custom_imports)
+    try:
+        import_modules_from_strings(**custom_imports)
+    except ImportError as error:
+        raise ImportError(f'custom_imports of the config {path}: {error}: install what is lacking, or put the module '
+                          'beside the config') from error
 
 
 def merge_options(cfg: Config, options: dict) -> None:
@@ -148,7 +169,8 @@ def _reach_visualizer(cfg: Config) -> None:
 
 
 def _drop_empty_initializations(cfg: Config) -> None:
-    for part in (cfg.get('model') or {}).values():
+    model = cfg.get('model')
+    for part in model.values() if isinstance(model, dict) else ():
         init_cfg = part.get('init_cfg') if isinstance(part, dict) else None
         if isinstance(init_cfg, dict) and 'checkpoint' in init_cfg and init_cfg['checkpoint'] is None:
             part['init_cfg'] = None

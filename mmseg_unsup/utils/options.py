@@ -1,11 +1,11 @@
 """Options of the command line, ``key=value``: what a value means, and which keys there are."""
 import ast
 import inspect
-from difflib import get_close_matches
 from typing import Dict, Iterable, List, Optional, Sequence, Set
 
 from mmengine.config import Config, DictAction
-from mmengine.registry import Registry
+
+from .registered import BUILDERS, advice, found_types, parameters_of
 
 # last names of keys whose values are paths or addresses, whatever these look like
 _PATHS = ('data_root', 'root', 'mask_root', 'out', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file',
@@ -14,10 +14,7 @@ _PATHS = ('data_root', 'root', 'mask_root', 'out', 'output_dir', 'out_dir', 'ini
 _READ = ('probe_dataloader', 'labelled_probe_dataloader', 'allowed_globals', 'shortcuts', 'custom_imports',
          'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'activation_checkpointing', 'efficient_conv_bn_eval',
          'compile', 'tta_model', 'tta_pipeline')
-# what mmengine takes out of a config before it builds the type
-_BUILDERS = ('type', '_scope_', '_delete_', 'convert_to_iter_based', 'constructor', 'paramwise_cfg', 'priority')
 _BRACKETS = tuple('[({')
-_MAX_NAMES = 3
 
 
 def parse_options(words: Sequence[str]) -> Dict[str, object]:
@@ -105,45 +102,16 @@ def _makes_hook(path: str, name: str, options: Dict[str, object]) -> bool:
 
 
 def _arguments_of_type(node: dict) -> Optional[Set[str]]:
-    found = [_parameters(cls) for cls in _classes(node['type'])]
+    found = [parameters_of(cls, strict=True) for cls in _classes(node['type'])]
     if not found or any(names is None for names in found):
         return None
-    return {*node, *_BUILDERS, *(name for names in found for name in names)}
+    return {*node, *BUILDERS, *(name for names in found for name in names)}
 
 
 def _classes(name) -> List[type]:
-    """Those that are registered under a name, in whatever registry."""
-    from .. import registry
-    if not isinstance(name, str):
-        return [name] if isinstance(name, type) else []
-    found = []
-    for child in vars(registry).values():
-        while isinstance(child, Registry):
-            child.import_from_location()
-            cls = child.module_dict.get(name.rpartition('.')[2])
-            found += [cls] if isinstance(cls, type) else []
-            child = child.parent
-    return found
-
-
-def _parameters(cls: type) -> Optional[Set[str]]:
-    """Names of the arguments of a class, with those that it hands to its bases; None if it takes any."""
-    names: Set[str] = set()
-    for base in cls.__mro__:
-        if '__init__' not in vars(base):
-            continue
-        if base is object:
-            return names
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
-        names.update(parameter.name for parameter in parameters)
-        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
-            return names
-    return None
+    found = found_types(name) or [] if isinstance(name, str) else [name]
+    return [cls for cls in found if isinstance(cls, type)]
 
 
 def _unknown(key: str, name: str, place: str, known: Iterable[str]) -> ValueError:
-    names = sorted({*known} - {*_BUILDERS, 'self'})
-    like = get_close_matches(name, names, _MAX_NAMES)
-    like = like or get_close_matches(name.replace('_', ''), names, _MAX_NAMES, 0.5)
-    listing = f': did you mean {" or ".join(like)}?' if like else f': there are {", ".join(names)}'
-    return ValueError(f'--cfg-options {key}: {place} has no {name!r}{listing}')
+    return ValueError(f'--cfg-options {key}: {place} has no {name!r}{advice(name, {*known} - {*BUILDERS, "self"})}')

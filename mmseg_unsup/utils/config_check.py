@@ -1,0 +1,173 @@
+"""What is wrong with a config, said before anything is built of it."""
+import logging
+from importlib.util import find_spec
+from typing import Callable, Dict, Iterator, Optional, Sequence, Tuple
+
+from mmengine.config import Config
+
+from .checks import check_count, check_positive
+from .registered import BUILDERS, KNOWN_SCOPES, advice, found_types, parameters_of, similar_types
+from .stack import check_mmpretrain
+
+# what each stage is built of; one needs all its parts, and a training may have no validation
+STAGES = {
+    'train': ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+    'val': ('val_dataloader', 'val_cfg', 'val_evaluator'),
+    'test': ('test_dataloader', 'test_cfg', 'test_evaluator'),
+}
+_OF_ALL = ('model', 'data_preprocessor', 'default_hooks', 'custom_hooks', 'visualizer', 'log_processor')
+_OF_TRAINING = ('param_scheduler', 'probe_dataloader', 'labelled_probe_dataloader')
+_LEVELS = [name for name in logging.getLevelNamesMapping()] if hasattr(logging, 'getLevelNamesMapping') else [
+    'CRITICAL', 'FATAL', 'ERROR', 'WARN', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']
+# transforms of other packages stand in these
+_FOREIGN = ('Albu', 'mmseg.Albu')
+_MAX_CHARS = 60
+
+
+def check_config(cfg: Config, stages: Sequence[str]) -> None:
+    """Refuse what a runner would stumble over: parts that are not there, settings of a wrong kind, types that nothing
+    registers, arguments that they do not take.
+
+    Types and arguments of other packages are left to those.
+
+    Args:
+        stages: that will be run, of :data:`STAGES`.
+
+    Raises:
+        ImportError: a type needs mmpretrain, which is not there.
+        ValueError: names key and value.
+    """
+    _check_parts(cfg, stages)
+    _check_values(cfg, stages)
+    scope = cfg.get('default_scope') or 'mmengine'
+    if find_spec(scope) is None:
+        raise ValueError(f'default_scope={scope!r} is no package that is installed: set it to mmseg')
+    for key in (*_OF_ALL, *(key for stage in stages for key in STAGES[stage]),
+                *(_OF_TRAINING if 'train' in stages else ())):
+        for path, node, scopes in _typed(cfg.get(key), key, (scope, )):
+            _check_type(path, node, scopes)
+
+
+def _check_parts(cfg: Config, stages: Sequence[str]) -> None:
+    where = f'the config {cfg.filename}' if cfg.filename else 'the config'
+    if not isinstance(cfg.get('model'), dict):
+        found = f'model={_shorten(cfg.model)}' if cfg.get('model') is not None else 'no model'
+        raise ValueError(f'{where} has {found}: a model is a dict with a type, as the configs of mmseg_unsup:: have it')
+    for stage in stages:
+        there = [key for key in STAGES[stage] if cfg.get(key) is not None]
+        lacking = [key for key in STAGES[stage] if cfg.get(key) is None]
+        if lacking and (there or stage != 'val'):
+            has = f'{" and ".join(there)}, but ' if there else ''
+            raise ValueError(f'{where} has {has}no {" and no ".join(lacking)}: set all of {", ".join(STAGES[stage])}'
+                             + (', or none of them' if stage == 'val' else ''))
+
+
+def _check_values(cfg: Config, stages: Sequence[str]) -> None:
+    loaders = [STAGES[stage][0] for stage in stages] + ['probe_dataloader'] * ('train' in stages)
+    checks: Dict[str, Callable] = {}
+    for loader in loaders:
+        checks[f'{loader}.batch_size'] = check_count
+        checks[f'{loader}.num_workers'] = lambda name, value: check_count(name, value, 0)
+    if 'train' in stages:
+        checks.update({f'train_cfg.{name}': check_count for name in ('max_epochs', 'max_iters', 'val_interval')})
+        checks['optim_wrapper.optimizer.lr'] = check_positive
+    checks.update({'randomness.seed': _check_seed, 'log_level': _check_level})
+    for name, kinds in (('custom_hooks', (list, tuple)), ('default_hooks', dict), ('visualizer', dict),
+                        ('param_scheduler', (list, tuple, dict))):
+        checks[name] = _kind_check(kinds)
+    for key, check in checks.items():
+        value = _value_at(cfg, key)
+        if value is not None:
+            check(key, value)
+
+
+def _value_at(cfg: Config, key: str):
+    node = cfg
+    for name in key.split('.'):
+        node = node.get(name) if isinstance(node, (dict, Config)) else None
+    return node
+
+
+def _check_seed(name: str, value) -> None:
+    check_count(name, value, 0)
+    if value >= 2**32:
+        raise ValueError(f'{name} must be less than 2**32, but it is {value}')
+
+
+def _check_level(name: str, value) -> None:
+    if not isinstance(value, int) and value not in _LEVELS:
+        raise ValueError(f'{name} must be one of {", ".join(_LEVELS)}, but it is {value!r}')
+
+
+def _kind_check(kinds) -> Callable:
+    names = ' or '.join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds, )))
+
+    def check(name: str, value) -> None:
+        if not isinstance(value, kinds):
+            raise ValueError(f'{name} must be a {names}, but it is {_shorten(value)}')
+
+    return check
+
+
+def _typed(node, path: str, scopes: Tuple[str, ...]) -> Iterator[Tuple[str, dict, Tuple[str, ...]]]:
+    """Parts of a config that have a type: dotted key, the part, and the scopes that names may be of."""
+    if isinstance(node, dict):
+        if node.get('_scope_'):
+            scopes = (*scopes, node['_scope_'])
+        if 'type' in node:
+            yield path, node, scopes
+        children = () if node.get('type') in _FOREIGN else node.items()
+    else:
+        children = enumerate(node) if isinstance(node, (list, tuple)) else ()
+    for name, child in children:
+        yield from _typed(child, f'{path}.{name}', scopes)
+
+
+def _check_type(path: str, node: dict, scopes: Tuple[str, ...]) -> None:
+    kind = node['type']
+    if isinstance(kind, type):
+        classes = [kind]
+    elif callable(kind):
+        return
+    elif not isinstance(kind, str):
+        raise ValueError(f'{path}.type must name a type, but it is {kind!r}')
+    else:
+        classes = _registered(f'{path}.type', kind, scopes)
+    if classes and not _is_taken_apart(path):
+        _check_arguments(path, node, classes)
+
+
+def _registered(key: str, name: str, scopes: Tuple[str, ...]) -> Optional[list]:
+    prefix = name.partition('.')[0] if '.' in name else None
+    if prefix == 'mmpretrain':
+        check_mmpretrain(name)
+    if prefix is None and not {*scopes} <= {*KNOWN_SCOPES}:  # a name of another package
+        return None
+    found = found_types(name, (*KNOWN_SCOPES[:2], *scopes))
+    if found == []:
+        near = similar_types(name)
+        remedy = f'did you mean {" or ".join(near)}?' if near else (
+            'check its name, or name the module that registers it in custom_imports')
+        raise ValueError(f'{key}={name!r} is no type that is registered: {remedy}')
+    return found
+
+
+def _is_taken_apart(path: str) -> bool:
+    """Whether what is built of a part does not get all of it: ``norm_cfg`` and its like also hold settings of others."""
+    return any(name.rstrip('s').endswith('cfg') for name in path.split('.')[1:])
+
+
+def _check_arguments(path: str, node: dict, classes: list) -> None:
+    found = [parameters_of(cls) if isinstance(cls, type) else None for cls in classes]
+    if any(names is None for names in found):
+        return
+    known = {name for names in found for name in names} - {'self'}
+    for name in node:
+        if name not in known and name not in BUILDERS:
+            raise ValueError(f'{path} has {name}={_shorten(node[name])}, but {node["type"]} takes no {name!r}'
+                             f'{advice(name, known)}')
+
+
+def _shorten(value) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_CHARS else f'{text[:_MAX_CHARS - 3]}...'
