@@ -17,14 +17,6 @@ _MAX_CLUSTERS = 6
 _MAX_FAULTS = 5
 
 
-def duration(seconds: float) -> str:
-    """As a person says it."""
-    for unit, size, limit in (('s', 1, 100), ('min', 60, 6000)):
-        if seconds < limit:
-            return f'{seconds / size:.{1 if size > 1 else 0}f} {unit}'
-    return f'{seconds / 3600:.1f} h'
-
-
 def counted(number: int, noun: str) -> str:
     """A number of things."""
     return f'{number} {noun}{"s" * (number != 1)}'

@@ -6,9 +6,9 @@ from typing import Any, Callable, Dict, Optional
 from mmengine.fileio import load
 
 from ..utils.atomic import write_json
-from ..utils.console import say
+from ..utils.console import duration, say
 from ..utils.log_files import make_current, open_log
-from .segment_console import LOG, duration
+from .segment_console import LOG
 
 RECORD = 'segment_folder.json'
 CHECKS = ('images', 'weights')  # stages that make nothing

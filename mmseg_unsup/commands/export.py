@@ -8,8 +8,8 @@ may stand another CONFIG than the one in the checkpoint.
 
 The suffix says the format: .onnx, .ts (TorchScript) or .pt2 (torch.export). The model takes `image`, float32 RGB from 0
 to 255, (N, 3, H, W) with any N, H and W, and gives `ids`, (N, H, W) int64, and `similarity`, (N, H, W) float32, the
-score of the winning cluster. Images are to be resized as the config evaluates them; the size is in the file. The file is
-compared with PyTorch on images and put in its place if at least 99.9 % of the pixels are equal.
+score of the winning cluster. Images are to be resized as the config evaluates them; the size is in the file. The file
+is compared with PyTorch on images and put in its place if at least 99.9 % of the pixels are equal.
 """
 import argparse
 

@@ -2,6 +2,7 @@
 import argparse
 import os.path as osp
 import sys
+import textwrap
 from difflib import get_close_matches
 from importlib import import_module
 from typing import List, NoReturn, Optional, Sequence
@@ -45,6 +46,15 @@ GROUPS = {
     },
 }
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Fills paragraphs to the width of the terminal, and leaves indented lines, which are examples, as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.strip().split('\n\n')
+        return '\n\n'.join(paragraph if paragraph.startswith(' ') else textwrap.fill(paragraph, width)
+                           for paragraph in paragraphs)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -92,7 +102,7 @@ def make_parser(name: str, prog: Optional[str] = None) -> CommandParser:
     """The parser of a command."""
     module = import_module(f'.{name.replace("-", "_")}', __package__)
     parser = CommandParser(prog or f'{PROG} {name}', description=module.__doc__,
-                           formatter_class=argparse.RawDescriptionHelpFormatter)
+                           formatter_class=_HelpFormatter)
     module.add_arguments(parser)
     parser.add_argument('--verbose', action='store_true', help='print all that the log has')
     parser.add_argument('--traceback', action='store_true', help='print where an error arose')

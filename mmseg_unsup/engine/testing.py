@@ -11,9 +11,9 @@ from ..models.decode_heads.cluster_head import FRESH
 from ..models.segmentors import PseudoLabelSegmentor
 from ..structures import ClusterNames
 from ..utils.config_check import check_config
-from ..utils.console import say
+from ..utils.console import duration, say
 from ..utils.paths import shown
-from ..utils.score_table import duration, score_table
+from ..utils.score_table import score_table
 from .feature_pass import unwrap
 from .hooks import PCAInitHook
 from .run_facts import data_fact, device_fact, folder_fact, log_file, say_facts

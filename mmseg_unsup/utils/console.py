@@ -3,7 +3,7 @@ import logging
 import sys
 import warnings
 from contextlib import contextmanager
-from typing import Iterator, List, Optional, Set, Tuple
+from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from mmengine.logging import MMLogger
 from mmengine.logging import logger as logger_of_mmengine
@@ -108,3 +108,10 @@ def _log_warning(message, category, filename, lineno, file=None, line=None) -> N
     """In the place of ``warnings.showwarning``."""
     is_ours = f'/{_PACKAGE}/' in filename.replace('\\', '/')
     MMLogger.get_current_instance().log(logging.WARNING, str(message), extra={_FLAG: is_ours})
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``3.5 min``, ``2.1 h``."""
+    if seconds < 99.5:
+        return f'{seconds:.0f} s'
+    return f'{seconds / 60:.1f} min' if seconds < 5970 else f'{seconds / 3600:.1f} h'

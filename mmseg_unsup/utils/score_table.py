@@ -80,10 +80,3 @@ def plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def is_text_number(text: str) -> bool:
     return text.replace('.', '', 1).replace('-', '', 1).isdigit() or text == '-'
-
-
-def duration(seconds: float) -> str:
-    """``40 s``, ``3.5 min``, ``2.1 h``."""
-    if seconds < 99.5:
-        return f'{seconds:.0f} s'
-    return f'{seconds / 60:.1f} min' if seconds < 5970 else f'{seconds / 3600:.1f} h'

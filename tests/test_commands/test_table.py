@@ -96,7 +96,7 @@ def test_help_and_its_examples(command, capsys):
     examples = re.findall(rf'^    mmseg-unsup {command} (.+)$', module.__doc__.replace('\\\n', ''), re.M)
     for example in examples:
         make_parser(command).parse_intermixed_args(example.split())
-    assert len(max(module.__doc__.splitlines(), key=len)) <= 120
+    assert len(max(module.__doc__.splitlines(), key=len)) <= 120, command
 
 
 @pytest.mark.parametrize('arguments', [['--help'], ['train', '--help'], ['benchmark', '--help']], ids=' '.join)

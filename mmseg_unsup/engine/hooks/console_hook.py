@@ -8,10 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...registry import HOOKS
-from ...utils.console import say
+from ...utils.console import duration, say
 from ...utils.paths import shown
 from ...utils.run_logs import read_run_log
-from ...utils.score_table import change_table, duration, headline
+from ...utils.score_table import change_table, headline
 from ..feature_pass import unwrap
 from ..forecast import Cost, Forecast, evaluates_after, forecast, measure, planned_passes, progress_of
 from ..run_facts import clusters_fact, data_fact, device_fact, folder_fact, result_files, say_facts
