@@ -1,5 +1,6 @@
 """What an installed package carries, and that references to it resolve."""
 import glob
+import json
 import os
 import os.path as osp
 import re
@@ -12,6 +13,7 @@ import pytest
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.stack import check_stack
 from .conftest import NO_WORKERS, ROOT, copy_checkout, run_log
+from .test_commands.test_segment import command, write_discs
 from .test_configs import CONFIGS
 
 
@@ -104,6 +106,26 @@ def test_models_come_from_a_wheel_by_reference(wheel, tmp_path):
     assert {path: name for path, name, _ in built} == types
     assert {int(count) for path, _, count in built if 'camvid' in path} == {11_176_512}  # ResNet-18, no classifier
     assert 'refused: Cannot find `Weights`' in printed
+
+
+@pytest.mark.slow
+def test_a_folder_is_segmented_from_a_wheel(wheel, tmp_path):
+    """In a folder with nothing but photographs; in a file there are no bars and no control characters."""
+    write_discs(tmp_path / 'My Photos')
+    words = [*command('picie', 'My Photos', 'OUT'), 'train_dataloader.num_workers=2']
+    done = subprocess.run([sys.executable, '-m', 'mmseg_unsup', 'segment', *map(str, words)], cwd=tmp_path, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONPATH=str(wheel)))
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) <= 40, done.stdout
+    assert all(line.isprintable() and len(line) <= 80 for line in lines), done.stdout
+    assert lines[0] == '8 images in My Photos, 80x64 pixels' and lines[-3] == 'next:'
+    assert sorted(os.listdir(tmp_path)) == ['My Photos', 'OUT']
+    config = json.loads((tmp_path / 'OUT' / 'segment_folder.json').read_text())['settings']['config']
+    assert config == 'mmseg_unsup::picie/picie_fpn_folder_small.py'
+    assert len(list((tmp_path / 'OUT' / 'maps').rglob('*.png'))) == 8
+    # the same folder goes on in a clone
+    again = run_python(ROOT, tmp_path, '-m', 'mmseg_unsup', 'segment', *map(str, words))
+    assert again.count('finished before') == 3
 
 
 # `mim` with a small run of the demo

@@ -1,19 +1,21 @@
 """Every command of every document runs, on small data, in the order written, in a plain shell of a clone; so do the
 Python examples."""
+import functools
+import glob
 import os.path as osp
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import pytest
 import torch
 import yaml
 
-from mmseg_unsup.commands import COMMANDS
 from ..conftest import ROOT, copy_checkout
 from ..test_tools.test_extract_backbone import make_checkpoint
 from ..test_tools.test_picie_official import released_checkpoint, released_parts
@@ -53,12 +55,6 @@ TAKES_OPTIONS = [
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
               'model_converters/extract_backbone.py', 'model_converters/picie_official.py']
-# commands and scripts by another name than the other's
-SCRIPTS = {
-    'name': 'name_clusters.py', 'check': 'check_data.py', 'segment': 'segment_folder.py', 'priors': 'make_priors.py',
-    'convert-picie': 'model_converters/picie_official.py',
-    'convert-maskcontrast': 'model_converters/maskcontrast_official.py'
-}
 # it loads its file into networks of other code, which have the usual number of channels
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
@@ -79,20 +75,20 @@ def is_run(command: str) -> bool:
     return not command.startswith(tuple(NOT_RUN))
 
 
-def script_of(name: str) -> str:
-    """Path below ``tools/`` of what runs the same as ``mmseg-unsup NAME``."""
-    stem = name.replace('-', '_')
-    found = [SCRIPTS.get(name), f'{stem}.py', *(f'{folder}/{stem}.py' for folder in (
-        'analysis_tools', 'dataset_converters', 'model_converters'))]
-    return next(path for path in filter(None, found) if osp.isfile(osp.join(ROOT, 'tools', path)))
+@functools.lru_cache()
+def scripts() -> Dict[str, str]:
+    """Command of mmseg-unsup -> the script below ``tools/`` that runs the same."""
+    paths = glob.glob('**/*.py', root_dir=osp.join(ROOT, 'tools'), recursive=True)
+    found = {path: re.search(r"run_tool\('([\w-]+)'\)", open(osp.join(ROOT, 'tools', path)).read()) for path in paths}
+    return {match[1]: path for path, match in found.items() if match}
 
 
 def split_command(command: str) -> Tuple[List[str], str, List[str], List[str]]:
     """What calls a script below ``tools/``, the script, its arguments, and what follows ``--cfg-options``."""
     words = [STOCK if word == 'CONFIG' else word for word in shlex.split(command)]
-    is_command = words[0] == 'mmseg-unsup' and words[1] in COMMANDS
+    is_command = words[0] == 'mmseg-unsup' and words[1] in scripts()
     assert is_command or words[0] == 'python' and words[1].startswith('tools/'), f'no rule makes this small: {command}'
-    script = script_of(words[1]) if is_command else osp.relpath(words[1], 'tools')
+    script = scripts()[words[1]] if is_command else osp.relpath(words[1], 'tools')
     caller, rest, own = words[:2], words[2:], []
     assert script in TAKES_OPTIONS + TAKES_NONE, f'no rule makes tools/{script} small'
     if '--cfg-options' in rest:
@@ -319,12 +315,6 @@ def test_every_command_has_a_rule(document, tmp_path):
     (tmp_path / STOCK).write_text(STOCK_TEXT)
     for command in filter(is_run, all_commands(document)):
         shell_lines(command, tmp_path)
-
-
-@pytest.mark.parametrize('name', COMMANDS)
-def test_commands_and_scripts_run_the_same(name):
-    path = osp.join(ROOT, 'tools', script_of(name))
-    assert f"run_tool('{name}')" in open(path).read(), path
 
 
 @pytest.mark.parametrize('command', ['python tools/unheard_of.py x', 'rm -r x', 'tools/train.py CONFIG', 'mmseg-unsup unheard-of'])

@@ -69,6 +69,7 @@ COMMANDS = {
     'predict CONFIG': lambda f, evil: [PICIE, evil, f / 'images', '--out', f / 'out'],
     'export': lambda f, evil: ['none', evil, f / 'model.ts', '--images', f / 'images'],
     'name': lambda f, evil: ['none', evil, f / 'clusters.json'],
+    'segment': lambda f, evil: [f / 'images', '--out', f / 'out', '--init', evil],
     'priors model': lambda f, evil: [f / 'images', f / 'masks', '--prior', 'model', '--options',
                                           f'config={network(f)}', f'checkpoint={evil}'],
     'priors spectral': lambda f, evil: [f / 'images', f / 'masks', '--prior', 'spectral',
