@@ -230,8 +230,8 @@ class UnsupInferencer(BaseInferencer):
             except UnreadableImageError as error:
                 if self.on_error == 'raise':
                     raise
-                self.skipped.append(str(error))
-                say(str(error), logging.WARNING)
+                self.skipped.append(error.fault)
+                say(f'left out: {error.fault}', logging.WARNING)
                 if advance is not None:
                     advance(1)
                 continue

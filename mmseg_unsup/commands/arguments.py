@@ -1,6 +1,7 @@
 """Arguments that several commands take."""
 import argparse
-from typing import Optional
+from contextlib import contextmanager
+from typing import Iterator, Optional
 
 PRIORS = ('rbd', 'spectral', 'region', 'model', 'folder')  # short names, see apis/mask_folder.py
 
@@ -75,6 +76,17 @@ def add_size_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_on_error_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')
+
+
+@contextmanager
+def offering_to_skip() -> Iterator[None]:
+    """In the block the error of an image that is unreadable names that option."""
+    from ..datasets.errors import UnreadableImageError
+    try:
+        yield
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f'{error.fault}: replace or remove the file, or leave such files out by --on-error '
+                                   'skip') from None
 
 
 def add_released_arguments(parser: argparse.ArgumentParser, config: str) -> None:

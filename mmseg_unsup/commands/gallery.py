@@ -12,7 +12,7 @@ in the folder MODEL, or given by --clusters, they are shown again.
 import argparse
 
 from ..utils.checks import at_least
-from .arguments import add_model_arguments, add_names_argument, add_on_error_argument
+from .arguments import add_model_arguments, add_names_argument, add_on_error_argument, offering_to_skip
 
 CRITERIA = ('count', 'iou')
 
@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> None:
     checkpoint, names = choose_files(args.model, args.clusters)
     cfg = model_config(args.config, checkpoint, args.cfg_options)
     of_config = matching_of(cfg)
-    found = make_gallery(
-        cfg, checkpoint, osp.normpath(args.images), args.out, args.labels, args.classes, names,
-        Matching(args.match or of_config.match, args.match_on or of_config.match_on), args.on_error, args.max_images,
-        args.places, args.typical)
+    matching = Matching(args.match or of_config.match, args.match_on or of_config.match_on)
+    with offering_to_skip():
+        found = make_gallery(cfg, checkpoint, osp.normpath(args.images), args.out, args.labels, args.classes, names,
+                             matching, args.on_error, args.max_images, args.places, args.typical)
     for path in found.unreadable:
         print(f'left out, unreadable: {printable(path)}')
     print(f'{len(found.paths) - len(found.unreadable)} images, {found.survey.n_clusters} clusters, '

@@ -13,7 +13,8 @@ in the folder MODEL, if there is one; without names every cluster is a class of 
 import argparse
 
 from ..utils.checks import at_least
-from .arguments import add_model_arguments, add_names_argument, add_on_error_argument, add_size_argument
+from .arguments import (add_model_arguments, add_names_argument, add_on_error_argument, add_size_argument,
+                        offering_to_skip)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,4 +41,5 @@ def run(args: argparse.Namespace) -> None:
     list_inputs(args.images)  # an empty folder must fail before anything is loaded
     inferencer = UnsupInferencer(args.config, model, names, args.device, args.size, args.tile, args.overlap,
                                  args.on_error, args.cfg_options)
-    print(predict_folder(inferencer, args.images, args.out, args.batch_size))
+    with offering_to_skip():
+        print(predict_folder(inferencer, args.images, args.out, args.batch_size))

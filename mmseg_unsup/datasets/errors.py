@@ -6,6 +6,7 @@ import torch
 from ..utils.paths import printable
 
 ON_ERROR = ('raise', 'skip')
+_REMEDY = ". Replace or remove the file, or set on_error='skip' on the data set"
 
 
 class UnreadableImageError(ValueError):
@@ -16,8 +17,12 @@ class UnreadableImageError(ValueError):
 
     @classmethod
     def of(cls, path: str, reason: str) -> 'UnreadableImageError':
-        return cls(f'cannot use the image {printable(path)}: {reason}. Replace or remove the file, or set '
-                   "on_error='skip' on the data set")
+        return cls(f'cannot use the image {printable(path)}: {reason}{_REMEDY}')
+
+    @property
+    def fault(self) -> str:
+        """The message without what to do."""
+        return str(self).removesuffix(_REMEDY)
 
 
 class LabelError(ValueError):

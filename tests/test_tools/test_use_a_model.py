@@ -13,6 +13,7 @@ from PIL import Image
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
 from mmseg_unsup.apis import export as library_export
 from mmseg_unsup.commands import export, gallery
+from mmseg_unsup.datasets.errors import UnreadableImageError
 from mmseg_unsup.engine.testing import give_names
 from mmseg_unsup.evaluation.functional import matching
 from ..conftest import run_tool, smooth_image
@@ -262,9 +263,19 @@ def test_a_quiet_console(image_folder, tmp_path):
     done = run_tool('predict.py', 'OUT', 'images', '--out', 'maps of it', '--on-error', 'skip', cwd=tmp_path)
     model, skipped, last = done.stdout.splitlines()
     assert model == 'model: ' + f'{folder}/train/epoch_1.pth'.replace(str(tmp_path), '').lstrip('/')
-    assert skipped.startswith('warning: cannot use the image images/broken.jpg: ')
+    assert skipped.startswith('warning: left out: cannot use the image images/broken.jpg: it ')
+    assert 'on_error' not in skipped
     line = r'8 images, 5 classes, 1 skipped, [\d.]+ s: maps of it/maps, maps of it/overlays, maps of it/predictions.json'
     assert re.fullmatch(line, last)
+
+
+def test_an_unreadable_image_names_the_option(image_folder, tmp_path, tool):
+    folder = run_folder(tmp_path / 'OUT', *trained(tmp_path))
+    (tmp_path / 'images' / 'broken.jpg').write_bytes(b'no image')
+    for command, out in (('predict', tmp_path / 'maps'), ('gallery', tmp_path / 'page.html')):
+        with pytest.raises(UnreadableImageError, match='broken.jpg: it .*: replace or remove the file, or leave such files '
+                           'out by --on-error skip$'):
+            tool(command, folder, image_folder, '--out', out)
 
 
 def test_a_tool_by_itself(tmp_path):
