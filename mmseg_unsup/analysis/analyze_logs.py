@@ -1,6 +1,7 @@
 """Curves of one or several runs, and a table that compares them."""
 import glob
 import os.path as osp
+from difflib import get_close_matches
 from typing import Dict, List, Sequence
 
 from ..utils.config_text import parse_config_text
@@ -64,7 +65,7 @@ def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path
     """A panel per key, a line per run.
 
     Raises:
-        KeyError: no run has a key.
+        ValueError: no run has a key.
     """
     from matplotlib.figure import Figure
     figure = Figure(figsize=(6 * len(keys), 4), layout='constrained')
@@ -73,7 +74,10 @@ def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path
         if not any(curves.values()):
             known = dict.fromkeys(name for log in logs for values in (*log.steps, *log.evaluations.values())
                                   for name in values if is_number(values[name]))
-            raise KeyError(f'no run has logged {key!r}: choose from {", ".join(known) or "nothing, as they are empty"}')
+            near = get_close_matches(key, known)
+            told = f'did you mean {" or ".join(near)}?' if near else (
+                f'choose from {", ".join(known) or "nothing, as they are empty"}')
+            raise ValueError(f'no run has logged {key!r}: {told}')
         for name, points in curves.items():
             axes.plot(*zip(*points or [(float('nan'), ) * 2]), 'o-' if len(points) < 30 else '-', label=name)
         of_steps = any(key in step for log in logs for step in log.steps)
@@ -94,8 +98,7 @@ def compare_runs(runs: Sequence[str], keys: Sequence[str] = (), out: str = 'curv
 
     Raises:
         FileNotFoundError: a folder has no log.
-        ValueError: a run is given twice.
-        KeyError: no run has a key.
+        ValueError: a run is given twice, or no run has a key.
     """
     names = names_of(runs)
     logs = [read_run_log(run) for run in runs]

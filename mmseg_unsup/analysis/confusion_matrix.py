@@ -15,13 +15,20 @@ def draw_confusion(cfg: Config, checkpoint: str, path: str) -> None:
         ValueError: the config evaluates without labels; the picture has no known suffix.
     """
     check_picture(path)  # before the evaluation
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    if not any(evaluator['type'].endswith('HungarianIoUMetric') for evaluator in evaluators):
+        raise ValueError(_no_labels(cfg))
     cfg.load_from = checkpoint
     runner = ConsoleRunner.from_cfg(cfg)
     runner.test()
     model = unwrap(runner.model)
     metric = scored_confusion(runner.test_loop.evaluator.metrics, model.predicted_sets[0])
     if metric is None:
-        raise ValueError(f'{cfg.filename} evaluates without labels: a confusion matrix needs a test_evaluator '
-                         'HungarianIoUMetric, as the configs of labelled data sets have it')
+        raise ValueError(_no_labels(cfg))
     classes = runner.test_dataloader.dataset.metainfo['classes']
     write_picture(path, confusion_picture(metric, classes, model.n_predicted))
+
+
+def _no_labels(cfg: Config) -> str:
+    return (f'{cfg.filename} evaluates without labels: a confusion matrix needs a test_evaluator HungarianIoUMetric, '
+            'as the configs of labelled data sets have it')

@@ -118,17 +118,30 @@ def train_all(runs: Sequence[Run], check: Callable[[int], None]) -> None:
     Raises:
         ValueError, RuntimeError: see :func:`train` and :func:`read_evaluations`.
     """
+    minutes: List[float] = []
     for i, run in enumerate(runs):
-        train(run, f'{run.title} ({i + 1} of {len(runs)})')
+        title, start = f'{run.title} ({i + 1} of {len(runs)})', time.time()
+        if train(run, title):
+            minutes.append((time.time() - start) / 60)
+            left = sum(not _is_finished(later) for later in runs[i + 1:])
+            rest = f', about {left * statistics.fmean(minutes):.0f} min for the {left} that are left' if left else ''
+            say(f'{title}: done in {minutes[-1]:.1f} min{rest}')
         read_evaluations(run)
         check(i + 1)
 
 
-def train(run: Run, title: str) -> None:
+def _is_finished(run: Run) -> bool:
+    return (read_record(run.work_dir) or {}).get('finished', False)
+
+
+def train(run: Run, title: str) -> bool:
     """Bring a run to its end, unless it is there.
 
     Args:
         title: what the console calls it.
+
+    Returns:
+        whether it was trained now.
 
     Raises:
         ValueError: the folder holds a run with other settings.
@@ -139,7 +152,7 @@ def train(run: Run, title: str) -> None:
         _check_same_settings(run, record['settings'])
         if record['finished']:
             say(f'{title}: finished before')
-            return
+            return False
     os.makedirs(run.work_dir, exist_ok=True)
     command = [*_program(), 'train', run.config, '--work-dir', run.work_dir, *run.flags]
     if osp.isfile(osp.join(run.work_dir, 'last_checkpoint')):
@@ -147,13 +160,12 @@ def train(run: Run, title: str) -> None:
     command += ['--cfg-options', *run.words]
     log = osp.join(run.work_dir, 'train.log')
     say(f'{title}: training, log {log}')
-    start = time.time()
     with open(log, 'a') as file:
         status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
     if status:
         raise RuntimeError(f'{run.title}: training ended with status {status} ({_cause(log)}): see {log}, then give '
                            'the same command again; finished runs are kept')
-    say(f'{title}: done in {(time.time() - start) / 60:.1f} min')
+    return True
 
 
 def _program() -> List[str]:

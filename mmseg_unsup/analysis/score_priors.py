@@ -82,11 +82,15 @@ def configs_of(names: Sequence[str], weights: Sequence[str], styles: Sequence[st
 
     Raises:
         ValueError: ``spectral`` without weights, weights without it, or styles for some of them only.
+        FileNotFoundError: weights are not there.
     """
     styles = styles or ['pytorch'] * len(weights)
     if ('spectral' in names) != bool(weights) or len(styles) != len(weights):
         raise ValueError(f'--priors spectral needs --weights, and one of --styles for each or none: got --priors '
                          f'{" ".join(names)}, {len(weights)} weights and {len(styles)} styles')
+    missing = [path for path in weights if '://' not in path and not osp.isfile(path)]
+    if missing:
+        raise FileNotFoundError(f'there is no file of weights {missing[0]!r}: correct --weights')
     configs = {}
     for name in names:
         if name == 'spectral':

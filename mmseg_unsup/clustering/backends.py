@@ -12,7 +12,7 @@ BACKENDS = ('auto', 'torch', 'faiss')
 # Bytes of the scores and copies of a chunk of rows. On a CPU they should stay in the cache; a GPU wants large matrices.
 CHUNK_BYTES = dict(cpu=2**23, cuda=2**29)
 MIN_CHUNK = 256
-# From this many clusters on faiss is the faster one on a CPU (tools/analysis_tools/benchmark.py --kmeans).
+# From this many clusters on faiss is the faster one on a CPU (mmseg-unsup benchmark --only kmeans).
 FAISS_MIN_CLUSTERS = 16
 
 

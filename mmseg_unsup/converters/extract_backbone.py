@@ -11,6 +11,7 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
+from ..engine.feature_sample import find_checkpoint
 from ..hosts.safe_loading import load_safely
 from ..models.utils import match_tensors, read_part, resnet_depth
 from ..models.utils.pretrained_file import PretrainedPart, as_checkpoint_tensor
@@ -168,12 +169,14 @@ def extract_backbone(source: str, target: str, form: str, weights: str = 'auto',
         force: replace a file that is there.
 
     Raises:
+        FileNotFoundError: there is no such checkpoint.
         FileExistsError: the file is there.
         ValueError: the format cannot express the backbone; its config is not known.
     """
     refuse_existing(target, force)
     init_default_scope('mmseg')
-    pretrained = read_part(source, 'backbone', averaged=WEIGHTS[weights])
+    path = source if '://' in source else find_checkpoint(source)
+    pretrained = read_part(path, 'backbone', averaged=WEIGHTS[weights])
     cfg = backbone_config(pretrained, config)
     if form != 'mmseg' and not (form == 'mmpretrain' and _is_of_mmpretrain(cfg)):
         check_is_resnet(cfg, pretrained.state, form)

@@ -23,15 +23,17 @@ def write_masks(labels: str, out: str, objects: Sequence[int]) -> Tuple[int, int
         raise ValueError(f'{out} is the folder of the label maps, which masks of the same names would replace: give '
                          'another one')
     paths = find_images(labels)
-    n_with_object = 0
+    n_with_object, values = 0, set()
     with track_progress('masks', len(paths)) as advance:
         for path in paths:
-            mask = np.isin(read_mask(path), objects)
+            label = read_mask(path)
+            values.update(np.unique(label).tolist())
+            mask = np.isin(label, objects)
             target = osp.join(out, osp.splitext(osp.relpath(path, labels))[0] + '.png')
             write_picture(target, mask.astype(np.uint8) * 255)
             n_with_object += bool(mask.any())
             advance(1)
     if not n_with_object:
-        raise ValueError(f'none of the {len(paths)} label maps holds {objects}: check the values of --objects; the '
-                         f'masks in {out} are empty')
+        raise ValueError(f'none of the {len(paths)} label maps holds {objects}: check the values of --objects, of '
+                         f'which there are {", ".join(map(str, sorted(values)))}; the masks in {out} are empty')
     return len(paths), n_with_object

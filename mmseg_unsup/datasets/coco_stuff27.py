@@ -40,7 +40,7 @@ class COCOStuff27Dataset(LabelledDataset):
 
     Expects the official layout: ``images/{train,val}2017/*.jpg`` and ``annotations/{train,val}2017/*.png`` of
     ``stuffthingmaps_trainval2017.zip`` (values 0..181, 255 unlabelled). ``ann_file`` lists the curated ids, which
-    ``tools/dataset_converters/coco_stuff27.py`` writes.
+    ``mmseg-unsup coco-stuff27`` writes.
 
     ``food`` and ``furniture`` exist as a thing and as a stuff class; the classes carry their kind.
     """
@@ -56,7 +56,7 @@ class COCOStuff27Dataset(LabelledDataset):
 
     @property
     def list_remedy(self) -> str:
-        return f'write the curated lists by `python tools/dataset_converters/coco_stuff27.py {self.data_root}`, '
+        return f'write the curated lists by `mmseg-unsup coco-stuff27 {self.data_root}`, '
 
     def label_table(self) -> np.ndarray:
         return table_from_values(fine_to_coarse(), self.ignore_index)

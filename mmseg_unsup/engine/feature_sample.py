@@ -32,8 +32,8 @@ def find_checkpoint(path: str) -> str:
         FileNotFoundError: there is no such file.
     """
     if not osp.isfile(path):
-        raise FileNotFoundError(f'there is no checkpoint {path!r}: give the path of a file that tools/train.py wrote, '
-                                'such as work_dirs/CONFIG/epoch_5.pth')
+        raise FileNotFoundError(f'there is no checkpoint {path!r}: give the path of a file that mmseg-unsup train '
+                                'wrote, such as work_dirs/CONFIG/epoch_5.pth')
     return path
 
 

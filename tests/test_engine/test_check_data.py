@@ -131,6 +131,6 @@ def test_a_missing_curated_list_names_the_tool_that_writes_it(tmp_path):
     for kind in ('images', 'annotations'):
         (tmp_path / kind / 'train2017').mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match=f'curated/train2017.txt. does not exist: write the curated lists by '
-                                                f'`python tools/dataset_converters/coco_stuff27.py {tmp_path}`, set'):
+                                                f'`mmseg-unsup coco-stuff27 {tmp_path}`, set'):
         COCOStuff27Dataset(data_root=str(tmp_path), ann_file='curated/train2017.txt',
                            data_prefix=dict(img_path='images/train2017', seg_map_path='annotations/train2017'))

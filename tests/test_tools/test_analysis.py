@@ -87,8 +87,9 @@ def test_runs_are_compared(tmp_path):
     assert analyze_logs.curve(LOGS[0], 'mIoU') == [(0, 10.), (5, 20.55)]
     analyze_logs.plot(['a', 'b'], LOGS, ['loss', 'mIoU'], str(tmp_path / 'curves.png'))
     assert cv2.imread(str(tmp_path / 'curves.png')).shape == (480, 1440, 3)
-    with pytest.raises(KeyError, match="'IoU': choose from loss|mIoU"):
-        analyze_logs.plot(['a', 'b'], LOGS, ['IoU'], str(tmp_path / 'curves.png'))
+    for key, told in (('IoU', 'did you mean mIoU[?]'), ('xyz', 'choose from iter, loss, mIoU, aAcc')):
+        with pytest.raises(ValueError, match=f"^no run has logged '{key}': {told}$"):
+            analyze_logs.plot(['a', 'b'], LOGS, [key], str(tmp_path / 'curves.png'))
     with pytest.raises(ValueError, match='twice'):
         analyze_logs.names_of([runs[0], runs[0]])
 
@@ -105,6 +106,12 @@ def test_operations_of_a_prediction():
     assert small['decode_head'] == pytest.approx(16 * 16 * 16 * 27, rel=0.2)
     # the stem: 3 to 8 channels by 7 x 7 at stride 2; it is a small part
     assert small['backbone'] > 32 * 32 * 3 * 8 * 49
+
+
+def test_a_confusion_matrix_needs_labels(tmp_path, tool):
+    """Said before the checkpoint is read."""
+    with pytest.raises(ValueError, match='picie_fpn_folder.py evaluates without labels: a confusion matrix needs a'):
+        tool('confusion-matrix', config('picie_fpn_folder'), tmp_path / 'none.pth', tmp_path / 'confusion.png')
 
 
 def test_the_confusion_matrix_of_a_checkpoint(tmp_path, tool):

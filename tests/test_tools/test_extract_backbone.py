@@ -114,6 +114,8 @@ def test_refusals(tool, tmp_path, checkpoint):
     (tmp_path / 'out.pth').write_text('precious')
     with pytest.raises(FileExistsError, match='out.pth is there already: .*--force'):
         tool('extract-backbone', checkpoint, tmp_path / 'out.pth', '--format', 'mmseg')
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint 'nowhere.pth': give the path of a file that"):
+        tool('extract-backbone', 'nowhere.pth', tmp_path / 'new.pth', '--format', 'mmseg')
     content = torch.load(checkpoint, weights_only=True)
     torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
     with pytest.raises(ValueError, match='bare.pth does not hold the config of its run: give it with --config'):

@@ -109,7 +109,8 @@ def test_the_plan_and_the_table(tmp_path):
     label_efficiency.plot(report, 'mIoU', str(tmp_path / 'x.png'))
     assert (tmp_path / 'x.png').stat().st_size > 1000
 
-    same = label_efficiency.plan_runs({**settings, 'subset_seed': 7}, str(tmp_path / 'same'), ['optim_wrapper.optimizer.lr=0.5'])
+    same = label_efficiency.plan_runs({**settings, 'subset_seed': 7}, str(tmp_path / 'same'),
+                                      ['optim_wrapper.optimizer.lr=0.5'])
     assert len({run.cfg.train_dataloader.dataset.ann_file for run in same}) == 2
     assert all(run.cfg.optim_wrapper.optimizer.lr == 0.5 for run in same)
 
@@ -130,7 +131,8 @@ def test_wrong_settings_end_before_the_first_run(tmp_path, changes, error, messa
     write_camvid(tmp_path / 'data')
     write_weights(tmp_path)
     with pytest.raises(error, match=message):
-        label_efficiency.plan_runs(label_efficiency.read_settings(settings_file(tmp_path, **changes)), str(tmp_path / 'runs'), [])
+        settings = label_efficiency.read_settings(settings_file(tmp_path, **changes))
+        label_efficiency.plan_runs(settings, str(tmp_path / 'runs'))
     assert not osp.exists(tmp_path / 'runs' / 'scratch')
 
 

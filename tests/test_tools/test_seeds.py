@@ -199,6 +199,26 @@ def test_runs_go_on_or_stop_with_their_log(tmp_path, monkeypatch):
         experiments.train(run, run.title)
 
 
+def test_the_console_says_which_run_it_is_and_what_is_left(tmp_path, monkeypatch):
+    runs = [make_run(tmp_path, 'a', seed, {2: scores(1, 2)}) for seed in (1, 2, 3, 4)]
+    clock, said, done = [0.], [], []
+    for run in runs[1:]:
+        write_record(run.work_dir, run.settings, finished=False)
+
+    def fake_run(*args, **kwargs):
+        clock[0] += 120
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(experiments.subprocess, 'run', fake_run)
+    monkeypatch.setattr(experiments.time, 'time', lambda: clock[0])
+    monkeypatch.setattr(experiments, 'say', said.append)
+    experiments.train_all(runs, done.append)
+    assert said[0] == 'a, seed 1 (1 of 4): finished before' and done == [1, 2, 3, 4]
+    assert said[1].startswith('a, seed 2 (2 of 4): training, log ') and len(said) == 7
+    assert said[2] == 'a, seed 2 (2 of 4): done in 2.0 min, about 4 min for the 2 that are left'
+    assert said[6] == 'a, seed 4 (4 of 4): done in 2.0 min'
+
+
 def test_a_table_of_other_runs_is_kept(tmp_path):
     """Also one whose folders are spelled in another way; more seeds make a larger table of the same runs."""
     runs = [make_run(tmp_path, name, seed, {2: scores(1, 2)}) for name in 'ab' for seed in (1, 2)]
