@@ -68,7 +68,7 @@ def test_commands_exist(document):
 @functools.lru_cache()
 def options_of_tools() -> set:
     paths = glob.glob(osp.join(ROOT, 'tools', '**', '*.py'), recursive=True)
-    paths += glob.glob(osp.join(ROOT, 'mmseg_unsup', 'commands', '*.py'))
+    paths.append(osp.join(ROOT, 'mmseg_unsup', 'utils', 'command_line.py'))
     return {option for path in paths for option in re.findall(r"'(--[a-z-]+)'", open(path).read())}
 
 
