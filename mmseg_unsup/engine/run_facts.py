@@ -58,7 +58,7 @@ def clusters_fact(runner) -> str:
     if not numbers:
         numbers = [hook.n_clusters for hook in runner.hooks if hasattr(hook, 'n_clusters')][:1]
     text = ''.join(map(str, numbers[:1]))
-    return text + (f', trained beside {" and ".join(map(str, numbers[1:]))} others' if numbers[1:] else '')
+    return text + (f' (with {" and ".join(map(str, numbers[1:]))} more in training)' if numbers[1:] else '')
 
 
 def result_files(runner) -> Dict[str, str]:

@@ -7,7 +7,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
+from ...models.utils import initial_source
 from ...registry import HOOKS
+from ...utils.config import reference_of
 from ...utils.console import duration, say
 from ...utils.paths import shown
 from ...utils.run_logs import read_run_log
@@ -80,20 +82,18 @@ class ConsoleHook(Hook):
         if runner.val_loop is not None:
             data += f', {len(runner.val_dataloader.dataset):,} to evaluate'
         return dict(
-            config=shown(runner.cfg.filename) if runner.cfg.filename else '', data=data, folder=folder_fact(runner.train_dataloader),
-            device=device_fact(runner), start=self._origin(runner), clusters=clusters_fact(runner),
-            output=shown(runner.work_dir))
+            config=reference_of(runner.cfg.filename) if runner.cfg.filename else '', data=data, folder=folder_fact(runner.train_dataloader),
+            device=device_fact(runner), start=self._origin(runner), labels=_labels_seen(runner),
+            clusters=clusters_fact(runner), output=shown(runner.work_dir))
 
     def _origin(self, runner) -> str:
-        """Which weights a run starts from, and what they have seen."""
-        seen = next((hook.initially_seen for hook in runner.hooks if isinstance(hook, InitializationHook)), None)
-        labels = '' if seen is None else f', labels seen: {seen}'
+        """Which weights a run starts from."""
         if runner._has_loaded:
             done = f' after {self._first} of {self._end} {self._unit}s' if runner._resume else ''
-            return f'{shown(runner._load_from)}{done}{labels}'
+            return shown(runner._load_from) + done
         backbone = getattr(unwrap(runner.model), 'backbone', None)
-        source = getattr(getattr(backbone, 'initialization', None), 'source', None)
-        return (shown(source) if source else 'random weights') + labels
+        source = backbone and initial_source(backbone)
+        return shown(source) if source else 'random weights'
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Remember the loss; where iterations are counted, say how far the run is."""
@@ -138,9 +138,9 @@ class ConsoleHook(Hook):
     def _seconds_left(self, done: int, now: float) -> Optional[float]:
         """The forecast, as much longer or shorter as the run has taken so far."""
         n_done = done - self._first
-        if n_done < 1:
-            return self.forecast and self.forecast.seconds(done)
         spent = now - self._start
+        if n_done < 1:
+            return self.forecast and max(self.forecast.seconds(done) - spent, 0.)
         expected = self.forecast.seconds(self._first, done) if self.forecast else 0
         return self.forecast.seconds(done) * spent / expected if expected else spent / n_done * (self._end - done)
 
@@ -170,3 +170,8 @@ class ConsoleHook(Hook):
             say('stopped before the first checkpoint: start again')
         else:
             say(f'stopped; all that was done is in {shown(last)}; to go on:\n  {self.command}')
+
+
+def _labels_seen(runner) -> str:
+    seen = next((hook.initially_seen for hook in runner.hooks if isinstance(hook, InitializationHook)), None)
+    return seen and f'seen by these weights: {seen.removesuffix(" labels")}'

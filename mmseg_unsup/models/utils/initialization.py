@@ -198,6 +198,13 @@ def initial_weights_seen(module: nn.Module) -> str:
     return _read_stock(init_cfg, 'backbone').seen
 
 
+def initial_source(module: nn.Module) -> Optional[str]:
+    """File or address that the initial weights are from; None for random ones."""
+    if hasattr(module, 'initialization'):
+        return module.initialization.source
+    return (_stock_cfg(module) or {}).get('checkpoint')
+
+
 def _stock_cfg(module: nn.Module) -> Optional[dict]:
     cfgs = getattr(module, 'init_cfg', None) or []
     return next((cfg for cfg in ([cfgs] if isinstance(cfgs, dict) else cfgs)
