@@ -26,8 +26,8 @@ def check_stream(init_images: int, update_images: int, init_pixels: Optional[int
 
 def assigned_rows(models: Sequence[MiniBatchKMeans], n_images: int, n_cells: int, init_images: int,
                   init_pixels: Optional[int]) -> List[Tuple[int, int]]:
-    """The work of :class:`StreamingKMeans` on images of ``n_cells`` cells: clusters of each model, and the rows that are
-    assigned to them in all its iterations."""
+    """The work of :class:`StreamingKMeans` on images of ``n_cells`` cells: clusters of each model, and the rows that
+    are assigned to them in all its iterations."""
     init_images = min(init_images, n_images)
     of_image = n_cells if init_pixels is None else min(n_cells, max(1, init_pixels // init_images))
     later = (n_images - init_images) * n_cells

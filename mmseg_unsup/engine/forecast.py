@@ -70,7 +70,7 @@ def evaluates_after(runner, done: int) -> bool:
 
 
 def evaluations(runner) -> List[int]:
-    """When the validation is still to run: the epoch that it follows, or that it precedes where a hook runs it first."""
+    """When the validation is still to run: the epoch that it follows, or precedes where a hook runs it first."""
     start, end = progress_of(runner)
     by_hooks = [i for hook in runner.hooks if hasattr(hook, 'evaluations') for i in hook.evaluations(runner)]
     return by_hooks + [i for i in range(start, end) if evaluates_after(runner, i + 1)]

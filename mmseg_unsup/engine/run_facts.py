@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader
 
 from ..utils.console import say
 from ..utils.paths import shown
-from .checkpoint_files import LAST
 from .feature_pass import unwrap
 
 _MAX_COLUMNS, _NAME_COLUMNS = 80, 10
@@ -66,14 +65,14 @@ def result_files(runner) -> Dict[str, str]:
     files: Dict[str, str] = {}
     for hook in runner.hooks:
         files.update({name: osp.join(runner.work_dir, path) for name, path in getattr(hook, 'results', {}).items()})
-    pointer = osp.join(runner.work_dir, LAST)
-    if osp.isfile(pointer):
-        with open(pointer) as file:
-            files['checkpoint'] = file.read().strip()
-    files.update(log_file(runner))
+    files['checkpoint'] = runner.message_hub.get_info('last_ckpt', '')
     return {name: path for name, path in files.items() if osp.exists(path)}
 
 
-def log_file(runner) -> Dict[str, str]:
-    return {'log': handler.baseFilename for handler in runner.logger.handlers
+def say_end(runner, text: str, files: Dict[str, str]) -> None:
+    """What was done, and the files to open, the log the last."""
+    logs = {'log': handler.baseFilename for handler in runner.logger.handlers
             if isinstance(handler, logging.FileHandler)}
+    say(f'{text}; to open:')
+    for name, path in {**files, **logs}.items():
+        say(f'  {name:12}{shown(path)}')

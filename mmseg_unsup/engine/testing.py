@@ -13,10 +13,10 @@ from ..structures import ClusterNames
 from ..utils.config_check import check_config
 from ..utils.console import duration, say
 from ..utils.paths import shown
-from ..utils.score_table import score_table
+from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
 from .hooks import PCAInitHook
-from .run_facts import data_fact, device_fact, folder_fact, log_file, say_facts
+from .run_facts import data_fact, device_fact, folder_fact, say_end, say_facts
 from .runner import ConsoleRunner
 
 
@@ -57,9 +57,8 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
     metrics = runner.test()
     if is_main_process():
         _say_scores(runner, metrics)
-        say(f'{len(loader.dataset):,} images evaluated in {duration(time.time() - start)}' +
-            (f', maps in {shown(out)}' if out else '') + ''.join(
-                f', log {shown(path)}' for path in log_file(runner).values()))
+        text = f'{len(loader.dataset):,} images evaluated in {duration(time.time() - start)}'
+        say_end(runner, text, dict(maps=out) if out else {})
 
 
 def _say_scores(runner: Runner, metrics: dict) -> None:
@@ -67,9 +66,9 @@ def _say_scores(runner: Runner, metrics: dict) -> None:
     for metric in runner.test_loop.evaluator.metrics:
         if getattr(metric, 'table', None):
             print(metric.table)
-    if metrics:
-        say(score_table(metrics, unwrap(runner.model).predicted_sets[0]
-                        if hasattr(unwrap(runner.model), 'predicted_sets') else 'all'))
+    if by_set(metrics):
+        sets = getattr(unwrap(runner.model), 'predicted_sets', ['all'])
+        say(score_table(metrics, sets[0]))
 
 
 def give_names(evaluators: list, path: str) -> None:

@@ -13,10 +13,10 @@ from ...utils.config import reference_of
 from ...utils.console import duration, say
 from ...utils.paths import shown
 from ...utils.run_logs import read_run_log
-from ...utils.score_table import change_table, headline
+from ...utils.score_table import change_table, headline, main_scores
 from ..feature_pass import unwrap
 from ..forecast import Cost, Forecast, evaluates_after, forecast, measure, planned_passes, progress_of
-from ..run_facts import clusters_fact, data_fact, device_fact, folder_fact, result_files, say_facts
+from ..run_facts import clusters_fact, data_fact, device_fact, folder_fact, result_files, say_end, say_facts
 from .compile_hook import CompileHook
 from .initialization_hook import InitializationHook
 from .pixel_clustering_hook import PixelClusteringHook
@@ -148,11 +148,10 @@ class ConsoleHook(Hook):
         """Scores before and after, minutes, and the files to open."""
         if not is_main_process():
             return
-        if self._scores:
-            say(change_table(self._scores_before(runner), self._scores[max(self._scores)]))
-        say(f'finished in {duration(time.time() - self._start)}; to open:')
-        for name, path in result_files(runner).items():
-            say(f'  {name:12}{shown(path)}')
+        after = self._scores[max(self._scores)] if self._scores else {}
+        if main_scores(after):
+            say(change_table(self._scores_before(runner), after))
+        say_end(runner, f'finished in {duration(time.time() - self._start)}', result_files(runner))
 
     def _scores_before(self, runner) -> Optional[dict]:
         """Of this process or, where it resumed, of the one that began the run."""

@@ -54,8 +54,8 @@ class UnreadableImagesHook(Hook):
             file.writelines(f'{name}\n' for name in sorted(found))
         counted = sorted({name for lists in by_rank for name in lists[0]})
         if counted:
-            warn_once(f'{len(counted)} of {len(loader.dataset)} images could not be read and {consequence}, for example '
-                      f'{printable(counted[0])}; {path} lists all', about=f'{len(counted)} that {consequence}')
+            warn_once(f'{len(counted)} of {len(loader.dataset)} images could not be read and {consequence}, '
+                      f'for example {printable(counted[0])}; {path} lists all', f'{len(counted)} that {consequence}')
 
 
 def _unreadable(loader) -> List[str]:
