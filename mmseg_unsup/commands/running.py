@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Iterator, List
 
@@ -75,6 +76,8 @@ def is_caused_by_user(error: Exception) -> bool:
     """Whether an error says what is wrong with files, settings or machine: by its type, or as it was raised on purpose,
     which what goes wrong inside of Python is not."""
     text = str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name:  # a package that is not there; of one that is, a fault
+        return find_spec(error.name.partition('.')[0]) is None
     if isinstance(error, _CAUSED_BY_USERS) and not isinstance(error, UnicodeEncodeError):
         return True
     of_worker = _OF_WORKER.match(text)
@@ -109,6 +112,8 @@ def _advised(error: BaseException, text: str) -> str:
         place = printable(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else ''
         remedy = _REMEDIES.get(error.errno)
         return ': '.join(filter(None, (place, error.strerror, remedy)))
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f'{text}: install the package {error.name.partition(".")[0]}' if text.startswith('No module') else text
     if isinstance(error, MemoryError):
         return f'{text or "the memory of this machine is full"}: take a smaller batch_size or fewer num_workers'
     if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(text):

@@ -61,7 +61,13 @@ class CommandParser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f'error: {message} (see {self.prog} --help)\n')
+        self.exit(2, f'error: {message}{self._advice(message)} (see {self.prog} --help)\n')
+
+    def _advice(self, message: str) -> str:
+        """Options that are spelt nearly as one that is unknown, which the message names first."""
+        unknown = message.removeprefix('unrecognized arguments: ').split(' ')[0].partition('=')[0]
+        near = get_close_matches(unknown, self._option_string_actions, 1) if unknown.startswith('--') else ()
+        return f': did you mean {near[0]}?' if near else ''
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

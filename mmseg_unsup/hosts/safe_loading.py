@@ -20,6 +20,7 @@ from ..utils.config_text import parse_config_text
 
 # names that the user trusts, for the whole process
 _allowed: List[str] = []
+COPY_AGAIN = '; copy or download it again'
 _FORCE, _FORCE_NOT = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _REMEDY = ('If you trust the file, allow it by --cfg-options allowed_globals="[{name}]", in the config by '
            "allowed_globals=['{name}'], or by mmseg_unsup.hosts.safe_loading.allow_globals(['{name}'])")
@@ -199,9 +200,29 @@ def _refusal(path: str, error: Exception, remedy: str) -> ValueError:
     found = re.search(r"GLOBAL ([\w.]+)|but got <class '([\w.]+)'>", str(error))
     if found:
         return refusal_of(path, found[1] or found[2], remedy)
+    kind = _kind_of_file(path)
+    if kind:
+        return UnreadableCheckpoint(f'{path} cannot be read as a checkpoint of tensors and plain values: {kind}'
+                                    f'{COPY_AGAIN}')
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and 'documentation of' not in line]
     return UnreadableCheckpoint(f'{path} cannot be read as a checkpoint of tensors and plain values: '
                                 f'{lines[-1] if lines else type(error).__name__}')
+
+
+def _kind_of_file(path: str) -> str:
+    """What a file is that torch cannot read; empty where its first bytes do not tell."""
+    try:
+        with open(path, 'rb') as file:
+            start = file.read(200).lstrip()
+    except OSError:  # an address
+        return ''
+    if not start:
+        return 'it is empty'
+    if start[:1] == b'<':
+        return 'it is a page of the web, as of a download that went wrong'
+    if start[:4] == b'PK\x03\x04' and not zipfile.is_zipfile(path):
+        return 'it is cut off'
+    return ''
 
 
 def refusal_of(source: str, name: str, remedy: str = _REMEDY) -> ValueError:

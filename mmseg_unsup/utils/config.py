@@ -23,10 +23,13 @@ def find_config(reference: str) -> str:
 
     Raises:
         FileNotFoundError: there is none; names those that are spelt nearly so.
+        IsADirectoryError: it is a folder.
     """
     reference = str(reference)
     if osp.isfile(reference):
         return reference
+    if osp.isdir(reference):
+        raise IsADirectoryError(f'{reference} is a folder, not a config: {_FORMS}')
     package, separator, name = reference.rpartition('::')
     if not separator:
         beside = glob(osp.join(escape(osp.dirname(name)), '*.py'))
@@ -34,7 +37,9 @@ def find_config(reference: str) -> str:
         raise FileNotFoundError(f'there is no config {name!r}: {near or _FORMS}')
     folder = _configs_of(package)
     if folder is None:
-        raise FileNotFoundError(f'there is no config {reference!r}: no installed package {package!r} has configs')
+        near = difflib.get_close_matches(package, ('mmseg_unsup', 'mmseg'), 1)
+        raise FileNotFoundError(f'there is no config {reference!r}: no installed package {package!r} has configs'
+                                + (f': did you mean {near[0]}::{name}?' if near else ''))
     for path in (osp.join(folder, name), osp.join(folder, f'{name}.py')):
         if osp.isfile(path):
             return path
@@ -155,8 +160,24 @@ def merge_options(cfg: Config, options: dict) -> None:
     if 'vis_backends' in variables:
         _reach_visualizer(cfg)
     # full keys come last: they are the more precise wish
+    for key in options:
+        _open_up(cfg, key)
     cfg.merge_from_dict({key: value for key, value in options.items() if key not in variables})
     _drop_empty_initializations(cfg)
+
+
+def _open_up(cfg: Config, key: str) -> None:
+    """What is None above an option becomes a part that holds it; mmengine merges nothing into None."""
+    node = cfg
+    for name in key.split('.')[:-1]:
+        if isinstance(node, (list, tuple)):
+            node = node[int(name)]
+        elif name not in node:
+            return
+        else:
+            if node[name] is None:
+                node[name] = {}
+            node = node[name]
 
 
 def _reach_visualizer(cfg: Config) -> None:

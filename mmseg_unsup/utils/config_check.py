@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from typing import Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 from mmengine.config import Config
+from mmengine.runner.priority import get_priority
 
 from .checks import check_count, check_positive
 from .registered import BUILDERS, KNOWN_SCOPES, advice, found_types, parameters_of, similar_types
@@ -53,6 +54,8 @@ def _check_parts(cfg: Config, stages: Sequence[str]) -> None:
     if not isinstance(cfg.get('model'), dict):
         found = f'model={_shorten(cfg.model)}' if cfg.get('model') is not None else 'no model'
         raise ValueError(f'{where} has {found}: a model is a dict with a type, as the configs of mmseg_unsup:: have it')
+    if cfg.model.get('backbone', {}) is None:
+        raise ValueError(f'{where} has model.backbone=None: a backbone is a dict with a type')
     for stage in stages:
         there = [key for key in STAGES[stage] if cfg.get(key) is not None]
         lacking = [key for key in STAGES[stage] if cfg.get(key) is None]
@@ -68,17 +71,27 @@ def _check_values(cfg: Config, stages: Sequence[str]) -> None:
     for loader in loaders:
         checks[f'{loader}.batch_size'] = check_count
         checks[f'{loader}.num_workers'] = lambda name, value: check_count(name, value, 0)
+        checks[f'{loader}.dataset.indices'] = checks[f'{loader}.dataset.dataset.indices'] = _check_indices
     if 'train' in stages:
         checks.update({f'train_cfg.{name}': check_count for name in ('max_epochs', 'max_iters', 'val_interval')})
         checks['optim_wrapper.optimizer.lr'] = check_positive
     checks.update({'randomness.seed': _check_seed, 'log_level': _check_level})
-    for name, kinds in (('custom_hooks', (list, tuple)), ('default_hooks', dict), ('visualizer', dict),
+    for stage in stages:
+        loader, loop, third = STAGES[stage]
+        checks.update({loader: _kind_check(dict), loop: _kind_check(dict)})
+        checks[third] = _kind_check(dict if stage == 'train' else (dict, list, tuple))
+    for name, kinds in (('env_cfg', dict), ('model.backbone', dict), ('custom_hooks', (list, tuple)), ('default_hooks', dict), ('visualizer', dict),
                         ('param_scheduler', (list, tuple, dict))):
         checks[name] = _kind_check(kinds)
-    for key, check in checks.items():
+    checks['resume'] = _kind_check(bool)
+    for key, check in sorted(checks.items()):  # a part before what is in it
         value = _value_at(cfg, key)
         if value is not None:
             check(key, value)
+    for name, hook in (cfg.get('default_hooks') or {}).items():
+        _check_hook(f'default_hooks.{name}', hook)
+    for i, hook in enumerate(cfg.get('custom_hooks') or ()):
+        _check_hook(f'custom_hooks.{i}', hook)
 
 
 def _value_at(cfg: Config, key: str):
@@ -86,6 +99,11 @@ def _value_at(cfg: Config, key: str):
     for name in key.split('.'):
         node = node.get(name) if isinstance(node, (dict, Config)) else None
     return node
+
+
+def _check_indices(name: str, value) -> None:
+    if isinstance(value, int):
+        check_count(name, value)
 
 
 def _check_seed(name: str, value) -> None:
@@ -97,6 +115,21 @@ def _check_seed(name: str, value) -> None:
 def _check_level(name: str, value) -> None:
     if not isinstance(value, int) and value not in _LEVELS:
         raise ValueError(f'{name} must be one of {", ".join(_LEVELS)}, but it is {value!r}')
+
+
+def _check_hook(path: str, hook) -> None:
+    if not isinstance(hook, dict):
+        if hook is None or path.startswith('custom_hooks') and not isinstance(hook, str):  # left out; built already
+            return
+        raise ValueError(f'{path} must be a dict with the type of a hook, but it is {_shorten(hook)}')
+    interval = hook.get('interval', 1)
+    if isinstance(interval, bool) or not isinstance(interval, int):
+        raise ValueError(f'{path}.interval must be a whole number, but it is {interval!r}')
+    try:
+        get_priority(hook.get('priority', 'NORMAL'))
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f'{path}.priority must be a number from 0 to 100 or the name of one, such as '
+                         f'NORMAL, but it is {hook["priority"]!r}') from None
 
 
 def _kind_check(kinds) -> Callable:
@@ -125,6 +158,8 @@ def _typed(node, path: str, scopes: Tuple[str, ...]) -> Iterator[Tuple[str, dict
 
 def _check_type(path: str, node: dict, scopes: Tuple[str, ...]) -> None:
     kind = node['type']
+    if kind is None and path.rpartition('.')[2].endswith('cfg'):  # none of these layers
+        return
     if isinstance(kind, type):
         classes = [kind]
     elif callable(kind):

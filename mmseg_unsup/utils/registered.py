@@ -1,11 +1,12 @@
 """What is registered under the names of types in configs, and which arguments it takes."""
 import inspect
 import re
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from importlib.util import find_spec
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set
 
 import mmengine.registry
+from mmengine.model import BaseModule
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
@@ -16,6 +17,8 @@ BUILDERS = ('type', '_scope_', '_delete_', 'convert_to_iter_based', 'constructor
 # a call of an __init__ that ends with **kwargs; its other arguments may hold calls themselves
 _HANDED_ON = re.compile(r'__init__\((?:[^()]|\([^()]*\))*\*\*\w+')
 _MAX_NEAR, _MAX_LISTED = 3, 20
+# difference of the ratios of names that are about as near
+_TIE = 0.1
 
 
 def found_types(name: str, scopes: Sequence[str] = KNOWN_SCOPES) -> Optional[list]:
@@ -40,7 +43,10 @@ def registered_names() -> List[str]:
 def similar_types(name: str) -> List[str]:
     """Registered names that are spelt nearly so, whatever their scopes."""
     full = {other.rpartition('.')[2]: other for other in registered_names()}
-    return [full[bare] for bare in similar(name.rpartition('.')[2], full)]
+    bare = name.rpartition('.')[2]
+    near = get_close_matches(bare, full, _MAX_NEAR)
+    ratios = [SequenceMatcher(None, bare, other).ratio() for other in near]
+    return [full[other] for other, ratio in zip(near, ratios) if ratio > ratios[0] - _TIE]
 
 
 def similar(name: str, names: Iterable[str]) -> List[str]:
@@ -81,6 +87,8 @@ def parameters_of(cls: type, strict: bool = False) -> Optional[Set[str]]:
         if inspect.Parameter.VAR_KEYWORD not in kinds:
             return names
         if not strict and not _hands_on(base):
+            return None
+        if base.__bases__ == (BaseModule, ):  # of mmseg's heads, where it stands for a base of a package that is not there
             return None
     return None
 

@@ -12,6 +12,7 @@ from mmengine.runner import BaseLoop
 from ...registry import HOOKS
 from ...utils.atomic import remove_parts, replacing
 from ...utils.console import say
+from ...utils.registered import advice
 from ..checkpoint_files import LAST, PREEMPTED, Search, find_checkpoint, name_pattern, verify_checkpoint
 from ..loops import ResumableTrainLoop
 from ..run_state import (gather_rank_states, own_state, pack_history, random_state, restore_rank_state,
@@ -69,6 +70,9 @@ class AtomicCheckpointHook(CheckpointHook):
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Hand the state of the run to the loop, which knows when to use it."""
         unpack_history(checkpoint)
+        if runner._resume and isinstance(runner._train_loop, BaseLoop) and not _says_where(checkpoint):
+            raise ValueError('the checkpoint to resume from does not say how far its run was: name one that mmseg-unsup '
+                             'train wrote, or begin with its weights (--cfg-options load_from=PATH)')
         state = checkpoint.pop('run_state', None)
         if state is None or not runner._resume or not isinstance(runner._train_loop, BaseLoop):
             return
@@ -126,7 +130,15 @@ class AtomicCheckpointHook(CheckpointHook):
                     self.file_backend.remove(path)
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
-        """As mmengine does, but an old best checkpoint goes when the new one is there."""
+        """As mmengine does, but an old best checkpoint goes when the new one is there.
+
+        Raises:
+            ValueError: ``save_best`` names no score of the validation.
+        """
+        for name in self.key_indicators if self.save_best and self.save_best != 'auto' else ():
+            if name not in metrics:
+                raise ValueError(f'save_best={name!r} is no score of the validation'
+                                 + (advice(name, metrics) if metrics else ', which gives none: leave it out'))
         if not self.save_best or not self._is_local:
             super()._save_best_checkpoint(runner, metrics)
             return
@@ -216,6 +228,10 @@ class _LateRemoval(LocalBackend):
 
     def remove(self, filepath: str) -> None:
         self.paths.append(filepath)
+
+
+def _says_where(checkpoint: dict) -> bool:
+    return {'epoch', 'iter'} <= {*(checkpoint.get('meta') or {})}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from ...models.utils import add_labels, check_stock_initialization, check_unchan
 from ...models.utils.weights_seen import NOTHING, UNKNOWN, stated_labels
 from ...registry import HOOKS
 from ..feature_pass import unwrap
-from .probe_hook import check_feature_tensors
+from .probe_hook import check_any_tensor, check_feature_tensors
 
 _PARTS = ('backbone', 'neck')
 
@@ -42,9 +42,9 @@ class InitializationHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Remember what the loaded checkpoint says of itself; one that is only evaluated must be of this model, as mmengine
-        would score random weights in the place of what it lacks."""
-        if not isinstance(runner._train_loop, BaseLoop):
-            check_feature_tensors(unwrap(runner.model), checkpoint)
+        would score random weights in the place of what it lacks, and one that a run starts from must have a part of it."""
+        check = check_any_tensor if isinstance(runner._train_loop, BaseLoop) else check_feature_tensors
+        check(unwrap(runner.model), checkpoint)
         self._of_checkpoint = (checkpoint.get('meta') or {}).get('weights_seen')
 
     def before_train(self, runner) -> None:

@@ -174,8 +174,7 @@ def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
     Raises:
         ValueError: some are not.
     """
-    state = checkpoint.get('state_dict', checkpoint)
-    given = {key.removeprefix('module.'): getattr(value, 'shape', None) for key, value in state.items()}
+    given = _shapes(checkpoint)
     parts = getattr(model, 'feature_parts', _PREDICTION)
     needed = {key: value.shape for key, value in model.state_dict().items()
               if key.startswith(parts) and not key.endswith('num_batches_tracked')}
@@ -184,6 +183,32 @@ def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
         raise ValueError(f'the checkpoint has {len(needed) - len(missing)} of the {len(needed)} tensors that the '
                          f'features of {type(model).__name__} need (not, or in another shape: {missing[:3]}): use the '
                          'config it was trained with, or another checkpoint')
+
+
+def check_any_tensor(model: torch.nn.Module, checkpoint: dict) -> None:
+    """A training may start from a part of a model, but not from a file that has nothing of it: mmengine would start from
+    other weights without a word.
+
+    Raises:
+        ValueError: no tensor of the checkpoint fits the model.
+    """
+    given = _shapes(checkpoint)
+    if not any(given.get(key) == value.shape for key, value in model.state_dict().items() if value.dim()):
+        raise ValueError(f'none of the {len(given)} entries of the checkpoint in load_from is a tensor of '
+                         f'{type(model).__name__} in its shape: name a checkpoint of this config')
+
+
+def _shapes(checkpoint) -> dict:
+    """Name -> shape of its tensors, None for what is none.
+
+    Raises:
+        ValueError: it is no dict of weights.
+    """
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise ValueError(f'the checkpoint is a {type(checkpoint).__name__} and holds no dict of weights: name one that '
+                         'mmseg-unsup train wrote')
+    return {key.removeprefix('module.'): getattr(value, 'shape', None) for key, value in state.items()}
 
 
 def check_labeller(model: torch.nn.Module, checkpoint: dict) -> None:

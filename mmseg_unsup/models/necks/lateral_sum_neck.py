@@ -48,9 +48,7 @@ class LateralSumNeck(BaseModule):
 
     def forward(self, inputs: Tuple[Tensor, ...]) -> Tuple[Tensor]:
         """Levels (N, C_l, h_l, w_l), fine to coarse -> a tuple of one (N, C, h, w) map on the finest grid."""
-        if len(inputs) != len(self.laterals):
-            raise ValueError(f'LateralSumNeck has {len(self.laterals)} laterals, but the backbone gives {len(inputs)} '
-                             'levels: match neck.in_channels and backbone.out_indices')
+        self._check_levels(inputs)
         out = None
         for lateral, level in zip(reversed(self.laterals), reversed(inputs)):
             level = lateral(level)
@@ -59,10 +57,20 @@ class LateralSumNeck(BaseModule):
 
     def hypercolumn(self, inputs: Tuple[Tensor, ...]) -> Tensor:
         """Levels -> (N, sum of C_l, h, w), each brought up level by level as :meth:`forward` does."""
+        self._check_levels(inputs)
         columns: List[Tensor] = []
         for level in reversed(inputs):
             columns = [level] + [_upsample(column, level) for column in columns]
         return torch.cat(columns, 1)
+
+    def _check_levels(self, inputs: Tuple[Tensor, ...]) -> None:
+        if len(inputs) != len(self.laterals):
+            raise ValueError(f'LateralSumNeck has {len(self.laterals)} laterals, but the backbone gives {len(inputs)} '
+                             'levels: match neck.in_channels and backbone.out_indices')
+        channels = tuple(level.size(1) for level in inputs)
+        if channels != self.in_channels:
+            raise ValueError(f'LateralSumNeck has in_channels={self.in_channels}, but the backbone gives {channels}: set '
+                             'model.neck.in_channels to these')
 
     @torch.no_grad()
     def set_projection(self, weight: Tensor, bias: Tensor) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...utils.config_text import parse_config_text
 from ...hosts.published_weights import damaged_record
-from ...hosts.safe_loading import UnreadableCheckpoint
+from ...hosts.safe_loading import COPY_AGAIN, UnreadableCheckpoint
 from .published_names import rename_published
 from .weights_seen import weights_seen
 
@@ -109,7 +109,8 @@ def _load(source: str) -> dict:
             zipfile.BadZipFile) as error:  # a refusal has its own remedy
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         stated = '' if source in reason else f'{source} cannot be read as a file of weights: '
-        raise ValueError(f'{stated}{reason}: it is cut off, corrupted or of another kind; {_REMEDY}') from None
+        guess = '' if reason.endswith(COPY_AGAIN) else ': it is cut off, corrupted or of another kind'
+        raise ValueError(f'{stated}{reason.removesuffix(COPY_AGAIN)}{guess}; {_REMEDY}') from None
     damaged = damaged_record(osp.expanduser(source))
     if damaged:
         raise ValueError(f'{source} is corrupted: the checksum of {damaged} is wrong; {_REMEDY}')

@@ -1,0 +1,195 @@
+"""Mistakes that a stranger makes: the command line, and words that its one sentence must have.
+
+In braces stand places that :func:`tests.test_commands.test_mistakes.place` makes: ``{p}`` is the folder of all. A ``|``
+in the words separates several.
+"""
+TRAIN = 'train {p}/config.py --work-dir {p}/work'
+SET = f'{TRAIN} --cfg-options'
+TEST = 'test {p}/config.py'
+AWAY = '--work-dir {p}/work'
+MODEL = '{p}/config.py {p}/run/epoch_1.pth'
+INIT = f'{SET} model.backbone.init_cfg.type=mmseg_unsup.PretrainedBackbone model.backbone.init_cfg.checkpoint'
+SEGMENT = 'segment {p}/images --out {p}/work'
+
+COMMAND_LINE = {
+    'trian {p}/config.py': "there is no command 'trian': did you mean train?",
+    'frobnicate': "there is no command 'frobnicate': there are segment, predict",
+    'train': 'arguments are required: config | mmseg-unsup train --help',
+    f'{TRAIN} --wrok-dir x': '--wrok-dir | did you mean --work-dir?',
+    f'{TRAIN} extra': 'unrecognized arguments: extra',
+    f'{TRAIN} --launcher slrm': "invalid choice: 'slrm' | slurm",
+    f'{SET} n_clusters 3': "but 'n_clusters' is none: write n_clusters=3",
+    f'{SET} =3': "takes key=value, but '=3' is none",
+    TEST: 'arguments are required: checkpoint',
+}
+CONFIGS = {
+    'train {p}/confg.py': "there is no config '{p}/confg.py': did you mean {p}/config.py?",
+    'train mmseg_unsup::picie/picie_fpn_camvd.py': 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py',
+    'train picie_fpn_camvid': 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py',
+    'train mmsegunsup::picie/picie_fpn_camvid.py': 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py?',
+    'train {p}/images': '{p}/images is a folder, not a config: give the path of a file',
+    'train {p}/images/000000000001.jpg': '000000000001.jpg is no config, whose name ends in .py',
+    'train {p}/empty.py': 'the config {p}/empty.py has no model',
+    'train {p}/binary.py': 'binary.py | no text in UTF-8',
+    'train {p}/syntax.py': "syntax.py | no Python: '(' was never closed in line 1",
+    'train {p}/nobase.py': 'nobase.py | confg.py, which does not exist: check the path in _base_',
+    'train {p}/division.py': 'division.py | ZeroDivisionError: division by zero',
+    'train {p}/imports.py': 'custom_imports of the config {p}/imports.py | no_such_module | install',
+    f'{SET} model.type=mmseg_unsup.PiCEI': "model.type='mmseg_unsup.PiCEI' is no type | did you mean mmseg_unsup.PiCIE?",
+    f'{SET} model.type=PiCIE': 'did you mean mmseg_unsup.PiCIE?',
+    f'{SET} model.type=mmseg_unsup.EncoderDecoder': "EncoderDecoder takes no 'labeller_epochs'",
+    f'{SET} model.backbone.dept=50': "model.backbone has no 'dept': did you mean depth",
+    f'{SET} model.backbone.depth=19': 'invalid depth 19',
+    f'{SET} model.backbone.depth=50': 'backbone gives (32, 64, 128, 256): set model.neck.in_channels to these',
+    f'{SET} model.backbone.norm_cfg.type=BNN': "model.backbone.norm_cfg.type='BNN' | did you mean BN?",
+    f'{SET} model.backbone=None': 'model.backbone=None | a dict with a type',
+    f'{SET} model=3': 'model=3 | a dict with a type',
+    'train {p}/argument.py --work-dir {p}/work': "model.backbone has dept=50, but ResNet takes no 'dept': did you mean depth",
+    f'{SET} train_dataloader.dataset.type=mmseg_unsup.ViewDatset':
+    'train_dataloader.dataset.type= | did you mean mmseg_unsup.ViewDataset?',
+    f'{SET} train_dataloader.dataset.pipeline.0.type=LoadImag': 'pipeline.0.type= | did you mean mmseg_unsup.LoadImage',
+    f'{SET} default_hooks.checkpoint.type=ChekpointHook': 'default_hooks.checkpoint.type= | CheckpointHook',
+    f'{SET} optim_wrapper.optimizer.type=Addam': 'optim_wrapper.optimizer.type= | did you mean Adam',
+    f'{SET} vis_backends=TensorbordVisBackend': 'did you mean TensorboardVisBackend?',
+    f'{SET} default_scope=mmsegg': "default_scope='mmsegg' | set it to mmseg",
+    f'{SET} optim_wrapper=None': 'no optim_wrapper: set all of train_dataloader, train_cfg, optim_wrapper',
+    f'{SET} n_cluster=3': "no 'n_cluster': did you mean n_clusters?",
+    f'{SET} train_dataloader.dataset.pipeline.9.size=3': "is a list of 6, in which '9' is no number of an element",
+    'train mmseg_unsup::picie/picie_fpn_camvid_convnext-t.py': 'needs mmpretrain | pip install "mmseg-unsup[mmpretrain]"',
+}
+VALUES = {
+    f'{SET} n_clusters=0': 'n_clusters must be at least 2, but it is 0',
+    f'{SET} n_clusters=many': "n_clusters must be at least 2 and a whole number, but it is 'many'",
+    f'{SET} n_clusters=100000': '512 feature cells cannot form 100000 clusters: give more images',
+    f'{SET} train_dataloader.batch_size=0': 'train_dataloader.batch_size must be at least 1, but it is 0',
+    f'{SET} train_dataloader.num_workers=-1': 'train_dataloader.num_workers must be at least 0, but it is -1',
+    f'{SET} train_cfg.max_epochs=-1': 'train_cfg.max_epochs must be at least 1, but it is -1',
+    f'{SET} train_cfg.max_epochs=1.5': 'train_cfg.max_epochs must be at least 1 and a whole number, but it is 1.5',
+    f'{SET} train_cfg.val_interval=0': 'train_cfg.val_interval must be at least 1, but it is 0',
+    f'{SET} optim_wrapper.optimizer.lr=fast': "optim_wrapper.optimizer.lr must be a positive number, but it is 'fast'",
+    f'{SET} randomness.seed=abc': "randomness.seed must be at least 0 and a whole number, but it is 'abc'",
+    f'{SET} log_level=LOUD': "log_level must be one of | 'LOUD'",
+    f'{SET} resume=maybe': "resume must be a bool, but it is 'maybe'",
+    f'{SET} custom_hooks=3': 'custom_hooks must be a list or tuple, but it is 3',
+    f'{SET} default_hooks.checkpoint.interval=often': "default_hooks.checkpoint.interval must be a whole number | 'often'",
+    f'{SET} default_hooks.checkpoint.priority=VERY': "default_hooks.checkpoint.priority | 'VERY'",
+    f'{SET} default_hooks.checkpoint.save_best=mIoU': "save_best='mIoU' is no score of the validation",
+    f'{SET} on_error=skp': "on_error='skp' is not one of",
+    f'{SET} train_dataloader.dataset.dataset.indices=0': 'indices must be at least 1, but it is 0',
+}
+DATA = {
+    f'{SET} data_root={{p}}/nowhere': "the image folder '{p}/nowhere' does not exist: set data_root",
+    f'{SET} data_root={{p}}/bare': 'no image found below {p}/bare: expected files ending in .jpg',
+    f'{SET} data_root={{p}}/texts': 'no image found below {p}/texts | there are 1 .gif, which are not read',
+    f'{SET} data_root={{p}}/folders': 'no image found below {p}/folders',
+    f'{SET} data_root={{p}}/config.py': "the image folder '{p}/config.py' is a file: set data_root",
+    f'{SET} data_root={{p}}/broken': 'cannot use the image {p}/broken | Replace or remove the file',
+    f'{SET} data_root={{p}}/broken on_error=skip': 'none of the 4 images can be read | {p}/broken',
+    f'{SET} data_root={{p}}/cut train_dataloader.num_workers=2 probe_dataloader.num_workers=2':
+    'cannot use the image {p}/cut/zz.jpg: it is cut off. Replace or remove the file',
+    f'{SET} out={{p}}/images': '{p}/images is the folder of the images | give another folder',
+    f'train mmseg_unsup::picie/picie_fpn_camvid.py {AWAY} --cfg-options data_root={{p}}/images init=None':
+    "'{p}/images/images/train' does not exist: set data_root",
+    f'train mmseg_unsup::maskcontrast/maskcontrast_deeplabv3_folder_r18.py {AWAY} --cfg-options '
+    'data_root={p}/images mask_root={p}/masks init=None': "'{p}/masks' does not exist: set mask_root | make",
+}
+PLACES = {
+    'train {p}/config.py --work-dir {p}/file': "work directory '{p}/file' cannot be written to | another --work-dir",
+    'train {p}/config.py --work-dir {p}/run': '{p}/run holds the checkpoints of another run | --resume | --restart',
+    'train {p}/config.py --work-dir {p}/run --resume --cfg-options n_clusters=4':
+    'n_clusters is 3 there and 4 now | its own settings',
+    f'{TRAIN} --resume {{p}}/none.pth': "there is no checkpoint '{p}/none.pth' to resume from: check the path",
+    f'{TRAIN} --launcher pytorch': 'RANK, WORLD_SIZE | is not set: start all processes by tools/dist_train.sh',
+    f'{TRAIN} --launcher slurm': 'SLURM_PROCID | tools/slurm_train.sh',
+    f'{SET} visualizer.save_dir={{p}}/file': '{p}/file/vis_data | a folder is needed, and a file is in its place',
+}
+WEIGHTS = {
+    f'{INIT}={{p}}/none.pth': "there is no file of weights '{p}/none.pth': set init",
+    f'{INIT}={{p}}/page.pth': 'page.pth | it is a page of the web | download it again',
+    f'{INIT}={{p}}/half.pth': 'half.pth | it is cut off | download it again',
+    f'{INIT}={{p}}/plain.pth': "plain.pth holds no tensors but ['a'] | another one",
+    f'{INIT}={{p}}/run/epoch_1.pth model.backbone.depth=34': 'holds a ResNet-18, and the config builds a ResNet-34',
+    f'{INIT}=torchvision://resnt18': 'no published weights of this name; the nearest are resnet18',
+    f'{SET} load_from={{p}}/none.pth': "there is no checkpoint '{p}/none.pth': check the path",
+    f'{SET} load_from={{p}}/plain.pth': 'none of the 1 entries of the checkpoint | name a checkpoint of this config',
+    f'{SET} load_from={{p}}/list.pth': 'is a list and holds no dict of weights',
+    f'{TRAIN} --resume {{p}}/other.pth': 'does not say how far its run was | load_from',
+    f'{TEST} {{p}}/none.pth {AWAY}': "there is no checkpoint '{p}/none.pth': check the path",
+    f'{TEST} {{p}}/images {AWAY}': "there is no checkpoint '{p}/images': check the path",
+    f'{TEST} {{p}}/page.pth {AWAY}': 'page.pth | it is a page of the web',
+    f'{TEST} {{p}}/half.pth {AWAY}': 'half.pth | it is cut off; copy or download it again',
+    f'{TEST} {{p}}/nothing.pth {AWAY}': 'nothing.pth | it is empty',
+    f'{TEST} {{p}}/plain.pth {AWAY}': 'has 0 of the 108 tensors | use the config it was trained with',
+    f'{TEST} {{p}}/list.pth {AWAY}': 'is a list and holds no dict of weights',
+    f'test {MODEL} {AWAY} --cfg-options n_clusters=9': '(2, 3, 16) | (2, 9, 16): set n_clusters',
+    f'test {MODEL} {AWAY} --clusters {{p}}/none.json': "there is no file of cluster names '{p}/none.json'",
+    f'test {MODEL} {AWAY} --clusters {{p}}/file': 'cannot use the cluster names {p}/file',
+    f'test {MODEL} {AWAY} --out {{p}}/images': '{p}/images is the folder of the images',
+    f'test {MODEL} {AWAY} --out {{p}}/file': '{p}/file | a folder is needed, and a file is in its place',
+}
+TWO_AT_ONCE = {  # the first that must be mended
+    f'{SET} model.type=mmseg_unsup.PiCEI data_root={{p}}/nowhere': "model.type='mmseg_unsup.PiCEI'",
+    'train {p}/confg.py --work-dir {p}/file': "there is no config '{p}/confg.py'",
+    'train {p}/config.py --work-dir {p}/file --cfg-options data_root={p}/nowhere': "'{p}/file' cannot be written to",
+    f'{TEST} {{p}}/none.pth {AWAY} --cfg-options n_cluster=3': "no 'n_cluster'",
+}
+WITH_PHOTOGRAPHS = {
+    'segment': 'arguments are required: images, --out',
+    'segment {p}/nowhere --out {p}/work': "the image folder '{p}/nowhere' does not exist",
+    'segment {p}/bare --out {p}/work': 'no image found below {p}/bare',
+    'segment {p}/images --out {p}/file': '{p}/file is a file: give a folder',
+    f'{SEGMENT} --method maskcontrst': "invalid choice: 'maskcontrst' | maskcontrast",
+    f'{SEGMENT} --method picie --n-clusters 1': '--n-clusters 1 | a number from 2',
+    f'{SEGMENT} --epochs 0': 'has 0 epochs: give at least 1',
+    f'{SEGMENT} --init {{p}}/none.pth': "there is no file of weights '{p}/none.pth' | --init none",
+    f'{SEGMENT} --prior rdb': "rdb | rbd",
+    f'{SEGMENT} --config {{p}}/confg.py': "there is no config '{p}/confg.py': did you mean",
+    f'predict {MODEL} {{p}}/nowhere --out {{p}}/work': '{p}/nowhere',
+    f'predict {MODEL} {{p}}/texts --out {{p}}/work': 'no image found below {p}/texts',
+    f'predict {MODEL} {{p}}/broken --out {{p}}/work': '{p}/broken/0.jpg',
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --tile 0': 'argument --tile: it must be a whole number of at least 1',
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --device cuda:9': "the device 'cuda:9' cannot be used: torch | cpu",
+    f'predict {MODEL} {{p}}/images --out {{p}}/images': '{p}/images',
+    'predict {p}/config.py {p}/none.pth {p}/images --out {p}/work': "there is no checkpoint '{p}/none.pth'",
+    'predict {p}/config.py {p}/plain.pth {p}/images --out {p}/work': '{p}/plain.pth lacks | no checkpoint of this config',
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --clusters {{p}}/foreign.json':
+    "fingerprint='0000000000000000' | belong to another checkpoint",
+    f'name {MODEL} {{p}}/clusters.json --name 9=sky': 'there is no cluster 9: the checkpoint has clusters 0 to 2',
+    f'name {MODEL} {{p}}/clusters.json --name 3': "--name '3': expected CLUSTER=NAME",
+    f'name {MODEL} {{p}}/foreign.json --name 0=sky': "fingerprint='0000000000000000' | belong to another checkpoint",
+    f'name {MODEL} {{p}}/file --name 0=sky': 'cannot use the cluster names {p}/file',
+    f'gallery {MODEL} {{p}}/nowhere --out {{p}}/page.html': "'{p}/nowhere' does not exist",
+    f'gallery {MODEL} {{p}}/images --out {{p}}/page.pdf': '{p}/page.pdf | .html',
+    f'gallery {MODEL} {{p}}/images --out {{p}}/page.html --classes sky': '--classes are the names of the values | --labels',
+    f'gallery {MODEL} {{p}}/images --out {{p}}/page.html --labels {{p}}/nolabels': 'nolabels',
+    f'export {MODEL} {{p}}/model.onx --images {{p}}/images': 'model.onx | .onnx',
+    f'export {MODEL} {{p}}/model.onnx --images {{p}}/nowhere': "'{p}/nowhere' does not exist: give a folder of images",
+    f'export {MODEL} {{p}}/images --images {{p}}/images': '{p}/images | ',
+}
+WITH_A_CONFIG = {
+    'check {p}/confg.py': "there is no config '{p}/confg.py'",
+    'check {p}/config.py --cfg-options data_root={p}/nowhere': "'{p}/nowhere' does not exist",
+    'check {p}/config.py --workers 0': 'argument --workers: it must be a whole number of at least 1',
+    'priors {p}/nowhere {p}/masks': "'{p}/nowhere' does not exist",
+    'priors {p}/images {p}/masks --prior rdb': 'rdb | rbd',
+    'priors {p}/images {p}/masks --options max_side': 'max_side',
+    'priors {p}/images {p}/images': '{p}/images',
+    'priors {p}/broken {p}/masks': '{p}/broken',
+}
+STUDY = {
+    'seeds {p}/config.py': 'arguments are required: --seeds',
+    'seeds {p}/confg.py --seeds 0': "there is no config '{p}/confg.py'",
+    'seeds {p}/config.py --seeds 1 1 --work-dir {p}/work': '--seeds 1 1 has one twice',
+    f'choose-k {MODEL} --k 1': '--k 1 cannot tell cells apart: give numbers of clusters from 2 on',
+    f'choose-k {MODEL} --k 3 --seeds 1': '--seeds 1 | give at least 2',
+    'score-priors {p}/images {p}/nolabels': '{p}/nolabels',
+    f'confusion-matrix {MODEL} {{p}}/matrix.gif': "'{p}/matrix.gif' must be a file whose name ends in",
+    'browse-views {p}/config.py {p}/views.gif': "'{p}/views.gif' must be a file whose name ends in",
+    'get-flops {p}/config.py --size 0 0': 'argument --size: it must be a whole number of at least 1',
+    'benchmark {p}/confg.py': "there is no config '{p}/confg.py'",
+    'extract-backbone {p}/none.pth {p}/out.pth --format mmseg': "'{p}/none.pth'",
+    'extract-backbone {p}/run/epoch_1.pth {p}/out.pth --format tensorflow': "invalid choice: 'tensorflow'",
+    'labels-to-masks {p}/nolabels {p}/masks --objects 1': '{p}/nolabels',
+}
+ALL = {**COMMAND_LINE, **CONFIGS, **VALUES, **DATA, **PLACES, **WEIGHTS, **TWO_AT_ONCE, **WITH_PHOTOGRAPHS,
+       **WITH_A_CONFIG, **STUDY}
