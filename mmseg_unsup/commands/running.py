@@ -3,13 +3,14 @@ import errno
 import linecache
 import os
 import re
+import select
 import sys
 import time
 import traceback
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from types import SimpleNamespace
-from typing import Iterator, List
+from typing import Iterator, List, Tuple
 
 from ..utils.console import file_log, log_files, quiet_console
 from ..utils.data_workers import ending_data_workers
@@ -78,20 +79,26 @@ def is_caused_by_user(error: Exception) -> bool:
     text = str(error)
     if isinstance(error, ModuleNotFoundError) and error.name:  # a package that is not there; of one that is, a fault
         return find_spec(error.name.partition('.')[0]) is None
-    if isinstance(error, _CAUSED_BY_USERS) and not isinstance(error, UnicodeEncodeError):
+    if isinstance(error, _CAUSED_BY_USERS):
         return True
-    of_worker = _OF_WORKER.match(text)
-    if of_worker:  # raised anew, in the type of the original
-        return bool(re.search(r'\n +raise [^\n]*\n(?! +File)[^\n]*\Z', text.rstrip().rpartition(f'\n{of_worker[1]}')[0]))
     if isinstance(error, RuntimeError) and (_OUT_OF_MEMORY.search(text) or _LOST_WORKER.search(text)):
         return True
+    file, line = _origin(error, text)
+    if isinstance(error, TypeError) and file.endswith('build_functions.py'):  # arguments in a config
+        return True
+    return line.startswith('raise') or line.startswith('assert') and bool(text) and 'mmengine' in file
+
+
+def _origin(error: Exception, text: str) -> Tuple[str, str]:
+    """File and line of code that an error comes from."""
+    if _OF_WORKER.match(text):  # it is raised anew, in its type
+        lines = text[:text.rfind('\n', 0, len(text.rstrip()))].splitlines()
+        last = max((i for i, line in enumerate(lines[:-1]) if line.startswith('  File "')), default=None)
+        return ('', '') if last is None else (lines[last].split('"')[1], lines[last + 1].strip())
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
-        return False
-    line = linecache.getline(frames[-1].filename, frames[-1].lineno).strip()
-    if isinstance(error, TypeError) and frames[-1].filename.endswith('build_functions.py'):  # arguments in a config
-        return True
-    return line.startswith('raise') or line.startswith('assert') and bool(text) and 'mmengine' in frames[-1].filename
+        return '', ''
+    return frames[-1].filename, linecache.getline(frames[-1].filename, frames[-1].lineno).strip()
 
 
 def sentence_of(error: BaseException) -> str:
@@ -108,7 +115,7 @@ def sentence_of(error: BaseException) -> str:
 
 
 def _advised(error: BaseException, text: str) -> str:
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, BrokenPipeError):
+    if isinstance(error, OSError) and error.strerror:
         place = printable(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else ''
         remedy = _REMEDIES.get(error.errno)
         return ': '.join(filter(None, (place, error.strerror, remedy)))
@@ -160,9 +167,11 @@ def _number(name: str) -> int:
 def _is_read() -> bool:
     """Whether somebody reads the standard output; if not, as of ``| head``, it goes nowhere from now on, as Python
     would fail again when it flushes at exit."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+    descriptor = sys.stdout.fileno()
+    if hasattr(select, 'poll'):
+        asked = select.poll()
+        asked.register(descriptor, 0)
+        if not any(events & select.POLLERR for _, events in asked.poll(0)):
+            return True
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    return False
