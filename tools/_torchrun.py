@@ -3,6 +3,7 @@ sentence. For dist_train.sh and dist_test.sh: python tools/_torchrun.py [options
 
 Exit status: 2 where MASTER_ADDR names no machine; 128 + its number where a signal ended a process, or this one.
 """
+import logging
 import os.path as osp
 import socket
 import sys
@@ -32,12 +33,14 @@ def main() -> None:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
+    logging.disable(logging.ERROR)  # torchrun's own account of what the processes say
     try:
         torchrun()
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         ending = f'{failure.signal_name()} ended it' if failure.exitcode < 0 else f'status {failure.exitcode}'
-        print(f'process {rank} was the first to fail ({ending}); its output is above', file=sys.stderr)
+        if failure.exitcode != USAGE:  # whose last line says what to do
+            print(f'process {rank} was the first to fail ({ending}); its output is above', file=sys.stderr)
         sys.exit(as_status(failure.exitcode))
     except SignalException as error:
         print(f'{osp.basename(sys.argv[0])}: ended by {error.sigval.name}, and its processes with it', file=sys.stderr)

@@ -38,7 +38,7 @@ _REMEDIES = {
 }
 _MAX_CHARS = 600
 # seconds: what started the processes ends the others as soon as the first one has said the same
-_WAIT_FOR_FIRST_RANK = 3
+_WAIT_FOR_FIRST_RANK = 10
 
 
 @contextmanager
@@ -167,7 +167,10 @@ def _number(name: str) -> int:
 def _is_read() -> bool:
     """Whether somebody reads the standard output; if not, as of ``| head``, it goes nowhere from now on, as Python
     would fail again when it flushes at exit."""
-    descriptor = sys.stdout.fileno()
+    try:
+        descriptor = sys.stdout.fileno()
+    except OSError:  # it is no file
+        return True
     if hasattr(select, 'poll'):
         asked = select.poll()
         asked.register(descriptor, 0)

@@ -149,7 +149,6 @@ WITH_PHOTOGRAPHS = {
     f'predict {MODEL} {{p}}/broken --out {{p}}/work': '{p}/broken/0.jpg',
     f'predict {MODEL} {{p}}/images --out {{p}}/work --tile 0': 'argument --tile: it must be a whole number of at least 1',
     f'predict {MODEL} {{p}}/images --out {{p}}/work --device cuda:9': "the device 'cuda:9' cannot be used: torch | cpu",
-    f'predict {MODEL} {{p}}/images --out {{p}}/images': '{p}/images',
     'predict {p}/config.py {p}/none.pth {p}/images --out {p}/work': "there is no checkpoint '{p}/none.pth'",
     'predict {p}/config.py {p}/plain.pth {p}/images --out {p}/work': '{p}/plain.pth lacks | no checkpoint of this config',
     f'predict {MODEL} {{p}}/images --out {{p}}/work --clusters {{p}}/foreign.json':

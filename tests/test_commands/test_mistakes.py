@@ -31,7 +31,7 @@ def place(tmp_path_factory):
     write_configs(folder)
     assert main(['train', f'{folder}/config.py', '--work-dir', f'{folder}/run']) == 0
     write_checkpoints(folder)
-    ClusterNames.identity('view1', 3, '0' * 16).save(f'{folder}/foreign.json')
+    ClusterNames.identity('fresh', 3, '0' * 16).save(f'{folder}/foreign.json')
     return folder
 
 

@@ -1,11 +1,13 @@
 """Launches that are wrong are refused in one sentence before anything starts."""
 import importlib.util
+import logging
 import os
 import os.path as osp
 import re
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 from torch.distributed import run as torchrun
@@ -126,10 +128,34 @@ def failure(status):
 ])
 def test_the_status_is_that_of_the_process(launcher, capsys, error, status, message):
     launcher()
+    logging.disable(logging.NOTSET)
     with pytest.raises(SystemExit) as ended:
         launcher(error)
+    logging.disable(logging.NOTSET)
     printed = capsys.readouterr().err
     assert ended.value.code == status and message in printed and printed.count('\n') == 1
+
+
+def test_a_mistake_is_one_sentence(tmp_path):
+    """Of all processes, with the status of the first one, and nothing of torchrun."""
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        port = server.getsockname()[1]
+    done = subprocess.run([f'{ROOT}/tools/dist_train.sh', CONFIG, '2', '--work-dir', f'{tmp_path}/run', '--cfg-options',
+                           'model.type=mmseg_unsup.PiCEI'], text=True, capture_output=True, timeout=300, cwd=tmp_path,
+                          env=dict(os.environ, PORT=str(port), OMP_NUM_THREADS='1',
+                                   PATH=f'{osp.dirname(sys.executable)}:{os.environ["PATH"]}'))
+    assert done.returncode == 2 and done.stdout == '', done.stderr
+    first, *others = sorted(done.stderr.splitlines())
+    assert first.startswith("error: model.type='mmseg_unsup.PiCEI' is no type that is registered: did you mean ")
+    assert others in ([], [first.replace('error: ', 'error: rank 1: ')])  # of a process that ended later
+
+
+def test_the_sentence_of_a_user_stands_alone(launcher, capsys):
+    with pytest.raises(SystemExit) as ended:
+        launcher(failure(2))
+    logging.disable(logging.NOTSET)
+    assert ended.value.code == 2 and capsys.readouterr().err == ''
 
 
 def test_an_address_that_nobody_knows(launcher, capsys):
