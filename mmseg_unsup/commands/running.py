@@ -10,7 +10,7 @@ import traceback
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from types import SimpleNamespace
-from typing import Iterator, List, Tuple
+from typing import Iterator, Tuple
 
 from ..utils.console import file_log, log_files, quiet_console
 from ..utils.data_workers import ending_data_workers
@@ -133,13 +133,15 @@ def _advised(error: BaseException, text: str) -> str:
     return text
 
 
-def _report(error: Exception, status: int, show_traceback: bool, former_logs: List[str]) -> None:
+def _report(error: Exception, status: int, show_traceback: bool, former_logs: list) -> None:
     text = ''.join(traceback.format_exception(error))
     log = file_log(text, former_logs)
     sentence = sentence_of(error)
     if status == FAULT:
         where = f'see {log}' if log else '--traceback shows where'
         sentence = f'{type(error).__name__}: {sentence}; this should not happen, please report it ({where})'
+    if hasattr(error, 'stage'):  # of commands that have several
+        sentence = f'stage {error.stage}: {sentence}'
     rank = _rank()
     if rank:
         time.sleep(_WAIT_FOR_FIRST_RANK)

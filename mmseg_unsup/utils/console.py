@@ -54,27 +54,21 @@ def hush(logger: MMLogger) -> None:
             logger.addHandler(_ConsoleHandler(handler))
 
 
-def log_files() -> List[str]:
-    """Paths of the log files that are written to."""
-    return [handler.baseFilename for handler in _file_handlers()]
+def log_files() -> List[logging.FileHandler]:
+    """Of the logger of the moment."""
+    return [handler for handler in MMLogger.get_current_instance().handlers if isinstance(handler, logging.FileHandler)]
 
 
-def file_log(text: str, besides: Sequence[str] = ()) -> Optional[str]:
+def file_log(text: str, besides: Sequence[logging.FileHandler] = ()) -> Optional[str]:
     """Write a text into the log file of the run, if there is one; its path.
 
     Args:
         besides: log files of former runs of this process.
     """
-    logger = MMLogger.get_current_instance()
-    files = [handler for handler in _file_handlers() if handler.baseFilename not in besides]
+    logger, files = MMLogger.get_current_instance(), [file for file in log_files() if file not in besides]
     for handler in files:
         handler.handle(logger.makeRecord(logger.name, logging.ERROR, __file__, 0, text, (), None))
     return files[0].baseFilename if files else None
-
-
-def _file_handlers() -> List[logging.FileHandler]:
-    return [handler for handler in MMLogger.get_current_instance().handlers
-            if isinstance(handler, logging.FileHandler)]
 
 
 class _ConsoleHandler(logging.StreamHandler):
