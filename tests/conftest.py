@@ -1,5 +1,5 @@
 """Shared fixtures: one thread, real data where it is there, tiny data sets that the tests write."""
-import importlib.util
+import importlib
 import os
 import os.path as osp
 import pathlib
@@ -21,7 +21,7 @@ import torch  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
-from mmseg_unsup.commands import COMMANDS, make_parser  # noqa: E402
+from mmseg_unsup.commands import make_parser  # noqa: E402
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 SHARED = osp.join(ROOT, '..', 'shared')
@@ -108,30 +108,11 @@ def copy_checkout(target) -> None:
 
 
 @pytest.fixture
-def tool_module(monkeypatch):
-    """Imports a script of ``tools/`` by its path there, without ``.py``."""
-
-    def load(name: str):
-        path = osp.join(ROOT, 'tools', f'{name}.py')
-        monkeypatch.syspath_prepend(osp.dirname(path))  # as Python does for a script
-        spec = importlib.util.spec_from_file_location(osp.basename(name), path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
-
-
-@pytest.fixture
-def tool(monkeypatch, tool_module):
+def tool():
     """Runs a command with arguments in this process, seconds less than one of its own; errors are raised."""
 
     def run(name: str, *args):
         init_default_scope('mmseg')
-        if name not in COMMANDS or not osp.exists(osp.join(ROOT, 'mmseg_unsup', 'commands', f'{name.replace("-", "_")}.py')):
-            module = tool_module(name)  # until all are commands
-            monkeypatch.setattr(sys, 'argv', [f'{osp.basename(name)}.py', *map(str, args)])
-            return module.main()
         parsed = make_parser(name).parse_intermixed_args([*map(str, args)])
         return importlib.import_module(f'mmseg_unsup.commands.{name.replace("-", "_")}').run(parsed)
 

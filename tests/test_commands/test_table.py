@@ -17,7 +17,7 @@ from ..conftest import ROOT
 
 FOLDER = osp.join(ROOT, 'mmseg_unsup', 'commands')
 # what is beside the commands
-PARTS = {'__init__', 'arguments', 'running', 'table'}
+PARTS = {'__init__', 'arguments', 'errors', 'running', 'table'}
 # seconds to import, or printing something
 HEAVY = ('torch', 'mmengine', 'mmcv', 'mmseg', 'numpy', 'cv2', 'scipy', 'sklearn', 'skimage', 'rich', 'matplotlib')
 HELP_SECONDS = 0.7

@@ -44,7 +44,10 @@ ALLOWED = {
     'mmseg_unsup/models/utils/pretrained_file.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS},
     'mmseg_unsup/hosts/published_weights.py': {'zipfile.ZipFile': 'checksums', 'zipfile.is_zipfile': 'checksums',
                                                'open': 'checksums, and the table of mmengine', 'json.load': TEXT},
-    'mmseg_unsup/hosts/torchvision_guard.py': {'exec_module': 'torchvision, where it is installed'},
+    'mmseg_unsup/__init__.py': {'importlib.import_module': FIXED},
+    'mmseg_unsup/commands/table.py': {'importlib.import_module': FIXED},
+    'mmseg_unsup/commands/running.py': {'os.open': 'the null device'},
+    'mmseg_unsup/utils/registered.py': {'mmengine.utils.get_object_from_string': 'below mmengine, mmseg and this package'},
     'mmseg_unsup/engine/run_folder.py': {'os.open': 'a lock'},
     'mmseg_unsup/utils/run_record.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/engine/checkpoint_files.py': {'zipfile.ZipFile': 'checksums', 'zipfile.is_zipfile': 'checksums',
@@ -154,15 +157,3 @@ def f(path, model):
     assert readers_in(source) == {
         'torch.load', 'pickle.load', 'numpy.load', 'torch.jit.load', 'mmengine.config.Config.fromfile', 'open', 'eval',
         '__import__', 'mmengine.load', 'read_bytes', 'torch.hub.load'}
-
-
-def test_loading_is_safe_from_the_import_on():
-    """Of the package itself: no tool and no sub-package needs to do it."""
-    source = Path(ROOT, 'mmseg_unsup', '__init__.py').read_text()
-    calls = {dotted(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
-    assert {'register_safe_loaders', 'register_safe_handlers'} <= calls
-    from mmengine.fileio.io import file_handlers
-    from mmengine.runner import CheckpointLoader
-    assert all(hasattr(loader, 'is_safe') for loader in CheckpointLoader._schemes.values())
-    assert {type(handler).__module__ for suffix, handler in file_handlers.items() if suffix != 'json'} == {
-        'mmseg_unsup.hosts.safe_files'}
