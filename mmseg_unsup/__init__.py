@@ -14,5 +14,6 @@ from .version import __version__
 check_stack()
 after_import('mmengine', lambda: import_module('mmseg_unsup.hosts') and None)
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=dict(apis=['UnsupInferencer', 'segment_folder']))
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs=dict(apis=['UnsupInferencer', 'segment_folder']))
 __all__ += ['__version__']

@@ -1,34 +1,6 @@
 """From a folder of images to segments, without labels, in one call."""
 import os
-import os.path as osp
-import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
-
-from mmengine.config import Config
-from mmengine.fileio import load
-from mmengine.runner import CheckpointLoader
-
-from ..datasets.image_files import find_images, mark_output
-from ..engine.training import train_config
-from ..hosts.safe_loading import allow_globals
-from ..utils.command_line import prepare_training
-from ..utils.console import duration, quiet_console, say
-from ..utils.log_files import closing_logs
-from ..utils.paths import shown
-from ..utils.setup_env import register_all_modules
-from ..utils.speed import adapt_loaders, trim_before_forks
-from .gallery import make_gallery
-from .image_input import unreadable_images
-from .inferencer import WHOLE_BYTES
-from .map_files import MAPS, OVERLAYS
-from .map_files import RECORD as PREDICTIONS
-from .mask_folder import RECORD as MASK_RECORD
-from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
-from .segment_console import counted, tell_faults, tell_shares, tell_start
-from .segment_request import FOLDERS, Request, check_settings, read_settings
-from .segment_stages import Stages
-
-GALLERY = 'gallery.html'
+from typing import Any, Dict, List, NamedTuple, Optional
 
 
 class SegmentedFolder(NamedTuple):
@@ -100,126 +72,11 @@ def segment_folder(images: str,
         MemoryError: an image needs more memory than there is.
         SystemExit: with status 75, SIGTERM or SIGUSR1 came during the training, after a checkpoint was written.
     """
+    from ..utils.console import quiet_console  # with the training and all its hooks, which other apis do without
+    from ..utils.log_files import closing_logs
+    from .segment_request import Request
+    from .segment_work import find_segments
     request = Request(os.fspath(images), os.fspath(out), method, n_clusters, prior, objects, config, init, epochs,
                       workers, on_error, dict(options or {}), amp, compile)
     with quiet_console(), closing_logs():
         return find_segments(request)
-
-
-def find_segments(request: Request) -> SegmentedFolder:
-    """What is asked for; see :func:`segment_folder`."""
-    start = time.time()
-    register_all_modules()
-    paths = find_images(request.images)
-    cfg = read_settings(request)
-    check_settings(request, cfg, paths)  # what cannot be must fail before anything is written
-    allow_globals(cfg.get('allowed_globals', []))
-    os.makedirs(request.out, exist_ok=True)
-    stages = Stages(request.out, request.recorded(), cfg.train_cfg.max_epochs)
-    tell_start(request, cfg, paths)
-    for folder in FOLDERS if request.finds_objects else FOLDERS[1:]:
-        mark_output(request.path(folder))
-    stages.run('images', check_files, request, paths)
-    if cfg.get('init') is not None:
-        stages.run('weights', load_weights, cfg)
-    if request.finds_objects:
-        stages.run('masks', make_masks, request, len(paths))
-    stages.run('train', train, request, cfg, len(paths))
-    stages.run('maps', make_maps, request, cfg, stages)
-    found = read_result(request, cfg, stages)
-    tell_result(found, time.time() - start)
-    return found
-
-
-def check_files(request: Request, paths: Sequence[str]) -> str:
-    """Say which images cannot be read, before anything is made of them."""
-    faults = unreadable_images(paths, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
-    tell_faults(faults)
-    if faults and (request.on_error == 'raise' or len(faults) == len(paths)):
-        raise ValueError(f'{len(faults)} of {len(paths)} images cannot be read, see above: mend or remove them, or '
-                         'leave them out by --on-error skip')
-    return f'{len(paths) - len(faults)} of {len(paths)} can be read'
-
-
-def load_weights(cfg: Config) -> str:
-    """Find out whether the weights to start from can be had, before hours are spent on masks."""
-    CheckpointLoader.load_checkpoint(cfg.init, map_location='cpu')
-    return cfg.init if '://' in cfg.init else shown(cfg.init)
-
-
-def make_masks(request: Request, n_images: int) -> str:
-    """Every image gets a mask."""
-    out, workers = request.path('masks'), min(request.workers, n_images)
-    say(f'masks: by the prior {request.prior}, in {counted(workers, "worker")}')
-    record = make_mask_folder(request.images, out, prior_config(request.prior), workers, request.on_error)
-    fault = too_few(record, out)
-    if fault:
-        raise ValueError(fault)
-    say(f'masks: {shown(osp.join(out, SHEET))} shows some of them')
-    return f'{record["kept"]} of {n_images} images have one, {record["foreground_area"]["mean"]:.0%} of the pixels'
-
-
-def mask_record(request: Request) -> Dict:
-    return load(request.path('masks', MASK_RECORD))
-
-
-def train(request: Request, cfg: Config, n_images: int) -> str:
-    """Train, or go on with the training; the maps are a stage of their own."""
-    if request.finds_objects:
-        n_images = mask_record(request)['kept']
-    cfg.train_dataloader.batch_size = min(cfg.train_dataloader.batch_size, n_images)  # what is no batch is left out
-    cfg.work_dir = request.path('train')
-    cfg.resume = osp.isfile(osp.join(cfg.work_dir, 'last_checkpoint'))
-    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-    for name in ('train_dataloader', 'probe_dataloader'):  # workers of one loader at a time take half the memory
-        cfg[name].persistent_workers = False
-    adapt_loaders(cfg)
-    prepare_training(cfg, request)
-    trim_before_forks()
-    say(f'train: {"goes on" if cfg.resume else "begins"}, in {shown(cfg.work_dir)}')
-    train_config(cfg)
-    return counted(cfg.train_cfg.max_epochs, 'epoch')
-
-
-def checkpoint_of(request: Request, cfg: Config) -> str:
-    return request.path('train', f'epoch_{cfg.train_cfg.max_epochs}.pth')
-
-
-def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
-    """Look at every image once, for maps, overlays and page."""
-    say('maps: drawing maps, overlays and the page')
-    mask_share = mask_record(request)['foreground_area']['mean'] if request.finds_objects else None
-    found = make_gallery(cfg, checkpoint_of(request, cfg), request.images, request.path(GALLERY),
-                         on_error=request.on_error, maps=request.out, mask_share=mask_share)
-    stages.record['shares'] = found.survey.shares.tolist()
-    return f'of {counted(len(found.paths) - len(found.unreadable), "image")}'
-
-
-def read_result(request: Request, cfg: Config, stages: Stages) -> SegmentedFolder:
-    """What the finished stages have left."""
-    predictions = load(request.path(PREDICTIONS))
-    classes = predictions['classes']
-    return SegmentedFolder(
-        folder=request.out,
-        maps=request.path(MAPS),
-        overlays=request.path(OVERLAYS),
-        predictions=request.path(PREDICTIONS),
-        gallery=request.path(GALLERY),
-        checkpoint=checkpoint_of(request, cfg),
-        n_images=len(predictions['images']),
-        n_clusters=len(classes) - request.finds_objects,
-        shares=dict(zip(classes, stages.record.get('shares', []))),  # which former versions did not record
-        unreadable=predictions['skipped'])
-
-
-def tell_result(found: SegmentedFolder, seconds: float) -> None:
-    """Numbers, and the files to open."""
-    left_out = f', {len(found.unreadable)} left out' if found.unreadable else ''
-    say(f'{counted(found.n_images, "image")}, {counted(found.n_clusters, "cluster")}{left_out}, in {duration(seconds)}; '
-        'shares of the pixels:')
-    tell_shares(found.shares)
-    for path, content in ((found.gallery, 'look here first: the clusters, to name and merge them'),
-                          (found.overlays, 'the images coloured by cluster'),
-                          (found.maps, 'a PNG of cluster ids per image'),
-                          (found.predictions, 'the share of each cluster per image')):
-        say(f'{shown(path)}: {content}')

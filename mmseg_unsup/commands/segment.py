@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> None:
     import shlex
     from dataclasses import fields
 
-    from ..apis.segment_folder import find_segments
     from ..apis.segment_request import Request
+    from ..apis.segment_work import find_segments
     from ..utils.console import say
     from ..utils.paths import shown
     names = {field.name for field in fields(Request)}

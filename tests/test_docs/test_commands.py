@@ -166,9 +166,10 @@ def make_clone(folder) -> None:
     packages = [path for path in sys.path if path.endswith(('site-packages', 'dist-packages'))]
     with open(osp.join(site, 'clone.pth'), 'w') as file:
         file.write('\n'.join([str(folder), *packages]))
-    command = folder / '.venv' / 'bin' / 'mmseg-unsup'  # as pip writes it
-    command.write_text(f'#!{folder}/.venv/bin/python\nimport sys\nfrom mmseg_unsup.commands import main\nsys.exit(main())\n')
-    command.chmod(0o755)
+    script = folder / '.venv' / 'bin' / 'mmseg-unsup'
+    script.write_text(f'#!{folder}/.venv/bin/python\n'
+                      'import sys\nfrom mmseg_unsup.commands import main\nsys.exit(main())\n')
+    script.chmod(0o755)
     write_data(folder)
 
 
