@@ -52,8 +52,8 @@ def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str
         elif isinstance(entry, (str, os.PathLike)):
             listed.extend(_list_path(os.fspath(entry)))
         else:
-            raise TypeError(f'an image is given as {type(entry).__name__}: expected a path, a folder, an array or a PIL '
-                            'image')
+            raise TypeError(f'an image is given as {type(entry).__name__}: expected a path, a folder, an array or a '
+                            'PIL image')
     if not listed:
         raise ValueError('no image was given: expected a path, a folder, an array, a PIL image or a list of these')
     return listed

@@ -36,8 +36,8 @@ def find_model(model: str) -> str:
     if osp.isdir(model):
         return _checkpoint_of(model)
     if is_config(model):
-        raise ValueError(f'{printable(model)} is a config, and the model is missing: give the checkpoint, or the folder '
-                         'of a training, after it')
+        raise ValueError(f'{printable(model)} is a config, and the model is missing: give the checkpoint, or the '
+                         'folder of a training, after it')
     remedy = path_remedy(model, lambda path: osp.isdir(path) or path.endswith(_SUFFIXES), f'check the path; {_KINDS}')
     raise FileNotFoundError(f'there is no checkpoint or folder {model!r}: {remedy}')
 
@@ -122,8 +122,8 @@ def _checkpoint_of(folder: str) -> str:
     if osp.isfile(osp.join(folder, MODEL_FILE)):
         return osp.join(folder, MODEL_FILE)
     if osp.isdir(training):
-        raise FileNotFoundError(f'the training in {printable(training)} has written no checkpoint yet: let it go on, by '
-                                'the command that began it')
+        raise FileNotFoundError(f'the training in {printable(training)} has written no checkpoint yet: let it go on, '
+                                'by the command that began it')
     raise FileNotFoundError(f'the folder {printable(folder)} has no checkpoint: {_KINDS}')
 
 

@@ -15,8 +15,9 @@ _AS_16_BITS = 'I'  # how Pillow before 11 opens files of 16 bits
 def check_pil_image(image: Image.Image) -> None:
     """Raise TypeError if an image has no pixels, or of a kind that no file of photographs has."""
     if image.mode not in (*_OF_PNG, *_AS_RGB, _AS_16_BITS) or not min(image.size):
-        raise TypeError(f'a PIL image has mode {image.mode!r} and {image.width}x{image.height} pixels: expected one with '
-                        f'pixels, of mode {", ".join((*_OF_PNG, *_AS_RGB))}; image.convert("RGB") makes one of most')
+        raise TypeError(f'a PIL image has mode {image.mode!r} and {image.width}x{image.height} pixels: expected one '
+                        f'with pixels, of mode {", ".join((*_OF_PNG, *_AS_RGB))}; image.convert("RGB") makes one of '
+                        'most')
 
 
 def read_pil_image(image: Image.Image) -> np.ndarray:

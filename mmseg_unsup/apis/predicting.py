@@ -27,6 +27,7 @@ def predict_folder(inferencer: UnsupInferencer, images: str, out: str, batch_siz
         shares[osp.relpath(prediction.path, root)] = inferencer.shares(prediction)
     record = inferencer.save_record(out, shares)
     files = ', '.join([osp.join(out, MAPS), osp.join(out, OVERLAYS), record])
-    skipped = f'{len(inferencer.skipped)} skipped, ' if inferencer.skipped else ''
-    return (f'{len(shares)} image{"s" * (len(shares) != 1)}, {len(inferencer.names)} classes, {skipped}{time.perf_counter() - start:.1f} s: '
-            f'{files}')
+    facts = [f'{len(shares)} image{"s" * (len(shares) != 1)}', f'{len(inferencer.names)} classes',
+             *([f'{len(inferencer.skipped)} skipped'] if inferencer.skipped else []),
+             f'{time.perf_counter() - start:.1f} s']
+    return f'{", ".join(facts)}: {files}'

@@ -9,7 +9,7 @@ from .test_inferencer import tiny_checkpoint
 def test_wrong_inputs(tmp_path):
     config, weights = tiny_checkpoint('PiCIE', tmp_path)
     torch.save([torch.zeros(2)], tmp_path / 'list.pth')
-    with pytest.raises(ValueError, match=r'list.pth holds no dict of weights: give a checkpoint that a training wrote$'):
+    with pytest.raises(ValueError, match='list.pth holds no dict of weights: give a checkpoint that a training wrote$'):
         load_segmentor(config, str(tmp_path / 'list.pth'))
     with pytest.raises(ValueError, match="^the device 'gpu' cannot be used: "):
         load_segmentor(config, 'not read', 'gpu')

@@ -195,9 +195,9 @@ def test_forms_of_a_model(image_folder, tmp_path, tool):
     expected = {}
     for i, form in enumerate(forms):
         out = tmp_path / str(i)
-        words = [*form, image_folder, '--out', out] if i % 2 else ['--out', out, *form[:1], '--batch-size', 1, *form[1:],
-                                                                  image_folder]
-        tool('predict', *words)
+        first, *rest = form
+        words = ['--out', out, first, '--batch-size', 1, *rest, image_folder]
+        tool('predict', *([*form, image_folder, '--out', out] if i % 2 else words))
         found = {path.relative_to(out): path.read_bytes() for path in sorted((out / 'maps').rglob('*.png'))}
         expected = expected or found
         assert found == expected and len(found) == 8
@@ -223,8 +223,9 @@ def test_one_name_for_all_commands(image_folder, tmp_path, tool, capsys):
         torch.jit.load(tmp_path / 'model.ts', _extra_files=facts)
         assert len(json.loads(json.loads(facts['metadata.json'])['names'])) == n_classes
         tool('gallery', folder, image_folder, '--out', tmp_path / 'page.html', *options)
-        assert ('"land"' in (tmp_path / 'page.html').read_text()) == (n_classes == 4)
-        assert '<title>' in (tmp_path / 'page.html').read_text() and 'train/epoch_1' in (tmp_path / 'page.html').read_text()
+        page = (tmp_path / 'page.html').read_text()
+        assert ('"land"' in page) == (n_classes == 4)
+        assert re.search('<title>.*train/epoch_1.*</title>', page) and 'epoch_1.pth of the config in it' in page
         capsys.readouterr()
     tool('name', folder, tmp_path / 'other.json')
     assert ClusterNames.load(str(tmp_path / 'other.json')).names[3] == 'cluster 3'
@@ -246,7 +247,7 @@ def test_test_images_of_another_machine(tmp_path, tool):
     (tmp_path / 'other.py').write_text(
         f"{open(config).read()}\ntest_dataloader['dataset'].update(type='mmseg_unsup.UnlabelledFolder', "
         "data_root='/of/another')\n")
-    with pytest.raises(FileNotFoundError, match="'/of/another' does not exist: .*; or give a folder of some by --images$"):
+    with pytest.raises(FileNotFoundError, match="'/of/another' does not exist: .*; or give a folder of some by --"):
         tool('export', tmp_path / 'other.py', checkpoint, tmp_path / 'model.ts')
 
 
@@ -265,7 +266,7 @@ def test_a_quiet_console(image_folder, tmp_path):
     assert model == 'model: ' + f'{folder}/train/epoch_1.pth'.replace(str(tmp_path), '').lstrip('/')
     assert skipped.startswith('warning: left out: cannot use the image images/broken.jpg: it ')
     assert 'on_error' not in skipped
-    line = r'8 images, 5 classes, 1 skipped, [\d.]+ s: maps of it/maps, maps of it/overlays, maps of it/predictions.json'
+    line = r'8 images, 5 classes, 1 skipped, [\d.]+ s: maps of it/maps, maps of it/overlays, .*/predictions.json'
     assert re.fullmatch(line, last)
 
 
@@ -273,8 +274,8 @@ def test_an_unreadable_image_names_the_option(image_folder, tmp_path, tool):
     folder = run_folder(tmp_path / 'OUT', *trained(tmp_path))
     (tmp_path / 'images' / 'broken.jpg').write_bytes(b'no image')
     for command, out in (('predict', tmp_path / 'maps'), ('gallery', tmp_path / 'page.html')):
-        with pytest.raises(UnreadableImageError, match='broken.jpg: it .*: replace or remove the file, or leave such files '
-                           'out by --on-error skip$'):
+        with pytest.raises(UnreadableImageError, match='broken.jpg: it .*: replace or remove the file, or leave such '
+                           'files out by --on-error skip$'):
             tool(command, folder, image_folder, '--out', out)
 
 
