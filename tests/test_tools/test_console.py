@@ -58,7 +58,7 @@ def test_the_demo_in_a_file(tmp_path):
     assert_plain(tested)
     lines = tested.splitlines()
     assert 'weights   work_dirs/picie_fpn_demo/epoch_2.pth' in lines
-    assert re.match(r'\| class +\| +IoU', next(line for line in lines if 'IoU' in line))
+    assert re.match(r'\| +class +\| +IoU', next(line for line in lines if 'IoU' in line))
     assert re.search(rf'\| fresh +\| +[\d.]+ \| +{float(scores[1]):.2f} \|', tested)
     assert lines[-2].startswith('8 images evaluated in ') and (tmp_path / lines[-1].split()[-1]).is_file()
 
