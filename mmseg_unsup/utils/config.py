@@ -23,13 +23,12 @@ def find_config(reference: str) -> str:
 
     Raises:
         FileNotFoundError: there is none; names those that are spelt nearly so.
-        IsADirectoryError: it is a folder.
     """
     reference = str(reference)
     if osp.isfile(reference):
         return reference
     if osp.isdir(reference):
-        raise IsADirectoryError(f'{reference} is a folder, not a config: {_FORMS}')
+        raise FileNotFoundError(f'there is no config {reference!r}, which is a folder: {_FORMS}')
     package, separator, name = reference.rpartition('::')
     if not separator:
         beside = glob(osp.join(escape(osp.dirname(name)), '*.py'))

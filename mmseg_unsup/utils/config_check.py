@@ -1,5 +1,5 @@
 """What is wrong with a config, said before anything is built of it."""
-import logging
+from functools import partial
 from importlib.util import find_spec
 from typing import Callable, Dict, Iterator, Optional, Sequence, Tuple
 
@@ -18,8 +18,7 @@ STAGES = {
 }
 _OF_ALL = ('model', 'data_preprocessor', 'default_hooks', 'custom_hooks', 'visualizer', 'log_processor')
 _OF_TRAINING = ('param_scheduler', 'probe_dataloader', 'labelled_probe_dataloader')
-_LEVELS = [name for name in logging.getLevelNamesMapping()] if hasattr(logging, 'getLevelNamesMapping') else [
-    'CRITICAL', 'FATAL', 'ERROR', 'WARN', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']
+_LEVELS = ('CRITICAL', 'FATAL', 'ERROR', 'WARN', 'WARNING', 'INFO', 'DEBUG', 'NOTSET')
 # transforms of other packages stand in these
 _FOREIGN = ('Albu', 'mmseg.Albu')
 _MAX_CHARS = 60
@@ -66,25 +65,7 @@ def _check_parts(cfg: Config, stages: Sequence[str]) -> None:
 
 
 def _check_values(cfg: Config, stages: Sequence[str]) -> None:
-    loaders = [STAGES[stage][0] for stage in stages] + ['probe_dataloader'] * ('train' in stages)
-    checks: Dict[str, Callable] = {}
-    for loader in loaders:
-        checks[f'{loader}.batch_size'] = check_count
-        checks[f'{loader}.num_workers'] = lambda name, value: check_count(name, value, 0)
-        checks[f'{loader}.dataset.indices'] = checks[f'{loader}.dataset.dataset.indices'] = _check_indices
-    if 'train' in stages:
-        checks.update({f'train_cfg.{name}': check_count for name in ('max_epochs', 'max_iters', 'val_interval')})
-        checks['optim_wrapper.optimizer.lr'] = check_positive
-    checks.update({'randomness.seed': _check_seed, 'log_level': _check_level})
-    for stage in stages:
-        loader, loop, third = STAGES[stage]
-        checks.update({loader: _kind_check(dict), loop: _kind_check(dict)})
-        checks[third] = _kind_check(dict if stage == 'train' else (dict, list, tuple))
-    for name, kinds in (('env_cfg', dict), ('model.backbone', dict), ('custom_hooks', (list, tuple)), ('default_hooks', dict), ('visualizer', dict),
-                        ('param_scheduler', (list, tuple, dict))):
-        checks[name] = _kind_check(kinds)
-    checks['resume'] = _kind_check(bool)
-    for key, check in sorted(checks.items()):  # a part before what is in it
+    for key, check in sorted(_checks(stages).items()):  # a part before what is in it
         value = _value_at(cfg, key)
         if value is not None:
             check(key, value)
@@ -92,6 +73,29 @@ def _check_values(cfg: Config, stages: Sequence[str]) -> None:
         _check_hook(f'default_hooks.{name}', hook)
     for i, hook in enumerate(cfg.get('custom_hooks') or ()):
         _check_hook(f'custom_hooks.{i}', hook)
+
+
+def _checks(stages: Sequence[str]) -> Dict[str, Callable]:
+    """Dotted key -> what raises ValueError for a wrong value of it."""
+    checks = {
+        'custom_hooks': _kind_check((list, tuple)), 'default_hooks': _kind_check(dict), 'env_cfg': _kind_check(dict),
+        'visualizer': _kind_check(dict), 'param_scheduler': _kind_check((list, tuple, dict)),
+        'resume': _kind_check(bool), 'randomness.seed': _check_seed, 'log_level': _check_level,
+    }
+    loaders = [STAGES[stage][0] for stage in stages]
+    for stage in stages:
+        loader, loop, third = STAGES[stage]
+        checks.update({loader: _kind_check(dict), loop: _kind_check(dict)})
+        checks[third] = _kind_check(dict if stage == 'train' else (dict, list, tuple))
+    if 'train' in stages:
+        checks.update({f'train_cfg.{name}': check_count for name in ('max_epochs', 'max_iters', 'val_interval')})
+        checks['optim_wrapper.optimizer.lr'] = check_positive
+        loaders.append('probe_dataloader')
+    for loader in loaders:
+        checks.update({
+            f'{loader}.batch_size': check_count, f'{loader}.num_workers': partial(check_count, low=0),
+            f'{loader}.dataset.indices': _check_indices, f'{loader}.dataset.dataset.indices': _check_indices})
+    return checks
 
 
 def _value_at(cfg: Config, key: str):
