@@ -4,6 +4,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import os.path as osp
+import re
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from mmengine.config import Config
 from ..datasets.errors import LabelError, UnreadableImageError
 from ..datasets.image_files import check_folder, check_output, find_images, mark_output
 from ..datasets.transforms.masks import read_mask
+from ..priors import Prior
 from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress
 from ..utils.atomic import write_json
@@ -77,7 +79,7 @@ def make_mask_folder(images: str, out: str, config: dict, workers: int = 1, on_e
     paths = find_images(images)
     stems = stems_of(paths, images)
     # built here too, so that a wrong option stops the tool before any worker starts
-    settings = dict(images=osp.abspath(images), **PRIORS.build(config).describe())
+    settings = dict(images=osp.abspath(images), **build_prior(config).describe())
     mark_output(out)
     path, earlier = osp.join(out, RECORD), {}
     if osp.exists(path):
@@ -110,9 +112,26 @@ def prior_config(name: str, options: Optional[dict] = None) -> dict:
     """
     if name not in SHORT_NAMES and PRIORS.get(name) is None:
         check_choice('prior', name, SHORT_NAMES, ', or a registered type')
-    config = Config(dict(type=f'mmseg_unsup.{SHORT_NAMES[name]}' if name in SHORT_NAMES else name))
+    kind = SHORT_NAMES.get(name, name)
+    config = Config(dict(type=kind if '.' in kind else f'mmseg_unsup.{kind}'))
     config.merge_from_dict(options or {})  # which knows dotted keys
     return config.to_dict()
+
+
+def build_prior(config: dict) -> Prior:
+    """The prior of a config.
+
+    Raises:
+        ValueError: it lacks an option, or has one that cannot be.
+    """
+    try:
+        return PRIORS.build(config)
+    except TypeError as error:
+        names = ', '.join(re.findall(r"'(\w+)'", str(error)))
+        fault = f'needs {names}' if 'missing' in str(error) else f'has no option {names}'
+        fault = fault if '__init__()' in str(error) else f'cannot be made of these options: {error}'
+        raise ValueError(f'the prior {config["type"]} {fault}: give its options by mmseg-unsup priors --options '
+                         'KEY=VALUE') from error
 
 
 def stems_of(paths: List[str], root: str) -> List[str]:

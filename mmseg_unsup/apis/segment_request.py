@@ -14,7 +14,7 @@ from ..datasets.image_files import check_folder, check_output
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
 from ..utils.paths import path_remedy, printable
-from .mask_folder import prior_config
+from .mask_folder import build_prior, prior_config
 
 # method -> its folder configs, the small one for machines without a GPU and the other
 CONFIGS = dict(
@@ -113,7 +113,7 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """
     _check_clusters(request, len(paths))
     if request.finds_objects:
-        prior_config(request.prior)
+        build_prior(prior_config(request.prior))
     epochs = cfg.train_cfg.max_epochs
     if not isinstance(epochs, Integral) or epochs < 1:
         raise ValueError(f'the training has {epochs} epochs: give a whole number of at least 1')

@@ -140,8 +140,9 @@ def read_result(request: Request, cfg: Config, stages: Stages) -> SegmentedFolde
 def tell_result(found: SegmentedFolder, seconds: float) -> None:
     """Numbers, and the files to open."""
     left_out = f', {len(found.unreadable)} left out' if found.unreadable else ''
+    title = '; shares of the pixels:' if found.shares else ''
     say(f'{counted(found.n_images, "image")}, {counted(found.n_clusters, "cluster")}{left_out}, '
-        f'in {duration(seconds)}; shares of the pixels:')
+        f'in {duration(seconds)}{title}')
     tell_shares(found.shares)
     for path, content in ((found.gallery, 'look here first: the clusters, to name and merge them'),
                           (found.overlays, 'the images coloured by cluster'),

@@ -210,6 +210,18 @@ def test_what_the_parser_says_of_priors_is_true():
     assert priors.PRIORS == tuple(mask_folder.SHORT_NAMES) and priors.MIN_KEPT == mask_folder.MIN_KEPT
 
 
+def test_options_that_a_prior_does_not_have(call, tmp_path):
+    write_discs(tmp_path, 1)
+    for options, message in ((['rbd', '--options', 'max_sid=60'], 'RBDPrior has no option max_sid: give its options by'),
+                             (['RBDPrior', '--options', 'max_side=no'], 'RBDPrior cannot be made of these options: '),
+                             (['folder'], 'FolderPrior needs root: give its options by mmseg-unsup priors --options KEY')):
+        with pytest.raises(ValueError, match=f'the prior mmseg_unsup.{message}'):
+            call(tmp_path / 'images', tmp_path / 'out', '--prior', *options)
+        assert not (tmp_path / 'out').exists()
+    with pytest.raises(FileNotFoundError, match="image folder '.*imagse' does not exist: did you mean images?"):
+        call(tmp_path / 'imagse', tmp_path / 'out')
+
+
 def test_two_images_of_one_mask_are_refused(call, tmp_path):
     write_discs(tmp_path, 2)
     os.link(tmp_path / 'images' / '1.png', tmp_path / 'images' / '1.bmp')
