@@ -182,7 +182,7 @@ def test_an_image_larger_than_memory_is_refused_before_it_is_decoded(tmp_path, m
 
 
 def test_an_image_that_opencv_cannot_hold(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_input, '_header_shape', lambda path: (40_000, 40_000))
+    monkeypatch.setattr(image_input, 'header_shape', lambda path: (40_000, 40_000))
     (tmp_path / 'x.png').write_bytes(b'x')
     with pytest.raises(MemoryError, match='40000x40000 pixels .1600 million., and OpenCV decodes 1074 million at most'):
         image_input.read_picture(str(tmp_path / 'x.png'), lambda shape: 0)
