@@ -28,7 +28,7 @@ def find_config(reference: str) -> str:
     if osp.isfile(reference):
         return reference
     if osp.isdir(reference):
-        raise FileNotFoundError(f'there is no config {reference!r}, which is a folder: {_FORMS}')
+        raise FileNotFoundError(f'there is no config {reference!r}: it is a folder; {_FORMS}')
     package, separator, name = reference.rpartition('::')
     if not separator:
         beside = glob(osp.join(escape(osp.dirname(name)), '*.py'))

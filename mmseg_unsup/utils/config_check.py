@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.runner.priority import get_priority
 
 from .checks import check_count, check_positive
-from .registered import BUILDERS, KNOWN_SCOPES, advice, found_types, parameters_of, similar_types
+from .registered import BUILDERS, KNOWN_SCOPES, advice, found_types, parameters_of, similar, similar_types
 from .stack import check_mmpretrain
 
 # what each stage is built of; one needs all its parts, and a training may have no validation
@@ -34,7 +34,7 @@ def check_config(cfg: Config, stages: Sequence[str]) -> None:
         stages: that will be run, of :data:`STAGES`.
 
     Raises:
-        ImportError: a type needs mmpretrain, which is not there.
+        ImportError: a type is of a package that is not there.
         ValueError: names key and value.
     """
     _check_parts(cfg, stages)
@@ -183,6 +183,8 @@ def _registered(key: str, name: str, scopes: Tuple[str, ...]) -> Optional[list]:
     if prefix is None and not {*scopes} <= {*KNOWN_SCOPES}:  # a name of another package
         return None
     found = found_types(name, (*KNOWN_SCOPES[:2], *scopes))
+    if found == [] and prefix is not None and prefix not in KNOWN_SCOPES and not similar(prefix, KNOWN_SCOPES):
+        raise ImportError(f'{key}={name!r} is of the package {prefix}, which is not installed: install it')
     if found == []:
         near = similar_types(name)
         remedy = f'did you mean {" or ".join(near)}?' if near else (

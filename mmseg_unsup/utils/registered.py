@@ -50,7 +50,7 @@ def similar_types(name: str) -> List[str]:
 
 
 def similar(name: str, names: Iterable[str]) -> List[str]:
-    """Those that are spelt nearly so, the nearest first."""
+    """Up to three that are spelt nearly so, the nearest first."""
     names = [*names]
     return (get_close_matches(name, names, _MAX_NEAR) or
             get_close_matches(name.replace('_', ''), names, _MAX_NEAR, 0.5))

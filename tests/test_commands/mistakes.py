@@ -27,7 +27,7 @@ CONFIGS = {
     'train mmseg_unsup::picie/picie_fpn_camvd.py': 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py',
     'train picie_fpn_camvid': 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py',
     'train mmsegunsup::picie/picie_fpn_camvid.py': 'did you mean mmseg_unsup::picie/picie_fpn_camvid.py?',
-    'train {p}/images': "there is no config '{p}/images', which is a folder: give the path of a file",
+    'train {p}/images': "there is no config '{p}/images': it is a folder; give the path of a file",
     'train {p}/images/000000000001.jpg': '000000000001.jpg is no config, whose name ends in .py',
     'train {p}/empty.py': 'the config {p}/empty.py has no model',
     'train {p}/binary.py': 'binary.py | no text in UTF-8',
