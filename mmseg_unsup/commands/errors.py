@@ -83,9 +83,9 @@ def _advised(error: BaseException, text: str) -> str:
         return f'{text or "the memory of this machine is full"}: take a smaller batch_size or fewer num_workers'
     if isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(text):
         place = 'the GPU' if 'CUDA' in text or 'GPU' in text else 'this machine'
-        return (f'the memory of {place} is full: take a smaller train_dataloader.batch_size, or mixed precision (--amp); '
-                f'torch says: {re.split(r"[.;] ", text)[0]}')
+        return (f'the memory of {place} is full: take a smaller train_dataloader.batch_size, or mixed precision '
+                f'(--amp); torch says: {re.split(r"[.;] ", text)[0]}')
     if isinstance(error, RuntimeError) and _LOST_WORKER.search(text):
-        return (f'{text.rstrip(".")}: a process that reads data was ended from outside, mostly as the memory is full: take '
-                'fewer num_workers or a smaller batch_size')
+        return (f'{text.rstrip(".")}: a process that reads data was ended from outside, mostly as the memory is full: '
+                'take fewer num_workers or a smaller batch_size')
     return text

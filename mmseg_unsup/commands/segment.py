@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     names = {field.name for field in fields(Request)}
     arguments = {name: value for name, value in vars(args).items() if name in names}
     found = find_segments(Request(options=args.cfg_options or {}, **arguments))
-    out, clusters = (shlex.quote(shown(f'{found.folder}{name}')) for name in ('', '/clusters.json'))
+    out = shlex.quote(shown(found.folder))
     say('next:')
-    say(f'  mmseg-unsup name {out} {clusters} --name 1=sky')
+    say(f'  mmseg-unsup name {out} --name 1=sky')
     say(f'  mmseg-unsup predict {out} OTHER_IMAGES --out OTHER_OUT')

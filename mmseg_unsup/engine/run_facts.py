@@ -5,9 +5,11 @@ import os.path as osp
 from typing import Dict, Optional, Tuple
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
+from ..utils.config import reference_of
 from ..utils.console import say
 from ..utils.paths import shown
 from .feature_pass import unwrap
@@ -23,6 +25,11 @@ def say_facts(facts: Dict[str, str]) -> None:
             value = f'{value[:width // 3]}...{value[-(width - width // 3 - 3):]}'
         if value:
             say(f'{name:{_NAME_COLUMNS}}{value}')
+
+
+def config_fact(cfg: Config) -> str:
+    """Name of the file; a config of this package as ``mmseg_unsup::NAME``."""
+    return shown(reference_of(cfg.filename)) if cfg.filename else ''
 
 
 def data_fact(loader: DataLoader, size: Optional[Tuple[int, int]] = None) -> str:

@@ -16,7 +16,7 @@ from ..utils.paths import shown
 from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
 from .hooks import PCAInitHook
-from .run_facts import data_fact, device_fact, folder_fact, say_end, say_facts
+from .run_facts import config_fact, data_fact, device_fact, folder_fact, say_end, say_facts
 from .runner import ConsoleRunner
 
 
@@ -51,8 +51,7 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
         initialize(runner)
     loader = runner.test_dataloader
     say_facts(dict(
-        config=shown(cfg.filename) if cfg.filename else '', weights=shown(checkpoint) if checkpoint else 'those of the start',
-        data=data_fact(loader), folder=folder_fact(loader), device=device_fact(runner)))
+        config=config_fact(cfg), weights=shown(checkpoint) if checkpoint else 'those of the start', data=data_fact(loader), folder=folder_fact(loader), device=device_fact(runner)))
     start = time.time()
     metrics = runner.test()
     if is_main_process():

@@ -29,8 +29,8 @@ def config_from(args: argparse.Namespace, stages: Sequence[str] = ('test', )) ->
     Raises:
         FileNotFoundError: there is no such config.
         ImportError: it needs a package that is not there.
-        ValueError: something in the config is wrong; the launch is incomplete, or the processes disagree; on all of them. ``allowed_globals`` names
-            what does not exist.
+        ValueError: something in the config is wrong; the launch is incomplete, or the processes disagree; on all of
+            them. ``allowed_globals`` names what does not exist.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_config(args.config, args.cfg_options)

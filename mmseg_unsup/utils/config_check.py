@@ -1,4 +1,5 @@
 """What is wrong with a config, said before anything is built of it."""
+from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
 from typing import Callable, Dict, Iterator, Optional, Sequence, Tuple
@@ -7,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner.priority import get_priority
 
 from .checks import check_count, check_positive
-from .registered import BUILDERS, KNOWN_SCOPES, advice, found_types, parameters_of, similar, similar_types
+from .registered import BUILDERS, KNOWN_SCOPES, advice, found_types, parameters_of, similar_types
 from .stack import check_mmpretrain
 
 # what each stage is built of; one needs all its parts, and a training may have no validation
@@ -22,6 +23,8 @@ _LEVELS = ('CRITICAL', 'FATAL', 'ERROR', 'WARN', 'WARNING', 'INFO', 'DEBUG', 'NO
 # transforms of other packages stand in these
 _FOREIGN = ('Albu', 'mmseg.Albu')
 _MAX_CHARS = 60
+# how alike a package that is misspelt is to the right one
+_MISSPELT = 0.8
 
 
 def check_config(cfg: Config, stages: Sequence[str]) -> None:
@@ -183,7 +186,7 @@ def _registered(key: str, name: str, scopes: Tuple[str, ...]) -> Optional[list]:
     if prefix is None and not {*scopes} <= {*KNOWN_SCOPES}:  # a name of another package
         return None
     found = found_types(name, (*KNOWN_SCOPES[:2], *scopes))
-    if found == [] and prefix is not None and prefix not in KNOWN_SCOPES and not similar(prefix, KNOWN_SCOPES):
+    if found == [] and prefix is not None and prefix not in KNOWN_SCOPES and not get_close_matches(prefix, KNOWN_SCOPES, 1, _MISSPELT):
         raise ImportError(f'{key}={name!r} is of the package {prefix}, which is not installed: install it')
     if found == []:
         near = similar_types(name)
@@ -194,7 +197,7 @@ def _registered(key: str, name: str, scopes: Tuple[str, ...]) -> Optional[list]:
 
 
 def _is_taken_apart(path: str) -> bool:
-    """Whether what is built of a part does not get all of it: ``norm_cfg`` and its like also hold settings of others."""
+    """Whether what is built of a part does not get all of it: ``norm_cfg`` and its like hold settings of others."""
     return any(name.rstrip('s').endswith('cfg') for name in path.split('.')[1:])
 
 

@@ -23,8 +23,9 @@ def printable(path: str) -> str:
 
 
 def shown(path: str) -> str:
-    """A path for people: relative to the working directory if it lies below it, else absolute; an address as it is."""
-    if '://' in path:
+    """A path for people: relative to the working directory if it lies below it, else absolute; an
+    address, and ``PACKAGE::NAME`` of a config, as it is."""
+    if '://' in path or '::' in path:
         return path
     path = osp.abspath(path)
     is_below = path.startswith(osp.join(os.getcwd(), ''))

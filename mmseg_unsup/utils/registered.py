@@ -88,7 +88,7 @@ def parameters_of(cls: type, strict: bool = False) -> Optional[Set[str]]:
             return names
         if not strict and not _hands_on(base):
             return None
-        if base.__bases__ == (BaseModule, ):  # of mmseg's heads, where it stands for a base of a package that is not there
+        if base.__bases__ == (BaseModule, ):  # in mmseg it stands for a base of a package that is not there
             return None
     return None
 

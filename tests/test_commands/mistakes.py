@@ -35,7 +35,7 @@ CONFIGS = {
     'train {p}/nobase.py': 'nobase.py | confg.py, which does not exist: check the path in _base_',
     'train {p}/division.py': 'division.py | ZeroDivisionError: division by zero',
     'train {p}/imports.py': 'custom_imports of the config {p}/imports.py | no_such_module | install',
-    f'{SET} model.type=mmseg_unsup.PiCEI': "model.type='mmseg_unsup.PiCEI' is no type | did you mean mmseg_unsup.PiCIE?",
+    f'{SET} model.type=mmseg_unsup.PiCEI': "model.type='mmseg_unsup.PiCEI' | did you mean mmseg_unsup.PiCIE?",
     f'{SET} model.type=PiCIE': 'did you mean mmseg_unsup.PiCIE?',
     f'{SET} model.type=mmseg_unsup.EncoderDecoder': "EncoderDecoder takes no 'labeller_epochs'",
     f'{SET} model.backbone.dept=50': "model.backbone has no 'dept': did you mean depth",
@@ -44,7 +44,8 @@ CONFIGS = {
     f'{SET} model.backbone.norm_cfg.type=BNN': "model.backbone.norm_cfg.type='BNN' | did you mean BN?",
     f'{SET} model.backbone=None': 'model.backbone=None | a dict with a type',
     f'{SET} model=3': 'model=3 | a dict with a type',
-    'train {p}/argument.py --work-dir {p}/work': "model.backbone has dept=50, but ResNet takes no 'dept': did you mean depth",
+    'train {p}/argument.py --work-dir {p}/work':
+    "model.backbone has dept=50, but ResNet takes no 'dept': did you mean depth",
     f'{SET} train_dataloader.dataset.type=mmseg_unsup.ViewDatset':
     'train_dataloader.dataset.type= | did you mean mmseg_unsup.ViewDataset?',
     f'{SET} train_dataloader.dataset.pipeline.0.type=LoadImag': 'pipeline.0.type= | did you mean mmseg_unsup.LoadImage',
@@ -55,7 +56,8 @@ CONFIGS = {
     f'{SET} optim_wrapper=None': 'no optim_wrapper: set all of train_dataloader, train_cfg, optim_wrapper',
     f'{SET} n_cluster=3': "no 'n_cluster': did you mean n_clusters?",
     f'{SET} train_dataloader.dataset.pipeline.9.size=3': "is a list of 6, in which '9' is no number of an element",
-    'train mmseg_unsup::picie/picie_fpn_camvid_convnext-t.py': 'needs mmpretrain | pip install "mmseg-unsup[mmpretrain]"',
+    'train mmseg_unsup::picie/picie_fpn_camvid_convnext-t.py':
+    'needs mmpretrain | pip install "mmseg-unsup[mmpretrain]"',
 }
 VALUES = {
     f'{SET} n_clusters=0': 'n_clusters must be at least 2, but it is 0',
@@ -71,7 +73,7 @@ VALUES = {
     f'{SET} log_level=LOUD': "log_level must be one of | 'LOUD'",
     f'{SET} resume=maybe': "resume must be a bool, but it is 'maybe'",
     f'{SET} custom_hooks=3': 'custom_hooks must be a list or tuple, but it is 3',
-    f'{SET} default_hooks.checkpoint.interval=often': "default_hooks.checkpoint.interval must be a whole number | 'often'",
+    f'{SET} default_hooks.checkpoint.interval=often': "default_hooks.checkpoint.interval must be a whole | 'often'",
     f'{SET} default_hooks.checkpoint.priority=VERY': "default_hooks.checkpoint.priority | 'VERY'",
     f'{SET} default_hooks.checkpoint.save_best=mIoU': "save_best='mIoU' is no score of the validation",
     f'{SET} on_error=skp': "on_error='skp' is not one of",
@@ -147,10 +149,11 @@ WITH_PHOTOGRAPHS = {
     f'predict {MODEL} {{p}}/nowhere --out {{p}}/work': '{p}/nowhere',
     f'predict {MODEL} {{p}}/texts --out {{p}}/work': 'no image found below {p}/texts',
     f'predict {MODEL} {{p}}/broken --out {{p}}/work': '{p}/broken/0.jpg',
-    f'predict {MODEL} {{p}}/images --out {{p}}/work --tile 0': 'argument --tile: it must be a whole number of at least 1',
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --tile 0': 'argument --tile: it must be a whole number | 1',
     f'predict {MODEL} {{p}}/images --out {{p}}/work --device cuda:9': "the device 'cuda:9' cannot be used: torch | cpu",
     'predict {p}/config.py {p}/none.pth {p}/images --out {p}/work': 'there is no checkpoint | {p}/none.pth',
-    'predict {p}/config.py {p}/plain.pth {p}/images --out {p}/work': '{p}/plain.pth lacks | no checkpoint of this config',
+    'predict {p}/config.py {p}/plain.pth {p}/images --out {p}/work':
+    '{p}/plain.pth lacks | no checkpoint of this config',
     f'predict {MODEL} {{p}}/images --out {{p}}/work --clusters {{p}}/foreign.json':
     "fingerprint='0000000000000000' | belong to another checkpoint",
     f'name {MODEL} {{p}}/clusters.json --name 9=sky': 'there is no cluster 9: the checkpoint has clusters 0 to 2',
@@ -159,7 +162,8 @@ WITH_PHOTOGRAPHS = {
     f'name {MODEL} {{p}}/file --name 0=sky': 'cannot use the cluster names {p}/file',
     f'gallery {MODEL} {{p}}/nowhere --out {{p}}/page.html': "'{p}/nowhere' does not exist",
     f'gallery {MODEL} {{p}}/images --out {{p}}/page.pdf': '{p}/page.pdf | .html',
-    f'gallery {MODEL} {{p}}/images --out {{p}}/page.html --classes sky': '--classes are the names of the values | --labels',
+    f'gallery {MODEL} {{p}}/images --out {{p}}/page.html --classes sky':
+    '--classes are the names of the values | --labels',
     f'gallery {MODEL} {{p}}/images --out {{p}}/page.html --labels {{p}}/nolabels': 'nolabels',
     f'export {MODEL} {{p}}/model.onx --images {{p}}/images': 'model.onx | .onnx',
     f'export {MODEL} {{p}}/model.onnx --images {{p}}/nowhere': "'{p}/nowhere' does not exist: give a folder of images",

@@ -1,4 +1,4 @@
-"""Whatever a stranger does wrong is told in one sentence that helps, with status 2, and nothing of theirs is touched."""
+"""Whatever a stranger does wrong is told in one sentence that helps, with status 2; nothing of theirs is touched."""
 import os
 import shutil
 import subprocess

@@ -122,7 +122,7 @@ def corrupted(path: str, target) -> str:
     ('fcn', dict(model__backbone__init_cfg=dict(type='Pretrained', checkpoint=None)), 'set prefix in init_cfg'),
     ('fcn', dict(model__backbone__base_channels=16), 'the widths differ'),
     ('fpn', dict(model__neck__out_channels=32, model__decode_head__in_channels=[32]), 'the neck of the config'),
-    ('fcn', dict(init='corrupted'), 'cut off, corrupted'),
+    ('fcn', dict(init='corrupted'), 'cut off; copy or download it again'),
     ('fcn', dict(init='work_dirs/nowhere.pth'), 'there is no file of weights'),
 ])
 def test_a_wrong_start_ends_before_the_first_iteration(data, pretrained, tmp_path, head, options, message):

@@ -56,11 +56,13 @@ def passes_all(scope: str, **kwargs):
     {'model.backbone': dict(type='ResNet', _scope_='mmseg', depth=18)},
     {'model.backbone': dict(type='mmseg.models.backbones.ResNet', depth=18, anything=3)},
     {'model.backbone.norm_cfg': dict(type='GN', num_groups=8, requires_grad=True)},
-    {'model.backbone.conv_cfg': dict(type='Conv2dAdaptivePadding')}, {'train_dataloader.collate_fn': dict(type=passes_all)},
+    {'model.backbone.conv_cfg': dict(type='Conv2dAdaptivePadding')},
+    {'train_dataloader.collate_fn': dict(type=passes_all)},
     {'optim_wrapper.constructor': 'LearningRateDecayOptimizerConstructor', 'optim_wrapper.paramwise_cfg': dict(a=1)},
     {'param_scheduler': dict(type='PolyLR', convert_to_iter_based=True, eta_min=0)},
     {'default_hooks.checkpoint': dict(type='CheckpointHook', priority=40, interval=-1, file_client_args=None)},
-    {'val_dataloader': None, 'val_cfg': None, 'val_evaluator': None}, {'train_dataloader.dataset.dataset.indices': [0, 2]},
+    {'val_dataloader': None, 'val_cfg': None, 'val_evaluator': None},
+    {'train_dataloader.dataset.dataset.indices': [0, 2]},
     {'model.neck.init_cfg': [dict(type='Xavier', layer='Conv2d'), dict(type='Constant', override=dict(name='a'))]},
 ])
 def test_what_configs_may_do(options):
@@ -87,8 +89,8 @@ def test_hooks_that_custom_imports_register():
         cfg.custom_hooks = [dict(type='mmseg_unsup.HookOfATest', steps=3)]
         check_config(cfg, ('train', ))
         cfg.custom_hooks = [dict(type='mmseg_unsup.HookOfATest', stesp=3)]
-        with pytest.raises(ValueError, match="^custom_hooks.0 has stesp=3, but mmseg_unsup.HookOfATest takes no 'stesp': "
-                           'did you mean steps'):
+        with pytest.raises(ValueError, match="^custom_hooks.0 has stesp=3, but mmseg_unsup.HookOfATest takes no "
+                           "'stesp': did you mean steps"):
             check_config(cfg, ('train', ))
         cfg.custom_hooks = [dict(type='mmseg_unsup.HokOfATest')]
         with pytest.raises(ValueError, match='did you mean mmseg_unsup.HookOfATest'):
@@ -101,8 +103,8 @@ def test_parts_of_other_stages_are_not_looked_at():
     cfg = load_config(CAMVID)
     cfg.test_evaluator = dict(type='OfNobody')
     check_config(cfg, ('train', 'val'))
-    with pytest.raises(ValueError, match="^test_evaluator.type='OfNobody' is no type that is registered: check its name, or "
-                       'name the module'):
+    with pytest.raises(ValueError, match="^test_evaluator.type='OfNobody' is no type that is registered: check its name, "
+                       'or name the module'):
         check_config(cfg, ('test', ))
 
 

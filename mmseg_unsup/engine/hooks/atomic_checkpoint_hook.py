@@ -71,8 +71,8 @@ class AtomicCheckpointHook(CheckpointHook):
         """Hand the state of the run to the loop, which knows when to use it."""
         unpack_history(checkpoint)
         if runner._resume and isinstance(runner._train_loop, BaseLoop) and not _says_where(checkpoint):
-            raise ValueError('the checkpoint to resume from does not say how far its run was: name one that mmseg-unsup '
-                             'train wrote, or begin with its weights (--cfg-options load_from=PATH)')
+            raise ValueError('the checkpoint to resume from does not say how far its run was: name one that '
+                             'mmseg-unsup train wrote, or begin with its weights (--cfg-options load_from=PATH)')
         state = checkpoint.pop('run_state', None)
         if state is None or not runner._resume or not isinstance(runner._train_loop, BaseLoop):
             return

@@ -9,14 +9,13 @@ from mmengine.runner import EpochBasedTrainLoop
 
 from ...models.utils import initial_source
 from ...registry import HOOKS
-from ...utils.config import reference_of
 from ...utils.console import duration, say
 from ...utils.paths import shown
 from ...utils.run_logs import read_run_log
 from ...utils.score_table import change_table, headline, main_scores
 from ..feature_pass import unwrap
 from ..forecast import Cost, Forecast, evaluates_after, forecast, measure, planned_passes, progress_of
-from ..run_facts import clusters_fact, data_fact, device_fact, folder_fact, result_files, say_end, say_facts
+from ..run_facts import clusters_fact, config_fact, data_fact, device_fact, folder_fact, result_files, say_end, say_facts
 from .compile_hook import CompileHook
 from .initialization_hook import InitializationHook
 from .pixel_clustering_hook import PixelClusteringHook
@@ -82,7 +81,7 @@ class ConsoleHook(Hook):
         if runner.val_loop is not None:
             data += f', {len(runner.val_dataloader.dataset):,} to evaluate'
         return dict(
-            config=reference_of(runner.cfg.filename) if runner.cfg.filename else '', data=data, folder=folder_fact(runner.train_dataloader),
+            config=config_fact(runner.cfg), data=data, folder=folder_fact(runner.train_dataloader),
             device=device_fact(runner), start=self._origin(runner), labels=_labels_seen(runner),
             clusters=clusters_fact(runner), output=shown(runner.work_dir))
 

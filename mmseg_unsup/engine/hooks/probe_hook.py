@@ -186,8 +186,8 @@ def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
 
 
 def check_any_tensor(model: torch.nn.Module, checkpoint: dict) -> None:
-    """A training may start from a part of a model, but not from a file that has nothing of it: mmengine would start from
-    other weights without a word.
+    """A training may start from a part of a model, but not from a file that has nothing of it: mmengine would
+    start from other weights without a word.
 
     Raises:
         ValueError: no tensor of the checkpoint fits the model.

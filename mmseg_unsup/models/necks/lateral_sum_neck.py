@@ -69,8 +69,8 @@ class LateralSumNeck(BaseModule):
                              'levels: match neck.in_channels and backbone.out_indices')
         channels = tuple(level.size(1) for level in inputs)
         if channels != self.in_channels:
-            raise ValueError(f'LateralSumNeck has in_channels={self.in_channels}, but the backbone gives {channels}: set '
-                             'model.neck.in_channels to these')
+            raise ValueError(f'LateralSumNeck has in_channels={self.in_channels}, but the backbone gives {channels}: '
+                             'set model.neck.in_channels to these')
 
     @torch.no_grad()
     def set_projection(self, weight: Tensor, bias: Tensor) -> None:
