@@ -1,11 +1,9 @@
 """What a person reads of :func:`mmseg_unsup.segment_folder`."""
 from typing import Dict, List, Sequence
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ..utils.config import reference_of
 from ..utils.console import say
 from ..utils.paths import shown
 from .image_input import header_shape
@@ -24,12 +22,9 @@ def counted(number: int, noun: str) -> str:
 
 def tell_start(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """The images, and what is done with them."""
-    device = (torch.cuda.get_device_name() if torch.cuda.is_available() else
-              f'CPU ({counted(torch.get_num_threads(), "thread")})')
     clusters = f', {counted(cfg.n_clusters, "cluster")}' if 'n_clusters' in cfg else ''
     say(f'{counted(len(paths), "image")} in {shown(request.images)}{_sizes(paths)}')
-    say(f'config: {reference_of(request.config)}')
-    say(f'{request.method}, {counted(cfg.train_cfg.max_epochs, "epoch")}{clusters}; device: {device}')
+    say(f'{request.method}, {counted(cfg.train_cfg.max_epochs, "epoch")}{clusters}')
 
 
 def _sizes(paths: Sequence[str]) -> str:

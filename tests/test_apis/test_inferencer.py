@@ -15,7 +15,7 @@ from mmcv.transforms import Compose
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
 from mmseg_unsup.apis.tiling import blend_tiles, tile_starts
 from mmseg_unsup.datasets.errors import UnreadableImageError
-from ..conftest import smooth_image, write_images
+from ..conftest import smooth_image
 from ..test_datasets.test_masked_images import write_masks
 from .tiny_models import METHODS, K, model_config, tiny_model
 

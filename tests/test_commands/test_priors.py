@@ -15,7 +15,7 @@ from mmseg_unsup.apis import mask_folder
 from mmseg_unsup.commands import make_parser, priors
 from mmseg_unsup.priors import RBDPrior, RegionPrior
 from mmseg_unsup.utils.console import quiet_console
-from ..conftest import ROOT, run_tool, shared_file
+from ..conftest import run_tool, shared_file
 from ..test_priors.test_rbd import disc_picture, iou
 
 TOOL = 'make_priors.py'
