@@ -304,7 +304,7 @@ def test_the_console_says_what_a_person_needs(discs, tmp_path, capsys, monkeypat
     assert sum(shares) == pytest.approx(100, abs=0.3) and shares == sorted(shares, reverse=True)
     assert [line.partition(':')[0] for line in said[-7:-3]] == [
         f'My Results/{name}' for name in ('gallery.html', 'overlays', 'maps', 'predictions.json')]
-    assert said[-3:] == ['next:', "  mmseg-unsup name 'My Results' 'My Results/clusters.json' --name 1=sky",
+    assert said[-3:] == ['next:', "  mmseg-unsup name 'My Results' --name 1=sky",
                          "  mmseg-unsup predict 'My Results' OTHER_IMAGES --out OTHER_OUT"]
     log = (tmp_path / 'My Results' / 'segment_folder.log').read_text()
     assert all(line in log for line in said[:-3]) and 'System environment' not in log
