@@ -6,6 +6,7 @@ from typing import List, Tuple, Union
 
 import numpy as np
 from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.logging import print_log
 
 from ..registry import DATASETS
 from ..utils.checks import check_share
@@ -77,8 +78,11 @@ class MaskedImageDataset(FolderDataset):
             raise ValueError(f'none of the {len(pairs)} masks below {self.mask_root} can be used: {n_empty} are empty '
                              f'(all 0) and {n_small} cover less than {100 * self.min_area:g} % of their image. Set '
                              'mask_root to the right folder, make other masks, or lower min_area of the data set')
-        say(f'masks: {len(usable)} of {len(pairs)} images are used, object pixels {100 * _mean(areas):.1f} %; '
-            f'left out: {n_empty} with an empty mask, {n_small} with less than {100 * self.min_area:g} %')
+        print_log(f'masks: {len(usable)} of {len(pairs)} images are used, object pixels {100 * _mean(areas):.1f} %',
+                  logger='current')
+        if len(usable) < len(pairs):
+            say(f'masks: {len(pairs) - len(usable)} of {len(pairs)} images are left out, {n_empty} with an empty mask, '
+                f'{n_small} with less than {100 * self.min_area:g} %')
         return [dict(img_path=image, mask_path=mask, seg_fields=[]) for image, mask in usable]
 
     def _pair(self) -> List[Tuple[str, str]]:

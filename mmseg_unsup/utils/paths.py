@@ -23,13 +23,12 @@ def printable(path: str) -> str:
 
 
 def shown(path: str) -> str:
-    """A path for people: relative to the working directory if it lies below it, else absolute; an
-    address, and ``PACKAGE::NAME`` of a config, as it is."""
+    """A path for people: relative to the working directory if it lies below it; an address, and ``PACKAGE::NAME`` of a
+    config, as it is."""
     if '://' in path or '::' in path:
         return path
-    path = osp.abspath(path)
     is_below = path.startswith(osp.join(os.getcwd(), ''))
-    return printable(osp.relpath(path) if is_below else path)
+    return printable(osp.normpath(osp.relpath(path) if is_below else path))
 
 
 def path_remedy(path: str, is_wanted: Callable[[str], bool] = osp.exists, otherwise: str = 'check the path') -> str:

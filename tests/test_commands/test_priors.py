@@ -218,7 +218,7 @@ def test_options_that_a_prior_does_not_have(call, tmp_path):
         with pytest.raises(ValueError, match=f'the prior mmseg_unsup.{message}'):
             call(tmp_path / 'images', tmp_path / 'out', '--prior', *options)
         assert not (tmp_path / 'out').exists()
-    with pytest.raises(FileNotFoundError, match="image folder '.*imagse' does not exist: did you mean images?"):
+    with pytest.raises(FileNotFoundError, match="image folder '.*imagse' does not exist: did you mean .*images?"):
         call(tmp_path / 'imagse', tmp_path / 'out')
 
 

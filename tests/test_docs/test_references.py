@@ -12,7 +12,7 @@ from mmengine.optim import OPTIMIZERS, OptimWrapper
 from torch.utils.data import DataLoader
 
 from mmseg_unsup.clustering import MiniBatchKMeans
-from mmseg_unsup.commands import COMMANDS
+from mmseg_unsup.commands import COMMANDS, make_parser
 from mmseg_unsup.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmseg_unsup.utils import load_config
 from ..conftest import ROOT
@@ -67,9 +67,7 @@ def test_commands_exist(document):
 
 @functools.lru_cache()
 def options_of_tools() -> set:
-    paths = glob.glob(osp.join(ROOT, 'tools', '**', '*.py'), recursive=True)
-    paths.append(osp.join(ROOT, 'mmseg_unsup', 'utils', 'command_line.py'))
-    return {option for path in paths for option in re.findall(r"'(--[a-z-]+)'", open(path).read())}
+    return {option for name in COMMANDS for action in make_parser(name)._actions for option in action.option_strings}
 
 
 def dotted_keys() -> Iterator[Tuple[str, str]]:

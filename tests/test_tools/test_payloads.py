@@ -38,7 +38,7 @@ def mark(tmp_path):
 
 def checkpoint_with_code(path, mark, **options) -> str:
     """A checkpoint with all that a run is continued from, and a payload."""
-    torch.save(dict(meta=dict(epoch=1, iter=1), state_dict={}, message_hub={}, optimizer={}, evil=Payload(mark)), path,
+    torch.save(dict(meta=dict(epoch=1, iter=1), state_dict={'backbone.conv1.weight': torch.zeros(64, 3, 7, 7)}, message_hub={}, optimizer={}, evil=Payload(mark)), path,
                **options)
     return str(path)
 
@@ -52,6 +52,10 @@ def small_run(folder) -> list:
     """Options of a training that is over before it has begun."""
     return ['--work-dir', folder / 'run', '--cfg-options', f'data_root={folder / "images"}',
             'model.backbone.init_cfg=None', 'model.backbone.depth=18', *NO_WORKERS]
+
+
+# an evaluation that needs labels
+LABELLED = "test_evaluator=[{'type': 'mmseg_unsup.HungarianIoUMetric'}]"
 
 
 def network(folder) -> str:
@@ -76,7 +80,7 @@ COMMANDS = {
                                              *BACKBONE.format(evil).split(' ')],
     'gallery': lambda f, evil: [PICIE, evil, f / 'images', '--out', f / 'page.html'],
     'choose-k': lambda f, evil: [PICIE, evil, '--k', '3', '--cfg-options', f'data_root={f / "images"}'],
-    'confusion-matrix': lambda f, evil: [PICIE, evil, f / 'matrix.png', *small_run(f)],
+    'confusion-matrix': lambda f, evil: [PICIE, evil, f / 'matrix.png', *small_run(f), LABELLED],
     'score-priors': lambda f, evil: [f / 'images', f / 'images', '--priors', 'spectral', '--weights',
                                                     evil],
     'extract-backbone': lambda f, evil: [evil, f / 'out.pth', '--format', 'mmseg'],
@@ -169,7 +173,7 @@ def evil_config(mark) -> str:
 
 
 def resumable(path, **meta) -> str:
-    torch.save(dict(meta=dict(epoch=1, iter=1, **meta), state_dict={}, message_hub={}, optimizer={}), path)
+    torch.save(dict(meta=dict(epoch=1, iter=1, **meta), state_dict={'backbone.conv1.weight': torch.zeros(64, 3, 7, 7)}, message_hub={}, optimizer={}), path)
     return str(path)
 
 

@@ -3,8 +3,9 @@ import os.path as osp
 
 import pytest
 
-from mmseg_unsup.utils.paths import displayed
-from mmseg_unsup.utils.score_table import change_table, duration, headline, main_scores, score_table
+from mmseg_unsup.utils.console import duration
+from mmseg_unsup.utils.paths import shown
+from mmseg_unsup.utils.score_table import change_table, headline, main_scores, score_table
 
 ONE = {'aAcc': 60.06, 'mIoU': 46.5386, 'NMI': float('nan')}
 SETS = {**ONE, 'view1/aAcc': 60.8, 'view1/mIoU': 42.1}
@@ -42,7 +43,7 @@ def test_durations(seconds, expected):
 
 def test_paths_are_relative_below_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert displayed(str(tmp_path / 'a' / 'b.pth')) == osp.join('a', 'b.pth')
-    assert displayed('./a') == 'a' and displayed('../a') == '../a' and displayed('/') == '/'
-    assert displayed('mmseg_unsup::picie/x.py') == 'mmseg_unsup::picie/x.py'
-    assert displayed('torchvision://resnet18') == 'torchvision://resnet18'
+    assert shown(str(tmp_path / 'a' / 'b.pth')) == osp.join('a', 'b.pth')
+    assert shown('./a') == 'a' and shown('../a') == '../a' and shown('/') == '/'
+    assert shown('mmseg_unsup::picie/x.py') == 'mmseg_unsup::picie/x.py'
+    assert shown('torchvision://resnet18') == 'torchvision://resnet18'
