@@ -142,7 +142,7 @@ def test_processes_of_different_configs_are_refused(options, tmp_path):
     assert statuses == [2, 2]
     for output in outputs:
         assert output.count('error: ') == 1 and 'ChildFailedError' not in output and 'Traceback' not in output
-        assert re.search('error: the processes disagree: n_clusters is 5 on rank 0 and 6 on rank 1; .*: '
+        assert re.search('error: (rank 1: )?the processes disagree: n_clusters is 5 on rank 0 and 6 on rank 1; .*: '
                          'start all processes with the same command', output)
 
 
