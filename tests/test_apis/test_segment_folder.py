@@ -80,8 +80,8 @@ if {runs}:
 '''
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('first, runs', [('mmseg_unsup', False), ('mmseg_unsup.apis.segment_folder', True)])
+@pytest.mark.parametrize('first, runs', [
+    ('mmseg_unsup', False), pytest.param('mmseg_unsup.apis.segment_folder', True, marks=pytest.mark.long)])
 def test_a_script(tmp_path, first, runs):
     write_discs(tmp_path / 'images')
     arguments = dict(small('maskcontrast'), workers=2)

@@ -2,8 +2,6 @@
 from typing import Tuple
 
 import numpy as np
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.decomposition import PCA
 
 
 def fit_descriptor_kmeans(descriptors: np.ndarray, n_clusters: int, seed: int,
@@ -23,6 +21,8 @@ def fit_descriptor_kmeans(descriptors: np.ndarray, n_clusters: int, seed: int,
     Raises:
         ValueError: there are no descriptors, or one of them is not finite.
     """
+    from sklearn.cluster import MiniBatchKMeans  # a second, for which all other methods need not wait
+    from sklearn.decomposition import PCA
     if not len(descriptors):
         raise ValueError('there are no objects to cluster')
     if not np.isfinite(descriptors).all():
