@@ -10,12 +10,10 @@ from typing import Sequence
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from ..datasets import MaskedImageDataset
-from ..registry import MODELS
-from .files import load_released, refuse_existing, save_atomically
+from .files import check_tensors, load_released, refuse_existing, save_atomically
 
 _HEAD = 'decode_head.'
 # released name -> ours, inside a branch
@@ -89,17 +87,7 @@ def check_fits(state: dict, cfg: Config) -> str:
     if length and length != cfg.model.queue_length:
         raise ValueError(f'the checkpoint has a queue of {length} prototypes, but the config one of '
                          f'{cfg.model.queue_length}: give a --config with model.queue_length={length}')
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    expected = MODELS.build(cfg.model).state_dict()
-    missing = [key for key in expected if key not in state and not NOT_NEEDED.search(key)]
-    unknown = [key for key in state if key not in expected]
-    if missing or unknown:
-        raise ValueError(f'the checkpoint does not fit the model of the config (depth {cfg.model.backbone.depth}); '
-                         f'missing: {missing[:3] or "none"}, unknown: {unknown[:3] or "none"}')
-    for key, value in state.items():
-        if value.shape != expected[key].shape:
-            raise ValueError(f'{key} has shape {tuple(value.shape)} in the checkpoint, but '
-                             f'{tuple(expected[key].shape)} in the model of the config')
+    check_tensors(state, cfg, NOT_NEEDED)
     n_backbone, n_head = (sum(key.startswith(prefix) for key in state) for prefix in ('backbone.', _HEAD))
     key_branch = 'its key branch' if state['key_branch.steps'] else 'no key branch (copied)'
     return (f'ResNet-{cfg.model.backbone.depth} ({n_backbone} tensors), head ({n_head}), {key_branch}, '

@@ -9,12 +9,11 @@ from typing import List, Optional, Sequence
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmseg.models.backbones import ResNet
 from torch import Tensor
 
-from ..registry import DATASETS, MODELS
-from .files import load_released, refuse_existing, save_atomically
+from ..registry import DATASETS
+from .files import check_tensors, load_released, refuse_existing, save_atomically
 
 # released name -> ours; theirs count from the coarsest level, ours from the finest
 LATERALS = {f'decoder.layer{4 - i}.': f'neck.laterals.{i}.' for i in range(4)}
@@ -86,17 +85,7 @@ def check_fits(state: dict, cfg: Config) -> str:
     if clusters != head.n_clusters:
         raise ValueError(f'the checkpoint has {clusters} clusters, but the config is for {head.n_clusters}: give a '
                          f'--config with n_clusters={clusters}')
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    expected = MODELS.build(cfg.model).state_dict()
-    missing = [key for key in expected if key not in state and not NOT_NEEDED.search(key)]
-    unknown = [key for key in state if key not in expected]
-    if missing or unknown:
-        raise ValueError(f'the checkpoint does not fit the model of the config; missing: {missing[:3] or "none"}, '
-                         f'unknown: {unknown[:3] or "none"}')
-    for key, value in state.items():
-        if value.shape != expected[key].shape and not key.endswith('fresh_prototypes'):
-            raise ValueError(f'{key} has shape {tuple(value.shape)} in the checkpoint, but '
-                             f'{tuple(expected[key].shape)} in the model of the config')
+    check_tensors(state, cfg, NOT_NEEDED, any_shape='fresh_prototypes')
     n_tensors = sum(key.startswith('backbone.') for key in state)
     return f'ResNet-{cfg.model.backbone.depth} ({n_tensors} tensors), {views} x {clusters} prototypes'
 
