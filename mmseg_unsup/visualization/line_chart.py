@@ -48,4 +48,8 @@ def _axis(values: Sequence[float], start: float, end: float, whole: bool):
 
 
 def _number(value: float) -> str:
-    return f'{value:.4g}'
+    """Four digits; small ones as ``1.6e-4``, for which there is room on a telephone."""
+    if not 0 < abs(value) < 1e-3:
+        return f'{value:.4g}'
+    mantissa, exponent = f'{value:.2e}'.split('e')
+    return f'{float(mantissa):g}e{int(exponent)}'

@@ -42,6 +42,13 @@ def facts(**changes):
                                 pictures=dict(sizes=np.zeros((4, 5, 3), np.uint8))), **changes))
 
 
+def test_small_values_are_short():
+    """Ticks of a learning rate fit the margin."""
+    svg = line_chart({'lr': [(1, 1e-4), (2, 1.6e-4)]}, 'iteration')
+    assert '>1.6e-4</text>' in svg and '<title>lr 1e-4 at 1</title>' in svg
+    assert max(len(text) for text in re.findall('>([^<]*)</text>', svg)[:-1]) <= 7
+
+
 def test_numbers_of_the_page():
     page = render_report(facts(), LOG)
     cells = [re.findall(r'<t[hd][^>]*>\s*([^<]*?)\s*</t[hd]>', row) for row in re.findall(r'<tr>(.*?)</tr>', page, re.S)]
