@@ -14,7 +14,7 @@ from .errors import is_caused_by_user, sentence_of
 
 USAGE, FAULT, INTERRUPTED, CLOSED_PIPE = 2, 1, 130, 141
 # seconds: what started the processes ends the others as soon as the first one has said the same
-_WAIT_FOR_FIRST_RANK = 10
+_WAIT_FOR_FIRST_RANK = 5
 
 
 @contextmanager
