@@ -17,7 +17,7 @@ CLASSES, PALETTE = ('sky', 'road'), [[0, 0, 250], [120, 120, 120]]
 
 
 def test_a_run_gives_its_backends_pictures(image_folder, tmp_path):
-    runner = tiny_runner(image_folder, tmp_path / 'run', max_epochs=2)
+    runner = tiny_runner(image_folder, tmp_path / 'run', max_epochs=2, draws=True)
     runner.train()
     written = {path.name: cv2.imread(str(path)) for path in (tmp_path / 'run').rglob('vis_image/*.png')}
     assert set(written) == {f'{name}_2.png' for name in ('contact_sheet', 'cluster_sizes', 'cluster_similarity')}

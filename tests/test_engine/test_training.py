@@ -39,11 +39,11 @@ def test_a_folder_without_labels_trains_and_writes_maps(image_folder, tmp_path):
 
 
 def test_resume_is_exact(image_folder, tmp_path):
-    """Two epochs equal one epoch, a stop, and one more from the checkpoint."""
+    """Two epochs equal one epoch, a stop, and one more from the checkpoint, also where report and pictures are drawn."""
     whole = tiny_runner(image_folder, tmp_path / 'whole', max_epochs=2)
     whole.train()
-    tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1).train()
-    resumed = tiny_runner(image_folder, tmp_path / 'parts', max_epochs=2, resume=True)
+    tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1, draws=True).train()
+    resumed = tiny_runner(image_folder, tmp_path / 'parts', max_epochs=2, resume=True, draws=True)
     resumed.train()
     assert resumed.epoch == 2
     assert largest_difference(state(whole), state(resumed)) == 0

@@ -14,7 +14,7 @@ from .test_train_and_test import SMALL, config
 
 
 def test_the_second_view_cut_by_the_record_shows_the_first(image_folder, tmp_path):
-    cfg = tiny_config(image_folder, tmp_path)
+    cfg = tiny_config(image_folder, tmp_path, draws=True)
     pipeline = cfg.train_dataloader.dataset.pipeline
     pipeline[:] = [step for step in pipeline if 'ForEachView' not in step.type]  # geometry alone
     pipeline[3].size = 64
