@@ -1,5 +1,4 @@
 """Shared fixtures: one thread, real data where it is there, tiny data sets that the tests write."""
-import importlib
 import os
 import os.path as osp
 import pathlib
@@ -21,7 +20,7 @@ import torch  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
-from mmseg_unsup.commands import make_parser  # noqa: E402
+from mmseg_unsup.commands import load_command, make_parser  # noqa: E402
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 SHARED = osp.join(ROOT, '..', 'shared')
@@ -114,7 +113,7 @@ def tool():
     def run(name: str, *args):
         init_default_scope('mmseg')
         parsed = make_parser(name).parse_intermixed_args([*map(str, args)])
-        return importlib.import_module(f'mmseg_unsup.commands.{name.replace("-", "_")}').run(parsed)
+        return load_command(name).run(parsed)
 
     return run
 

@@ -56,8 +56,7 @@ def export_model(config: Optional[str],
     metadata = {key: str(resize[key]) for key in ('size', 'protocol') if key in resize}
     seen = [_seen(path, transforms) for path in _image_paths(cfg, images)[:n_images]]
     share = export_segmentor(segmentor, out, seen, names, opset, metadata)
-    facts = ''.join(f'; {key} {value}' if i == 0 else f', {key} {value}' for i, (key, value) in
-                    enumerate(metadata.items()))
+    facts = '; ' * bool(metadata) + ', '.join(f'{key} {value}' for key, value in metadata.items())
     return (f'{out}: {osp.getsize(out) / 1e6:.1f} MB, {time.perf_counter() - start:.1f} s, {100 * share:.4f} % of the '
             f'pixels of {len(seen)} images equal to PyTorch{facts}')
 

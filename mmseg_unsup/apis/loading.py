@@ -8,11 +8,11 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
+from ..hosts.safe_loading import allow_globals
 from ..models.segmentors.probed_segmentor import ProbedSegmentor
 from ..registry import MODELS
 from ..utils.config import load_config, merge_options
 from ..utils.devices import check_device
-from ..hosts.safe_loading import allow_globals
 from ..utils.stored_config import read_stored_config
 from ..utils.whole_images import adapt_to_mmseg
 from .model_files import check_config_path, find_model

@@ -5,6 +5,7 @@ import re
 from typing import Optional, Tuple
 
 from ..engine.checkpoint_files import last_checkpoint
+from ..utils.config import CONFIG_SUFFIXES
 from ..utils.console import say
 from ..utils.paths import path_remedy, printable
 
@@ -13,7 +14,6 @@ MODEL_FILE, NAMES_FILE = 'model.pth', 'clusters.json'
 NO_NAMES = 'none'
 _TRAINING = 'train'  # below what `mmseg-unsup segment` writes
 _SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
-_CONFIGS = ('.py', '.yml', '.yaml', '.json')
 _KINDS = ('a model is a checkpoint file, the work directory of a training, or the folder that `mmseg-unsup segment` '
           'wrote')
 _HUB_NAME = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?')
@@ -78,7 +78,7 @@ def is_hub_name(model: str) -> bool:
     there, nor its folder unless a revision is given."""
     if not isinstance(model, str) or osp.exists(model) or not _HUB_NAME.fullmatch(model):
         return False
-    return '@' in model or not (model.endswith(_SUFFIXES + _CONFIGS) or osp.isdir(osp.dirname(model)))
+    return '@' in model or not (model.endswith(_SUFFIXES + CONFIG_SUFFIXES) or osp.isdir(osp.dirname(model)))
 
 
 def download_model(name: str) -> str:
@@ -129,4 +129,4 @@ def _checkpoint_of(folder: str) -> str:
 
 def is_config(path: str) -> bool:
     """Whether this is the name of a config."""
-    return path.endswith(_CONFIGS) or '::' in path
+    return path.endswith(CONFIG_SUFFIXES) or '::' in path

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.registry import init_default_scope
 
     from ..datasets.checking import check_data
-    from ..utils.atomic import replacing
+    from ..utils.atomic import write_text
     from ..utils.config import load_config
     start = time.perf_counter()
     init_default_scope('mmseg')
@@ -34,8 +34,7 @@ def run(args: argparse.Namespace) -> int:
     lines = [f'{problem.kind}, {problem.loader}: {problem.message}' for problem in problems]
     print('\n'.join(lines), end='\n' if lines else '')
     if args.out:
-        with replacing(args.out) as part, open(part, 'w') as file:
-            file.writelines(f'{line}\n' for line in lines)
+        write_text(args.out, ''.join(f'{line}\n' for line in lines))
     counts = Counter(problem.kind for problem in problems)
     listing = ', '.join(f'{count} of kind {kind}' for kind, count in sorted(counts.items())) or 'no problem'
     print(f'{n_images} images checked in {time.perf_counter() - start:.1f} s: {listing}')

@@ -18,5 +18,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from ..analysis.confusion_matrix import draw_confusion
     from ..utils.command_line import config_from
-    draw_confusion(config_from(args), args.checkpoint, args.out)
+    draw_confusion(config_from(args, ('test', )), args.checkpoint, args.out)
     print(f'confusion matrix: {args.out}')

@@ -5,6 +5,7 @@ import sys
 import textwrap
 from difflib import get_close_matches
 from importlib import import_module
+from types import ModuleType
 from typing import List, NoReturn, Optional, Sequence
 
 from ..version import __version__
@@ -95,20 +96,22 @@ def run_command(name: str, argv: Optional[Sequence[str]] = None, prog: Optional[
         argv: its arguments; by default those of this process.
         prog: what messages call it.
     """
-    module = import_module(f'.{name.replace("-", "_")}', __package__)
-    parser = make_parser(name, prog)
-    args = parser.parse_intermixed_args(argv)
+    args = make_parser(name, prog).parse_intermixed_args(argv)
     from .running import running  # seconds, which a help text need not wait for
     with running(vars(args).pop('verbose'), vars(args).pop('traceback')) as ending:
-        ending.status = module.run(args) or 0
+        ending.status = load_command(name).run(args) or 0
     return ending.status
+
+
+def load_command(name: str) -> ModuleType:
+    """The module of a command."""
+    return import_module(f'.{name.replace("-", "_")}', __package__)
 
 
 def make_parser(name: str, prog: Optional[str] = None) -> CommandParser:
     """The parser of a command."""
-    module = import_module(f'.{name.replace("-", "_")}', __package__)
-    parser = CommandParser(prog or f'{PROG} {name}', description=module.__doc__,
-                           formatter_class=_HelpFormatter)
+    module = load_command(name)
+    parser = CommandParser(prog or f'{PROG} {name}', description=module.__doc__, formatter_class=_HelpFormatter)
     module.add_arguments(parser)
     parser.add_argument('--verbose', action='store_true', help='print all that the log has')
     parser.add_argument('--traceback', action='store_true', help='print where an error arose')

@@ -1,5 +1,4 @@
 """What a run works on, and what it leaves, in the words that a person reads."""
-import logging
 import os
 import os.path as osp
 from typing import Dict, Optional, Tuple
@@ -10,7 +9,7 @@ from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
 from ..utils.config import reference_of
-from ..utils.console import say
+from ..utils.console import log_files, say
 from ..utils.paths import shown
 from .feature_pass import unwrap
 
@@ -76,10 +75,9 @@ def result_files(runner) -> Dict[str, str]:
     return {name: path for name, path in files.items() if osp.exists(path)}
 
 
-def say_end(runner, text: str, files: Dict[str, str]) -> None:
+def say_end(text: str, files: Dict[str, str]) -> None:
     """What was done, and the files to open, the log the last."""
-    logs = {'log': handler.baseFilename for handler in runner.logger.handlers
-            if isinstance(handler, logging.FileHandler)}
+    logs = {'log': handler.baseFilename for handler in log_files()}
     say(f'{text}; to open:')
     for name, path in {**files, **logs}.items():
         say(f'  {name:12}{shown(path)}')

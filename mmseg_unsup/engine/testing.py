@@ -51,13 +51,14 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
         initialize(runner)
     loader = runner.test_dataloader
     say_facts(dict(
-        config=config_fact(cfg), weights=shown(checkpoint) if checkpoint else 'those of the start', data=data_fact(loader), folder=folder_fact(loader), device=device_fact(runner)))
+        config=config_fact(cfg), weights=shown(checkpoint) if checkpoint else 'those of the start',
+        data=data_fact(loader), folder=folder_fact(loader), device=device_fact(runner)))
     start = time.time()
     metrics = runner.test()
     if is_main_process():
         _say_scores(runner, metrics)
         text = f'{len(loader.dataset):,} images evaluated in {duration(time.time() - start)}'
-        say_end(runner, text, dict(maps=out) if out else {})
+        say_end(text, dict(maps=out) if out else {})
 
 
 def _say_scores(runner: Runner, metrics: dict) -> None:

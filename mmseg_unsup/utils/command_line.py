@@ -18,7 +18,7 @@ from .speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 _LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')
 
 
-def config_from(args: argparse.Namespace, stages: Sequence[str] = ('test', )) -> Config:
+def config_from(args: argparse.Namespace, stages: Sequence[str]) -> Config:
     """Read the config of parsed arguments, with options, launcher and work directory set.
 
     With a launcher, also opens the process group and makes sure that all processes run the same.

@@ -14,7 +14,7 @@ from .options import check_options
 
 # of configs here and of MMSegmentation
 _DEFAULT_BACKENDS = [dict(type='LocalVisBackend')]
-_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
+CONFIG_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
 _FORMS = 'give the path of a file, or mmseg_unsup::NAME with its path below configs/'
 
 
@@ -110,8 +110,8 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
 
 
 def _read_file(path: str) -> Config:
-    if osp.splitext(path)[1] not in _SUFFIXES:
-        raise ValueError(f'{path} is no config, whose name ends in {" or ".join(_SUFFIXES)}: {_FORMS}')
+    if osp.splitext(path)[1] not in CONFIG_SUFFIXES:
+        raise ValueError(f'{path} is no config, whose name ends in {" or ".join(CONFIG_SUFFIXES)}: {_FORMS}')
     where = f'the config {path}, or one in its _base_,'
     try:
         return Config.fromfile(path, import_custom_modules=False)

@@ -150,7 +150,7 @@ class ConsoleHook(Hook):
         after = self._scores[max(self._scores)] if self._scores else {}
         if main_scores(after):
             say(change_table(self._scores_before(runner), after))
-        say_end(runner, f'finished in {duration(time.time() - self._start)}', result_files(runner))
+        say_end(f'finished in {duration(time.time() - self._start)}', result_files(runner))
 
     def _scores_before(self, runner) -> Optional[dict]:
         """Of this process or, where it resumed, of the one that began the run."""
@@ -171,5 +171,5 @@ class ConsoleHook(Hook):
 
 
 def _labels_seen(runner) -> str:
-    seen = next((hook.initially_seen for hook in runner.hooks if isinstance(hook, InitializationHook)), None)
+    seen = next((hook.initially_seen for hook in runner.hooks if isinstance(hook, InitializationHook)), '')
     return seen and f'seen by these weights: {seen.removesuffix(" labels")}'
