@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from threadpoolctl import threadpool_limits
 
 from ..datasets.errors import LabelError, UnreadableImageError
 from ..datasets.image_files import check_folder, check_output, find_images, mark_output
@@ -248,7 +249,8 @@ def run_here(jobs: Sequence[tuple], config: dict) -> Iterable[Result]:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
-        yield from (make_mask(*job) for job in jobs)
+        with threadpool_limits(1):  # numpy's
+            yield from (make_mask(*job) for job in jobs)
     finally:
         torch.set_num_threads(threads[0])
         cv2.setNumThreads(threads[1])

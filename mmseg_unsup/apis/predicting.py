@@ -2,6 +2,7 @@
 import os.path as osp
 import time
 
+from ..utils.console import counted
 from .inferencer import UnsupInferencer
 from .map_files import MAPS, OVERLAYS
 
@@ -27,7 +28,7 @@ def predict_folder(inferencer: UnsupInferencer, images: str, out: str, batch_siz
         shares[osp.relpath(prediction.path, root)] = inferencer.shares(prediction)
     record = inferencer.save_record(out, shares)
     files = ', '.join([osp.join(out, MAPS), osp.join(out, OVERLAYS), record])
-    facts = [f'{len(shares)} image{"s" * (len(shares) != 1)}', f'{len(inferencer.names)} classes',
+    facts = [counted(len(shares), 'image'), f'{len(inferencer.names)} classes',
              *([f'{len(inferencer.skipped)} skipped'] if inferencer.skipped else []),
              f'{time.perf_counter() - start:.1f} s']
     return f'{", ".join(facts)}: {files}'

@@ -4,7 +4,7 @@ from typing import Dict, List, Sequence
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ..utils.console import say
+from ..utils.console import counted, say
 from ..utils.paths import shown
 from .image_input import header_shape
 from .segment_request import Request
@@ -13,11 +13,6 @@ LOG = 'segment_folder.log'
 _MAX_HEADERS = 1000
 _MAX_CLUSTERS = 6
 _MAX_FAULTS = 5
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things."""
-    return f'{number} {noun}{"s" * (number != 1)}'
 
 
 def tell_start(request: Request, cfg: Config, paths: Sequence[str]) -> None:

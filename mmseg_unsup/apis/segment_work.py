@@ -12,7 +12,7 @@ from ..datasets.image_files import find_images, mark_output
 from ..engine.training import train_config
 from ..hosts.safe_loading import allow_globals
 from ..utils.command_line import prepare_training
-from ..utils.console import duration, say
+from ..utils.console import counted, duration, say
 from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules
 from ..utils.speed import adapt_loaders, trim_before_forks
@@ -23,7 +23,7 @@ from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
-from .segment_console import counted, tell_faults, tell_shares, tell_start
+from .segment_console import tell_faults, tell_shares, tell_start
 from .segment_folder import SegmentedFolder
 from .segment_request import FOLDERS, Request, check_settings, read_settings
 from .segment_stages import Stages

@@ -10,13 +10,10 @@ The same command given again goes on where it was stopped, after a check that th
 exit status is 1 if fewer than --min-kept of the images have a usable mask; the files are written all the same.
 """
 import argparse
-import os
 import sys
 
 from ..utils.checks import at_least, check_share
 from .arguments import PRIORS, OptionsAction, add_on_error_argument
-
-os.environ.setdefault('OMP_NUM_THREADS', '1')  # before numpy, here and in the workers: a process per core is faster
 
 MIN_KEPT = 0.6
 

@@ -186,7 +186,8 @@ def _registered(key: str, name: str, scopes: Tuple[str, ...]) -> Optional[list]:
     if prefix is None and not {*scopes} <= {*KNOWN_SCOPES}:  # a name of another package
         return None
     found = found_types(name, (*KNOWN_SCOPES[:2], *scopes))
-    if found == [] and prefix is not None and prefix not in KNOWN_SCOPES and not get_close_matches(prefix, KNOWN_SCOPES, 1, _MISSPELT):
+    is_foreign = prefix is not None and prefix not in KNOWN_SCOPES
+    if found == [] and is_foreign and not get_close_matches(prefix, KNOWN_SCOPES, 1, _MISSPELT):
         raise ImportError(f'{key}={name!r} is of the package {prefix}, which is not installed: install it')
     if found == []:
         near = similar_types(name)

@@ -109,3 +109,8 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f'{seconds:.0f} s'
     return f'{seconds / 60:.1f} min' if seconds < 5970 else f'{seconds / 3600:.1f} h'
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things."""
+    return f'{number} {noun}{"s" * (number != 1)}'

@@ -9,7 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop
 
 from ...models.utils import initial_source
 from ...registry import HOOKS
-from ...utils.console import duration, say
+from ...utils.console import counted, duration, say
 from ...utils.paths import shown
 from ...utils.run_logs import read_run_log
 from ...utils.score_table import change_table, headline, main_scores
@@ -73,8 +73,8 @@ class ConsoleHook(Hook):
             return
         n_left = self._end - self._first
         if n_left > 0:
-            units = self._unit + 's' * (n_left > 1)
-            say_facts(dict(time=f'about {duration(self.forecast.seconds(self._first))} for {n_left} {units}'))
+            seconds = self.forecast.seconds(self._first)
+            say_facts(dict(time=f'about {duration(seconds)} for {counted(n_left, self._unit)}'))
 
     def _facts(self, runner) -> Dict[str, str]:
         data = data_fact(runner.train_dataloader, self.cost and self.cost.size)
@@ -130,7 +130,7 @@ class ConsoleHook(Hook):
             words.append(score)
         n_empty = sum(hook.n_empty for hook in runner.hooks if isinstance(hook, PixelClusteringHook))
         if n_empty:
-            words.append(f'{n_empty} empty cluster' + 's' * (n_empty > 1))
+            words.append(counted(n_empty, 'empty cluster'))
         self._last, self._loss = now, []
         say('  '.join(words))
 
