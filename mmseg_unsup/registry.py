@@ -35,7 +35,7 @@ PRIORS = Registry('prior', parent=MMSEG_INFERENCERS, locations=['mmseg_unsup.pri
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMSEG_OPTIM_WRAPPERS, locations=['mmseg.engine.optimizers', 'mmseg_unsup.engine'])
 WEIGHT_INITIALIZERS = Registry(
-    'weight initializer', parent=MMSEG_WEIGHT_INITIALIZERS, locations=['mmseg.models', 'mmseg_unsup.models'])
+    'weight initializer', parent=MMSEG_WEIGHT_INITIALIZERS, locations=['mmseg.models', 'mmseg_unsup.weights'])
 # of what a config inherits by `mmseg_unsup::`, mmengine looks up mmseg's types here
 VISUALIZERS = Registry('visualizer', parent=MMSEG_VISUALIZERS, locations=['mmseg.visualization'])
 FUNCTIONS = Registry('function', parent=MMENGINE_FUNCTIONS, locations=['mmseg_unsup.datasets.transforms'])

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from mmseg_unsup.models.utils import add_labels, weights_seen
+from mmseg_unsup.weights import add_labels, weights_seen
 from mmseg_unsup.utils import load_config
 from .conftest import ROOT
 from .test_configs import CONFIGS, name

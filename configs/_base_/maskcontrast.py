@@ -9,8 +9,8 @@ default_hooks = dict(
 val_evaluator = [
     dict(type='mmseg_unsup.ObjectKMeansMetric', repeats=5, seed=1234),
     dict(
-        type='mmseg_unsup.HungarianIoUMetric',
-        prototype_set='objects',
+        type='mmseg_unsup.ClusterIoUMetric',
+        prediction='objects',
         match_on='iou',
         prefix='train_objects',
         show_table=False)

@@ -5,7 +5,7 @@ linear_probe = dict(type='mmseg_unsup.LinearProbe', name='linear', features='tru
 # beside the end of the schedule, the stage that is best on the labels it is scored on, named so
 linear_evaluator = dict(
     type='mmseg_unsup.RepeatedIoUMetric',
-    prototype_set='linear',
+    prediction='linear',
     repeats=4,
     summary='last',
     match='identity',
@@ -18,8 +18,8 @@ retrieval_probe = dict(
     max_segments=1,
     background=0)
 retrieval_evaluator = dict(
-    type='mmseg_unsup.HungarianIoUMetric',
-    prototype_set='retrieval',
+    type='mmseg_unsup.ClusterIoUMetric',
+    prediction='retrieval',
     match='identity',
     prefix='retrieval',
     show_table=False)

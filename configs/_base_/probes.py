@@ -19,32 +19,32 @@ probe_hook = dict(
         dict(type='mmseg_unsup.SegmentRetrievalProbe', name='retrieval', k=1, max_segments=32)
     ])
 probe_evaluators = [
-    dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='fresh'),
-    dict(type='mmseg_unsup.RepeatedIoUMetric', prototype_set='kmeans', repeats=5, prefix='kmeans'),
+    dict(type='mmseg_unsup.ClusterIoUMetric', prediction='fresh'),
+    dict(type='mmseg_unsup.RepeatedIoUMetric', prediction='kmeans', repeats=5, prefix='kmeans'),
     dict(
-        type='mmseg_unsup.HungarianIoUMetric',
-        prototype_set='over100',
+        type='mmseg_unsup.ClusterIoUMetric',
+        prediction='over100',
         match='majority',
         prefix='over100',
         show_table=False),
     dict(
-        type='mmseg_unsup.HungarianIoUMetric',
-        prototype_set='over500',
+        type='mmseg_unsup.ClusterIoUMetric',
+        prediction='over500',
         match='majority',
         prefix='over500',
         show_table=False),
     # beside the end of the schedule, the stage that is best on the labels it is scored on, named so
     dict(
         type='mmseg_unsup.RepeatedIoUMetric',
-        prototype_set='linear',
+        prediction='linear',
         repeats=4,
         summary='last',
         match='identity',
         prefix='linear'),
-    dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='knn', match='identity', prefix='knn', show_table=False),
+    dict(type='mmseg_unsup.ClusterIoUMetric', prediction='knn', match='identity', prefix='knn', show_table=False),
     dict(
-        type='mmseg_unsup.HungarianIoUMetric',
-        prototype_set='retrieval',
+        type='mmseg_unsup.ClusterIoUMetric',
+        prediction='retrieval',
         match='identity',
         prefix='retrieval',
         show_table=False)

@@ -6,7 +6,7 @@ out = 'work_dirs/picie_fpn_folder/cluster_maps'
 size = 320  # pixels that the network sees of a shorter side
 reduce_to = 640  # at which JPEGs are decoded: the smallest crop is half the frame
 blur = (0.05, 1.0)  # sigma in pixels
-model = dict(test_cfg=dict(prototype_sets=['fresh']))
+model = dict(test_cfg=dict(cluster_sets=['fresh']))
 # there is nothing to score; the last epoch writes the maps
 train_cfg = dict(val_interval=10)
 val_evaluator = dict(_delete_=True, type='mmseg_unsup.ClusterMaps', output_dir=out, root='data/images')

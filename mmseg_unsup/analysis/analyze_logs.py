@@ -6,7 +6,7 @@ from typing import Dict, List, Sequence
 
 from ..utils.config_text import parse_config_text
 from ..utils.distributed import flatten_config
-from ..utils.pictures import write_figure
+from ..datasets.pictures import write_figure
 from ..utils.run_logs import RunLog, is_number, labels_seen, read_run_log
 from .experiments import markdown_table
 

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from ..models.utils import warp
+from ..functional import warp
 from ..registry import DATASETS
-from ..utils.pictures import check_picture, write_picture
+from ..datasets.pictures import check_picture, write_picture
 from ..visualization import cluster_palette, contact_sheet, overlay
 
 FRAME = (255, 60, 40)

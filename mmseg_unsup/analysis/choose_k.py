@@ -15,10 +15,10 @@ from mmengine.config import Config
 from prettytable import PrettyTable
 
 from ..clustering import MiniBatchKMeans
-from ..engine.feature_sample import FeatureSample, check_enough_cells, fit_kmeans, fresh_settings, sample_features
-from ..evaluation.functional.label_free import cluster_agreement, silhouette
+from .feature_sample import FeatureSample, check_enough_cells, fit_kmeans, fresh_settings, sample_features
+from .label_free import cluster_agreement, silhouette
 from ..utils.atomic import write_json
-from ..utils.pictures import write_figure
+from ..datasets.pictures import write_figure
 from ..utils.progress import track_progress
 
 # Stability that counts as the best one, and below which no k is reproducible.

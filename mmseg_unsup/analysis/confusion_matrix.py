@@ -4,7 +4,7 @@ from mmengine.config import Config
 from ..engine.feature_pass import unwrap
 from ..engine.hooks.cluster_pictures_hook import confusion_picture, scored_confusion
 from ..engine.runner import ConsoleRunner
-from ..utils.pictures import check_picture, write_picture
+from ..datasets.pictures import check_picture, write_picture
 
 
 def draw_confusion(cfg: Config, checkpoint: str, path: str) -> None:
@@ -16,7 +16,7 @@ def draw_confusion(cfg: Config, checkpoint: str, path: str) -> None:
     """
     check_picture(path)  # before the evaluation
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    if not any(evaluator['type'].endswith('HungarianIoUMetric') for evaluator in evaluators):
+    if not any(evaluator['type'].endswith('ClusterIoUMetric') for evaluator in evaluators):
         raise ValueError(_no_labels(cfg))
     cfg.load_from = checkpoint
     runner = ConsoleRunner.from_cfg(cfg)
@@ -30,5 +30,5 @@ def draw_confusion(cfg: Config, checkpoint: str, path: str) -> None:
 
 
 def _no_labels(cfg: Config) -> str:
-    return (f'{cfg.filename} evaluates without labels: a confusion matrix needs a test_evaluator HungarianIoUMetric, '
+    return (f'{cfg.filename} evaluates without labels: a confusion matrix needs a test_evaluator ClusterIoUMetric, '
             'as the configs of labelled data sets have it')

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.fileio import load
 
 from ..registry import DATASETS
-from ..utils.command_line import prepare_training
+from ..engine.run_config import prepare_training
 from ..utils.config import load_config
 from ..utils.console import say
 from ..utils.options import parse_options

@@ -8,10 +8,10 @@ from typing import Dict, List, Sequence
 from mmengine.config import Config
 from mmengine.fileio import list_from_file
 
-from ..datasets.subsets import write_subsets
+from .subsets import write_subsets
 from ..utils.atomic import write_json, write_text
 from ..utils.config import find_config
-from ..utils.pictures import write_figure
+from ..datasets.pictures import write_figure
 from ..utils.run_logs import labels_seen
 from .experiments import (Run, check_metrics, check_plan, describe_evaluation, describe_training, finite,
                           format_mean_and_std, markdown_table, mean_and_std, option_words, planned_config, software_of,

@@ -10,12 +10,12 @@ from threadpoolctl import threadpool_limits
 
 from ..apis.mask_folder import prior_config, stems_of
 from ..datasets.image_files import find_images
-from ..models.utils import read_part, resnet_depth
+from ..weights import read_part, resnet_depth
 from ..priors import Prior, RegionPrior
 from ..priors.folder import find_mask, read_mask
 from ..registry import PRIORS
 from ..utils import track_progress
-from ..utils.pictures import read_rgb
+from ..datasets.pictures import read_rgb
 
 BETA_SQUARED = 0.3
 COLUMNS = dict(

@@ -1,7 +1,7 @@
 """Trainings of configs with several seeds, and one table: mean ± standard deviation (n - 1) of the last checkpoint.
 
 Label-free scores compare clusters of checkpoints on the same cells of the same training images: a k-means with the
-settings of the config's fresh one is fitted to each checkpoint (mmseg_unsup/evaluation/functional/label_free.py has the
+settings of the config's fresh one is fitted to each checkpoint (mmseg_unsup/analysis/label_free.py has the
 definitions).
 """
 import os
@@ -13,8 +13,8 @@ from typing import Dict, List, Optional, Sequence
 from mmengine.config import Config
 from mmengine.fileio import load
 
-from ..engine.feature_sample import fit_kmeans, fresh_settings, sample_features
-from ..evaluation.functional.label_free import SCORES, label_free_scores
+from .feature_sample import fit_kmeans, fresh_settings, sample_features
+from .label_free import SCORES, label_free_scores
 from ..utils.atomic import write_json, write_text
 from ..utils.console import say
 from ..utils.run_logs import is_number, labels_seen
@@ -86,7 +86,7 @@ def describe_protocol(cfg: Config, amp: bool) -> dict:
     """
     evaluation = describe_evaluation(cfg)
     evaluators = cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [cfg.val_evaluator]
-    metric = next((e for e in evaluators if e['type'].endswith('HungarianIoUMetric')), None)
+    metric = next((e for e in evaluators if e['type'].endswith('ClusterIoUMetric')), None)
     matching = '-' if metric is None else f'{metric.get("match", "hungarian")}, on {metric.get("match_on", "count")}'
     return {
         **evaluation,

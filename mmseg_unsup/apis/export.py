@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..models.segmentors.object_segmentor import ObjectSegmentor
-from ..models.segmentors.probed_segmentor import ProbedSegmentor
+from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..structures import ClusterNames
 from ..utils.atomic import replacing, write_from_memory
 from ..utils.progress import track_progress
@@ -41,7 +41,7 @@ class ExportedSegmentor(nn.Module):
         ValueError: the model does more than a network can: connected components, or a prior.
     """
 
-    def __init__(self, model: ProbedSegmentor, names: Optional[ClusterNames] = None) -> None:
+    def __init__(self, model: ClusterSegmentor, names: Optional[ClusterNames] = None) -> None:
         super().__init__()
         if isinstance(model, ObjectSegmentor) and (model.test_cfg.objects != 'image' or model.prior is not None):
             key = 'prior' if model.prior is not None else 'objects'
@@ -66,7 +66,7 @@ class ExportedSegmentor(nn.Module):
         return ids if self.table is None else self.table[ids], scores.amax(1)
 
 
-def export_segmentor(model: ProbedSegmentor,
+def export_segmentor(model: ClusterSegmentor,
                      path: str,
                      images: Sequence[np.ndarray],
                      names: Optional[ClusterNames] = None,
@@ -185,12 +185,12 @@ def _check_onnx_size(model: nn.Module, path: str) -> None:
                          f'{_ONNX_BYTES / 2**30:.0f} GiB: write .ts or .pt2')
 
 
-def _facts(model: ProbedSegmentor, names: Optional[ClusterNames]) -> Dict[str, str]:
+def _facts(model: ClusterSegmentor, names: Optional[ClusterNames]) -> Dict[str, str]:
     """What is written into the file, as text."""
-    prototype_set, n_clusters, fingerprint = model.cluster_identity()
-    names = names or ClusterNames.identity(prototype_set, n_clusters, fingerprint, model.background_cluster)
+    cluster_set, n_clusters, fingerprint = model.cluster_identity()
+    names = names or ClusterNames.identity(cluster_set, n_clusters, fingerprint, model.background_cluster)
     return dict(names=json.dumps(names.names), palette=json.dumps(names.palette.tolist()),
-                prototype_set=prototype_set, n_clusters=str(n_clusters), fingerprint=fingerprint)
+                cluster_set=cluster_set, n_clusters=str(n_clusters), fingerprint=fingerprint)
 
 
 def _as_batches(images: Sequence[np.ndarray]) -> List[Tensor]:

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from ..datasets.image_files import check_folder, find_images
 from ..registry import DATASETS
 from ..structures import ClusterNames
-from ..utils.pictures import read_rgb
+from ..datasets.pictures import read_rgb
 from ..utils.whole_images import whole_image_pipeline
 from .export import DEFAULT_OPSET, export_segmentor
 from .image_input import check_fits

@@ -16,7 +16,7 @@ from ..datasets.transforms.loading import LoadImage
 from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
 from ..structures import ClusterNames
 from ..utils.paths import path_remedy, printable
-from ..utils.pictures import read_rgb
+from ..datasets.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
 from ..utils.whole_images import whole_image_pipeline
@@ -195,7 +195,7 @@ def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i
     shape = packed['data_samples'].ori_shape[:2]
     labels = reference and reference.read(found.paths[i], shape)
     batch = model.data_preprocessor(dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]), False)
-    read = model.read_clusters(batch['inputs'], batch['data_samples'][0].metainfo)
+    read = model.assignments(batch['inputs'], batch['data_samples'][0].metainfo)
     clusters, feats, members, boxes = (tensor.cpu().numpy() for tensor in read)
     found.survey.add(i, clusters, feats, members, boxes, labels)
     held = found.survey.held_images()

@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from ..datasets.label_folder import LabelFolder
 from ..evaluation.functional import match_clusters, matched_confusion, partition_scores, scores_from_confusion
 from ..evaluation.functional.matching import UNMATCHED
-from ..models.utils import weights_seen
+from ..weights import weights_seen
 from ..structures.cluster_names import FORMAT, VERSION, ClusterNames
 from ..utils.paths import printable
 from ..version import __version__
@@ -26,7 +26,7 @@ def matching_of(cfg: Config) -> Matching:
     """That of the first metric of the config's tests which matches clusters to classes."""
     evaluators = cfg.get('test_evaluator') or []
     for metric in evaluators if isinstance(evaluators, list) else [evaluators]:
-        if metric['type'].endswith('HungarianIoUMetric'):
+        if metric['type'].endswith('ClusterIoUMetric'):
             return Matching(**{key: metric[key] for key in Matching._fields if key in metric})
     return Matching()
 
@@ -43,7 +43,7 @@ def names_data(names: ClusterNames) -> Dict:
     return dict(
         format=FORMAT,
         version=VERSION,
-        prototype_set=names.prototype_set,
+        cluster_set=names.cluster_set,
         n_clusters=names.n_clusters,
         fingerprint=names.fingerprint,
         classes=[of_class._asdict() for of_class in names.classes],
@@ -115,7 +115,7 @@ def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str],
     return [
         *map(printable, [
             f'Checkpoint {checkpoint} of {cfg.filename or "the config in it"}; its weights have seen: {seen}.',
-            f'Clusters: set {names.prototype_set}, fingerprint {names.fingerprint}.',
+            f'Clusters: set {names.cluster_set}, fingerprint {names.fingerprint}.',
             f'Images: {images}' + (f', labels: {labels}' if labels else '') + '.',
             *([f'Unreadable: {", ".join(unreadable[:5])}' + (' ...' if len(unreadable) > 5 else '')]
               if unreadable else []),

@@ -13,7 +13,7 @@ from mmengine.infer import BaseInferencer
 from torch import Tensor
 
 from ..datasets.errors import UnreadableImageError, check_on_error
-from ..models.utils import enlarge, winner_map
+from ..functional import enlarge, winner_map
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count

@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from ..hosts.safe_loading import allow_globals
-from ..models.segmentors.probed_segmentor import ProbedSegmentor
+from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..registry import MODELS
 from ..utils.config import load_config, merge_options
 from ..utils.devices import check_device
@@ -67,7 +67,7 @@ def mmseg_config(config: Union[str, Config], options: Optional[dict] = None) -> 
 def load_segmentor(config: Union[str, Config, None],
                    weights: str,
                    device: str = 'cpu',
-                   options: Optional[dict] = None) -> Tuple[Config, ProbedSegmentor]:
+                   options: Optional[dict] = None) -> Tuple[Config, ClusterSegmentor]:
     """Build the model of a config and load a checkpoint, as data; in eval mode.
 
     Args:
@@ -90,7 +90,7 @@ def load_segmentor(config: Union[str, Config, None],
     if cfg is None:
         cfg = _stored_config(checkpoint, weights, options)
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
-    if not isinstance(model, ProbedSegmentor):
+    if not isinstance(model, ClusterSegmentor):
         raise TypeError(f'model.type={cfg.model.type!r} is not a method of mmseg_unsup with clusters: use '
                         'mmseg.apis.MMSegInferencer for supervised models')
     _load_weights(model, state, weights)

@@ -8,7 +8,7 @@ from ..datasets.image_files import check_output, mark_output
 from ..structures import ClusterNames
 from ..utils.atomic import write_json
 from ..utils.paths import printable
-from ..utils.pictures import map_name, write_indexed, write_picture
+from ..datasets.pictures import map_name, write_indexed, write_picture
 from ..visualization import overlay, with_legend
 
 MAPS, OVERLAYS, RECORD = 'maps', 'overlays', 'predictions.json'

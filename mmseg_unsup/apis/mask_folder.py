@@ -29,7 +29,7 @@ from ..utils.checks import check_choice
 from ..utils.console import say
 from ..utils.distributed import flatten_config
 from ..utils.paths import path_remedy, printable
-from ..utils.pictures import read_rgb, write_picture
+from ..datasets.pictures import read_rgb, write_picture
 from ..visualization import cluster_palette, contact_sheet
 
 SHORT_NAMES = dict(rbd='RBDPrior', spectral='SpectralPrior', region='RegionPrior', model='ModelPrior',

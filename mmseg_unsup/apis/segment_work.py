@@ -11,7 +11,7 @@ from mmengine.runner import CheckpointLoader
 from ..datasets.image_files import find_images, mark_output
 from ..engine.training import train_config
 from ..hosts.safe_loading import allow_globals
-from ..utils.command_line import prepare_training
+from ..engine.run_config import prepare_training
 from ..utils.console import counted, duration, say
 from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules

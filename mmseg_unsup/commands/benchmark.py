@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _measure_epoch(args: argparse.Namespace) -> dict:
     from ..analysis.benchmark import measure_config
-    from ..utils.command_line import apply_speed_arguments, config_from
+    from ..engine.run_config import apply_speed_arguments, config_from
     cfg = config_from(args, ('train', 'val'))
     cfg.work_dir = args.work_dir
     apply_speed_arguments(cfg, args)

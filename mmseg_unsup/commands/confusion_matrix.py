@@ -17,6 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..analysis.confusion_matrix import draw_confusion
-    from ..utils.command_line import config_from
+    from ..engine.run_config import config_from
     draw_confusion(config_from(args, ('test', )), args.checkpoint, args.out)
     print(f'confusion matrix: {args.out}')

@@ -14,7 +14,7 @@ The YAML, JSON or Python file names
     cfg_options  optional: options of all runs
     amp          optional: mixed precision
 
-All starts of a seed see the same subset (mmseg_unsup/datasets/subsets.py), and smaller subsets lie in larger ones.
+All starts of a seed see the same subset (mmseg_unsup/analysis/subsets.py), and smaller subsets lie in larger ones.
 Every run is a process of mmseg-unsup train with a folder of its own, WORK_DIR/START/percent_P/seed_S. Finished runs are
 not repeated and interrupted ones go on, so the same command can be given again. Scores are those of the last
 evaluation.

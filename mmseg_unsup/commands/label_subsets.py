@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from mmengine.fileio import list_from_file
 
-    from ..datasets.subsets import write_subsets
+    from ..analysis.subsets import write_subsets
     from ..utils import load_config, register_all_modules
     register_all_modules()
     config = load_config(args.config, args.cfg_options).train_dataloader.dataset

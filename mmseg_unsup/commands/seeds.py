@@ -7,7 +7,7 @@ repeated and interrupted ones go on, so the same command can be given again. Wri
 of other runs is not overwritten.
 
 Label-free scores compare clusters of checkpoints on the same cells of the same training images: a k-means with the
-settings of the config's fresh one is fitted to each checkpoint (mmseg_unsup/evaluation/functional/label_free.py has the
+settings of the config's fresh one is fitted to each checkpoint (mmseg_unsup/analysis/label_free.py has the
 definitions). --select label-free names, of the checkpoints that a run kept, the one with the highest view_NMI, the
 later one of equals. Labels choose nothing; the epoch that they would choose is printed for information only.
 """

@@ -14,6 +14,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..engine.testing import test_config
-    from ..utils.command_line import config_from
+    from ..engine.run_config import config_from
     cfg = config_from(args, ('test', ))
     test_config(cfg, None if args.checkpoint == 'none' else args.checkpoint, args.clusters, args.out)

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..engine.training import train_config
-    from ..utils.command_line import config_from, prepare_training
+    from ..engine.run_config import config_from, prepare_training
     cfg = config_from(args, ('train', 'val'))
     prepare_training(cfg, args)
     if args.resume:

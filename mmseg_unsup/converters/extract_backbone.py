@@ -11,12 +11,12 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..engine.feature_sample import find_checkpoint
+from ..engine.checkpoint_files import existing_checkpoint
 from ..hosts.safe_loading import load_safely
-from ..models.utils import match_tensors, read_part, resnet_depth
-from ..models.utils.pretrained_file import PretrainedPart, as_checkpoint_tensor
-from ..models.utils.tensor_match import explain
-from ..models.utils.weights_seen import stated_labels
+from ..weights import match_tensors, read_part, resnet_depth
+from ..weights.pretrained_file import PretrainedPart, as_checkpoint_tensor
+from ..weights.tensor_match import explain
+from ..weights.weights_seen import stated_labels
 from ..registry import MODELS
 from ..utils import load_config
 from ..utils.atomic import replacing, write_from_memory
@@ -175,7 +175,7 @@ def extract_backbone(source: str, target: str, form: str, weights: str = 'auto',
     """
     refuse_existing(target, force)
     init_default_scope('mmseg')
-    path = source if '://' in source else find_checkpoint(source)
+    path = source if '://' in source else existing_checkpoint(source)
     pretrained = read_part(path, 'backbone', averaged=WEIGHTS[weights])
     cfg = backbone_config(pretrained, config)
     if form != 'mmseg' and not (form == 'mmpretrain' and _is_of_mmpretrain(cfg)):

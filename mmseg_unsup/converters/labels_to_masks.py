@@ -6,7 +6,7 @@ import numpy as np
 
 from ..datasets.image_files import find_images
 from ..datasets.transforms.masks import read_mask
-from ..utils.pictures import write_picture
+from ..datasets.pictures import write_picture
 from ..utils.progress import track_progress
 
 

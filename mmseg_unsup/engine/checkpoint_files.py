@@ -115,3 +115,15 @@ def _read_meta(path: str) -> dict:
     if lacking or not {'epoch', 'iter'} <= set(checkpoint['meta']):
         raise ValueError(f'{path} is no checkpoint of a training: it has no {" and no ".join(lacking) or "epoch"}')
     return checkpoint['meta']
+
+
+def existing_checkpoint(path: str) -> str:
+    """The path itself.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'there is no checkpoint {path!r}: give the path of a file that mmseg-unsup train '
+                                'wrote, such as work_dirs/CONFIG/epoch_5.pth')
+    return path

@@ -194,10 +194,10 @@ def _batch(model: nn.Module, loader: DataLoader, samples: list, n_images: int, t
 
 def _features(model: nn.Module, images: torch.Tensor) -> Tuple[int, int]:
     """Run the network; cells of the feature map and channels."""
-    if not hasattr(model, 'read_features'):
+    if not hasattr(model, 'forward_maps'):
         model(images)
         return 0, 0
-    feats = next(iter(model.read_features(images).feats.values()))
+    feats = next(iter(model.forward_maps(images).feats.values()))
     return feats.shape[-2] * feats.shape[-1], feats.shape[1]
 
 

@@ -73,23 +73,23 @@ def _say_scores(runner: Runner, metrics: dict) -> None:
 
 def give_names(evaluators: list, path: str) -> None:
     """Let metrics of the named clusters read the file; those of other sets and probes stay as they are."""
-    sets = (None, ClusterNames.load(path).prototype_set)
+    sets = (None, ClusterNames.load(path).cluster_set)
     for evaluator in evaluators:
         name = evaluator['type'].rpartition('.')[2]
-        if name in ('ClusterMaps', 'HungarianIoUMetric') and evaluator.get('prototype_set') in sets:
+        if name in ('ClusterMaps', 'ClusterIoUMetric') and evaluator.get('prediction') in sets:
             evaluator['clusters'] = path
     if not any('clusters' in evaluator for evaluator in evaluators):
         raise ValueError(f'{path} names the clusters of {sets[1]!r}, which no metric of test_evaluator reads: it needs '
-                         f"an mmseg_unsup.HungarianIoUMetric with prototype_set={sets[1]!r}")
+                         f"an mmseg_unsup.ClusterIoUMetric with prediction={sets[1]!r}")
 
 
 def leave_out_trained_sets(cfg, evaluators: list) -> list:
     """Weights that have not been trained have no clusters of a training, only those of a fresh k-means."""
     test_cfg = cfg.model.get('test_cfg') or {}
-    trained = [name for name in test_cfg.get('prototype_sets', []) if name != FRESH]
+    trained = [name for name in test_cfg.get('cluster_sets', []) if name != FRESH]
     if trained:
-        test_cfg['prototype_sets'] = [FRESH]
-    return [evaluator for evaluator in evaluators if evaluator.get('prototype_set') not in trained]
+        test_cfg['cluster_sets'] = [FRESH]
+    return [evaluator for evaluator in evaluators if evaluator.get('prediction') not in trained]
 
 
 def initialize(runner: Runner) -> None:

@@ -1,7 +1,7 @@
-from .metrics import ClusterMaps, HungarianIoUMetric, ObjectKMeansMetric, RepeatedIoUMetric
+from .metrics import ClusterMaps, ClusterIoUMetric, ObjectKMeansMetric, RepeatedIoUMetric
 from .probes import DenseCRF, DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
 
 __all__ = [
-    'ClusterMaps', 'DenseCRF', 'DenseKNNProbe', 'HungarianIoUMetric', 'KMeansProbe', 'LinearProbe',
+    'ClusterMaps', 'DenseCRF', 'DenseKNNProbe', 'ClusterIoUMetric', 'KMeansProbe', 'LinearProbe',
     'ObjectKMeansMetric', 'RepeatedIoUMetric', 'SegmentRetrievalProbe'
 ]

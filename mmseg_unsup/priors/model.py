@@ -117,7 +117,7 @@ def load_network(model, checkpoint: str, config: str) -> None:
     Raises:
         ValueError: the file cannot be read, or lacks other tensors of the model.
     """
-    from ..models.utils import match_tensors, read_part
+    from ..weights import match_tensors, read_part
     match = match_tensors(read_part(checkpoint, prefix=''), model.state_dict())
     lacking = [name for name in match.missing + match.misshaped if not name.startswith('auxiliary_head.')]
     if lacking:

@@ -109,7 +109,7 @@ def load_backbone(config: dict) -> torch.nn.Module:
     Raises:
         ValueError: it has no weights, or the file lacks tensors.
     """
-    from ..models.utils import check_stock_initialization, quiet_init_weights, read_part  # all of mmseg's models; slow
+    from ..weights import check_stock_initialization, quiet_init_weights, read_part
     init_cfg = config.get('init_cfg') or {}
     if not isinstance(init_cfg, dict) or init_cfg.get('type') not in _INITS:
         raise ValueError(f'the backbone {config.get("type")!r} of SpectralPrior has no weights: set '
@@ -137,7 +137,8 @@ def check_own_initialization(backbone: torch.nn.Module, checkpoint: str) -> None
     Raises:
         ValueError: less than half of them are; some need not be, as position embeddings are interpolated.
     """
-    from ..models.utils import fingerprint, read_part
+    from ..functional import fingerprint
+    from ..weights import read_part
     known = {fingerprint([value]) for value in read_part(checkpoint, prefix='').state.values()}
     found = [fingerprint([value]) in known for value in backbone.parameters()]
     if sum(found) < len(found) / 2:

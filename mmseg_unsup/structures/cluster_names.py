@@ -9,8 +9,9 @@ import numpy as np
 from ..utils.atomic import replacing
 from ..visualization import cluster_palette
 
-FORMAT, VERSION = 'mmseg_unsup.clusters', 1
-_KEYS = {'format', 'version', 'prototype_set', 'n_clusters', 'fingerprint', 'classes'}
+FORMAT, VERSION = 'mmseg_unsup.clusters', 2
+_KEYS = {'format', 'version', 'cluster_set', 'n_clusters', 'fingerprint', 'classes'}
+_NEW_KEYS = dict(prototype_set='cluster_set')  # of version 1
 
 
 class NamedClass(NamedTuple):
@@ -25,10 +26,10 @@ class ClusterNames:
     """A name and a colour for every cluster; clusters of one class were merged.
 
     Attributes:
-        prototype_set: whose ids these are, ``model.predicted_sets[0]``.
+        cluster_set: whose ids these are, ``model.predicted_sets[0]``.
         n_clusters: K; ids are 0 to K - 1, as in ``pred_sem_seg``. Those of objects begin with the background.
         fingerprint: of the tensors that define the clusters; with the other two it is what
-            :meth:`mmseg_unsup.models.segmentors.probed_segmentor.ProbedSegmentor.cluster_identity` gives.
+            :meth:`mmseg_unsup.models.segmentors.cluster_segmentor.ClusterSegmentor.cluster_identity` gives.
         classes: the position is the id of the class; every cluster is in exactly one of them.
         path: the file it was read from, for messages.
 
@@ -36,26 +37,26 @@ class ClusterNames:
         ValueError: a cluster that does not exist, is in two classes or in none; an empty name, or one that two classes
             have; a value of the wrong type.
     """
-    prototype_set: str
+    cluster_set: str
     n_clusters: int
     fingerprint: str
     classes: Tuple[NamedClass, ...]
     path: Optional[str] = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        _check_head(self.prototype_set, self.n_clusters, self.fingerprint)
+        _check_head(self.cluster_set, self.n_clusters, self.fingerprint)
         for of_class in self.classes:
             _check_class(of_class, self.n_clusters)
         _check_partition(self.classes, self.n_clusters)
 
     @classmethod
-    def identity(cls, prototype_set: str, n_clusters: int, fingerprint: str,
+    def identity(cls, cluster_set: str, n_clusters: int, fingerprint: str,
                  background: Optional[int] = None) -> 'ClusterNames':
         """Every cluster a class of its own, ``cluster 0`` and so on; one of them may be the ``background``."""
         colors = cluster_palette(n_clusters).tolist()
         classes = tuple(NamedClass('background' if k == background else f'cluster {k}', tuple(color), (k, ))
                         for k, color in enumerate(colors))
-        return cls(prototype_set, n_clusters, fingerprint, classes)
+        return cls(cluster_set, n_clusters, fingerprint, classes)
 
     @classmethod
     def load(cls, path: str) -> 'ClusterNames':
@@ -76,7 +77,7 @@ class ClusterNames:
 
     def save(self, path: str) -> None:
         """Write the file in one step."""
-        head = dict(format=FORMAT, version=VERSION, prototype_set=self.prototype_set, n_clusters=self.n_clusters,
+        head = dict(format=FORMAT, version=VERSION, cluster_set=self.cluster_set, n_clusters=self.n_clusters,
                     fingerprint=self.fingerprint)
         lines = [f'{json.dumps(key)}: {json.dumps(value)},' for key, value in head.items()]
         classes = ',\n'.join('  ' + json.dumps(of_class._asdict(), ensure_ascii=False) for of_class in self.classes)
@@ -84,10 +85,10 @@ class ClusterNames:
         with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
             file.write(text)
 
-    def check(self, prototype_set: str, n_clusters: int, fingerprint: str) -> None:
+    def check(self, cluster_set: str, n_clusters: int, fingerprint: str) -> None:
         """Raise ValueError unless these are the clusters that were named."""
-        names = ('prototype_set', 'n_clusters', 'fingerprint')
-        for name, expected in zip(names, (prototype_set, n_clusters, fingerprint)):
+        names = ('cluster_set', 'n_clusters', 'fingerprint')
+        for name, expected in zip(names, (cluster_set, n_clusters, fingerprint)):
             own = getattr(self, name)
             if own != expected:
                 raise ValueError(f'{self.path or "the cluster names"} has {name}={own!r}, but the clusters of this '
@@ -164,8 +165,10 @@ class ClusterNames:
 def _parse(content, path: str) -> ClusterNames:
     if not isinstance(content, dict) or content.get('format') != FORMAT:
         raise ValueError(f'it is no JSON object with "format": "{FORMAT}"')
+    if content.get('version') == 1:
+        content = {_NEW_KEYS.get(key, key): value for key, value in content.items()} | dict(version=VERSION)
     if content.get('version') != VERSION:
-        raise ValueError(f'its version is {content.get("version")!r}, but this release reads version {VERSION}: '
+        raise ValueError(f'its version is {content.get("version")!r}, but this release reads versions 1 to {VERSION}: '
                          'update mmseg_unsup, or name the clusters anew')
     _check_keys(content, _KEYS, 'the file')
     if not isinstance(content['classes'], list):
@@ -176,7 +179,7 @@ def _parse(content, path: str) -> ClusterNames:
         _check_keys(of_class, set(NamedClass._fields), f'the class {of_class.get("name")!r}')
     classes = tuple(NamedClass(of_class['name'], _as_tuple(of_class['color']), _as_tuple(of_class['clusters']))
                     for of_class in content['classes'])
-    return ClusterNames(content['prototype_set'], content['n_clusters'], content['fingerprint'], classes, path)
+    return ClusterNames(content['cluster_set'], content['n_clusters'], content['fingerprint'], classes, path)
 
 
 def _as_tuple(value):
@@ -188,9 +191,9 @@ def _check_keys(content: dict, expected: set, where: str) -> None:
         raise ValueError(f'{where} lacks {key!r}' if key in expected else f'{where} has an unknown key {key!r}')
 
 
-def _check_head(prototype_set: str, n_clusters: int, fingerprint: str) -> None:
-    if not isinstance(prototype_set, str) or not prototype_set:
-        raise ValueError(f'prototype_set must be the name of a set of clusters, but it is {prototype_set!r}')
+def _check_head(cluster_set: str, n_clusters: int, fingerprint: str) -> None:
+    if not isinstance(cluster_set, str) or not cluster_set:
+        raise ValueError(f'cluster_set must be the name of a set of clusters, but it is {cluster_set!r}')
     if not _is_int(n_clusters) or n_clusters < 1:
         raise ValueError(f'n_clusters must be a whole number from 1 on, but it is {n_clusters!r}')
     if not isinstance(fingerprint, str) or not re.fullmatch('[0-9a-f]{16}', fingerprint):

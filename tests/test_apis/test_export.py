@@ -80,7 +80,7 @@ def test_onnx_alone_predicts_street_scenes(camvid_root, resnet18_weights, tmp_pa
     images = [cv2.resize(cv2.imread(osp.join(camvid_root, 'images', 'val', path)), (214, 160)) for path in paths]
     with torch.no_grad():
         inputs = model.data_preprocessor(dict(inputs=[torch.from_numpy(image).permute(2, 0, 1) for image in images]))
-        cells = model.read_features(inputs['inputs']).feats['features'].permute(0, 2, 3, 1).flatten(0, 2)
+        cells = model.forward_maps(inputs['inputs']).feats['features'].permute(0, 2, 3, 1).flatten(0, 2)
     kmeans = MiniBatchKMeans(11, spherical=True)
     kmeans.init(cells, cells[torch.randperm(len(cells))[:11 * kmeans.n_init]].view(kmeans.n_init, 11, -1))
     model.decode_head.set_fresh_prototypes(kmeans.cluster_centers_)

@@ -102,7 +102,7 @@ def test_what_is_read_of_an_image_is_what_is_predicted(method):
     torch.manual_seed(1)
     inputs = torch.randn(1, 3, 64, 96)
     expected, = model.predict(inputs, [SegDataSample(metainfo=meta)])
-    read = model.read_clusters(inputs, meta)
+    read = model.assignments(inputs, meta)
     assert read.clusters.dtype == torch.int16
     np.testing.assert_array_equal(read.clusters, expected.pred_sem_seg.data[0])
     assert len(read.clusters.unique()) > 1 and len(read.feats) == len(read.members) == len(read.boxes) > 0
@@ -125,7 +125,7 @@ def test_what_is_read_of_an_image_is_what_is_predicted(method):
 def test_an_image_without_objects():
     model = tiny_model('MaskContrast')
     model.decode_head.saliency_threshold = 1e6
-    read = model.read_clusters(torch.randn(1, 3, 64, 96), dict(img_shape=(64, 96), ori_shape=(80, 120)))
+    read = model.assignments(torch.randn(1, 3, 64, 96), dict(img_shape=(64, 96), ori_shape=(80, 120)))
     assert (read.clusters == 0).all() and read.clusters.shape == (80, 120) and read.boxes.shape == (0, 4)
     survey = ClusterSurvey(model.n_predicted)
     survey.add(0, *(tensor.numpy() for tensor in read))
@@ -144,7 +144,7 @@ def test_names_are_shown_again(setting, tmp_path):
 def test_matching_is_the_configs(setting):
     cfg = setting[0]
     assert matching_of(cfg) == Matching('hungarian', 'count')
-    cfg.test_evaluator = [dict(type='X'), dict(type='mmseg_unsup.HungarianIoUMetric', match='majority', match_on='iou')]
+    cfg.test_evaluator = [dict(type='X'), dict(type='mmseg_unsup.ClusterIoUMetric', match='majority', match_on='iou')]
     assert matching_of(cfg) == Matching('majority', 'iou')
     cfg.test_evaluator = dict(type='mmseg_unsup.ClusterMaps')
     assert matching_of(cfg) == Matching()

@@ -18,14 +18,14 @@ SETS = ['fresh', 'view1', 'view2']
 def test_training_clusters_predict_where_there_are_no_fresh_ones():
     model = tiny_model('PiCIE')
     for asked, given in ((SETS, SETS[1:]), (SETS[:1], ['view1']), (['view2', 'fresh'], ['view2'])):
-        model.test_cfg.prototype_sets = asked
+        model.test_cfg.cluster_sets = asked
         assert model.predicted_sets == given
-    model.test_cfg.prototype_sets = SETS
+    model.test_cfg.cluster_sets = SETS
     model.decode_head.set_fresh_prototypes(torch.randn(3, 16))
     assert model.predicted_sets == SETS and model.n_predicted == 3
     model.decode_head.set_fresh_prototypes(None)
     model.decode_head.prototypes.zero_()
-    with pytest.raises(RuntimeError, match="the prototype set 'fresh' has not been fitted"):
+    with pytest.raises(RuntimeError, match="the cluster set 'fresh' has not been fitted"):
         model.cluster_identity()
 
 
@@ -34,7 +34,7 @@ def test_the_notice_comes_once(monkeypatch):
     monkeypatch.setattr('mmseg_unsup.models.segmentors.view_segmentor.say',
                         lambda text, level: told.append((text, level)))
     model = tiny_model('PiCIE')
-    model.test_cfg.prototype_sets = SETS
+    model.test_cfg.cluster_sets = SETS
     for _ in range(3):
         assert model.cluster_identity()[:2] == ('view1', 5)
     (text, level), = told
@@ -43,7 +43,7 @@ def test_the_notice_comes_once(monkeypatch):
 
 def test_exporters_need_not_follow_the_choice():
     model = tiny_model('PiCIE')
-    model.test_cfg.prototype_sets = SETS
+    model.test_cfg.cluster_sets = SETS
 
     class Head(torch.nn.Module):
         def __init__(self):
@@ -60,7 +60,7 @@ def test_exporters_need_not_follow_the_choice():
 
 def test_every_checkpoint_of_a_stopped_run_predicts(image_folder, tmp_path):
     """Epoch 1 of a run that evaluates at its end only, and the middle of epoch 2."""
-    options = dict(train_cfg__val_interval=2, model__test_cfg__prototype_sets=SETS)
+    options = dict(train_cfg__val_interval=2, model__test_cfg__cluster_sets=SETS)
     seen = []
 
     def stop_in_the_second_epoch():
@@ -76,5 +76,5 @@ def test_every_checkpoint_of_a_stopped_run_predicts(image_folder, tmp_path):
         assert not len(model.decode_head.fresh_prototypes) and model.decode_head.prototypes.any()
         inferencer = UnsupInferencer(cfg, str(tmp_path / name), show_progress=False)
         ids = inferencer(image)['predictions'][0]['ids']
-        assert inferencer.cluster_names.prototype_set == 'view1' and len(inferencer.names) == 3
+        assert inferencer.cluster_names.cluster_set == 'view1' and len(inferencer.names) == 3
         assert ids.shape == image.shape[:2] and 0 <= ids.min() <= ids.max() < 3

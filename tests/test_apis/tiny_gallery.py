@@ -43,7 +43,7 @@ def write_checkpoint(cfg, path, n_clusters: int):
     torch.manual_seed(0)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
     with torch.no_grad():
-        feats = model.read_features(torch.randn(4, 3, 64, 64)).feats['features'].permute(0, 2, 3, 1).flatten(0, 2)
+        feats = model.forward_maps(torch.randn(4, 3, 64, 64)).feats['features'].permute(0, 2, 3, 1).flatten(0, 2)
     head = model.decode_head
     head.set_fresh_prototypes(feats[torch.randperm(len(feats))[:n_clusters]])
     sets = head.num_views, head.n_clusters

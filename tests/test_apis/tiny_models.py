@@ -42,7 +42,7 @@ def tiny_model(method: str):
     if method == 'IIC':
         return model
     with torch.no_grad():
-        feats = model.read_features(torch.randn(2, 3, 64, 64)).feats['features']
+        feats = model.forward_maps(torch.randn(2, 3, 64, 64)).feats['features']
     cells = feats.permute(0, 2, 3, 1).flatten(0, 2)
     prototypes = torch.stack([cells[torch.randperm(len(cells))[:K]] for _ in range(model.num_views)])
     model.decode_head.set_prototypes(prototypes, torch.ones(prototypes.shape[:2]))

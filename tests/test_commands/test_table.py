@@ -145,7 +145,7 @@ def argument(command: str, name: str) -> argparse.Action:
 def test_choices_are_those_of_the_library():
     """They are written out in the parsers, as the modules that have them take seconds to import."""
     from mmseg_unsup.converters.extract_backbone import FORMATS, WEIGHTS
-    from mmseg_unsup.datasets.subsets import PERCENTS
+    from mmseg_unsup.analysis.subsets import PERCENTS
     from mmseg_unsup.evaluation.functional.matching import CRITERIA, MATCHES
     from mmseg_unsup.utils.distributed import _LAUNCHERS
     assert argument('train', '--launcher').choices == ['none', *_LAUNCHERS]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmseg_unsup.datasets import LabelledDataset, MaskedImageDataset, UnlabelledFolder
-from mmseg_unsup.datasets.subsets import list_names
+from mmseg_unsup.analysis.subsets import list_names
 from mmseg_unsup.evaluation.metrics import ClusterMaps
 from mmseg_unsup.priors.folder import find_mask
 from mmseg_unsup.utils.paths import is_outside

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmseg_unsup.datasets.subsets import list_names, nested_subsets, write_subsets
+from mmseg_unsup.analysis.subsets import list_names, nested_subsets, write_subsets
 from mmseg_unsup.registry import DATASETS
 from ..conftest import ROOT, run_tool, write_camvid, write_images
 

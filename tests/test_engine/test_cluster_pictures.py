@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmseg_unsup.engine.hooks.cluster_pictures_hook import ClusterPicturesHook, confusion_picture, scored_confusion
-from mmseg_unsup.evaluation import HungarianIoUMetric
+from mmseg_unsup.evaluation import ClusterIoUMetric
 from mmseg_unsup.visualization import cluster_palette, heat_map
 from .tiny import tiny_runner
 
@@ -41,7 +41,7 @@ class Visualizer:
 
 def evaluate(hook, images, clusters, labels, tmp_path):
     """Give the hook an evaluation of one batch, four clusters, as the loop of a runner does."""
-    metric = HungarianIoUMetric(show_table=False)
+    metric = ClusterIoUMetric(show_table=False)
     metric.dataset_meta = dict(classes=CLASSES, palette=PALETTE)
     samples = []
     for of_clusters, of_labels in zip(clusters, labels):
@@ -106,7 +106,7 @@ def test_numbers_of_images_are_checked(name):
 
 
 def test_the_confusion_is_of_the_clusters_that_are_shown():
-    metrics = [HungarianIoUMetric('view1'), HungarianIoUMetric('fresh'), HungarianIoUMetric()]
+    metrics = [ClusterIoUMetric('view1'), ClusterIoUMetric('fresh'), ClusterIoUMetric()]
     assert scored_confusion(metrics, 'fresh') is None  # nothing was scored
     for metric in metrics:
         metric.confusion = np.eye(2)

@@ -89,7 +89,7 @@ def test_images_that_are_no_multiple_of_a_patch(camvid, tmp_path):
     model = MODELS.build(cfg.model)
     model.eval()
     model.decode_head.set_fresh_prototypes(torch.randn(3, 16, generator=torch.Generator().manual_seed(0)))
-    model.test_cfg.prototype_sets = ['fresh']
+    model.test_cfg.cluster_sets = ['fresh']
     image = torch.from_numpy(smooth_image(np.random.default_rng(0), 50, 70)).permute(2, 0, 1)
     sample = SegDataSample(metainfo=dict(img_shape=(50, 70), ori_shape=(50, 70)))
     found, = model.test_step(dict(inputs=[image], data_samples=[sample]))

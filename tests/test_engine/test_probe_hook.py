@@ -11,7 +11,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_unsup.models.utils import class_map
+from mmseg_unsup.functional import class_map
 from mmseg_unsup.utils.config import load_config, merge_options
 from ..conftest import NO_WORKERS, ROOT, run_log, run_tool
 from ..test_tools.test_distributed import launch, scores
@@ -22,7 +22,7 @@ COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]] + [[128, 128, 1
 OPTIONS = [
     *NO_WORKERS, *SMALL, 'labelled_probe_dataloader.num_workers=0', 'labelled_probe_dataloader.batch_size=4',
     'labelled_probe_dataloader.dataset.pipeline.2.size=32', 'test_dataloader.batch_size=2',
-    'model.labeller_epochs=None', 'model.over_clustering=[]', 'model.test_cfg.prototype_sets=["fresh"]',
+    'model.labeller_epochs=None', 'model.over_clustering=[]', 'model.test_cfg.cluster_sets=["fresh"]',
     'default_hooks.fresh_kmeans.kmeans.n_init=1'
 ]
 
@@ -52,7 +52,7 @@ def probe_runner(root, work_dir, probes=None, metrics=None, **options):
     merge_options(cfg, values)
     if probes is not None:
         cfg.default_hooks.probes.probes = [dict(probe, type=f'mmseg_unsup.{probe["type"]}') for probe in probes]
-        cfg.test_evaluator = [dict(metric, type=f'mmseg_unsup.{metric.get("type", "HungarianIoUMetric")}')
+        cfg.test_evaluator = [dict(metric, type=f'mmseg_unsup.{metric.get("type", "ClusterIoUMetric")}')
                               for metric in metrics]
     cfg.work_dir, cfg.experiment_name = str(work_dir), f'probe_{next(_count)}'
     return Runner.from_cfg(cfg)
@@ -74,14 +74,14 @@ KMEANS = dict(type='KMeansProbe', n_clusters=4)
 
 
 def scored(name, match='identity', **kwargs):
-    return dict(prototype_set=name, match=match, prefix=name, show_table=False, **kwargs)
+    return dict(prediction=name, match=match, prefix=name, show_table=False, **kwargs)
 
 
 def test_probes_read_frozen_features_in_one_pass(root, tmp_path):
     probes = [LINEAR, KNN, dict(type='KMeansProbe', name='over', n_clusters=8),
               dict(type='KMeansProbe', repeats=2, n_clusters=3), dict(type='SegmentRetrievalProbe')]
     metrics = [scored('linear'), scored('knn'), scored('retrieval'), scored('over', 'majority'), scored('fresh', 'hungarian'),
-               dict(type='RepeatedIoUMetric', prototype_set='kmeans', repeats=2, prefix='kmeans')]
+               dict(type='RepeatedIoUMetric', prediction='kmeans', repeats=2, prefix='kmeans')]
     runner = probe_runner(root, tmp_path / 'run', probes, metrics)
     runner.model.decode_head.set_fresh_prototypes(torch.eye(11, 16))  # as if the checkpoint had brought them
     before = {key: value.clone() for key, value in runner.model.state_dict().items()}
@@ -119,7 +119,7 @@ def test_class_map_in_blocks_with_padding_and_flip(monkeypatch):
     enlarged = torch.nn.functional.interpolate(scores[None], (22, 28), mode='bilinear')[..., 2:, 1:25].flip(3)
     expected = torch.nn.functional.interpolate(enlarged, (33, 31), mode='bilinear')[0].argmax(0)
     assert torch.equal(whole.long(), expected)
-    module = importlib.import_module('mmseg_unsup.models.utils.class_map')  # the package exports the function
+    module = importlib.import_module('mmseg_unsup.functional.class_map')  # the package exports the function
     monkeypatch.setattr(module, '_BLOCK_BYTES', 33 * 31 * 4 * 2)
     assert torch.equal(class_map(scores, meta), whole)
 
@@ -139,8 +139,8 @@ def test_the_crf_predicts_a_second_map(root, tmp_path):
 
 def test_probes_in_validation_follow_the_weights(root, tmp_path):
     runner = probe_runner(root, tmp_path, [KMEANS], [], default_hooks__probes__on_val=True,
-                          val_evaluator=[dict(type='mmseg_unsup.HungarianIoUMetric', match='majority',
-                                              prototype_set='kmeans')], test_evaluator=[],
+                          val_evaluator=[dict(type='mmseg_unsup.ClusterIoUMetric', match='majority',
+                                              prediction='kmeans')], test_evaluator=[],
                           default_hooks__initial_evaluation__type='mmseg_unsup.InitialEvaluationHook',
                           train_cfg__max_epochs=1)
     runner.train()

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmseg_unsup.evaluation import HungarianIoUMetric
+from mmseg_unsup.evaluation import ClusterIoUMetric
 from mmseg_unsup.evaluation.functional import confusion_matrix, match_clusters, matched_confusion, scores_from_confusion
 from mmseg_unsup.evaluation.functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, UNMATCHED
 
@@ -65,7 +65,7 @@ def test_the_metric(drawn, match, match_on, definition, data):
     groups = dict(some=sorted(data.draw(st.sets(st.integers(0, n_classes - 1), min_size=1))))
     scored = []
     for together in (True, False):
-        metric = HungarianIoUMetric(match=match, match_on=match_on, group_definition=definition, show_table=True)
+        metric = ClusterIoUMetric(match=match, match_on=match_on, group_definition=definition, show_table=True)
         metric.dataset_meta = dict(classes=[str(c) for c in range(n_classes)], groups=groups)
         samples = [dict(gt_sem_seg=dict(data=torch.from_numpy(labels)[None]), img_path='x.jpg',
                         pred_sem_seg=dict(data=torch.from_numpy(clusters)[None])) for labels, clusters in pairs]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 
-from mmseg_unsup.evaluation.functional import label_free
-from mmseg_unsup.evaluation.functional.label_free import (SCORES, assign_rows, cluster_agreement, cluster_balance,
-                                                          kmeans_loss, label_free_scores, silhouette)
+from mmseg_unsup.analysis import label_free
+from mmseg_unsup.analysis.label_free import (SCORES, assign_rows, cluster_agreement, cluster_balance, kmeans_loss,
+                                             label_free_scores, silhouette)
 
 
 def blobs(n_rows: int, n_channels: int, n_clusters: int, seed: int = 0):

@@ -7,7 +7,7 @@ from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames
 from mmseg_unsup.datasets.image_files import find_images
-from mmseg_unsup.evaluation import ClusterMaps, HungarianIoUMetric
+from mmseg_unsup.evaluation import ClusterMaps, ClusterIoUMetric
 from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion, partition_scores,
                                                scores_from_confusion)
 
@@ -21,7 +21,7 @@ def sample(clusters, labels=None, n_clusters=4, path='x.jpg', key='pred_sem_seg'
 
 
 def metric(**kwargs):
-    built = HungarianIoUMetric(show_table=kwargs.pop('show_table', False), **kwargs)
+    built = ClusterIoUMetric(show_table=kwargs.pop('show_table', False), **kwargs)
     built.dataset_meta = dict(classes=('a', 'b', 'c'), groups=dict(first=[0], rest=[1, 2]))
     return built
 
@@ -109,11 +109,11 @@ def test_legacy_groups_where_the_last_cluster_never_occurs():
     assert scores['aAcc'] == pytest.approx(100 * 2 / 3, abs=1e-4) and 'rest_mIoU' in scores
 
 
-def test_named_prototype_set():
-    built = metric(prototype_set='view1')
+def test_named_prediction():
+    built = metric(prediction='view1')
     built.process({}, [sample([[0, 1]], [[1, 0]], key='pred_sem_seg_view1')])
     assert built.evaluate(1)['aAcc'] == 100
-    with pytest.raises(KeyError, match="no prediction of the prototype set 'view1'"):
+    with pytest.raises(KeyError, match="no prediction of the cluster set 'view1'"):
         built.process({}, [sample([[0, 1]], [[1, 0]])])
 
 
@@ -195,7 +195,7 @@ def named_sample(*args, identity=IDENTITY, **kwargs):
 def test_scores_of_named_and_merged_clusters(clusters_file):
     rng = np.random.default_rng(0)
     labels, clusters = rng.integers(0, 3, (8, 8)), rng.integers(0, 4, (8, 8))
-    built = metric(clusters=clusters_file, prototype_set='fresh', show_table=True)
+    built = metric(clusters=clusters_file, prediction='fresh', show_table=True)
     built.process({}, [named_sample(clusters, labels, key='pred_sem_seg_fresh')])
     scores = built.evaluate(1)
     predicted = np.array([0, 1, 2, 1])[clusters]  # `things` takes the class that is left
@@ -222,7 +222,7 @@ def test_names_of_other_clusters(clusters_file, tmp_path):
         with pytest.raises(ValueError, match='names belong to another checkpoint'):
             built.process({}, [other])
     assert not (tmp_path / 'maps').exists()
-    with pytest.raises(ValueError, match="names the clusters of 'fresh', but this metric scores prototype_set='view1'"):
-        metric(clusters=clusters_file, prototype_set='view1')
+    with pytest.raises(ValueError, match="names the clusters of 'fresh', but this metric scores prediction='view1'"):
+        metric(clusters=clusters_file, prediction='view1')
     with pytest.raises(ValueError, match="clusters goes with match='hungarian' or 'majority'"):
         metric(clusters=clusters_file, match='identity')

@@ -9,12 +9,12 @@ from scipy import ndimage
 from skimage.measure import label as connected_components
 from sklearn.linear_model import LogisticRegression
 
-from mmseg_unsup.evaluation import DenseCRF, DenseKNNProbe, HungarianIoUMetric, KMeansProbe, LinearProbe
+from mmseg_unsup.evaluation import DenseCRF, DenseKNNProbe, ClusterIoUMetric, KMeansProbe, LinearProbe
 from mmseg_unsup.evaluation import RepeatedIoUMetric, SegmentRetrievalProbe
 from mmseg_unsup.evaluation.functional import match_clusters
 from mmseg_unsup.evaluation.probes import dense_crf, labels_on_grid
 from mmseg_unsup.evaluation.probes.protocol import check_datasets, check_metrics
-from mmseg_unsup.models.utils import connected_segments
+from mmseg_unsup.functional import connected_segments
 
 N_IMAGES, N_CLASSES, N_CHANNELS, GRID = 13, 4, 8, 6
 
@@ -274,7 +274,7 @@ def test_mean_and_deviation_over_repeats():
 
     stages = evaluate(RepeatedIoUMetric('kmeans', repeats=3, summary='last'))
     scores = evaluate(RepeatedIoUMetric('kmeans', repeats=3))
-    single = [evaluate(HungarianIoUMetric(name, show_table=False)) for name in maps]
+    single = [evaluate(ClusterIoUMetric(name, show_table=False)) for name in maps]
     for name in ('aAcc', 'mIoU', 'NMI'):
         values = [of_set[name] for of_set in single]
         assert scores[name] == pytest.approx(np.mean(values), abs=1e-3)
@@ -315,10 +315,10 @@ def test_data_sets_that_do_not_fit(wrong, message):
 
 
 @pytest.mark.parametrize('metric, message', [
-    (HungarianIoUMetric('linear'), "'linear' predicts classes, and its metric has match='hungarian': set match='ident"),
-    (HungarianIoUMetric('over', match='identity'), "'over' predicts clusters, .* set match='hungarian' or 'majority'"),
-    (HungarianIoUMetric('nothing'), "the set 'nothing', but the probes predict .*'linear'.* model .'fresh'"),
-    (HungarianIoUMetric('linear', match='identity', ignore_index=0), 'ignores label 0, but the data set ignores 255'),
+    (ClusterIoUMetric('linear'), "'linear' predicts classes, and its metric has match='hungarian': set match='ident"),
+    (ClusterIoUMetric('over', match='identity'), "'over' predicts clusters, .* set match='hungarian' or 'majority'"),
+    (ClusterIoUMetric('nothing'), "the set 'nothing', but the probes predict .*'linear'.* model .'fresh'"),
+    (ClusterIoUMetric('linear', match='identity', ignore_index=0), 'ignores label 0, but the data set ignores 255'),
     (RepeatedIoUMetric('kmeans', repeats=2), "'kmeans' reads 2 sets, but the probe has 3: give both the same"),
     (RepeatedIoUMetric('kmeans', repeats=3, summary='last'), "'kmeans' are fits of their own, .*set summary='mean'"),
     (RepeatedIoUMetric('staged', repeats=2, match='identity'), "'staged' are stages of one fit, .*set summary='last'"),
@@ -326,8 +326,8 @@ def test_data_sets_that_do_not_fit(wrong, message):
 def test_metrics_that_measure_something_else(metric, message):
     probes = [LinearProbe(), KMeansProbe(name='over', n_clusters=7), KMeansProbe(repeats=3),
               LinearProbe('staged', stages=2)]
-    fine = [HungarianIoUMetric('linear', match='identity'), HungarianIoUMetric('over', match='majority'),
-            RepeatedIoUMetric('kmeans', repeats=3), HungarianIoUMetric('fresh'), HungarianIoUMetric(), object(),
+    fine = [ClusterIoUMetric('linear', match='identity'), ClusterIoUMetric('over', match='majority'),
+            RepeatedIoUMetric('kmeans', repeats=3), ClusterIoUMetric('fresh'), ClusterIoUMetric(), object(),
             RepeatedIoUMetric('staged', repeats=2, summary='last', match='identity')]
     assert check_metrics(fine, probes, ['fresh'], Labelled()) == []
     with pytest.raises(ValueError, match=message):
@@ -337,7 +337,7 @@ def test_metrics_that_measure_something_else(metric, message):
 def test_one_to_one_over_clustering_is_announced():
     for n_clusters, parts in ((7, ('7 clusters for 3 classes', '4 clusters stay unmatched')),
                                 (2, ('2 clusters for 3 classes', '1 classes get no cluster'))):
-        warning, = check_metrics([HungarianIoUMetric('x')], [KMeansProbe('x', n_clusters)], [], Labelled())
+        warning, = check_metrics([ClusterIoUMetric('x')], [KMeansProbe('x', n_clusters)], [], Labelled())
         assert all(part in warning for part in parts)
 
 

@@ -11,7 +11,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 from mmseg.models.backbones import ResNet
 
-from mmseg_unsup.models.utils import read_part
+from mmseg_unsup.weights import read_part
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.hosts.published_weights import weights_file
 from ..conftest import ROOT

@@ -12,13 +12,13 @@ def test_it_has_the_fresh_set_alone():
     assert type(head) is ClusterHead and head.set_names() == ['fresh'] and head.default_set == 'fresh'
     assert head.num_classes == head.out_channels == 5
     feats = torch.randn(2, 6, 3, 4, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(RuntimeError, match="the prototype set 'fresh' has not been fitted"):
+    with pytest.raises(RuntimeError, match="the cluster set 'fresh' has not been fitted"):
         head((feats, ))
     prototypes = F.normalize(feats[0].flatten(1).t()[[1, 4, 7]])
     head.set_fresh_prototypes(prototypes)
     assert head.num_classes == 3
     assert head((feats, )).argmax(1)[0].flatten()[[1, 4, 7]].tolist() == [0, 1, 2]
-    with pytest.raises(KeyError, match="unknown prototype set 'view1'"):
+    with pytest.raises(KeyError, match="unknown cluster set 'view1'"):
         head((feats, ), ['view1'])
 
 

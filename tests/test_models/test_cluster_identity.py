@@ -4,7 +4,7 @@ import torch
 
 from mmseg.structures import SegDataSample
 
-from mmseg_unsup.models.utils import enlarge, fingerprint, winner_map
+from mmseg_unsup.functional import enlarge, fingerprint, winner_map
 from ..test_apis.tiny_models import METHODS, K, tiny_model
 
 SETS = dict(PiCIE='view1', MDC='view1', IIC='classifier', MaskContrast='objects')
@@ -29,7 +29,7 @@ def test_a_set_that_is_asked_for_or_fitted_later_is_another():
     first = model.cluster_identity()
     model.decode_head.set_fresh_prototypes(torch.randn(3, 16))
     assert model.cluster_identity() == ('fresh', 3, fingerprint([model.decode_head.fresh_prototypes]))
-    model.test_cfg = dict(prototype_sets=['view2', 'fresh'])
+    model.test_cfg = dict(cluster_sets=['view2', 'fresh'])
     assert model.cluster_identity() == ('view2', K, fingerprint([model.decode_head.prototypes[1]]))
     assert model.cluster_identity()[2] != first[2]
 

@@ -7,9 +7,9 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_unsup.models.utils import (add_labels, check_stock_initialization, check_unchanged, initial_weights_seen,
-                                      read_part, resnet_depth, weights_seen)
-from mmseg_unsup.models.utils.weights_seen import stated_labels
+from mmseg_unsup.weights import (add_labels, check_stock_initialization, check_unchanged, initial_weights_seen,
+                                 read_part, resnet_depth, weights_seen)
+from mmseg_unsup.weights.weights_seen import stated_labels
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.config_text import parse_config_text
 from ..conftest import ROOT

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from mmseg_unsup.models.losses import MaskNCELoss, mask_nce_loss
-from mmseg_unsup.models.utils import object_means, object_rows, resize_ids, sample_object_rows
+from mmseg_unsup.functional import object_means, object_rows, resize_ids, sample_object_rows
 
 
 def unit(*shape, seed=0):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import nn
 
-from mmseg_unsup.models.utils import check_unchanged, match_tensors, read_part, weights_seen
+from mmseg_unsup.weights import check_unchanged, match_tensors, read_part, weights_seen
 from mmseg_unsup.registry import MODELS
 from ..mmpretrain_pair import mmpretrain_pair  # noqa: F401
 

@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_unsup.engine import ObjectClusteringHook
 from mmseg_unsup.models.segmentors import object_segmentor
-from mmseg_unsup.models.utils import class_map
+from mmseg_unsup.functional import class_map
 from mmseg_unsup.priors import Prior
 from mmseg_unsup.registry import PRIORS
 from .test_mask_contrast import D, SIZE, build, views
@@ -123,7 +123,7 @@ def test_all_doors_show_the_masks(masked):
         for i, (sample, scores) in enumerate(zip(found, model.cluster_scores(inputs, metas))):
             clusters = sample.pred_sem_seg.data[0]
             assert torch.equal(class_map(scores, metas[i]), clusters.short()) and clusters.any()
-            assert torch.equal(model.read_clusters(inputs[i:i + 1], metas[i]).clusters, clusters.short())
+            assert torch.equal(model.assignments(inputs[i:i + 1], metas[i]).clusters, clusters.short())
         # what knows no paths, such as an exported model, has the network's
         torch.testing.assert_close(
             model.cluster_scores(inputs), model._image_scores(*model._read_maps(inputs)))

@@ -50,7 +50,7 @@ def test_a_set_that_was_never_fitted_is_an_error():
     built = PrototypeHead(in_channels=6, n_clusters=5)
     with pytest.raises(RuntimeError, match="'view1' has not been fitted"):
         built((torch.randn(1, 6, 2, 2), ))
-    with pytest.raises(KeyError, match='unknown prototype set'):
+    with pytest.raises(KeyError, match='unknown cluster set'):
         built((torch.randn(1, 6, 2, 2), ), ['view3'])
 
 

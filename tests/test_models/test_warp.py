@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dataset import Compose
 
-from mmseg_unsup.models.utils import warp
+from mmseg_unsup.functional import warp
 from mmseg_unsup.utils import keyed_global_rng
 
 

@@ -16,7 +16,7 @@ def names():
 
 def content(**changes):
     classes = [dict(name='sky', color=[1, 2, 3], clusters=[0, 2]), dict(name='Straße', color=[4, 5, 6], clusters=[1])]
-    return dict(dict(format='mmseg_unsup.clusters', version=1, prototype_set='fresh', n_clusters=3,
+    return dict(dict(format='mmseg_unsup.clusters', version=2, cluster_set='fresh', n_clusters=3,
                      fingerprint='0123456789abcdef', classes=classes), **changes)
 
 
@@ -100,10 +100,10 @@ GREY = [9, 9, 9]
     ('{', 'Expecting property name'),
     ([1], 'no JSON object with "format": "mmseg_unsup.clusters"'),
     (content(format='coco'), 'no JSON object with "format"'),
-    (content(version=2), 'its version is 2, but this release reads version 1'),
+    (content(version=3), 'its version is 3, but this release reads versions 1 to 2'),
     (content(colour='red'), "the file has an unknown key 'colour'"),
     ({key: value for key, value in content().items() if key != 'classes'}, "the file lacks 'classes'"),
-    (content(prototype_set=''), 'prototype_set must be the name'),
+    (content(cluster_set=''), 'cluster_set must be the name'),
     (content(n_clusters='3'), "n_clusters must be a whole number from 1 on, but it is '3'"),
     (content(n_clusters=True), 'n_clusters must be a whole number'),
     (content(fingerprint='xyz'), "fingerprint must have 16 hexadecimal digits, but it is 'xyz'"),
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize('other, message', [
-    (('view1', 5, '0123456789abcdef'), "prototype_set='fresh', but the clusters of this checkpoint have 'view1'"),
+    (('view1', 5, '0123456789abcdef'), "cluster_set='fresh', but the clusters of this checkpoint have 'view1'"),
     (('fresh', 6, '0123456789abcdef'), 'n_clusters=5, but the clusters of this checkpoint have 6'),
     (('fresh', 5, 'f' * 16), "fingerprint='0123456789abcdef', but .* have 'ffffffffffffffff': the names belong to "
      'another checkpoint'),
@@ -168,9 +168,16 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_fingerprint_of_values_and_shapes():
-    from mmseg_unsup.models.utils import fingerprint
+    from mmseg_unsup.functional import fingerprint
     tensor = torch.arange(6.).reshape(2, 3)
     assert fingerprint([tensor]) == fingerprint([tensor.double()]) == fingerprint([tensor.t().contiguous().t()])
     others = [tensor + 1e-6, tensor.reshape(3, 2), tensor.flatten()]
     assert len({fingerprint([other]) for other in [tensor, *others]}) == 4
     assert fingerprint([tensor, tensor]) != fingerprint([tensor])
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path):
+    now = content()
+    before = {'prototype_set' if key == 'cluster_set' else key: value for key, value in now.items()}
+    path = write(tmp_path / 'clusters.json', dict(before, version=1))
+    assert ClusterNames.load(path) == ClusterNames.load(write(tmp_path / 'now.json', now))

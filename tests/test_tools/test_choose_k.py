@@ -12,7 +12,7 @@ from mmengine.fileio import load
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from mmseg_unsup.analysis import choose_k
-from mmseg_unsup.engine.feature_sample import find_checkpoint
+from mmseg_unsup.engine.checkpoint_files import existing_checkpoint
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.config import load_config, merge_options
 from ..conftest import ROOT
@@ -67,7 +67,7 @@ def test_arguments_that_cannot_work(tmp_path):
         choose_k.check_arguments([5], 1)
     assert choose_k.check_arguments([20, 5, 20], 2) == [5, 20]
     with pytest.raises(FileNotFoundError, match="there is no checkpoint '.*none.pth': give the path of a file that"):
-        find_checkpoint(str(tmp_path / 'none.pth'))
+        existing_checkpoint(str(tmp_path / 'none.pth'))
 
 
 def blobs(n_blobs: int, n_rows: int = 600):

@@ -55,7 +55,7 @@ def small_run(folder) -> list:
 
 
 # an evaluation that needs labels
-LABELLED = "test_evaluator=[{'type': 'mmseg_unsup.HungarianIoUMetric'}]"
+LABELLED = "test_evaluator=[{'type': 'mmseg_unsup.ClusterIoUMetric'}]"
 
 
 def network(folder) -> str:

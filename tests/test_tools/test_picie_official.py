@@ -97,7 +97,7 @@ def test_features_and_cluster_maps_are_the_released_ones(parts, checkpoint, tmp_
     done = run_tool(TOOL, source, target)
     assert f'wrote {target}: ResNet-18 (120 tensors), 2 x 27 prototypes, epoch 10' in done.stdout
     cfg = load_config(PARITY)
-    cfg.model.test_cfg.prototype_sets = ['view1', 'view2']
+    cfg.model.test_cfg.cluster_sets = ['view1', 'view2']
     ours = MODELS.build(cfg.model).eval()
     load_checkpoint(ours, str(target), strict=True)
     released, classifiers = parts
@@ -133,7 +133,7 @@ def test_the_file_tests_and_predicts(checkpoint, coco_root, tmp_path):  # noqa: 
     assert 'missing keys' not in log and 'unexpected key' not in log
     assert 'fresh k-means: loss' in log and 'view1/aAcc' in log and 'view2/mIoU' in log
 
-    model = init_model(PARITY, target, device='cpu', cfg_options={'model.test_cfg.prototype_sets': ['view1']})
+    model = init_model(PARITY, target, device='cpu', cfg_options={'model.test_cfg.cluster_sets': ['view1']})
     assert model.dataset_meta['classes'] == [f'cluster {k}' for k in range(27)] and len(model.dataset_meta['palette']) == 27
     image = str(coco_root / 'images' / 'val2017' / f'{1:012d}.jpg')
     model.cfg.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
@@ -247,7 +247,7 @@ def test_one_view(tool, tmp_path, parts, capsys):
     with pytest.raises(ValueError, match=r'has 1 classifier \(PiCIE .*, MDC with one\), .* for 2 views: .*=1'):
         tool('convert-picie', source, tmp_path / 'out')
     one_view = child_config(
-        tmp_path, "model = dict(decode_head=dict(num_views=1), test_cfg=dict(prototype_sets=['view1']))")
+        tmp_path, "model = dict(decode_head=dict(num_views=1), test_cfg=dict(cluster_sets=['view1']))")
     tool('convert-picie', source, tmp_path / 'out', '--config', one_view)
     assert '1 x 27 prototypes' in capsys.readouterr().out
     checkpoint['classifier1_state_dict']['module.bias'] = torch.ones(N_CLUSTERS)

@@ -289,9 +289,9 @@ def test_a_tool_by_itself(tmp_path):
 def test_names_reach_the_metrics_of_their_set_only(tmp_path):
     path = str(tmp_path / 'clusters.json')
     ClusterNames.identity('fresh', K, '0' * 16).save(path)
-    evaluators = [dict(type='mmseg_unsup.HungarianIoUMetric', **more) for more in (
-        {}, dict(prototype_set='fresh'), dict(prototype_set='view1'))]
+    evaluators = [dict(type='mmseg_unsup.ClusterIoUMetric', **more) for more in (
+        {}, dict(prediction='fresh'), dict(prediction='view1'))]
     give_names(evaluators, path)
     assert ['clusters' in evaluator for evaluator in evaluators] == [True, True, False]
     with pytest.raises(ValueError, match="names the clusters of 'fresh', which no metric of test_evaluator reads"):
-        give_names([dict(type='mmseg_unsup.HungarianIoUMetric', prototype_set='view1')], path)
+        give_names([dict(type='mmseg_unsup.ClusterIoUMetric', prediction='view1')], path)

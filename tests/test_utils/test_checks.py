@@ -27,7 +27,7 @@ COUNTS = [
     (NonFiniteHook, {}, dict(max_skips=0)),
     (PCAInitHook, {}, dict(n_pixels=1)),
     (ObjectKMeansMetric, {}, dict(n_clusters=1, repeats=1)),
-    (RepeatedIoUMetric, dict(prototype_set='fresh'), dict(repeats=2)),
+    (RepeatedIoUMetric, dict(prediction='fresh'), dict(repeats=2)),
     (KMeansProbe, {}, dict(n_clusters=1, repeats=1, init_images=1, update_images=1, init_pixels=1)),
     (LinearProbe, dict(epochs=5), dict(max_cells=1, epochs=1, batch_size=1, stages=1)),
     (DenseKNNProbe, {}, dict(k=1, max_cells=1)),

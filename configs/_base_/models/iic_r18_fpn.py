@@ -10,4 +10,4 @@ model = dict(
         num_sub_heads=5),
     over_clustering='3x',
     max_displacement=2,
-    test_cfg=dict(prototype_sets=['fresh', 'classifier']))
+    test_cfg=dict(cluster_sets=['fresh', 'classifier']))

@@ -6,4 +6,4 @@ model = dict(
         type='mmseg_unsup.PrototypeHead', in_channels=128, n_clusters={{_base_.n_clusters}}, num_views=1),
     classifier='learnable',
     labeller_epochs=None,
-    test_cfg=dict(prototype_sets=['fresh', 'view1']))
+    test_cfg=dict(cluster_sets=['fresh', 'view1']))

@@ -7,4 +7,4 @@ model = dict(
     labeller_epochs=4,
     over_clustering=[('2x', 1.), ('4x', 1.)],
     temperature=0.1,
-    test_cfg=dict(prototype_sets=['fresh', 'view1', 'view2']))
+    test_cfg=dict(cluster_sets=['fresh', 'view1', 'view2']))

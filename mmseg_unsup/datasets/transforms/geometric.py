@@ -101,7 +101,7 @@ class PairedCropFlip(BaseTransform):
     """PiCIE's geometry: one square crop and flip per image, on the first view's image, recorded for the others.
 
     The first view is cropped, resized to ``size`` and flipped. The other views are only resized; the model applies
-    the recorded ``crop_box`` and ``flip`` to their feature maps (:func:`mmseg_unsup.models.utils.warp`). The box lies
+    the recorded ``crop_box`` and ``flip`` to their feature maps (:func:`mmseg_unsup.functional.warp`). The box lies
     on whole pixels of the frame, so image and features are cut at exactly the same place.
 
     Sets ``crop_box`` (x1, y1, x2, y2 in fractions of the frame) and ``flip`` (bool).

@@ -10,10 +10,10 @@ from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
-from ...evaluation.metrics import HungarianIoUMetric
+from ...evaluation.metrics import ClusterIoUMetric
 from ...registry import HOOKS
 from ...utils.checks import check_counts
-from ...utils.pictures import write_picture
+from ...datasets.pictures import write_picture
 from ...visualization import cluster_palette, contact_sheet, heat_map, size_chart
 from ..feature_pass import unwrap
 
@@ -29,7 +29,7 @@ class ClusterPicturesHook(Hook):
     * ``cluster_sizes``: shares of all pixels;
     * ``cluster_similarity``: cosines of the clusters' prototypes or weights;
     * ``confusion_matrix``: for every class of the data set the shares of its pixels per cluster, clusters in the order
-      of the classes that they are matched to. It is that of the :class:`HungarianIoUMetric` which scores
+      of the classes that they are matched to. It is that of the :class:`ClusterIoUMetric` which scores
       ``pred_sem_seg``; without one it is left out, and so are the matched classes.
 
     Args:
@@ -99,7 +99,7 @@ class ClusterPicturesHook(Hook):
         write_picture(path, pictures['contact_sheet'])
         runner.logger.info(f'contact sheet: {path}')
 
-    def _contact_sheet(self, metainfo: dict, metric: Optional[HungarianIoUMetric]) -> np.ndarray:
+    def _contact_sheet(self, metainfo: dict, metric: Optional[ClusterIoUMetric]) -> np.ndarray:
         colors = cluster_palette(len(self._sizes))
         # white: a cluster without a class, or a pixel without a label
         table = np.full((256, 3), 255, np.uint8)
@@ -117,17 +117,17 @@ class ClusterPicturesHook(Hook):
         return contact_sheet([sum(rows[i:i + n], []) for i in range(0, len(rows), n)], captions * n)
 
 
-def scored_confusion(metrics: Sequence, predicted_set: str) -> Optional[HungarianIoUMetric]:
+def scored_confusion(metrics: Sequence, predicted_set: str) -> Optional[ClusterIoUMetric]:
     """The metric that has matched the clusters of ``pred_sem_seg`` to classes, if there is one; not one of
     ``clusters.json``, whose columns are merged clusters."""
     for metric in metrics:
-        if isinstance(metric, HungarianIoUMetric) and metric.prototype_set in (None, predicted_set) and \
+        if isinstance(metric, ClusterIoUMetric) and metric.prediction in (None, predicted_set) and \
                 metric.names is None and metric.confusion is not None:
             return metric
     return None
 
 
-def matched_classes(metric: HungarianIoUMetric, n_clusters: int) -> np.ndarray:
+def matched_classes(metric: ClusterIoUMetric, n_clusters: int) -> np.ndarray:
     """(K,) class of every cluster, -1 for none; labelled pixels may not have the last ones."""
     classes_of = np.full(n_clusters, -1)
     classes_of[:len(metric.cluster_to_class)] = metric.cluster_to_class
@@ -145,7 +145,7 @@ def similarity_picture(tensors: List[torch.Tensor]) -> Dict[str, np.ndarray]:
     return dict(cluster_similarity=picture)
 
 
-def confusion_picture(metric: HungarianIoUMetric, classes: Sequence[str], n_clusters: int = 0) -> np.ndarray:
+def confusion_picture(metric: ClusterIoUMetric, classes: Sequence[str], n_clusters: int = 0) -> np.ndarray:
     """Classes by clusters, each class in shares of its pixels.
 
     Args:

@@ -7,7 +7,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
-from ...models.utils import initial_source
+from ...weights import initial_source
 from ...registry import HOOKS
 from ...utils.console import counted, duration, say
 from ...utils.paths import shown

@@ -169,4 +169,4 @@ def _iteration(runner) -> Optional[int]:
 
 def model_features(model):
     """``(views, data_samples)`` -> [unit features of the first view], for :func:`iterate_features`."""
-    return lambda views, samples: [model.read_features(views[0]).feats['features']]
+    return lambda views, samples: [model.forward_maps(views[0]).feats['features']]

@@ -4,8 +4,8 @@ from typing import Optional
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
-from ...models.utils import add_labels, check_stock_initialization, check_unchanged, initial_weights_seen
-from ...models.utils.weights_seen import NOTHING, UNKNOWN, stated_labels
+from ...weights import add_labels, check_stock_initialization, check_unchanged, initial_weights_seen
+from ...weights.weights_seen import NOTHING, UNKNOWN, stated_labels
 from ...registry import HOOKS
 from ..feature_pass import unwrap
 from .probe_hook import check_any_tensor, check_feature_tensors
@@ -19,7 +19,7 @@ class InitializationHook(Hook):
     every checkpoint which labels it has seen.
 
     The statement, ``meta['weights_seen']``, is what the initial weights have seen and, unless the model has
-    ``uses_labels = False``, the labels of the training set. :func:`mmseg_unsup.models.utils.weights_seen` reads it when
+    ``uses_labels = False``, the labels of the training set. :func:`mmseg_unsup.weights.weights_seen` reads it when
     the checkpoint starts another run.
 
     Args:

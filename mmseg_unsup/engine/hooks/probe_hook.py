@@ -143,7 +143,7 @@ def probe_inputs(model, with_labels: bool, with_segments: bool) -> Tuple[List[st
     names = [*model.probe_channels] + ['labels'] * with_labels + ['segments'] * with_segments
 
     def extract(views: list, samples: list) -> List[torch.Tensor]:
-        feats, segments = model.read_features(views[0])
+        feats, segments = model.forward_maps(views[0])
         tensors = list(feats.values())
         if with_labels:
             tensors.append(read_labels(samples, tensors[0]))

@@ -1,6 +1,6 @@
 from .cluster_maps import ClusterMaps
-from .hungarian_iou import HungarianIoUMetric
+from .cluster_iou import ClusterIoUMetric
 from .object_kmeans import ObjectKMeansMetric
 from .repeated_iou import RepeatedIoUMetric
 
-__all__ = ['ClusterMaps', 'HungarianIoUMetric', 'ObjectKMeansMetric', 'RepeatedIoUMetric']
+__all__ = ['ClusterMaps', 'ClusterIoUMetric', 'ObjectKMeansMetric', 'RepeatedIoUMetric']

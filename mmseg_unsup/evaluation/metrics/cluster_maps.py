@@ -10,7 +10,7 @@ from ...datasets.image_files import check_output, mark_output
 from ...registry import METRICS
 from ...structures import ClusterNames
 from ...utils.paths import is_outside
-from ...utils.pictures import map_name, write_indexed
+from ...datasets.pictures import map_name, write_indexed
 from ...visualization import cluster_palette
 
 

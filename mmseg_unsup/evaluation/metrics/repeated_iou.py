@@ -7,29 +7,29 @@ from mmengine.evaluator import BaseMetric
 from ...registry import METRICS
 from ...utils.checks import check_count
 from ..probes.base import repeated_names
-from .hungarian_iou import HungarianIoUMetric
+from .cluster_iou import ClusterIoUMetric
 
 SUMMARIES = ('mean', 'last')
 
 
 @METRICS.register_module()
 class RepeatedIoUMetric(BaseMetric):
-    """Scores of :class:`HungarianIoUMetric` over the sets of one probe, each matched on its own.
+    """Scores of :class:`ClusterIoUMetric` over the sets of one probe, each matched on its own.
 
     Args:
-        prototype_set: name of the probe; the sets ``<name>_1`` to ``<name>_<repeats>`` are scored.
+        prediction: name of the probe; the sets ``<name>_1`` to ``<name>_<repeats>`` are scored.
         repeats: of the probe (``stages`` of a linear one), at least 2.
         summary: ``'mean'`` over fits of their own, and ``<score>_std``, the standard deviation (n - 1 in the
             denominator); ``'last'`` of the stages of one fit, and ``best_on_val_<score>`` of the stage with the highest
             mIoU, ``best_on_val_stage``: that choice reads the labels it is scored on.
-        kwargs: of :class:`HungarianIoUMetric`.
+        kwargs: of :class:`ClusterIoUMetric`.
 
     Raises:
         ValueError: fewer than two repeats; unknown ``summary``.
     """
 
     def __init__(self,
-                 prototype_set: str,
+                 prediction: str,
                  repeats: int,
                  summary: str = 'mean',
                  show_table: bool = False,
@@ -37,12 +37,12 @@ class RepeatedIoUMetric(BaseMetric):
                  prefix: Optional[str] = None,
                  **kwargs) -> None:
         super().__init__(collect_device, prefix)
-        check_count('repeats (a single set is scored by HungarianIoUMetric)', repeats, low=2)
+        check_count('repeats (a single set is scored by ClusterIoUMetric)', repeats, low=2)
         if summary not in SUMMARIES:
             raise ValueError(f'summary={summary!r} is not one of {SUMMARIES}')
         self.summary = summary
-        self.scored_sets = repeated_names(prototype_set, repeats)
-        self._metrics = [HungarianIoUMetric(name, show_table=show_table, **kwargs) for name in self.scored_sets]
+        self.scored_sets = repeated_names(prediction, repeats)
+        self._metrics = [ClusterIoUMetric(name, show_table=show_table, **kwargs) for name in self.scored_sets]
         self.match, self.ignore_index = self._metrics[0].match, self._metrics[0].ignore_index
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:

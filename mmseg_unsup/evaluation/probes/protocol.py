@@ -55,8 +55,8 @@ def check_metrics(metrics: Sequence, probes: Sequence[Probe], model_sets: Sequen
     """Each metric of a set must find it, and match it to classes in a way that suits it.
 
     Args:
-        metrics: of the evaluator; those without ``scored_sets`` or ``prototype_set`` are left alone.
-        model_sets: the sets that the model predicts itself (``test_cfg.prototype_sets``).
+        metrics: of the evaluator; those without ``scored_sets`` or ``prediction`` are left alone.
+        model_sets: the sets that the model predicts itself (``test_cfg.cluster_sets``).
         dataset: that is evaluated.
 
     Returns:
@@ -71,7 +71,7 @@ def check_metrics(metrics: Sequence, probes: Sequence[Probe], model_sets: Sequen
         if getattr(metric, 'ignore_index', _ignore_index(dataset)) != _ignore_index(dataset):
             raise ValueError(f'{type(metric).__name__} ignores label {metric.ignore_index}, but the data set ignores '
                              f'{_ignore_index(dataset)}: set ignore_index of the metric')
-        for name in getattr(metric, 'scored_sets', [getattr(metric, 'prototype_set', None)]):
+        for name in getattr(metric, 'scored_sets', [getattr(metric, 'prediction', None)]):
             if name is None or name in model_sets:
                 continue
             if name not in by_set:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from torch import Tensor
 
-from ...models.utils import describe_segments
+from ...functional import describe_segments
 from ...registry import PROBES
 from ...utils.checks import check_count, check_positive
 from .base import LabelledRowsProbe, vote_of_neighbours

@@ -99,7 +99,7 @@ class ClusterHead(BaseModule):
             KeyError: no such set.
         """
         if name not in self.set_names():
-            raise KeyError(f'unknown prototype set {name!r}; this head has {self.set_names()}')
+            raise KeyError(f'unknown cluster set {name!r}; this head has {self.set_names()}')
         return len(self.fresh_prototypes) or self.n_clusters if name == FRESH else self.n_clusters
 
     def is_fitted(self, name: str) -> bool:
@@ -137,8 +137,8 @@ class ClusterHead(BaseModule):
         return torch.cat([self._scores(feats, name) for name in names or [self.default_set]], 1)
 
     def predict(self, inputs: Tuple[Tensor, ...], batch_img_metas: List[dict], test_cfg: dict) -> Tensor:
-        """Scores of the sets in ``test_cfg.prototype_sets``, brought to the size of the image."""
-        scores = self.forward(inputs, (test_cfg or {}).get('prototype_sets'))
+        """Scores of the sets in ``test_cfg.cluster_sets``, brought to the size of the image."""
+        scores = self.forward(inputs, (test_cfg or {}).get('cluster_sets'))
         size = batch_img_metas[0].get('pad_shape', batch_img_metas[0]['img_shape'])[:2]
         return F.interpolate(scores, size=tuple(size), mode='bilinear', align_corners=self.align_corners)
 
@@ -162,7 +162,7 @@ class ClusterHead(BaseModule):
 
 def not_fitted(name: str) -> RuntimeError:
     """The error of a set that cannot predict."""
-    return RuntimeError(f'the prototype set {name!r} has not been fitted: load a checkpoint of a run that clustered, '
+    return RuntimeError(f'the cluster set {name!r} has not been fitted: load a checkpoint of a run that clustered, '
                         'or train first')
 
 

@@ -48,7 +48,7 @@ class SoftClusterHead(ClusterHead):
         parts = ([getattr(classifier, part) for classifier in self.classifiers] for part in ('weight', 'bias'))
         return [torch.stack(list(part)).index_select(0, best)[0] for part in parts]
 
-    def assignments(self, feats: Tensor) -> List[Tensor]:
+    def probabilities(self, feats: Tensor) -> List[Tensor]:
         """(N, C, h, w) -> per sub-head, (N, K, h, w) probabilities of the clusters, float32."""
         return [classifier(feats).float().softmax(1) for classifier in self.classifiers]
 

@@ -3,10 +3,10 @@ from .mask_contrast import MaskContrast
 from .mdc import MDC
 from .object_segmentor import ObjectSegmentor
 from .picie import PiCIE
-from .probed_segmentor import ProbedSegmentor
+from .cluster_segmentor import ClusterSegmentor
 from .pseudo_label_segmentor import PseudoLabelSegmentor
 from .view_segmentor import ViewSegmentor
 
 __all__ = [
-    'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'ProbedSegmentor', 'PseudoLabelSegmentor', 'ViewSegmentor'
+    'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'ClusterSegmentor', 'PseudoLabelSegmentor', 'ViewSegmentor'
 ]

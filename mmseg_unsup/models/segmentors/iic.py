@@ -57,7 +57,7 @@ class IIC(ViewSegmentor):
     def _head_loss(self, head: torch.nn.Module, first: Tensor, second: Tensor) -> Tensor:
         terms = [
             iic_loss(a, b, max_displacement=self.max_displacement, marginal_weight=self.marginal_weight)
-            for a, b in zip(head.assignments(first), head.assignments(second))
+            for a, b in zip(head.probabilities(first), head.probabilities(second))
         ]
         head.record_losses(terms)
         return sum(terms) / len(terms)

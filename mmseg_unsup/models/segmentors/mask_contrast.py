@@ -7,8 +7,9 @@ from mmengine.model import ExponentialMovingAverage
 from torch import Tensor, nn
 
 from ...registry import MODELS
-from ..utils import (PrototypeQueue, check_stock_initialization, gather_prototypes, object_means, object_rows,
-                     quiet_init_weights, resize_ids, sample_object_rows)
+from ..utils import PrototypeQueue, gather_prototypes
+from ...weights import check_stock_initialization, quiet_init_weights
+from ...functional import object_means, object_rows, resize_ids, sample_object_rows
 from .object_segmentor import ObjectSegmentor
 
 Anchor = Union[str, int, Tuple[str, int]]

@@ -13,8 +13,8 @@ from ...datasets.object_masks import ObjectMasks
 from ...datasets.transforms.geometric import resize_labels
 from ...registry import PRIORS
 from ...utils.console import say
-from ..utils import class_map, connected_segments, describe_segments, resize_ids
-from .probed_segmentor import ClusterRead, ProbedSegmentor, ProbeInput
+from ...functional import class_map, connected_segments, describe_segments, resize_ids
+from .cluster_segmentor import Assignments, ClusterSegmentor, ForwardMaps
 
 OBJECTS, POOLS, DESCRIPTORS = ('image', 'components'), ('logit', 'mean'), ('embedding', 'backbone')
 TEST_CFG = dict(
@@ -28,7 +28,7 @@ class Read(NamedTuple):
     ids: Tensor  # (N, h, w) int64, 0 is background, s is object s
 
 
-class ObjectSegmentor(ProbedSegmentor):
+class ObjectSegmentor(ClusterSegmentor):
     """Backbone and an :class:`mmseg_unsup.EmbeddingHead`; predicts the cluster of every object.
 
     A prediction has ``pred_sem_seg`` (0 outside objects; inside, 1 to K if :class:`mmseg_unsup.ObjectClusteringHook`
@@ -139,7 +139,7 @@ class ObjectSegmentor(ProbedSegmentor):
         return scores * (ids > 0)[:, None, None]
 
     @torch.no_grad()
-    def read_clusters(self, inputs: Tensor, img_meta: dict) -> ClusterRead:
+    def assignments(self, inputs: Tensor, img_meta: dict) -> Assignments:
         """Of objects; the background, cluster 0, has none."""
         read = self._read(inputs, [img_meta])
         descriptors, ids = self._descriptors(read)[0], read.ids[0]
@@ -147,7 +147,7 @@ class ObjectSegmentor(ProbedSegmentor):
         objects = class_map(read.scores[0], img_meta, self.align_corners)
         seen = [s for s in range(len(descriptors)) if (ids == 1 + s).any()]  # others lie between the cells
         boxes = [_box(ids == 1 + s) for s in seen]
-        return ClusterRead(
+        return Assignments(
             F.pad(members, (1, 0))[objects.long()].short(), descriptors[seen], members[seen],
             torch.tensor(boxes).reshape(-1, 4))
 
@@ -160,11 +160,11 @@ class ObjectSegmentor(ProbedSegmentor):
         head = self.decode_head
         return dict(trunk=head.channels, embedding=head.embedding_channels, backbone=head.in_channels)
 
-    def read_features(self, inputs: Tensor) -> ProbeInput:
+    def forward_maps(self, inputs: Tensor) -> ForwardMaps:
         """``trunk``, the 256 channels below both outputs; what descriptors are the sum of, ``embedding`` and
         ``backbone``. Segments are objects."""
         read = self._read(inputs)
-        return ProbeInput(read.feats, lambda: read.ids - 1)
+        return ForwardMaps(read.feats, lambda: read.ids - 1)
 
     @torch.no_grad()
     def describe_objects(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> List[Tensor]:
@@ -187,7 +187,7 @@ class ObjectSegmentor(ProbedSegmentor):
             sample.object_descriptors = descriptors
             sample.set_metainfo(dict(n_clusters=self.n_predicted, cluster_identity=identity))
         if self.probes:
-            self.predict_probes(ProbeInput(read.feats, lambda: read.ids - 1), inputs, data_samples)
+            self.predict_probes(ForwardMaps(read.feats, lambda: read.ids - 1), inputs, data_samples)
         return data_samples
 
     def _read(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Read:

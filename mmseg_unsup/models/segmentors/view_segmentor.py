@@ -9,17 +9,18 @@ from torch import Tensor
 
 from ...utils.console import say
 from ..decode_heads.cluster_head import FRESH
-from ..utils import check_stock_initialization, class_map, connected_segments, quiet_init_weights, warp
-from .probed_segmentor import ClusterRead, ProbedSegmentor, ProbeInput
+from ...weights import check_stock_initialization, quiet_init_weights
+from ...functional import class_map, connected_segments, warp
+from .cluster_segmentor import Assignments, ClusterSegmentor, ForwardMaps
 
 
-class ViewSegmentor(ProbedSegmentor):
+class ViewSegmentor(ClusterSegmentor):
     """Backbone, neck and a :class:`ClusterHead`; features of several views on one grid; predictions of several sets.
 
     The first view's image was cropped and flipped; of the other views, the feature maps are.
 
     Args:
-        rounding: of the crop on feature maps, see :func:`mmseg_unsup.models.utils.warp`.
+        rounding: of the crop on feature maps, see :func:`mmseg_unsup.functional.warp`.
     """
 
     def __init__(self, *args, rounding: str = None, **kwargs) -> None:
@@ -58,7 +59,7 @@ class ViewSegmentor(ProbedSegmentor):
         return [F.normalize(feat.float(), dim=1) for feat in self.extract_raw_view_feats(views, data_samples, extract)]
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
-        """Predict the prototype sets and, as ``pred_sem_seg_<set>`` alone, the probes; one pass of the backbone."""
+        """Predict the cluster sets and, as ``pred_sem_seg_<set>`` alone, the probes; one pass of the backbone."""
         # which sets, and so how many channels, is known only once prototypes are there
         self.out_channels = sum(self.decode_head.set_size(name) for name in self.predicted_sets)
         if not self.probes:
@@ -75,9 +76,9 @@ class ViewSegmentor(ProbedSegmentor):
 
     @property
     def predicted_sets(self) -> List[str]:
-        """``test_cfg.prototype_sets``, or the set that plain prediction uses. A checkpoint from inside an epoch or from
+        """``test_cfg.cluster_sets``, or the set that plain prediction uses. A checkpoint from inside an epoch or from
         between two evaluations has no fresh prototypes; what the training had fitted predicts in their place."""
-        names = list((self.test_cfg or {}).get('prototype_sets') or [self.decode_head.default_set])
+        names = list((self.test_cfg or {}).get('cluster_sets') or [self.decode_head.default_set])
         head = self.decode_head
         trained = [name for name in head.trained_sets if head.is_fitted(name)]
         if FRESH not in names or head.is_fitted(FRESH) or not trained:
@@ -104,12 +105,12 @@ class ViewSegmentor(ProbedSegmentor):
         return self.decode_head.centers(self.predicted_sets[0])
 
     @torch.no_grad()
-    def read_clusters(self, inputs: Tensor, img_meta: dict) -> ClusterRead:
+    def assignments(self, inputs: Tensor, img_meta: dict) -> Assignments:
         """Of cells of the feature map."""
         outputs = self.extract_feat(inputs)
         scores = self.decode_head(outputs, self.predicted_sets[:1])[0]
         feats = F.normalize(outputs[self.decode_head.in_index][0].float(), dim=0)
-        return ClusterRead(
+        return Assignments(
             class_map(scores, img_meta, self.align_corners), feats.flatten(1).t(), scores.argmax(0).flatten(),
             _cell_boxes(*scores.shape[1:]).to(feats))
 
@@ -117,21 +118,21 @@ class ViewSegmentor(ProbedSegmentor):
     def probe_channels(self) -> Dict[str, int]:
         return dict(features=self.decode_head.in_channels)
 
-    def read_features(self, inputs: Tensor) -> ProbeInput:
+    def forward_maps(self, inputs: Tensor) -> ForwardMaps:
         """The finished features, of unit length; segments are connected cells of one cluster of the first set of
-        ``test_cfg.prototype_sets``."""
+        ``test_cfg.cluster_sets``."""
         return self._read(self.extract_feat(inputs))
 
-    def _read(self, outputs: Tuple[Tensor, ...]) -> ProbeInput:
+    def _read(self, outputs: Tuple[Tensor, ...]) -> ForwardMaps:
         feats = F.normalize(outputs[self.decode_head.in_index].float(), dim=1)
-        return ProbeInput(
+        return ForwardMaps(
             dict(features=feats),
             lambda: connected_segments(self.decode_head(outputs, self.predicted_sets[:1]).argmax(1)))
 
     def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
-        """One prediction per prototype set.
+        """One prediction per cluster set.
 
-        ``pred_sem_seg`` and ``seg_logits`` are of the first set in ``test_cfg.prototype_sets``; each also leaves
+        ``pred_sem_seg`` and ``seg_logits`` are of the first set in ``test_cfg.cluster_sets``; each also leaves
         ``pred_sem_seg_<set>``.
         """
         names = self.predicted_sets

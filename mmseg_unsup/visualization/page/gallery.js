@@ -87,7 +87,7 @@
     const list = (values) => `[${values.join(', ')}]`;
     const lines = classes.map((one) => `  {"name": ${JSON.stringify(one.name)}, "color": ${list(one.color)}, ` +
       `"clusters": ${list(one.clusters)}}`);
-    const head = { format: data.format, version: data.version, prototype_set: data.prototype_set,
+    const head = { format: data.format, version: data.version, cluster_set: data.cluster_set,
       n_clusters: data.n_clusters, fingerprint: data.fingerprint };
     const fields = Object.entries(head).map(([key, value]) => ` ${JSON.stringify(key)}: ${JSON.stringify(value)},\n`);
     return `{\n${fields.join('')} "classes": [\n${lines.join(',\n')}\n ]\n}\n`;

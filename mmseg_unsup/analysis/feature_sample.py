@@ -1,6 +1,5 @@
 """A bounded sample of the features of a checkpoint, for reports that need no training loop."""
 import copy
-import os.path as osp
 from typing import List, NamedTuple, Optional, Tuple
 
 import torch
@@ -11,8 +10,9 @@ from torch import Tensor
 from ..clustering import MiniBatchKMeans, StreamingKMeans
 from ..clustering.sampling import sample_cells
 from ..registry import MODELS
-from .feature_pass import check_view_loader, iterate_features, limit_images, set_view_key
-from .hooks.fresh_kmeans_hook import model_features
+from ..engine.checkpoint_files import existing_checkpoint
+from ..engine.feature_pass import check_view_loader, iterate_features, limit_images, set_view_key
+from ..engine.hooks.fresh_kmeans_hook import model_features
 
 # k-means where the config has no fresh one
 DEFAULT_KMEANS = dict(n_iter=20, n_init=10)
@@ -25,22 +25,10 @@ class FeatureSample(NamedTuple):
     n_images: int
 
 
-def find_checkpoint(path: str) -> str:
-    """The path itself.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'there is no checkpoint {path!r}: give the path of a file that mmseg-unsup train '
-                                'wrote, such as work_dirs/CONFIG/epoch_5.pth')
-    return path
-
-
 def build_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
     """The model of a config with the weights of a checkpoint, in eval mode, on the GPU if there is one."""
     model = MODELS.build(cfg.model)
-    load_checkpoint(model, find_checkpoint(checkpoint), map_location='cpu', strict=True, logger='silent')
+    load_checkpoint(model, existing_checkpoint(checkpoint), map_location='cpu', strict=True, logger='silent')
     return model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
 
 

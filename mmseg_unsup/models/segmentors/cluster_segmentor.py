@@ -13,16 +13,16 @@ from torch import Tensor
 from ...structures import ClusterNames
 from ...utils.stack import check_mmpretrain
 from ...utils.whole_images import adapt_to_mmseg
-from ..utils import class_map, fingerprint
+from ...functional import class_map, fingerprint
 
 
-class ProbeInput(NamedTuple):
+class ForwardMaps(NamedTuple):
     """Features of a batch of images."""
     feats: Dict[str, Tensor]  # (N, C, h, w) by the names of `probe_channels`
     segments: Callable[[], Tensor]  # makes the (N, h, w) ids of the segments of every image, -1 for none
 
 
-class ClusterRead(NamedTuple):
+class Assignments(NamedTuple):
     """The clusters of an image, and the cells or objects that were assigned to them."""
     clusters: Tensor  # (H, W) int16, of every pixel of the file
     feats: Tensor  # (S, D) float32 of unit length
@@ -30,7 +30,7 @@ class ClusterRead(NamedTuple):
     boxes: Tensor  # (S, 4) float32 x1, y1, x2, y2 of each, in fractions of the image
 
 
-class ProbedSegmentor(EncoderDecoder):
+class ClusterSegmentor(EncoderDecoder):
     """Predicts the maps of fitted probes beside its own, from the same features.
 
     Attributes:
@@ -117,11 +117,11 @@ class ProbedSegmentor(EncoderDecoder):
 
     @property
     def cluster_centers(self) -> Optional[Tensor]:
-        """(K, D) centres of those clusters among the features of :meth:`read_clusters`, where they have such."""
+        """(K, D) centres of those clusters among the features of :meth:`assignments`, where they have such."""
         return None
 
     @abstractmethod
-    def read_clusters(self, inputs: Tensor, img_meta: dict) -> ClusterRead:
+    def assignments(self, inputs: Tensor, img_meta: dict) -> Assignments:
         """(1, 3, H, W) normalised image -> what ``pred_sem_seg`` shows of it, and what it was decided by.
 
         Memory does not grow with the number of clusters times the size of the file.
@@ -138,14 +138,14 @@ class ProbedSegmentor(EncoderDecoder):
         """Names of the feature maps that probes can read, and their channels; the first is the default."""
 
     @abstractmethod
-    def read_features(self, inputs: Tensor) -> ProbeInput:
+    def forward_maps(self, inputs: Tensor) -> ForwardMaps:
         """(N, 3, H, W) normalised images -> what probes read, in one pass of the network."""
 
     @property
     def probes_need_segments(self) -> bool:
         return any(probe.needs_segments for probe in self.probes)
 
-    def predict_probes(self, read: ProbeInput, inputs: Tensor, data_samples: list) -> None:
+    def predict_probes(self, read: ForwardMaps, inputs: Tensor, data_samples: list) -> None:
         """Set ``pred_sem_seg_<set>`` of every probe, image by image: there may be many clusters.
 
         Args:

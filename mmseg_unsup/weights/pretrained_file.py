@@ -11,9 +11,9 @@ import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from ...utils.config_text import parse_config_text
-from ...hosts.published_weights import damaged_record
-from ...hosts.safe_loading import COPY_AGAIN, UnreadableCheckpoint
+from ..utils.config_text import parse_config_text
+from ..hosts.published_weights import damaged_record
+from ..hosts.safe_loading import COPY_AGAIN, UnreadableCheckpoint
 from .published_names import rename_published
 from .weights_seen import weights_seen
 

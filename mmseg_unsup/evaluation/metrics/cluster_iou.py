@@ -16,8 +16,9 @@ from ..functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, legacy_p
 _MAX_CELL = 20
 
 
-@METRICS.register_module()
-class HungarianIoUMetric(BaseMetric):
+# the second is its name in configs that were written before
+@METRICS.register_module(name=['ClusterIoUMetric', 'HungarianIoUMetric'])
+class ClusterIoUMetric(BaseMetric):
     """``aAcc``, ``mIoU`` and ``mAcc`` in percent, after matching clusters to the classes of the data set.
 
     ``ARI`` and ``NMI``, in percent too, compare clusters and classes before any matching, see
@@ -27,7 +28,7 @@ class HungarianIoUMetric(BaseMetric):
     number of processes gives the same numbers.
 
     Args:
-        prototype_set: which predictions to score: a set of ``test_cfg.prototype_sets``, or of a probe of
+        prediction: which predictions to score: a set of ``test_cfg.cluster_sets``, or of a probe of
             :class:`mmseg_unsup.ProbeHook`, or None for ``pred_sem_seg``.
         match, match_on: see :func:`mmseg_unsup.evaluation.functional.match_clusters`.
         group_definition: how the groups of the data set's metainfo (things, stuff) are scored; see
@@ -46,11 +47,11 @@ class HungarianIoUMetric(BaseMetric):
 
     Raises:
         ValueError: unknown option; no labelled pixel in the whole set; sizes of prediction and labels differ.
-        KeyError: a sample has no labels, or the prototype set was not predicted.
+        KeyError: a sample has no labels, or the cluster set was not predicted.
     """
 
     def __init__(self,
-                 prototype_set: Optional[str] = None,
+                 prediction: Optional[str] = None,
                  match: str = 'hungarian',
                  match_on: str = 'count',
                  group_definition: str = 'class_mean',
@@ -64,32 +65,32 @@ class HungarianIoUMetric(BaseMetric):
                                      ('group_definition', group_definition, GROUP_DEFINITIONS)):
             if value not in allowed:
                 raise ValueError(f'{name}={value!r} is not one of {allowed}')
-        self.prototype_set = prototype_set
+        self.prediction = prediction
         self.match, self.match_on = match, match_on
         self.group_definition = group_definition
         self.ignore_index = ignore_index
         self.show_table = show_table
         self.confusion = self.cluster_to_class = self.table = None
         self.names = None if clusters is None else ClusterNames.load(clusters)
-        if self.names is not None and prototype_set not in (None, self.names.prototype_set):
-            raise ValueError(f'{clusters} names the clusters of {self.names.prototype_set!r}, but this metric scores '
-                             f'prototype_set={prototype_set!r}: leave clusters out there')
+        if self.names is not None and prediction not in (None, self.names.cluster_set):
+            raise ValueError(f'{clusters} names the clusters of {self.names.cluster_set!r}, but this metric scores '
+                             f'prediction={prediction!r}: leave clusters out there')
         if self.names is not None and (match == 'identity' or group_definition == 'legacy_partition'):
             raise ValueError("clusters goes with match='hungarian' or 'majority', and not with "
                              "group_definition='legacy_partition'")
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count pixels per class and cluster, per image."""
-        key = 'pred_sem_seg' if self.prototype_set is None else f'pred_sem_seg_{self.prototype_set}'
+        key = 'pred_sem_seg' if self.prediction is None else f'pred_sem_seg_{self.prediction}'
         n_classes = len(self.dataset_meta['classes'])
         for sample in data_samples:
             path = sample.get('img_path', '?')
             if 'gt_sem_seg' not in sample:
-                raise KeyError(f'{path} has no labels: HungarianIoUMetric needs LoadLabels in the test pipeline; for '
+                raise KeyError(f'{path} has no labels: ClusterIoUMetric needs LoadLabels in the test pipeline; for '
                                'unlabelled images use mmseg_unsup.ClusterMaps')
             if key not in sample:
-                raise KeyError(f'no prediction of the prototype set {self.prototype_set!r}: add it to '
-                               'model.test_cfg.prototype_sets, or a probe of that name to ProbeHook')
+                raise KeyError(f'no prediction of the cluster set {self.prediction!r}: add it to '
+                               'model.test_cfg.cluster_sets, or a probe of that name to ProbeHook')
             if self.names is not None:
                 self.names.check(*sample['cluster_identity'])
             labels = sample['gt_sem_seg']['data'][0].cpu().numpy()
@@ -146,8 +147,8 @@ class HungarianIoUMetric(BaseMetric):
         title = f'{self.match} matching of {confusion.shape[1]} clusters'
         if self.names is not None:
             title = f'{confusion.shape[1]} classes of {self.names.path}, by name or by {self.match} matching'
-        if self.prototype_set:
-            title += f', prototypes: {self.prototype_set}'
+        if self.prediction:
+            title += f', prototypes: {self.prediction}'
         return f'{title}\n{table}'
 
     def _describe(self, clusters: List[int]) -> str:

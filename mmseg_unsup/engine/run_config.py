@@ -9,10 +9,10 @@ from mmengine.config import Config
 
 from ..hosts.safe_loading import allow_globals
 from ..version import __version__
-from .config import load_config
-from .config_check import check_config
-from .distributed import check_ranks_agree, flatten_config, open_process_group
-from .speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
+from ..utils.config import load_config
+from ..utils.config_check import check_config
+from ..utils.distributed import check_ranks_agree, flatten_config, open_process_group
+from ..utils.speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 
 # Arguments that may differ between processes: places on one machine, and what the config shows already.
 _LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mmseg_unsup.datasets.image_files import IMAGE_SUFFIXES
-from mmseg_unsup.utils.pictures import check_picture, map_name, write_figure, write_indexed, write_picture
+from mmseg_unsup.datasets.pictures import check_picture, map_name, write_figure, write_indexed, write_picture
 from mmseg_unsup.visualization import cluster_palette
-from .test_atomic import file_limit
+from ..test_utils.test_atomic import file_limit
 
 SUFFIXES = st.sampled_from([*IMAGE_SUFFIXES, '.PNG', '.Jpg'])
 NAMES = st.builds(lambda folder, stem, suffixes: f'{folder}{stem}{"".join(suffixes)}',

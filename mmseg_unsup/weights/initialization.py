@@ -11,8 +11,8 @@ from mmengine.runner import load_state_dict
 from mmseg.models.backbones import ResNet
 from torch import Tensor, nn
 
-from ...registry import WEIGHT_INITIALIZERS
-from ...utils.console import say
+from ..registry import WEIGHT_INITIALIZERS
+from ..utils.console import say
 from .pretrained_file import PretrainedPart, read_part
 from .tensor_match import TensorMatch, explain, match_tensors
 from .weights_seen import NOTHING

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..datasets.image_files import IMAGE_SUFFIXES
-from ..datasets.transforms.loading import LoadImage
-from .atomic import MAX_NAME, replacing
+from .image_files import IMAGE_SUFFIXES
+from .transforms.loading import LoadImage
+from ..utils.atomic import MAX_NAME, replacing
 
 
 def read_rgb(path: str) -> np.ndarray:

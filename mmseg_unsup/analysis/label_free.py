@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...utils.random import keyed_generator
-from .matching import UNMATCHED, confusion_matrix, match_clusters
-from .partition import adjusted_rand_index, normalized_mutual_information
+from ..utils.random import keyed_generator
+from ..evaluation.functional.matching import UNMATCHED, confusion_matrix, match_clusters
+from ..evaluation.functional.partition import adjusted_rand_index, normalized_mutual_information
 
 # Bytes of the largest block of float64 distances at a time.
 CHUNK_BYTES = 2**25

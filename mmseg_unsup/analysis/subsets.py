@@ -9,7 +9,7 @@ from ..registry import DATASETS
 from ..utils.atomic import replacing
 from ..utils.paths import is_outside
 from ..utils.random import keyed_generator
-from .unlabelled_folder import UnlabelledFolder
+from ..datasets.unlabelled_folder import UnlabelledFolder
 
 # the usual shares
 PERCENTS = (1, 2, 5, 12.5, 25, 100)

@@ -1,0 +1,11 @@
+"""Functions of tensors that know neither models nor data sets."""
+from .class_map import class_map, enlarge, winner_map
+from .fingerprint import fingerprint
+from .pooling import object_means, object_rows, resize_ids, sample_object_rows
+from .segments import connected_segments, describe_segments
+from .warp import warp
+
+__all__ = [
+    'class_map', 'connected_segments', 'describe_segments', 'enlarge', 'fingerprint', 'object_means', 'object_rows',
+    'resize_ids', 'sample_object_rows', 'warp', 'winner_map'
+]
