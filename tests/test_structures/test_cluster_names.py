@@ -59,7 +59,7 @@ def test_round_trip(tmp_path):
     assert ClusterNames.load(path) == built and ClusterNames.load(path).path == path
     stored = json.loads((tmp_path / 'clusters.json').read_text(encoding='utf-8'))
     assert stored['classes'][1] == dict(name='sky', color=cluster_palette(5)[1].tolist(), clusters=[1, 2])
-    assert (stored['format'], stored['version'], stored['n_clusters']) == ('mmseg_unsup.clusters', 1, 5)
+    assert (stored['format'], stored['version'], stored['n_clusters']) == ('mmseg_unsup.clusters', 2, 5)
 
 
 def test_reading_by_hand(tmp_path):
