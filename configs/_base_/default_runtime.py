@@ -25,6 +25,7 @@ default_hooks = dict(
     non_finite=dict(type='mmseg_unsup.NonFiniteHook'),
     preemption=dict(type='mmseg_unsup.PreemptionHook'),
     unreadable_images=dict(type='mmseg_unsup.UnreadableImagesHook'),
+    teacher=dict(type='mmseg_unsup.TeacherHook'),
     view_epoch=dict(type='mmseg_unsup.ViewEpochHook'),
     phase_timer=dict(type='mmseg_unsup.PhaseTimerHook'),
     train_progress=dict(type='mmseg_unsup.TrainProgressHook'),

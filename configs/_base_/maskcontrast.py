@@ -3,7 +3,6 @@
 _base_ = ['./schedules/sgd_poly_40e.py', './default_runtime.py']
 n_clusters = 20  # of objects; one more is what lies outside
 default_hooks = dict(
-    momentum_update=dict(type='mmseg_unsup.MomentumUpdateHook'),
     # clusters of the training images' objects, for prediction; the published score clusters those of the test images
     object_clustering=dict(type='mmseg_unsup.ObjectClusteringHook', n_clusters=n_clusters))
 val_evaluator = [

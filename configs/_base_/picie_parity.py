@@ -6,7 +6,7 @@ model = dict(
     neck=dict(init='random'),  # [4]
     decode_head=dict(distance='dot'),  # [5] in evaluation only
     temperature=1.0,  # [6]
-    labeller_epochs=None,  # [11]
+    target_generator=dict(epochs=None),  # [11]
     over_clustering=[],  # [12]
     rounding='official')  # [7]
 default_hooks = dict(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..clustering import MiniBatchKMeans, StreamingKMeans
 from ..clustering.sampling import sample_cells
+from ..functional import unit, view_features
 from ..registry import MODELS
 from ..engine.checkpoint_files import existing_checkpoint
 from ..engine.feature_pass import check_view_loader, iterate_features, limit_images, set_view_key
@@ -43,8 +44,13 @@ def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, s
     """
     model = build_model(cfg, checkpoint)
     rows, count = _sample_loader(model, cfg, 'probe_dataloader', model_features(model), n_images, n_cells, seed)
-    views, _ = _sample_loader(model, cfg, 'train_dataloader', model.extract_view_feats, n_images, n_cells, seed)
+    views, _ = _sample_loader(model, cfg, 'train_dataloader', _of_two_views(model), n_images, n_cells, seed)
     return FeatureSample(rows[0], tuple(views), count)
+
+
+def _of_two_views(model):
+    rounding = getattr(model, 'rounding', None)
+    return lambda views, samples: [unit(feat) for feat in view_features(model.predicting_map, views, samples, rounding)]
 
 
 def _sample_loader(model, cfg: Config, key: str, extract, n_images: int, n_cells: int, seed: int):

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from ..models.clusters import FRESH
 from ..registry import MODELS
 from .experiments import markdown_table
 
@@ -30,8 +31,8 @@ def build_random(cfg: Config) -> nn.Module:
     cfg.model.backbone.init_cfg = cfg.model.pretrained = None
     model = MODELS.build(cfg.model).eval()
     head = model.decode_head
-    if hasattr(head, 'set_fresh_prototypes'):  # a prediction needs clusters, any will do
-        head.set_fresh_prototypes(torch.randn(head.n_clusters, head.in_channels))
+    if hasattr(head, 'clusters'):  # a prediction needs clusters, any will do
+        head.clusters[FRESH].fit(torch.randn(head.n_clusters, head.in_channels))
     return model
 
 

@@ -18,7 +18,8 @@ from .files import check_tensors, load_released, refuse_existing, save_atomicall
 # released name -> ours; theirs count from the coarsest level, ours from the finest
 LATERALS = {f'decoder.layer{4 - i}.': f'neck.laterals.{i}.' for i in range(4)}
 # what a model makes anew, and parts that only train
-NOT_NEEDED = re.compile(r'num_batches_tracked$|^over_heads\.|^classifiers\.')
+NOT_NEEDED = re.compile(r'num_batches_tracked$|\.over\d+_|^classifiers\.')
+VIEWS = [f'decode_head.clusters.view{v}' for v in (1, 2)]
 
 
 def convert(checkpoint: dict, drop_bias: bool = False) -> 'OrderedDict[str, Tensor]':
@@ -37,11 +38,11 @@ def convert(checkpoint: dict, drop_bias: bool = False) -> 'OrderedDict[str, Tens
             key = key.replace(released, ours) if key.startswith(released) else key
         state[key] = value
     for key in list(state):
-        state[f'labeller.{key}'] = state[key]
-    prototypes = torch.stack(_centres(checkpoint, drop_bias))
-    state['decode_head.prototypes'] = prototypes
-    state['decode_head.class_weights'] = prototypes.new_ones(prototypes.shape[:2])
-    state['decode_head.fresh_prototypes'] = prototypes.new_zeros(0, prototypes.size(2))
+        state[f'target_generator.{key}'] = state[key]
+    centres = _centres(checkpoint, drop_bias)
+    state['decode_head.clusters.fresh.weight'] = centres[0].new_zeros(0, centres[0].size(1))
+    for name, of_view in zip(VIEWS, centres):
+        state[f'{name}.weight'], state[f'{name}.class_weights'] = of_view, of_view.new_ones(len(of_view))
     return state
 
 
@@ -77,15 +78,16 @@ def check_fits(state: dict, cfg: Config) -> str:
     if depth not in (None, cfg.model.backbone.depth):
         raise ValueError(f'the checkpoint holds a ResNet-{depth}, but the config builds a '
                          f'ResNet-{cfg.model.backbone.depth}: give a --config with model.backbone.depth={depth}')
-    head, (views, clusters, _) = cfg.model.decode_head, state['decode_head.prototypes'].shape
-    if views != head.get('num_views', 2):
+    centres = [state[f'{name}.weight'] for name in VIEWS if f'{name}.weight' in state]
+    head, views, clusters = cfg.model.decode_head, len(centres), len(centres[0])
+    expected = 1 if cfg.model.type == 'mmseg_unsup.MDC' else 2
+    if views != expected:
         raise ValueError(f'the checkpoint has {views} classifier{"s"[:views > 1]} (PiCIE trains with two views, MDC '
-                         f'with one), but the config is for {head.get("num_views", 2)} views: give a --config with '
-                         f'model.decode_head.num_views={views}')
+                         f'with one), but the config is for {expected} views: give a --config of the other method')
     if clusters != head.n_clusters:
         raise ValueError(f'the checkpoint has {clusters} clusters, but the config is for {head.n_clusters}: give a '
                          f'--config with n_clusters={clusters}')
-    check_tensors(state, cfg, NOT_NEEDED, any_shape='fresh_prototypes')
+    check_tensors(state, cfg, NOT_NEEDED, any_shape='fresh.weight')
     n_tensors = sum(key.startswith('backbone.') for key in state)
     return f'ResNet-{cfg.model.backbone.depth} ({n_tensors} tensors), {views} x {clusters} prototypes'
 

@@ -1,5 +1,5 @@
 from .hooks import (AtomicCheckpointHook, CheckDataHook, ClusterPicturesHook, CompileHook, ConsoleHook, FreshKMeansHook,
-                    InitialEvaluationHook, InitializationHook, LongerScheduleHook, MomentumUpdateHook, NonFiniteHook,
+                    InitialEvaluationHook, InitializationHook, LongerScheduleHook, NonFiniteHook,
                     ObjectClusteringHook, PCAInitHook, PhaseTimerHook, PixelClusteringHook, PreemptionHook, ProbeHook,
                     ReportHook, RunFolderHook, TrainProgressHook, UnreadableImagesHook, ViewEpochHook)
 from .loops import ResumableTrainLoop
@@ -8,7 +8,7 @@ from .optimizers import BFloat16OptimWrapper
 __all__ = [
     'AtomicCheckpointHook', 'BFloat16OptimWrapper', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook',
     'ConsoleHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook',
-    'MomentumUpdateHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook',
+    'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook',
     'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'ResumableTrainLoop', 'RunFolderHook',
     'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

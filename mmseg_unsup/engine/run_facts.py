@@ -58,8 +58,9 @@ def device_fact(runner) -> str:
 def clusters_fact(runner) -> str:
     """How many the heads are trained with, or a hook fits."""
     model = unwrap(runner.model)
-    heads = model.heads if hasattr(model, 'heads') else [getattr(model, 'decode_head', None)]
-    numbers = [head.n_clusters for head in heads if hasattr(head, 'n_clusters')]
+    numbers = [level.sets[0].n_clusters for level in getattr(model, 'levels', [])]
+    if not numbers and hasattr(getattr(model, 'decode_head', None), 'n_clusters'):
+        numbers = [model.decode_head.n_clusters]
     if not numbers:
         numbers = [hook.n_clusters for hook in runner.hooks if hasattr(hook, 'n_clusters')][:1]
     text = ''.join(map(str, numbers[:1]))

@@ -7,8 +7,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from ..models.decode_heads.cluster_head import FRESH
-from ..models.segmentors import PseudoLabelSegmentor
+from ..models.clusters import FRESH
 from ..structures import ClusterNames
 from ..utils.config_check import check_config
 from ..utils.console import duration, say
@@ -99,5 +98,4 @@ def initialize(runner: Runner) -> None:
     for hook in runner.hooks:
         if isinstance(hook, PCAInitHook):
             hook.before_train(runner)
-    if isinstance(model, PseudoLabelSegmentor):
-        model.update_labeller()
+    model.start(is_new=True)

@@ -1,7 +1,7 @@
 from .metrics import ClusterMaps, ClusterIoUMetric, ObjectKMeansMetric, RepeatedIoUMetric
-from .probes import DenseCRF, DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
+from .probes import DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
 
 __all__ = [
-    'ClusterMaps', 'DenseCRF', 'DenseKNNProbe', 'ClusterIoUMetric', 'KMeansProbe', 'LinearProbe',
+    'ClusterIoUMetric', 'ClusterMaps', 'DenseKNNProbe', 'KMeansProbe', 'LinearProbe',
     'ObjectKMeansMetric', 'RepeatedIoUMetric', 'SegmentRetrievalProbe'
 ]

@@ -3,9 +3,10 @@ from .class_map import class_map, enlarge, winner_map
 from .fingerprint import fingerprint
 from .pooling import object_means, object_rows, resize_ids, sample_object_rows
 from .segments import connected_segments, describe_segments
+from .views import unit, view_features
 from .warp import warp
 
 __all__ = [
     'class_map', 'connected_segments', 'describe_segments', 'enlarge', 'fingerprint', 'object_means', 'object_rows',
-    'resize_ids', 'sample_object_rows', 'warp', 'winner_map'
+    'resize_ids', 'sample_object_rows', 'unit', 'view_features', 'warp', 'winner_map'
 ]

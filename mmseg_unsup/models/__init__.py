@@ -1,10 +1,13 @@
+from .clusters import ClassifierSet, CosineClusterSet, PrototypeSet
 from .data_preprocessor import MultiViewDataPreProcessor
-from .decode_heads import ClusterHead, EmbeddingHead, PrototypeHead, SoftClusterHead
+from .decode_heads import ClusterHead, EmbeddingHead
 from .losses import BalancedBCELoss, MaskNCELoss
 from .necks import LateralSumNeck, PlainViTPyramid
 from .segmentors import IIC, MDC, MaskContrast, PiCIE
+from .teachers import PrototypeTeacher
 
 __all__ = [
-    'BalancedBCELoss', 'ClusterHead', 'EmbeddingHead', 'IIC', 'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss',
-    'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid', 'PrototypeHead', 'SoftClusterHead'
+    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'EmbeddingHead', 'IIC', 'LateralSumNeck',
+    'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid', 'PrototypeSet',
+    'PrototypeTeacher'
 ]

@@ -10,6 +10,7 @@ from typing import List, Optional
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from .old_names import present_config
 from .options import check_options
 
 # of configs here and of MMSegmentation
@@ -99,7 +100,7 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
         KeyError: a shortcut names a key that the config does not have.
     """
     path = find_config(path)
-    cfg = _read_file(path)
+    cfg = present_config(_read_file(path))
     if cfg.get('custom_imports'):
         _import_custom_modules(path, cfg.custom_imports)
     _apply_shortcuts(cfg, cfg.get('shortcuts', {}))

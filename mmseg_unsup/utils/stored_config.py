@@ -7,6 +7,7 @@ from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, MODELS, TASK_U
 
 from ..registry import PRIORS
 from .config_text import parse_config_text
+from .old_names import present_config
 from .stack import check_mmpretrain
 
 SCOPES = ('mmengine', 'mmseg', 'mmseg_unsup')
@@ -42,7 +43,7 @@ def read_stored_config(checkpoint: dict, source: str) -> dict:
         raise ValueError(f'the config that {source} carries is more than data, {error}; {_REMEDY}') from None
     if not isinstance(values.get('model'), dict):
         raise ValueError(f'{source} carries no config of a model: give the config of its run before it')
-    values['model'] = _without_initialization(values['model'])
+    values['model'] = _without_initialization(present_config(values)['model'])
     for part in _REGISTRIES:
         check_stored(values.get(part), part, source)
     return values

@@ -11,15 +11,18 @@ import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from ..utils.config_text import parse_config_text
 from ..hosts.published_weights import damaged_record
 from ..hosts.safe_loading import COPY_AGAIN, UnreadableCheckpoint
+from ..utils.config_text import parse_config_text
+from ..utils.old_names import present_config
+from .old_names import renamed_state
 from .published_names import rename_published
 from .weights_seen import weights_seen
 
 # classifiers that files of whole networks hold beside the backbone: torchvision, timm, mmpretrain
 _CLASSIFIER = re.compile(r'^(fc|head|classifier|head_dist)\.')
 # the backbone in checkpoints of self-supervised methods: MoCo (beside it lies its moving average, encoder_k)
+_TEACHER = 'target_generator.'
 _ENCODERS = ('encoder_q.', )
 _REMEDY = 'copy or download it again, or name another one (--cfg-options init=PATH)'
 
@@ -61,8 +64,8 @@ def read_part(source: str,
         source: path, URL, or ``torchvision://NAME``.
         part: ``'backbone'`` or ``'neck'``.
         prefix: of the names; None finds it.
-        averaged: of a checkpoint with a labeller, take the labeller's weights (True) or the trained ones (False). None
-            takes those by which the run predicts and is scored: the labeller's where it is a moving average.
+        averaged: of a checkpoint with a teacher, take the teacher's weights (True) or the trained ones (False). None takes
+            those by which the run predicts and is scored: the teacher's where it is a moving average.
         target: state dict of the module that takes the tensors; the names of layouts that are known
             (:mod:`published_names`) become its names.
 
@@ -72,9 +75,9 @@ def read_part(source: str,
     """
     checkpoint = _load(source)
     meta = checkpoint.get('meta') if isinstance(checkpoint.get('meta'), dict) else {}
-    config = parse_config_text(meta['cfg']) if isinstance(meta.get('cfg'), str) else {}
+    config = present_config(parse_config_text(meta['cfg'])) if isinstance(meta.get('cfg'), str) else {}
     state = _tensors(checkpoint, source)
-    is_whole = any(name.startswith(('backbone.', 'labeller.backbone.')) for name in state)
+    is_whole = any(name.startswith(('backbone.', f'{_TEACHER}backbone.')) for name in state)
     if prefix is None and is_whole:
         prefix = _part_prefix(state, source, part, averaged, config)
     elif prefix is None and part == 'backbone':
@@ -125,18 +128,20 @@ def _tensors(checkpoint: dict, source: str) -> Dict[str, Tensor]:
     tensors = {name.removeprefix('module.'): value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         raise ValueError(f'{source} holds no tensors but {sorted(map(str, state))[:3]}: {_REMEDY}')
+    tensors = renamed_state(tensors)
     # early versions of torch saved the counters of batch norm with one dimension
     return {name: value.reshape(()) if name.endswith('num_batches_tracked') else value
             for name, value in tensors.items()}
 
 
 def _part_prefix(state: Dict[str, Tensor], source: str, part: str, averaged: Optional[bool], config: dict) -> str:
-    has_labeller = any(name.startswith('labeller.') for name in state)
-    if averaged is None:  # the config of the run says whether its labeller is an average
-        averaged = has_labeller and (config.get('model') or {}).get('labeller_epochs') is not None
-    elif averaged and not has_labeller:
-        raise ValueError(f'averaged=True, but {source} has no labeller, only {_prefixes(state)}: leave averaged out')
-    prefix = f'labeller.{part}.' if averaged else f'{part}.'
+    has_teacher = any(name.startswith(_TEACHER) for name in state)
+    if averaged is None:  # the config of the run says whether its teacher is an average
+        teacher = (config.get('model') or {}).get('target_generator') or {}
+        averaged = has_teacher and teacher.get('epochs') is not None
+    elif averaged and not has_teacher:
+        raise ValueError(f'averaged=True, but {source} has no teacher, only {_prefixes(state)}: leave averaged out')
+    prefix = f'{_TEACHER}{part}.' if averaged else f'{part}.'
     if not any(name.startswith(prefix) for name in state):
         remedy = f'set model.{part}.init_cfg=None to start it from random weights, or name another file'
         raise ValueError(f'{source} has no tensor of a {part} ({prefix}*), but {_prefixes(state)}: {remedy}')
@@ -145,7 +150,7 @@ def _part_prefix(state: Dict[str, Tensor], source: str, part: str, averaged: Opt
 
 def _prefixes(state: Dict[str, Tensor]) -> str:
     """``backbone. (120), neck. (8)``"""
-    counts = Counter('.'.join(name.split('.')[:2 if name.startswith('labeller.') else 1]) for name in state)
+    counts = Counter('.'.join(name.split('.')[:2 if name.startswith(_TEACHER) else 1]) for name in state)
     listed = [f'{prefix}. ({count})' for prefix, count in counts.most_common(6)]
     return ', '.join(listed) + (', ...' if len(counts) > 6 else '')
 

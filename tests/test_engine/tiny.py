@@ -29,7 +29,7 @@ def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1
         'model.backbone.init_cfg': None,
         'model.neck.in_channels': [8, 16, 32, 64],
         'model.neck.out_channels': 16,
-        'model.labeller_epochs': None,
+        'model.target_generator.epochs': None,
         'model.over_clustering': [],
         'model.decode_head.in_channels': 16,
         'train_cfg.max_epochs': max_epochs,

@@ -9,7 +9,8 @@ from scipy import ndimage
 from skimage.measure import label as connected_components
 from sklearn.linear_model import LogisticRegression
 
-from mmseg_unsup.evaluation import DenseCRF, DenseKNNProbe, ClusterIoUMetric, KMeansProbe, LinearProbe
+from mmseg_unsup.evaluation import DenseKNNProbe, ClusterIoUMetric, KMeansProbe, LinearProbe
+from mmseg_unsup.functional.dense_crf import DenseCRF
 from mmseg_unsup.evaluation import RepeatedIoUMetric, SegmentRetrievalProbe
 from mmseg_unsup.evaluation.functional import match_clusters
 from mmseg_unsup.evaluation.probes import dense_crf, labels_on_grid

@@ -5,10 +5,11 @@ import math
 import pytest
 
 from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans
+from mmseg_unsup.functional.dense_crf import DenseCRF
 from mmseg_unsup.engine.hooks import (ClusterPicturesHook, FreshKMeansHook, NonFiniteHook, ObjectClusteringHook,
                                       PCAInitHook, PixelClusteringHook)
 from mmseg_unsup.evaluation.metrics import ObjectKMeansMetric, RepeatedIoUMetric
-from mmseg_unsup.evaluation.probes import DenseCRF, DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
+from mmseg_unsup.evaluation.probes import DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
 from mmseg_unsup.models.decode_heads import PrototypeHead, SoftClusterHead
 from mmseg_unsup.models.losses import MaskNCELoss
 from mmseg_unsup.utils.checks import at_least, check_count, check_counts, check_positive, check_share
@@ -32,9 +33,9 @@ COUNTS = [
     (LinearProbe, dict(epochs=5), dict(max_cells=1, epochs=1, batch_size=1, stages=1)),
     (DenseKNNProbe, {}, dict(k=1, max_cells=1)),
     (SegmentRetrievalProbe, {}, dict(k=1, max_segments=1)),
-    (DenseCRF, {}, dict(n_iter=1)),
+    ({}, dict(n_iter=1)),
 ]
-POSITIVE = [(DenseKNNProbe, 'temperature'), (SegmentRetrievalProbe, 'temperature'), (DenseCRF, 'temperature'),
+POSITIVE = [(DenseKNNProbe, 'temperature'), (SegmentRetrievalProbe, 'temperature'), ('temperature'),
             (LinearProbe, 'lr'), (MaskNCELoss, 'temperature')]
 
 

@@ -2,8 +2,7 @@
 _base_ = './r18_fpn.py'
 model = dict(
     type='mmseg_unsup.MDC',
-    decode_head=dict(
-        type='mmseg_unsup.PrototypeHead', in_channels=128, n_clusters={{_base_.n_clusters}}, num_views=1),
+    decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128, n_clusters={{_base_.n_clusters}}),
+    target_generator=dict(type='mmseg_unsup.PrototypeTeacher', epochs=None),
     classifier='learnable',
-    labeller_epochs=None,
     test_cfg=dict(cluster_sets=['fresh', 'view1']))

@@ -2,9 +2,8 @@
 _base_ = './r18_fpn.py'
 model = dict(
     type='mmseg_unsup.PiCIE',
-    decode_head=dict(
-        type='mmseg_unsup.PrototypeHead', in_channels=128, n_clusters={{_base_.n_clusters}}, num_views=2),
-    labeller_epochs=4,
+    decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128, n_clusters={{_base_.n_clusters}}),
+    target_generator=dict(type='mmseg_unsup.PrototypeTeacher', epochs=4),
     over_clustering=[('2x', 1.), ('4x', 1.)],
     temperature=0.1,
     test_cfg=dict(cluster_sets=['fresh', 'view1', 'view2']))

@@ -7,7 +7,6 @@ from .fresh_kmeans_hook import FreshKMeansHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
 from .longer_schedule_hook import LongerScheduleHook
-from .momentum_update_hook import MomentumUpdateHook
 from .non_finite_hook import NonFiniteHook
 from .object_clustering_hook import ObjectClusteringHook
 from .pca_init_hook import PCAInitHook
@@ -17,13 +16,14 @@ from .preemption_hook import PreemptionHook
 from .probe_hook import ProbeHook
 from .report_hook import ReportHook
 from .run_folder_hook import RunFolderHook
+from .teacher_hook import TeacherHook
 from .train_progress_hook import TrainProgressHook
 from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
     'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'FreshKMeansHook',
-    'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook', 'MomentumUpdateHook', 'NonFiniteHook',
-    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook',
-    'ReportHook', 'RunFolderHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook',
+    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook', 'ReportHook',
+    'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

@@ -11,7 +11,7 @@ from ..feature_pass import unwrap
 
 @HOOKS.register_module()
 class CompileHook(Hook):
-    """Compiles ``backbone`` and ``neck``, those of a labeller too, when training starts.
+    """Compiles ``backbone`` and ``neck``, those of a teacher too, when training starts.
 
     mmengine's own ``compile=True`` compiles the whole training step with the paths of the images in it, and so again at
     every iteration. Modules are compiled in place: names in checkpoints stay. A pass that needs more versions of a

@@ -8,6 +8,7 @@ from mmengine.runner import BaseLoop
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
 from ...clustering.streaming import assigned_rows, check_stream
+from ...models.clusters import FRESH
 from ...registry import HOOKS
 from ..feature_pass import check_not_collapsed, iterate_features, limit_images, set_view_key, unwrap
 from ..forecast import Pass, evaluations, progress_of
@@ -95,7 +96,7 @@ class FreshFitHook(Hook):
 
 @HOOKS.register_module()
 class FreshKMeansHook(FreshFitHook):
-    """Fits ``fresh_prototypes``, see :class:`FreshFitHook`, to the images of ``probe_dataloader``.
+    """Fits the set ``fresh``, see :class:`FreshFitHook`, to the images of ``probe_dataloader``.
 
     Training prototypes describe augmented views; the published score uses those of a new k-means on the training
     images with the transform of evaluation.
@@ -130,15 +131,15 @@ class FreshKMeansHook(FreshFitHook):
         return assigned_rows([kmeans], n_images, n_cells, self.init_images, self.init_pixels)
 
     def forget(self, model: torch.nn.Module) -> None:
-        model.decode_head.set_fresh_prototypes(None)
+        model.clusters[FRESH].fit(None)
 
     def is_fitted(self, model: torch.nn.Module) -> bool:
-        return len(model.decode_head.fresh_prototypes) == self.n_clusters
+        return len(model.clusters[FRESH].weight) == self.n_clusters
 
     def fit(self, runner, model: torch.nn.Module) -> None:
         with time_phase('fresh k-means'):
             kmeans = self._run(runner, model)
-        model.decode_head.set_fresh_prototypes(kmeans.cluster_centers_)
+        model.clusters[FRESH].fit(kmeans.cluster_centers_)
         runner.logger.info(f'fresh k-means: loss {kmeans.inertia_:.4f}, {self.n_clusters} clusters, '
                            f'{int((kmeans.counts_ == 0).sum())} empty')
 

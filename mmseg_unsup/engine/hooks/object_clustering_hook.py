@@ -43,11 +43,11 @@ class ObjectClusteringHook(FreshFitHook):
         self.n_clusters, self.whiten, self.seed, self.max_images = n_clusters, whiten, seed, max_images
 
     def forget(self, model: torch.nn.Module) -> None:
-        model.set_object_clusters(None, None)
+        model.clusters['objects'].fit(None)
 
     def is_fitted(self, model: torch.nn.Module) -> bool:
         n_channels = model.probe_channels[model.test_cfg.descriptor]  # the clusters may be of other descriptors
-        return model.object_weight.shape == (self.n_clusters, n_channels)
+        return model.clusters['objects'].weight.shape == (self.n_clusters, n_channels)
 
     def fit(self, runner, model: torch.nn.Module) -> None:
         with time_phase('object clustering'):
@@ -63,7 +63,7 @@ class ObjectClusteringHook(FreshFitHook):
                             fit_descriptor_kmeans(descriptors, self.n_clusters, self.seed, self.whiten))
         for tensor in (weight, bias):
             broadcast(tensor)  # machines may round differently
-        model.set_object_clusters(weight, bias)
+        model.clusters['objects'].fit(weight, bias)
         runner.logger.info(f'object clustering: {len(descriptors)} objects, {self.n_clusters} clusters')
 
     def _collect(self, runner, model: torch.nn.Module) -> np.ndarray:

@@ -26,7 +26,7 @@ TINY_SHARE = 1e-3
 
 @HOOKS.register_module()
 class PixelClusteringHook(Hook):
-    """One pass over the training loader: k-means per head and view, then new prototypes, class weights and labeller.
+    """One pass over the training loader: k-means per head and view, then new prototypes and class weights.
 
     The pass sees the views that the following epoch trains on. It reads no labels and writes no files.
 
@@ -79,7 +79,8 @@ class PixelClusteringHook(Hook):
         """One at every clustering, see :class:`Pass`."""
         model = unwrap(runner.model)
         n_images = limit_images(runner.train_dataloader, self.max_images)
-        models = [MiniBatchKMeans(head.n_clusters, **self.kmeans) for head in model.heads] * model.num_views
+        models = [MiniBatchKMeans(prototypes.n_clusters, **self.kmeans)
+                  for level in model.levels for prototypes in level.sets]
         at = [epoch for epoch in range(*progress_of(runner)) if epoch % self.interval == 0]
         return [Pass(runner.train_dataloader, n_images, at,
                      fits=lambda n_cells: assigned_rows(models, n_images, n_cells, self.init_images, self.init_pixels))]
@@ -91,8 +92,8 @@ class PixelClusteringHook(Hook):
                             'train_cfg=dict(type="mmseg_unsup.ResumableTrainLoop", max_epochs=...)')
         check_view_loader(runner.train_dataloader, 'clustering')
         limit_images(runner.train_dataloader, self.max_images)
-        if self.bn_mode == 'train' and unwrap(runner.model).averages_labeller:
-            raise ValueError("bn_mode='train' needs model.labeller_epochs=None: averaged weights are clustered with "
+        if self.bn_mode == 'train' and unwrap(runner.model).target_generator.predicts:
+            raise ValueError("bn_mode='train' needs model.target_generator.epochs=None: averaged weights are clustered with "
                              'their averaged batch statistics')
 
     def before_train_epoch(self, runner) -> None:
@@ -105,16 +106,13 @@ class PixelClusteringHook(Hook):
 
     def _cluster(self, runner) -> None:
         model = unwrap(runner.model)
-        if runner.iter == 0:
-            model.update_labeller()  # the moving average, if there is one, starts from here
         model.train(self.bn_mode == 'train')
         by_head = self._fit(runner, model)
         self.n_empty = sum(int((kmeans.counts_ == 0).sum()) for by_view in by_head for kmeans in by_view)
-        for head, by_view in zip(model.heads, by_head):
+        for level, by_view in zip(model.levels, by_head):
             counts = torch.stack([kmeans.counts_ for kmeans in by_view])
-            head.set_prototypes(
-                torch.stack([kmeans.cluster_centers_ for kmeans in by_view]),
-                cluster_weights(counts, self.class_weights))
+            for prototypes, kmeans, weights in zip(level.sets, by_view, cluster_weights(counts, self.class_weights)):
+                prototypes.fit(kmeans.cluster_centers_, weights)
             self._log_clusters(runner, by_view)
         for v, kmeans in enumerate(by_head[0]):
             # not "loss": mmengine would show the mean over the last epochs
@@ -122,14 +120,15 @@ class PixelClusteringHook(Hook):
         seed = int(keyed_generator(runner.seed, runner.epoch, _RESTART).integers(2**62))
         for param in model.restart(torch.Generator().manual_seed(seed)):
             runner.optim_wrapper.optimizer.state.pop(param, None)  # moments of the old classifier mean nothing
-        if not model.averages_labeller:
-            model.update_labeller()
+        if not model.target_generator.predicts:
+            model.target_generator.copy(model)
 
     def _fit(self, runner, model) -> List[List[MiniBatchKMeans]]:
         """Per head and view, the k-means of a pass over the training loader."""
-        dataloader, n_views = runner.train_dataloader, model.num_views
+        dataloader, teacher = runner.train_dataloader, model.target_generator
         n_images = limit_images(dataloader, self.max_images)
-        by_head = [[MiniBatchKMeans(head.n_clusters, **self.kmeans) for _ in range(n_views)] for head in model.heads]
+        by_head = [[MiniBatchKMeans(prototypes.n_clusters, **self.kmeans) for prototypes in level.sets]
+                   for level in model.levels]
         stream = StreamingKMeans(
             list(zip(*by_head)),
             n_images=n_images,
@@ -137,12 +136,12 @@ class PixelClusteringHook(Hook):
             update_images=self.update_images,
             init_pixels=self.init_pixels,
             seed=(runner.seed, runner.epoch),
-            device=model.decode_head.prototypes.device)
+            device=next(model.parameters()).device)
         # in the precision of the training, so that the labels of the training are those of the clustering
         for positions, feats in iterate_features(
                 model,
                 dataloader,
-                model.extract_view_feats,
+                lambda views, samples: teacher.clustered_features(model, views, samples, apart=self.bn_mode == 'train'),
                 f'clustering epoch {runner.epoch + 1}',
                 n_images=n_images,
                 precision=lambda: runner.optim_wrapper.optim_context(runner.model)):
@@ -163,13 +162,6 @@ class PixelClusteringHook(Hook):
                 f'{int((shares == 0).sum())} empty and {int((shares < TINY_SHARE).sum())} tiny (< '
                 f'{100 * TINY_SHARE:g} %) of {len(shares)} clusters, {kmeans.n_splits_} re-seeded, '
                 f'sizes in %: {listing}{more}')
-
-    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Average the labeller once per optimiser step."""
-        optim_wrapper = runner.optim_wrapper
-        if optim_wrapper.should_update():
-            steps_per_epoch = len(runner.train_dataloader) / optim_wrapper._accumulative_counts
-            unwrap(runner.model).average_labeller(steps_per_epoch)
 
 
 @contextmanager

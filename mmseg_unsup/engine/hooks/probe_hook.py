@@ -10,6 +10,8 @@ from ...evaluation.probes.protocol import check_datasets, check_metrics
 from ...registry import HOOKS, PROBES
 from ...utils.console import warn_once
 from ...utils.config_text import parse_config_text
+from ...utils.old_names import present_config
+from ...weights.old_names import renamed_state
 from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
 from ..forecast import Pass, evaluations
 from ..probe_loader import labelled_probe_dataloader, probe_dataloader
@@ -60,7 +62,7 @@ class ProbeHook(Hook):
         """Refuse a checkpoint that would leave part of the features random; a training may start from what it likes."""
         if not isinstance(runner._train_loop, BaseLoop):
             check_feature_tensors(unwrap(runner.model), checkpoint)
-            check_labeller(unwrap(runner.model), checkpoint)
+            check_teacher(unwrap(runner.model), checkpoint)
 
     def before_train(self, runner) -> None:
         """Fail now rather than at the first validation."""
@@ -107,12 +109,12 @@ class ProbeHook(Hook):
             if probe.features not in (None, *model.probe_channels):
                 raise ValueError(f'the probe {probe.name!r} reads the features {probe.features!r}, but '
                                  f'{type(model).__name__} has {list(model.probe_channels)}')
-        taken = {name for probe in self.probes for name in probe.set_names} & set(model.own_sets)
+        taken = {name for probe in self.probes for name in probe.set_names} & set(model.clusters)
         if taken:
             raise ValueError(f'the probe set {min(taken)!r} has the name of a set of the model: rename it')
         loader = self._loader(runner)
         check_datasets(loader.dataset.dataset if self._needs_labels else None, dataset)
-        for line in check_metrics(loop.evaluator.metrics, self.probes, model.predicted_sets, dataset):
+        for line in check_metrics(loop.evaluator.metrics, self.probes, model.predictions, dataset):
             warn_once(line)
 
     def _fit(self, runner, dataset) -> None:
@@ -208,20 +210,23 @@ def _shapes(checkpoint) -> dict:
     if not isinstance(state, dict):
         raise ValueError(f'the checkpoint is a {type(checkpoint).__name__} and holds no dict of weights: name one that '
                          'mmseg-unsup train wrote')
-    return {key.removeprefix('module.'): getattr(value, 'shape', None) for key, value in state.items()}
+    state = renamed_state({key.removeprefix('module.'): value for key, value in state.items()})
+    return {key: getattr(value, 'shape', None) for key, value in state.items()}
 
 
-def check_labeller(model: torch.nn.Module, checkpoint: dict) -> None:
+def check_teacher(model: torch.nn.Module, checkpoint: dict) -> None:
     """A run predicts with the average of its weights or with the weights themselves; the probes must read the same.
 
     Raises:
         ValueError: the config that the checkpoint carries says one thing, the model does the other.
     """
     text = checkpoint.get('meta', {}).get('cfg')
-    if not isinstance(text, str) or not hasattr(model, 'averages_labeller'):
+    teacher = getattr(model, 'target_generator', None)
+    if not isinstance(text, str) or teacher is None:
         return
-    trained = (parse_config_text(text).get('model') or {}).get('labeller_epochs')
-    if (trained is not None) != model.averages_labeller:
-        raise ValueError(f'the run of the checkpoint had model.labeller_epochs={trained}, this config has '
-                         f'{model.labeller_epochs}, so the probes would read other weights than the run predicted '
-                         f'with: set model.labeller_epochs={trained}')
+    stored = (present_config(parse_config_text(text)).get('model') or {}).get('target_generator') or {}
+    trained = stored.get('epochs')
+    if (trained is not None) != teacher.predicts:
+        raise ValueError(f'the run of the checkpoint had model.target_generator.epochs={trained}, this config has '
+                         f'{teacher.epochs}, so the probes would read other weights than the run predicted with: set '
+                         f'model.target_generator.epochs={trained}')

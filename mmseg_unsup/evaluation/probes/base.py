@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ...clustering.sampling import sample_cells
 from ...clustering.seeding import RowBuffer
+from ...functional.dense_crf import DenseCRF
 from ...utils.checks import check_count
-from .dense_crf import DenseCRF
 
 
 class Probe(metaclass=ABCMeta):
@@ -50,9 +50,14 @@ class Probe(metaclass=ABCMeta):
         return repeated_names(self.name, self.repeats)
 
     @property
+    def refined_sets(self) -> List[str]:
+        """Names of the same after the CRF, if there is one."""
+        return repeated_names(f'{self.name}_crf', self.repeats) if self.crf else []
+
+    @property
     def set_names(self) -> List[str]:
         """Names of the maps: the sets, and each after the CRF if there is one."""
-        return self.fitted_sets + (repeated_names(f'{self.name}_crf', self.repeats) if self.crf else [])
+        return self.fitted_sets + self.refined_sets
 
     def n_outputs(self, n_classes: int) -> int:
         """K, the channels of a set of scores."""

@@ -1,5 +1,5 @@
-"""What all segmentors have that :class:`mmseg_unsup.ProbeHook` can measure."""
-from abc import abstractmethod
+"""The base of all methods: what predicts clusters, and what can be done with the prediction."""
+import logging
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -8,12 +8,17 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
-from torch import Tensor
+from torch import Tensor, nn
 
+from ...functional import class_map, connected_segments, fingerprint, unit
+from ...functional.dense_crf import DenseCRF
 from ...structures import ClusterNames
+from ...utils.console import say
 from ...utils.stack import check_mmpretrain
 from ...utils.whole_images import adapt_to_mmseg
-from ...functional import class_map, fingerprint
+from ...weights import check_stock_initialization, quiet_init_weights
+from ...weights.old_names import renamed_state
+from ..clusters import ClusterSets
 
 
 class ForwardMaps(NamedTuple):
@@ -31,9 +36,19 @@ class Assignments(NamedTuple):
 
 
 class ClusterSegmentor(EncoderDecoder):
-    """Predicts the maps of fitted probes beside its own, from the same features.
+    """Backbone, neck and a :class:`mmseg_unsup.ClusterHead`; predicts several sets of clusters and the maps of probes.
+
+    A method derives from it and writes ``loss``.
+
+    Args:
+        test_cfg: ``cluster_sets``: names of the sets to predict; ``pred_sem_seg`` is of the first one, and each also
+            gives ``pred_sem_seg_<set>``. ``crf``: set -> settings of :class:`DenseCRF`, which also predicts
+            ``pred_sem_seg_<set>_crf``.
 
     Attributes:
+        target_generator (Module): gives the targets of the training, such as a :class:`mmseg_unsup.PrototypeTeacher`,
+            and may predict in place of what trains; None of a method without one.
+        levels (list): of :class:`Level`: the sets that are trained and predict, and those that only train.
         probes (list): fitted :class:`mmseg_unsup.evaluation.probes.Probe`; set by :class:`mmseg_unsup.ProbeHook`, in no
             checkpoint.
 
@@ -50,7 +65,43 @@ class ClusterSegmentor(EncoderDecoder):
         if str(backbone['type']).startswith('mmpretrain.'):
             check_mmpretrain(backbone['type'])
         super().__init__(backbone, *args, **kwargs)
-        self.probes = []
+        self.target_generator, self.levels, self.probes = None, [], []
+        self._is_started = False
+        self.crfs = {name: DenseCRF(**(settings or {}))
+                     for name, settings in ((self.test_cfg or {}).get('crf') or {}).items()}
+        self._told_of_fallback = False
+        self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
+
+    def init_weights(self) -> None:
+        with quiet_init_weights(self):
+            super().init_weights()
+            check_stock_initialization(self.backbone, strict=True)
+
+    def start(self, is_new: bool) -> None:
+        """Prepare for the first step, or for an evaluation of untrained weights.
+
+        Args:
+            is_new: nothing was trained so far: what follows the weights becomes a copy of them.
+        """
+        if is_new and self.target_generator is not None:
+            self.target_generator.copy(self)
+        self._is_started = True
+
+    def follow(self, steps_per_epoch: float) -> None:
+        """After a step of the optimiser, move what follows the weights."""
+        if self.target_generator is not None:
+            self.target_generator.follow(self, steps_per_epoch)
+
+    def check_started(self) -> None:
+        """Raise RuntimeError if nothing moves what follows the weights."""
+        if not self._is_started:
+            raise RuntimeError('the teacher was not started and would stay as it is: add teacher=dict(type='
+                               "'mmseg_unsup.TeacherHook') to default_hooks, or outside a runner call start() once and "
+                               'follow() after every optimiser step')
+
+    def restart(self, generator: torch.Generator) -> List[nn.Parameter]:
+        """After a clustering: initialise anew what depended on the old clusters, and return those parameters."""
+        return []
 
     @property
     def cfg(self) -> Config:
@@ -77,69 +128,178 @@ class ClusterSegmentor(EncoderDecoder):
     def dataset_meta(self, meta: dict) -> None:
         """Keeps nothing."""
 
-    @property
-    @abstractmethod
-    def own_sets(self) -> List[str]:
-        """Names of the sets that the model itself can predict, which probes must not have."""
+    # the clusters
 
     @property
-    @abstractmethod
+    def clusters(self) -> ClusterSets:
+        """All sets, by name; probes must not have one of these names."""
+        return self.decode_head.clusters
+
+    @property
     def predicted_sets(self) -> List[str]:
-        """Those of them that it does predict, as ``pred_sem_seg_<set>``."""
+        """Names of the sets that it predicts: ``test_cfg.cluster_sets``, or the one that plain prediction uses. A
+        checkpoint from inside an epoch or from between two evaluations has no fresh prototypes; what the training had
+        fitted predicts in their place."""
+        asked = (self.test_cfg or {}).get('cluster_sets')
+        names = self.clusters.usable(asked)
+        if asked and set(asked) - set(names) and not self._told_of_fallback:
+            self._told_of_fallback = True
+            say(f'the weights have no clusters of a fresh k-means, which an evaluation makes: those of the training '
+                f'predict, {", ".join(names)}', logging.WARNING)
+        return names
 
     @property
-    @abstractmethod
+    def predictions(self) -> List[str]:
+        """What ``pred_sem_seg_<name>`` there are beside those of probes: the predicted sets, and those after a CRF."""
+        return self.predicted_sets + [f'{name}_crf' for name in self.predicted_sets if name in self.crfs]
+
+    @property
     def n_predicted(self) -> int:
         """Number of ids that ``pred_sem_seg`` can have."""
+        return self.clusters[self.predicted_sets[0]].n_clusters
 
-    @abstractmethod
     def cluster_tensors(self) -> List[Tensor]:
-        """Those that tell the clusters of ``pred_sem_seg`` from each other.
+        """Tensors that tell the clusters of ``pred_sem_seg`` from each other.
 
         Raises:
             RuntimeError: the clusters have not been fitted.
         """
+        return self.clusters.fitted(self.predicted_sets[0]).tensors()
 
-    @abstractmethod
-    def cluster_scores(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Tensor:
-        """(N, 3, H, W) normalised images -> (N, K, h, w) scores of the clusters of ``pred_sem_seg`` on the feature
-        grid; enlarged bilinearly, the largest wins. Of prototypes they are ``f.mu - |mu|^2 / 2``, that is
-        ``(1 - d^2) / 2`` with the distance d between unit feature and prototype, of a classifier its logits.
-
-        Args:
-            metas: of the images, for what is known of some of them beside their pixels.
-        """
+    @property
+    def cluster_centers(self) -> Optional[Tensor]:
+        """(K, D) centres of those clusters among the features of :meth:`assignments`, where they have such."""
+        return self.clusters[self.predicted_sets[0]].centers
 
     def cluster_identity(self) -> Tuple[str, int, str]:
         """Set, number and fingerprint of the clusters that ``pred_sem_seg`` shows, see
         :class:`mmseg_unsup.apis.ClusterNames`."""
         return self.predicted_sets[0], self.n_predicted, fingerprint(self.cluster_tensors())
 
-    @property
-    def cluster_centers(self) -> Optional[Tensor]:
-        """(K, D) centres of those clusters among the features of :meth:`assignments`, where they have such."""
-        return None
-
-    @abstractmethod
-    def assignments(self, inputs: Tensor, img_meta: dict) -> Assignments:
-        """(1, 3, H, W) normalised image -> what ``pred_sem_seg`` shows of it, and what it was decided by.
-
-        Memory does not grow with the number of clusters times the size of the file.
-        """
+    # the features
 
     @property
     def feature_parts(self) -> Tuple[str, ...]:
         """Prefixes of the tensors that the features are made of."""
-        return 'backbone.', 'neck.'
+        return ('target_generator.', ) if self._teacher_predicts else ('backbone.', 'neck.')
 
     @property
-    @abstractmethod
+    def _teacher_predicts(self) -> bool:
+        return getattr(self.target_generator, 'predicts', False)
+
+    def predicting_feat(self, images: Tensor) -> Tuple[Tensor, ...]:
+        """(N, 3, H, W) -> maps (N, C, h, w) of the network that predicts: the teacher if it is an average of weights,
+        else the one that trains, whose features :meth:`extract_feat` gives."""
+        return self.target_generator.extract(images) if self._teacher_predicts else self.extract_feat(images)
+
+    def student_map(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> the (N, C, h, w) features that train."""
+        return self.extract_feat(images)[self.decode_head.in_index]
+
+    def predicting_map(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> the (N, C, h, w) features that are clustered and predicted with."""
+        return self.predicting_feat(images)[self.decode_head.in_index]
+
+    @property
     def probe_channels(self) -> Dict[str, int]:
         """Names of the feature maps that probes can read, and their channels; the first is the default."""
+        return dict(features=self.decode_head.in_channels)
 
-    @abstractmethod
-    def forward_maps(self, inputs: Tensor) -> ForwardMaps:
-        """(N, 3, H, W) normalised images -> what probes read, in one pass of the network."""
+    def forward_maps(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> ForwardMaps:
+        """(N, 3, H, W) normalised images -> what probes read, in one pass of the network.
+
+        The features are the finished ones, of unit length; segments are connected cells of one cluster of the first
+        predicted set.
+
+        Args:
+            metas: of the images, for what is known of some of them beside their pixels.
+        """
+        return self._maps(self.predicting_feat(inputs))
+
+    def _maps(self, outputs: Tuple[Tensor, ...]) -> ForwardMaps:
+        feats = unit(outputs[self.decode_head.in_index])
+        return ForwardMaps(
+            dict(features=feats),
+            lambda: connected_segments(self.decode_head(outputs, self.predicted_sets[:1]).argmax(1)))
+
+    # the prediction
+
+    def _forward(self, inputs: Tensor, data_samples: list = None) -> Tensor:
+        return self.decode_head(self.predicting_feat(inputs))
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
+        return self.decode_head.predict(self.predicting_feat(inputs), batch_img_metas, self.test_cfg)
+
+    def cluster_scores(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Tensor:
+        """(N, 3, H, W) normalised images -> (N, K, h, w) scores of the clusters of ``pred_sem_seg`` on the feature
+        grid; enlarged bilinearly, the largest wins. Of prototypes they are ``f.mu - |mu|^2 / 2``, that is
+        ``(1 - d^2) / 2`` with the distance d between unit feature and prototype, of a classifier its logits.
+
+        Args:
+            metas: see :meth:`forward_maps`.
+        """
+        return self.decode_head(self.predicting_feat(inputs), self.predicted_sets[:1])
+
+    @torch.no_grad()
+    def assignments(self, inputs: Tensor, img_meta: dict) -> Assignments:
+        """(1, 3, H, W) normalised image -> what ``pred_sem_seg`` shows of it, and what it was decided by: the cells of
+        the feature map.
+
+        Memory does not grow with the number of clusters times the size of the file.
+        """
+        outputs = self.predicting_feat(inputs)
+        scores = self.decode_head(outputs, self.predicted_sets[:1])[0]
+        feats = F.normalize(outputs[self.decode_head.in_index][0].float(), dim=0)
+        return Assignments(
+            class_map(scores, img_meta, self.align_corners), feats.flatten(1).t(), scores.argmax(0).flatten(),
+            _cell_boxes(*scores.shape[1:]).to(feats))
+
+    def predict(self, inputs: Tensor, data_samples: list = None) -> list:
+        """Predict the sets of clusters and, as ``pred_sem_seg_<set>`` alone, the probes and what a CRF makes of a set;
+        one pass of the backbone.
+
+        Raises:
+            ValueError: probes or a CRF in slide mode.
+        """
+        # which sets, and so how many channels, is known only once they are fitted
+        self.out_channels = sum(self.clusters[name].n_clusters for name in self.predicted_sets)
+        if not self.probes and not self.crfs:
+            return super().predict(inputs, data_samples)
+        self._check_whole()
+        feats = self.predicting_feat(inputs)
+        logits = self.decode_head.predict(feats, [sample.metainfo for sample in data_samples], self.test_cfg)
+        data_samples = self.postprocess_result(logits, data_samples)
+        for name, block in self._blocks(logits).items():
+            if name in self.crfs:
+                for image, scores, sample in zip(inputs, block, data_samples):
+                    self._set_map(sample, f'{name}_crf', self._refine(self.crfs[name], image, scores))
+        self.predict_probes(self._maps(feats), inputs, data_samples)
+        return data_samples
+
+    def _check_whole(self) -> None:
+        mode = (self.test_cfg or {}).get('mode', 'whole')
+        if mode != 'whole':
+            raise ValueError(f"probes and CRFs need whole images: set model.test_cfg.mode='whole', not {mode!r}")
+
+    def _blocks(self, logits: Tensor) -> Dict[str, Tensor]:
+        """Set -> its (N, K, H, W) part of the scores."""
+        names = self.predicted_sets
+        return dict(zip(names, logits.split([self.clusters[name].n_clusters for name in names], dim=1)))
+
+    def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
+        """One prediction per set of clusters.
+
+        ``pred_sem_seg`` and ``seg_logits`` are of the first predicted set; each also leaves ``pred_sem_seg_<set>``.
+        """
+        for name, block in reversed(self._blocks(seg_logits).items()):  # the first set is written last and stays
+            data_samples = super().postprocess_result(block, data_samples)
+            for sample in data_samples:
+                sample.set_data({f'pred_sem_seg_{name}': PixelData(data=sample.pred_sem_seg.data)})
+                sample.set_metainfo(dict(n_clusters=block.size(1)))
+        identity = self.cluster_identity()
+        for sample in data_samples:
+            sample.set_metainfo(dict(cluster_identity=identity))
+        return data_samples
 
     @property
     def probes_need_segments(self) -> bool:
@@ -150,22 +310,25 @@ class ClusterSegmentor(EncoderDecoder):
 
         Args:
             inputs: (N, 3, H, W), for a probe with a CRF.
-
-        Raises:
-            ValueError: slide mode.
         """
-        if (self.test_cfg or {}).get('mode', 'whole') != 'whole':
-            raise ValueError(f"probes need whole images: set model.test_cfg.mode='whole', not {self.test_cfg.mode!r}")
         segments = read.segments() if self.probes_need_segments else None
         for probe in self.probes:
-            names = [probe.set_names[r::probe.repeats] for r in range(probe.repeats)]  # the set, and it after the CRF
-            for r, of_set in enumerate(names):
-                all_scores = probe.scores(read.feats[probe.features or next(iter(read.feats))], r, segments)
-                for i, (scores, sample) in enumerate(zip(all_scores, data_samples)):
-                    stages = [scores] if probe.crf is None else [scores, self._refine(probe.crf, inputs[i], scores)]
-                    for name, stage in zip(of_set, stages):
-                        data = class_map(stage, sample.metainfo, self.align_corners)[None]
-                        sample.set_data({f'pred_sem_seg_{name}': PixelData(data=data)})
+            feats = read.feats[probe.features or next(iter(read.feats))]
+            for r, name in enumerate(probe.fitted_sets):
+                for i, (scores, sample) in enumerate(zip(probe.scores(feats, r, segments), data_samples)):
+                    self._set_map(sample, name, scores)
+                    if probe.crf is not None:
+                        self._set_map(sample, probe.refined_sets[r], self._refine(probe.crf, inputs[i], scores))
+
+    def _set_map(self, sample, name: str, scores: Tensor) -> None:
+        """Write the winners of (K, h, w) scores as a prediction."""
+        data = class_map(scores, sample.metainfo, self.align_corners)[None]
+        sample.set_data({f'pred_sem_seg_{name}': PixelData(data=data)})
+
+    def _refine(self, crf: DenseCRF, image: Tensor, scores: Tensor) -> Tensor:
+        """(3, H, W) normalised image, (K, h, w) scores -> (K, H, W) probabilities of the CRF."""
+        scores = F.interpolate(scores[None], image.shape[1:], mode='bilinear', align_corners=self.align_corners)[0]
+        return torch.from_numpy(crf(self.rgb_image(image), scores.cpu().numpy())).to(scores.device)
 
     def rgb_image(self, image: Tensor) -> np.ndarray:
         """(3, H, W) normalised image -> (H, W, 3) uint8."""
@@ -174,7 +337,14 @@ class ClusterSegmentor(EncoderDecoder):
             image = image * preprocessor.std + preprocessor.mean
         return image.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
 
-    def _refine(self, crf, image: Tensor, scores: Tensor) -> Tensor:
-        """(3, H, W) normalised image, (K, h, w) scores -> (K, H, W) probabilities of the CRF."""
-        scores = F.interpolate(scores[None], image.shape[1:], mode='bilinear', align_corners=self.align_corners)[0]
-        return torch.from_numpy(crf(self.rgb_image(image), scores.cpu().numpy())).to(scores.device)
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        renamed = renamed_state({key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}, prefix)
+        state_dict.update(renamed)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _cell_boxes(height: int, width: int) -> Tensor:
+    """(height * width, 4) boxes of the cells of a grid, in fractions of it."""
+    top, left = (index.flatten().float() for index in torch.meshgrid(
+        torch.arange(height), torch.arange(width), indexing='ij'))
+    return torch.stack([left / width, top / height, (left + 1) / width, (top + 1) / height], 1)

@@ -35,7 +35,7 @@ class MaskContrast(ObjectSegmentor):
     batches in a queue, are negatives. Background takes no part. Beside it the head learns the masks (saliency).
 
     The key branch is the moving average of backbone, neck and head. It gets no gradient, normalises by its own batch,
-    and :class:`mmseg_unsup.MomentumUpdateHook` moves it after every optimiser step. Batches are not shuffled for its
+    and :class:`mmseg_unsup.TeacherHook` moves it after every optimiser step. Batches are not shuffled for its
     batch norm: with ``SyncBN``, which all shipped configs use, all images of all ranks share the statistics, so they
     tell nothing about which image is whose. On one process there is nothing to shuffle either.
 
@@ -79,24 +79,20 @@ class MaskContrast(ObjectSegmentor):
         self.anchor, self.cross_rank_negatives = _parse_anchor(anchor), cross_rank_negatives
         self.queue = PrototypeQueue(queue_length, self.decode_head.embedding_channels)
         self.loss_contrast, self.loss_saliency = MODELS.build(loss_contrast), MODELS.build(loss_saliency)
-        self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
         self.key_branch = ExponentialMovingAverage(self._query_branch(), momentum=momentum)
-        self._is_started = False
 
     def init_weights(self) -> None:
-        with quiet_init_weights(self):
-            super().init_weights()
-            check_stock_initialization(self.backbone, strict=True)
+        super().init_weights()
         self.key_branch.module.load_state_dict(self._query_branch().state_dict())
 
-    def start_key_branch(self) -> None:
-        """Before the first step: make the key branch a copy of the present weights, unless a checkpoint brought one."""
+    def start(self, is_new: bool) -> None:
+        """Make the key branch a copy of the present weights, unless a checkpoint brought one."""
         if self.key_branch.steps == 0:
-            self.update_key_branch()
-        self._is_started = True
+            self.follow()
+        super().start(is_new)
 
-    def update_key_branch(self) -> None:
-        """One step of the moving average; the first one copies."""
+    def follow(self, steps_per_epoch: float = 0.) -> None:
+        """Take one step of the moving average; the first one copies."""
         self.key_branch.update_parameters(self._query_branch())
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
@@ -111,10 +107,7 @@ class MaskContrast(ObjectSegmentor):
         Raises:
             RuntimeError: nothing moves the key branch.
         """
-        if not self._is_started:
-            raise RuntimeError('the key branch was not started and would stay as it is: add momentum_update='
-                               "dict(type='mmseg_unsup.MomentumUpdateHook') to default_hooks, or outside a runner call "
-                               'start_key_branch() once and update_key_branch() after every optimiser step')
+        self.check_started()
         query, key = inputs
         masks = torch.stack([sample.view_masks.data for sample in data_samples])
         embeddings, saliency = self._query_branch()(query)

@@ -1,41 +1,49 @@
 """MDC: DeepCluster on pixels, the baseline that PiCIE is compared with."""
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...functional import unit
 from ...registry import MODELS
-from ...utils.checks import check_positive
-from .pseudo_label_segmentor import PseudoLabelSegmentor
+from ...utils.checks import check_choice, check_positive
+from ..clusters.over_clustering import Entry
+from .cluster_segmentor import ClusterSegmentor
 
 CLASSIFIERS = ('learnable', 'prototypes')
 
 
 @MODELS.register_module()
-class MDC(PseudoLabelSegmentor):
+class MDC(ClusterSegmentor):
     """One view of an image, labelled by clusters, is classified by a linear layer that starts anew at each clustering.
 
     Args:
         classifier: ``'learnable'``, a 1x1 convolution with weights from N(0, 0.01) and bias 0 after each clustering,
             or ``'prototypes'``, the cluster centres themselves (``--nonparametric`` of the released code).
         temperature: of the logits of prototypes; a learnable classifier finds its own.
-        labeller_epochs, over_clustering, rounding: see :class:`PseudoLabelSegmentor` and
-            :class:`ViewSegmentor`.
+        target_generator, over_clustering: see :class:`PiCIE`.
 
     Source: "modified DeepCluster" of arXiv 2103.17070, section 4; train_mdc.py of the released PiCIE code.
     """
 
-    def __init__(self, *args, classifier: str = 'learnable', temperature: float = 0.1, **kwargs) -> None:
+    def __init__(self,
+                 *args,
+                 target_generator: dict = dict(type='mmseg_unsup.PrototypeTeacher'),
+                 over_clustering: Sequence[Entry] = (),
+                 classifier: str = 'learnable',
+                 temperature: float = 0.1,
+                 **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if classifier not in CLASSIFIERS:
-            raise ValueError(f'classifier={classifier!r} is not one of {CLASSIFIERS}')
-        if self.num_views != 1:
-            raise ValueError(f'MDC trains on one view, but model.decode_head.num_views is {self.num_views}')
+        check_choice('classifier', classifier, CLASSIFIERS)
         check_positive('temperature', temperature)
         self.temperature = temperature
-        heads = self.heads if classifier == 'learnable' else []
-        self.classifiers = nn.ModuleList(nn.Linear(head.in_channels, head.n_clusters) for head in heads)
+        self.target_generator = MODELS.build(
+            dict(target_generator, student=self, num_views=1, over_clustering=over_clustering))
+        self.levels = self.target_generator.levels
+        levels = self.levels if classifier == 'learnable' else []
+        self.classifiers = nn.ModuleList(
+            nn.Linear(self.decode_head.in_channels, level.sets[0].n_clusters) for level in levels)
 
     def restart(self, generator: torch.Generator) -> List[nn.Parameter]:
         """Draw the classifiers anew."""
@@ -46,12 +54,14 @@ class MDC(PseudoLabelSegmentor):
         return list(self.classifiers.parameters())
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
-        """``loss_cluster``, the cross-entropy with class weights, averaged over the heads."""
-        labels = self.pseudo_labels(inputs, data_samples)
-        feat, = self.extract_view_feats(inputs, data_samples)
-        rows = feat.permute(0, 2, 3, 1).flatten(0, 2)
+        """``loss_cluster``, the cross-entropy with class weights, averaged over the levels."""
+        self.check_started()
+        labels = self.target_generator(inputs, data_samples)
+        images, = inputs
+        rows = unit(self.student_map(images)).permute(0, 2, 3, 1).flatten(0, 2)
         terms = []
-        for i, (head, (of_view, )) in enumerate(zip(self.heads, labels)):
-            logits = self.classifiers[i](rows) if self.classifiers else rows @ head.prototypes[0].t() / self.temperature
-            terms.append(F.cross_entropy(logits, of_view.flatten(), head.class_weights[0]))
-        return dict(loss_cluster=sum(share * term for share, term in zip(self.head_weights, terms)))
+        for i, (level, (of_view, )) in enumerate(zip(self.levels, labels)):
+            prototypes, = level.sets
+            logits = self.classifiers[i](rows) if self.classifiers else rows @ prototypes.weight.t() / self.temperature
+            terms.append(level.share * F.cross_entropy(logits, of_view.flatten(), prototypes.class_weights))
+        return dict(loss_cluster=sum(terms))

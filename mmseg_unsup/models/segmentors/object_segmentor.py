@@ -11,14 +11,16 @@ from torch import Tensor
 
 from ...datasets.object_masks import ObjectMasks
 from ...datasets.transforms.geometric import resize_labels
+from ...functional import class_map, connected_segments, describe_segments, resize_ids
 from ...registry import PRIORS
 from ...utils.console import say
-from ...functional import class_map, connected_segments, describe_segments, resize_ids
+from ..clusters import ClusterSets, DescriptorClusters
 from .cluster_segmentor import Assignments, ClusterSegmentor, ForwardMaps
 
 OBJECTS, POOLS, DESCRIPTORS = ('image', 'components'), ('logit', 'mean'), ('embedding', 'backbone')
 TEST_CFG = dict(
-    mode='whole', objects='image', pool='logit', descriptor='embedding', min_area=0.01, prior=None, masks=None)
+    mode='whole', objects='image', pool='logit', descriptor='embedding', min_area=0.01, prior=None, masks=None,
+    crf=None)
 
 
 class Read(NamedTuple):
@@ -43,11 +45,11 @@ class ObjectSegmentor(ClusterSegmentor):
             below the head, which a network that was never trained has too (with ``'mean'``). ``prior``: config of a
             prior of :mod:`mmseg_unsup.priors` whose masks take the place of the predicted saliency (with ``'mean'``).
             ``masks``: dict of ``data_root`` and ``mask_root``: an image below the first keeps the mask that it has in
-            the second; the predicted saliency is for the others (with ``'mean'``), see :class:`ObjectMasks`.
+            the second; the predicted saliency is for the others (with ``'mean'``), see :class:`ObjectMasks`. ``crf``: see
+            :class:`ClusterSegmentor`.
 
     Attributes:
-        object_weight (Tensor), object_bias (Tensor): (K, D) and (K,), clusters of descriptors as a linear classifier;
-            empty before they are fitted. Checkpoints carry them.
+        object_clusters (ClusterSets): the set ``objects``, :class:`DescriptorClusters`, in checkpoints.
 
     Raises:
         ValueError: unknown keys or values in ``test_cfg``, or such that do not go together.
@@ -59,56 +61,34 @@ class ObjectSegmentor(ClusterSegmentor):
         settings = dict(TEST_CFG, **(test_cfg or {}))
         check_test_cfg(settings)
         super().__init__(*args, test_cfg=ConfigDict(settings), **kwargs)
-        self.set_object_clusters(None, None)
+        self.object_clusters = ClusterSets(dict(objects=DescriptorClusters()))
         self.prior = None if self.test_cfg.prior is None else PRIORS.build(self.test_cfg.prior)
         self.masks = None if self.test_cfg.masks is None else ObjectMasks(
             **self.test_cfg.masks, objects=self.test_cfg.objects, min_area=self.test_cfg.min_area)
         self._has_told = False
 
     @property
-    def n_object_clusters(self) -> int:
-        """K; without fitted clusters all objects are one."""
-        return len(self.object_bias) or 1
-
-    def set_object_clusters(self, weight: Optional[Tensor], bias: Optional[Tensor]) -> None:
-        """Store (K, D) and (K,) of a linear classifier of descriptors; None forgets it."""
-        like = next(self.parameters())
-        self.register_buffer('object_weight', like.new_zeros(0, 0) if weight is None else weight.to(like).clone())
-        self.register_buffer('object_bias', like.new_zeros(0) if bias is None else bias.to(like).clone())
-
-    def cluster_objects(self, descriptors: Tensor) -> Tensor:
-        """(S, D) -> (S,) int64 clusters from 0 on; all 0 before there are any."""
-        if not len(self.object_bias):
-            return torch.zeros_like(descriptors[:, 0], dtype=torch.long)  # exporters take len() for a constant
-        if descriptors.size(1) != self.object_weight.size(1):
-            raise ValueError(f'the clusters of the checkpoint are of descriptors with {self.object_weight.size(1)} '
-                             f'channels, but model.test_cfg.descriptor={self.test_cfg.descriptor!r} has '
-                             f'{descriptors.size(1)}: set default_hooks.object_clustering.refit_on_test=True')
-        return (descriptors @ self.object_weight.t() + self.object_bias).argmax(1)
-
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, strict: bool,
-                              missing_keys: List[str], *args) -> None:
-        weight, bias = (state_dict.get(prefix + name) for name in ('object_weight', 'object_bias'))
-        self.set_object_clusters(weight, bias)  # as large as in the checkpoint
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, *args)
-        if weight is None:  # a converted checkpoint has none
-            missing_keys[:] = [key for key in missing_keys if not key.startswith(prefix + 'object_')]
-
-    @property
-    def own_sets(self) -> List[str]:
-        return ['objects']
-
-    @property
-    def predicted_sets(self) -> List[str]:
-        return ['objects']
+    def clusters(self) -> ClusterSets:
+        return self.object_clusters
 
     @property
     def n_predicted(self) -> int:
-        return 1 + self.n_object_clusters
+        return 1 + super().n_predicted
 
     def cluster_tensors(self) -> List[Tensor]:
         """Of the background too: what is salient."""
-        return [self.decode_head.saliency.weight, self.object_weight, self.object_bias]
+        return [self.decode_head.saliency.weight, *self.clusters['objects'].tensors()]
+
+    def cluster_objects(self, descriptors: Tensor) -> Tensor:
+        """(S, D) -> (S,) int64 clusters from 0 on; all 0 before there are any."""
+        clusters = self.clusters['objects']
+        if not clusters.is_fitted:
+            return torch.zeros_like(descriptors[:, 0], dtype=torch.long)  # exporters take len() for a constant
+        if descriptors.size(1) != clusters.weight.size(1):
+            raise ValueError(f'the clusters of the checkpoint are of descriptors with {clusters.weight.size(1)} '
+                             f'channels, but model.test_cfg.descriptor={self.test_cfg.descriptor!r} has '
+                             f'{descriptors.size(1)}: set default_hooks.object_clustering.refit_on_test=True')
+        return clusters(descriptors).argmax(1)
 
     def cluster_scores(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Tensor:
         """The background has 0, the cluster of an object the saliency logit above the threshold, of the other clusters
@@ -160,10 +140,10 @@ class ObjectSegmentor(ClusterSegmentor):
         head = self.decode_head
         return dict(trunk=head.channels, embedding=head.embedding_channels, backbone=head.in_channels)
 
-    def forward_maps(self, inputs: Tensor) -> ForwardMaps:
+    def forward_maps(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> ForwardMaps:
         """``trunk``, the 256 channels below both outputs; what descriptors are the sum of, ``embedding`` and
         ``backbone``. Segments are objects."""
-        read = self._read(inputs)
+        read = self._read(inputs, metas)
         return ForwardMaps(read.feats, lambda: read.ids - 1)
 
     @torch.no_grad()
@@ -178,12 +158,15 @@ class ObjectSegmentor(ClusterSegmentor):
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
         """See the class; fitted probes predict beside, from the same pass."""
         read, identity = self._read(inputs, [sample.metainfo for sample in data_samples]), self.cluster_identity()
-        for sample, scores, descriptors in zip(data_samples, read.scores, self._descriptors(read)):
+        for sample, image, scores, descriptors in zip(data_samples, inputs, read.scores, self._descriptors(read)):
             objects = class_map(scores, sample.metainfo, self.align_corners)
             clusters = F.pad(1 + self.cluster_objects(descriptors), (1, 0))  # of background and objects
             prediction = PixelData(data=clusters[objects.long()][None])
             sample.set_data(dict(pred_sem_seg=prediction, pred_sem_seg_objects=prediction,
                                  object_map=PixelData(data=objects[None])))
+            for crf in self.crfs.values():
+                refined = class_map(self._refine(crf, image, scores), sample.metainfo, self.align_corners)
+                sample.set_data(dict(pred_sem_seg_objects_crf=PixelData(data=clusters[refined.long()][None])))
             sample.object_descriptors = descriptors
             sample.set_metainfo(dict(n_clusters=self.n_predicted, cluster_identity=identity))
         if self.probes:

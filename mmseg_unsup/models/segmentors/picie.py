@@ -1,16 +1,18 @@
 """PiCIE: clustering with invariance to photometric and equivariance to geometric change."""
-from typing import Dict, List
+from typing import Dict, List, Optional, Sequence
 
 from torch import Tensor
 
+from ...functional import unit, view_features
 from ...registry import MODELS
 from ...utils.checks import check_positive
+from ..clusters.over_clustering import Entry
 from ..losses import cross_view_loss
-from .pseudo_label_segmentor import PseudoLabelSegmentor
+from .cluster_segmentor import ClusterSegmentor
 
 
 @MODELS.register_module()
-class PiCIE(PseudoLabelSegmentor):
+class PiCIE(ClusterSegmentor):
     """Two views of an image, labelled by clusters, must be classified alike, each by the other's clusters too.
 
     With ``over_clustering`` it is PiCIE+H.
@@ -18,32 +20,40 @@ class PiCIE(PseudoLabelSegmentor):
     Args:
         temperature: of the logits; 1 in the released code.
         within_weight, cross_weight: of the two losses.
-        labeller_epochs, over_clustering, rounding: see :class:`PseudoLabelSegmentor` and
-            :class:`ViewSegmentor`.
+        target_generator: config of the part that labels the views, a :class:`mmseg_unsup.PrototypeTeacher`.
+        over_clustering, rounding: see :class:`mmseg_unsup.PrototypeTeacher`.
 
     Source: arXiv 2103.17070; train_picie.py of the released code.
     """
 
     def __init__(self,
                  *args,
+                 target_generator: dict = dict(type='mmseg_unsup.PrototypeTeacher'),
+                 over_clustering: Sequence[Entry] = (),
                  temperature: float = 0.1,
                  within_weight: float = 0.5,
                  cross_weight: float = 0.5,
+                 rounding: Optional[str] = None,
                  **kwargs) -> None:
         super().__init__(*args, **kwargs)
         check_positive('temperature', temperature)
-        self.temperature = temperature
+        self.temperature, self.rounding = temperature, rounding
+        self.target_generator = MODELS.build(
+            dict(target_generator, student=self, num_views=2, over_clustering=over_clustering, rounding=rounding))
+        self.levels = self.target_generator.levels
         self.loss_weights = dict(loss_within=within_weight, loss_cross=cross_weight)
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
-        """Weighted ``loss_within`` and ``loss_cross`` of a batch of views, averaged over the heads."""
-        labels = self.pseudo_labels(inputs, data_samples)
-        feats = self.extract_view_feats(inputs, data_samples)
-        by_head = [
-            cross_view_loss(feats, of_head, head.prototypes, head.class_weights, self.temperature)
-            for head, of_head in zip(self.heads, labels)
+        """Weighted ``loss_within`` and ``loss_cross`` of a batch of views, averaged over the levels."""
+        self.check_started()
+        labels = self.target_generator(inputs, data_samples)
+        feats = view_features(self.student_map, inputs, data_samples, self.rounding, apart=True)
+        feats = [unit(feat) for feat in feats]
+        by_level = [
+            cross_view_loss(feats, of_level, level.prototypes, level.class_weights, self.temperature)
+            for level, of_level in zip(self.levels, labels)
         ]
         return {
-            name: weight * sum(share * losses[name] for share, losses in zip(self.head_weights, by_head))
+            name: weight * sum(level.share * losses[name] for level, losses in zip(self.levels, by_level))
             for name, weight in self.loss_weights.items()
         }

@@ -3,7 +3,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ...utils.checks import check_count, check_positive
+from ..utils.checks import check_count, check_positive
 
 
 class DenseCRF:

@@ -1,0 +1,35 @@
+"""Feature maps of several views of an image, on one grid."""
+from typing import Callable, List, Optional, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .warp import warp
+
+
+def view_features(extract: Callable[[Tensor], Tensor],
+                  views: Sequence[Tensor],
+                  data_samples: Sequence,
+                  rounding: Optional[str] = None,
+                  apart: bool = False) -> List[Tensor]:
+    """V image batches (N, 3, H, W) -> V feature maps (N, C, h, w) on the grid of the first view.
+
+    The first view's image was cropped and flipped; of the other views, the feature maps are: PiCIE's geometry.
+
+    Args:
+        extract: (N, 3, H, W) images -> (N, C, h, w) features.
+        data_samples: N, with ``crop_box`` and ``flip`` of :class:`mmseg_unsup.PairedCropFlip`.
+        rounding: of the crop, see :func:`warp`.
+        apart: one view after the other, for batch norm that trains: it sees one view at a time.
+    """
+    feats = [extract(images) for images in views] if apart else extract(torch.cat(list(views))).chunk(len(views))
+    boxes = torch.tensor([sample.crop_box for sample in data_samples]).to(feats[0].device)
+    flips = torch.tensor([sample.flip for sample in data_samples]).to(feats[0].device)
+    first, *others = feats
+    return [first, *(warp(feat, boxes, flips, rounding) for feat in others)]
+
+
+def unit(feats: Tensor) -> Tensor:
+    """(N, C, ...) -> the same in float32, of unit length in C."""
+    return F.normalize(feats.float(), dim=1)
