@@ -5,7 +5,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from mmseg_unsup.models.utils import PrototypeQueue, gather_prototypes
+from mmseg_unsup.models.prototype_queue import PrototypeQueue, gather_prototypes
 
 
 def rows(start, count):

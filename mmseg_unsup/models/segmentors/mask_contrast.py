@@ -6,10 +6,9 @@ import torch.nn.functional as F
 from mmengine.model import ExponentialMovingAverage
 from torch import Tensor, nn
 
-from ...registry import MODELS
-from ..utils import PrototypeQueue, gather_prototypes
-from ...weights import check_stock_initialization, quiet_init_weights
 from ...functional import object_means, object_rows, resize_ids, sample_object_rows
+from ...registry import MODELS
+from ..prototype_queue import PrototypeQueue, gather_prototypes
 from .object_segmentor import ObjectSegmentor
 
 Anchor = Union[str, int, Tuple[str, int]]

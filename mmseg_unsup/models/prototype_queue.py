@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.dist import all_gather, get_dist_info
 from torch import Tensor, nn
 
-from ...utils.checks import check_count
+from ..utils.checks import check_count
 
 
 class PrototypeQueue(nn.Module):
