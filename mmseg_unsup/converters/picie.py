@@ -7,7 +7,6 @@ import re
 from collections import OrderedDict
 from typing import List, Optional, Sequence
 
-import torch
 from mmengine.config import Config
 from mmseg.models.backbones import ResNet
 from torch import Tensor
