@@ -65,10 +65,8 @@ def watch(runner: Runner, stopwatch: Stopwatch, parts: bool) -> None:
     if runner.val_loop is not None:
         stopwatch.watch(runner.val_loop, 'run', phase='evaluate')
     for hook in runner.hooks:
-        if isinstance(hook, PixelClusteringHook):
-            stopwatch.watch(hook, '_cluster', phase='cluster')
-        if isinstance(hook, FreshKMeansHook):
-            stopwatch.watch(hook, '_fit', phase='fresh k-means')
+        if isinstance(hook, (PixelClusteringHook, FreshKMeansHook)):
+            stopwatch.watch(hook, 'fit', phase=hook.phase)
     if hasattr(model, 'pseudo_labels'):
         stopwatch.watch(model, 'pseudo_labels', phase='label')
     if not parts:
@@ -76,7 +74,8 @@ def watch(runner: Runner, stopwatch: Stopwatch, parts: bool) -> None:
     for owner, attribute, name in ((LoadImage, 'transform', 'decode'), (PairedCropFlip, 'transform', 'crop, resize'),
                                    (photometric.ColorJitter, 'transform', 'colour'),
                                    (photometric, 'shift_hue', 'hue'), (photometric.GaussianBlur, 'transform', 'blur'),
-                                   (StreamingKMeans, 'add', 'k-means'), (StreamingKMeans, 'finish', 'k-means'),
+                                   (StreamingKMeans, 'add', 'k-means'), (StreamingKMeans, 'advance', 'k-means'),
+                                   (StreamingKMeans, 'finish', 'k-means'),
                                    (runner.optim_wrapper, 'backward', 'backward'),
                                    (runner.optim_wrapper, 'step', 'optimiser')):
         stopwatch.watch(owner, attribute, part=name)

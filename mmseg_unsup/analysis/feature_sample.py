@@ -1,6 +1,6 @@
 """A bounded sample of the features of a checkpoint, for reports that need no training loop."""
 import copy
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import torch
 from mmengine.config import Config
@@ -8,12 +8,10 @@ from mmengine.runner import Runner, load_checkpoint
 from torch import Tensor
 
 from ..clustering import MiniBatchKMeans, StreamingKMeans
-from ..clustering.sampling import sample_cells
-from ..functional import unit, view_features
-from ..registry import MODELS
 from ..engine.checkpoint_files import existing_checkpoint
-from ..engine.feature_pass import check_view_loader, iterate_features, limit_images, set_view_key
-from ..engine.hooks.fresh_kmeans_hook import model_features
+from ..engine.feature_pass import check_view_loader
+from ..engine.fitting import CellSample, fit_on_pass
+from ..registry import MODELS
 
 # k-means where the config has no fresh one
 DEFAULT_KMEANS = dict(n_iter=20, n_init=10)
@@ -43,18 +41,12 @@ def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, s
         KeyError: the config lacks a loader.
     """
     model = build_model(cfg, checkpoint)
-    rows, count = _sample_loader(model, cfg, 'probe_dataloader', model_features(model), n_images, n_cells, seed)
-    views, _ = _sample_loader(model, cfg, 'train_dataloader', _of_two_views(model), n_images, n_cells, seed)
-    return FeatureSample(rows[0], tuple(views), count)
+    seen, views = (_sample_loader(model, cfg, key, CellSample(f'features, {key}', n_cells, of_views, n_images), seed)
+                   for key, of_views in (('probe_dataloader', False), ('train_dataloader', True)))
+    return FeatureSample(seen.rows[0], tuple(views.rows), seen.n_images)
 
 
-def _of_two_views(model):
-    rounding = getattr(model, 'rounding', None)
-    return lambda views, samples: [unit(feat) for feat in view_features(model.predicting_map, views, samples, rounding)]
-
-
-def _sample_loader(model, cfg: Config, key: str, extract, n_images: int, n_cells: int, seed: int):
-    """(N, C) cells of each view, and the number of images they come from."""
+def _sample_loader(model, cfg: Config, key: str, sample: CellSample, seed: int) -> CellSample:
     config = copy.deepcopy(cfg.get(key))
     if config is None:
         raise KeyError(f'the config has no {key}: take it from configs/_base_/datasets/')
@@ -64,14 +56,8 @@ def _sample_loader(model, cfg: Config, key: str, extract, n_images: int, n_cells
                 transform['num_views'] = 2
     loader = Runner.build_dataloader(config, seed=seed)
     check_view_loader(loader, key)
-    set_view_key(loader, seed, 0)
-    n_images = limit_images(loader, n_images)
-    parts: List[List[Tensor]] = []
-    for positions, feats in iterate_features(model, loader, extract, f'features, {key}', n_images):
-        for i, position in enumerate(positions):
-            cells = (feat[i].permute(1, 2, 0).flatten(0, 1) for feat in feats)
-            parts.append([sample_cells(of_view, n_cells // n_images, (seed, position)) for of_view in cells])
-    return [torch.cat(of_view) for of_view in zip(*parts)], len(parts)
+    fit_on_pass([sample], model, loader, (seed, ))
+    return sample
 
 
 def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:
@@ -79,7 +65,7 @@ def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:
     hook = cfg.get('default_hooks', {}).get('fresh_kmeans')
     if hook is None:
         return None, dict(DEFAULT_KMEANS)
-    return hook.n_clusters, dict(hook.get('kmeans') or {})
+    return hook.get('n_clusters') or cfg.model.decode_head.get('n_clusters'), dict(hook.get('kmeans') or {})
 
 
 def check_enough_cells(n_clusters: int, n_cells: int) -> None:

@@ -43,7 +43,8 @@ class StreamingKMeans:
     the batch size nor the number of ranks changes which rows form an update.
 
     Each rank passes its own images in ascending position. At a boundary all views are updated, in order, on all ranks;
-    :meth:`finish` runs the updates that a rank without images in the last blocks still owes.
+    :meth:`finish` runs the updates that a rank without images in the last blocks still owes. Updates are collective:
+    where several streams, or other collectives, share a pass, every :meth:`add` must be followed by :meth:`advance`.
 
     Args:
         models: per view, the :class:`MiniBatchKMeans` to fit to it.
@@ -93,6 +94,13 @@ class StreamingKMeans:
             for v, feats in enumerate(views):
                 self._take(v, positions[start:stop], feats[start:stop])
             start = stop
+
+    def advance(self, end: int) -> None:
+        """Run the updates that are due once all ranks have added their images before position ``end``.
+
+        Ranks reach a boundary in different batches, or have no image near it; after this they have run the same ones.
+        """
+        self._advance_to(self._block_of(min(end, self.n_images - 1)))
 
     def finish(self) -> None:
         """Run what is left; afterwards the models are fitted. Every rank must call it."""

@@ -39,7 +39,7 @@ class ViewDataset(Dataset):
                  with_labels: bool = False) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.pipeline = Compose(pipeline)
-        self.with_labels = with_labels
+        self.with_labels, self.on_error = with_labels, on_error
         self._policy = ErrorPolicy(on_error, len(self.dataset))
         self._key = torch.zeros(2, dtype=torch.long).share_memory_()  # seed, epoch
 

@@ -1,18 +1,14 @@
-"""One pass over the images of a loader, as features at their global positions."""
-from contextlib import nullcontext
-from typing import Callable, ContextManager, Iterator, List, Optional, Tuple, Union
+"""What a pass over the images needs of its loader, and what may be wrong with the features that it finds."""
+from typing import Any, Iterator, Optional, Union
 
 import torch
 from mmengine.dataset import DefaultSampler
-from mmengine.dist import get_dist_info
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..datasets import ViewDataset
 from ..utils.checks import is_finite
-from ..utils.progress import track_progress
-from .preemption import stop_if_asked
 
 
 class NonFiniteError(ValueError):
@@ -23,19 +19,30 @@ class CollapsedError(ValueError):
     """Features that tell nothing apart."""
 
 
-def check_finite(feats: List[Tensor], samples: list, purpose: str) -> None:
+def check_finite(values: Any, samples: list, purpose: str) -> None:
     """Features that are no numbers would make clusters that are none.
+
+    Args:
+        values: tensors, and containers of such.
 
     Raises:
         NonFiniteError: names the images of the batch.
     """
-    tensors = [tensor for feat in feats for tensor in (feat if isinstance(feat, list) else [feat])]
-    if all(bool(tensor.sum(dtype=torch.float64).isfinite()) for tensor in tensors if tensor.is_floating_point()):
+    floats = (tensor for tensor in _tensors(values) if tensor.is_floating_point())
+    if all(bool(tensor.sum(dtype=torch.float64).isfinite()) for tensor in floats):
         return
     names = ', '.join(sample.img_path for sample in samples)
     raise NonFiniteError(f'{purpose}: the features of the batch {names} are not finite, so the weights are spoilt or '
                          'too large: resume from an earlier checkpoint (--resume PATH) without --amp, or start a new '
                          'run with a lower optim_wrapper.optimizer.lr')
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (dict, list, tuple)):
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from _tensors(value)
 
 
 def check_not_collapsed(centers: Tensor, purpose: str) -> None:
@@ -94,55 +101,3 @@ def limit_images(dataloader: DataLoader, max_images: Optional[Union[int, float]]
         raise ValueError(f'max_images={max_images} would always take the same first images: set shuffle=True in the '
                          'sampler of the data loader')
     return limit
-
-
-@torch.no_grad()
-def iterate_features(model: torch.nn.Module,
-                     dataloader: DataLoader,
-                     extract: Callable[[list, list], List[Tensor]],
-                     description: str,
-                     n_images: Optional[int] = None,
-                     precision: Callable[[], ContextManager] = nullcontext) -> Iterator[Tuple[List[int], List[Tensor]]]:
-    """Yield ``(positions, features)`` per batch of this rank's share of the images.
-
-    A position is the place of an image in the global order of the sampler: rank r of W holds r, r + W, r + 2 W, ...
-    Images that the sampler repeats to fill up the last round, and stand-ins for unreadable images, are left out.
-
-    A batch is a safe point: a run that got a signal stops there (:mod:`mmseg_unsup.engine.preemption`).
-
-    Args:
-        model: supplies ``data_preprocessor``; unwrapped.
-        extract: ``(views, data_samples)`` -> V feature maps (N, C, h, w), or lists with an entry per image.
-        description: of the progress display.
-        n_images: stop after so many images of the order, over all ranks; all by default.
-        precision: makes the context that ``extract`` runs in, such as autocast.
-    """
-    rank, world_size = get_dist_info()
-    n_images = n_images or len(dataloader.dataset)
-    ordinal = 0
-    with track_progress(description, n_images) as advance:
-        for batch in dataloader:
-            batch = model.data_preprocessor(batch, True)
-            samples = batch['data_samples']
-            with precision():
-                feats = extract(batch['inputs'], samples)
-            check_finite(feats, samples, description)
-            positions = [rank + world_size * (ordinal + i) for i in range(len(samples))]
-            ordinal += len(samples)
-            kept = [
-                i for i, (position, sample) in enumerate(zip(positions, samples))
-                if position < n_images and not sample.replaced
-            ]
-            if kept:
-                yield [positions[i] for i in kept], [_select(feat, kept) for feat in feats]
-            advance(min(len(samples) * world_size, n_images))
-            stop_if_asked()
-            if world_size * ordinal >= n_images:  # the same batch on all ranks: synchronised batch norm needs all
-                break
-
-
-def _select(values: Union[Tensor, list], kept: List[int]) -> Union[Tensor, list]:
-    """Those of some images."""
-    if len(kept) == len(values):
-        return values
-    return values[kept] if isinstance(values, Tensor) else [values[i] for i in kept]

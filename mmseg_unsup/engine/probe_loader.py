@@ -3,6 +3,7 @@ import copy
 
 from torch.utils.data import DataLoader
 
+from ..datasets.transforms import LoadLabels
 from .feature_pass import check_view_loader
 from .preemption import protect_workers
 
@@ -39,6 +40,34 @@ def labelled_probe_dataloader(runner) -> DataLoader:
         raise ValueError(f'the data set of {_LABELLED_KEY} has no labels: set dataset.dataset.data_prefix.seg_map_path '
                          'in it')
     return loader
+
+
+def loader_of_fits(runner, needs_labels: bool, reads_labels: bool) -> DataLoader:
+    """The loader for fits that need labels or do not, but in whose pass others may read them.
+
+    Args:
+        reads_labels: others do; they share the labelled loader if it gives the same images in the same way.
+    """
+    if needs_labels:
+        return labelled_probe_dataloader(runner)
+    plain = probe_dataloader(runner)
+    if not reads_labels:
+        return plain
+    if not hasattr(runner, '_labels_are_extra'):  # lists of files may be long
+        runner._labels_are_extra = gives_same_images(plain, labelled_probe_dataloader(runner))
+    return labelled_probe_dataloader(runner) if runner._labels_are_extra else plain
+
+
+def gives_same_images(first: DataLoader, second: DataLoader) -> bool:
+    """Whether two loaders of view data sets give the same images, in the same order, batches and state."""
+    return _facts(first) == _facts(second)
+
+
+def _facts(loader: DataLoader) -> tuple:
+    sampler, dataset = loader.sampler, loader.dataset
+    steps = [(type(step), vars(step)) for step in dataset.pipeline.transforms if not isinstance(step, LoadLabels)]
+    paths = [dataset.dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+    return loader.batch_size, loader.drop_last, sampler.shuffle, sampler.seed, dataset.on_error, steps, paths
 
 
 def _build_once(runner, key: str, purpose: str) -> DataLoader:

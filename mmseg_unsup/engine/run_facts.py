@@ -62,7 +62,7 @@ def clusters_fact(runner) -> str:
     if not numbers and hasattr(getattr(model, 'decode_head', None), 'n_clusters'):
         numbers = [model.decode_head.n_clusters]
     if not numbers:
-        numbers = [hook.n_clusters for hook in runner.hooks if hasattr(hook, 'n_clusters')][:1]
+        numbers = [hook.n_clusters for hook in runner.hooks if getattr(hook, 'n_clusters', None)][:1]
     text = ''.join(map(str, numbers[:1]))
     return text + (f' (with {" and ".join(map(str, numbers[1:]))} more in training)' if numbers[1:] else '')
 

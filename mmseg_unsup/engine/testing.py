@@ -14,7 +14,7 @@ from ..utils.console import duration, say
 from ..utils.paths import shown
 from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
-from .hooks import PCAInitHook
+from .hooks.fit_hook import fit_at_start
 from .run_facts import config_fact, data_fact, device_fact, folder_fact, say_end, say_facts
 from .runner import ConsoleRunner
 
@@ -95,7 +95,5 @@ def initialize(runner: Runner) -> None:
     """Give the model the weights that a training of its config starts from."""
     model = unwrap(runner.model)
     model.init_weights()
-    for hook in runner.hooks:
-        if isinstance(hook, PCAInitHook):
-            hook.before_train(runner)
+    fit_at_start(runner)
     model.start(is_new=True)

@@ -70,13 +70,13 @@ def test_classifiers_start_anew_at_each_clustering(image_folder, tmp_path):
     assert all(param in state for param in params)
     weights = []
     for _ in range(2):
-        hook._cluster(runner)
+        hook.fit(runner)
         weights.append(runner.model.classifiers[0].weight.clone())
         assert not any(param in state for param in params) and runner.model.backbone.conv1.weight in state
     assert torch.equal(*weights) and not runner.model.classifiers[0].bias.any()
     assert float(weights[0].std()) == pytest.approx(0.01, rel=0.3)
     runner.train_loop._epoch += 1
-    hook._cluster(runner)
+    hook.fit(runner)
     assert not torch.equal(runner.model.classifiers[0].weight, weights[0])
 
 

@@ -9,7 +9,8 @@ import torch
 from mmengine.hooks import Hook
 
 from mmseg_unsup.datasets.transforms.loading import LoadImage
-from mmseg_unsup.engine.feature_pass import iterate_features, limit_images, set_view_key
+from mmseg_unsup.engine.feature_pass import limit_images, set_view_key
+from mmseg_unsup.engine.fitting import feature_batches
 from ..conftest import ROOT
 from .tiny import tiny_runner
 
@@ -126,11 +127,11 @@ def test_labels_in_bfloat16_are_those_of_the_clustering(image_folder, tmp_path):
     precision = lambda: runner.optim_wrapper.optim_context(model)  # noqa: E731
     set_view_key(loader, runner.seed, 0)
     clustered = {}
-    extract = lambda views, samples: model.extract_view_feats(views, samples, model.labeller)  # noqa: E731
-    for positions, feats in iterate_features(model, loader, extract, 'test', precision=precision):
+    for batch in feature_batches(model, loader, 'test', precision=precision):
+        feats = batch.made('labelled', lambda model, *batch: model.extract_view_feats(*batch, model.labeller))
         for v, feat in enumerate(feats):
             assert feat.dtype == torch.float32
-            for position, cells in zip(positions, feat.double()):
+            for position, cells in zip(batch.positions, feat.double()):
                 distances = (cells[None] - model.decode_head.prototypes[v][:, :, None, None].double()).square().sum(1)
                 clustered[position, v] = distances.argmin(0)
     equal, position = [], 0

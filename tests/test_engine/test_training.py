@@ -9,7 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmseg_unsup.engine.feature_pass import CollapsedError, iterate_features, set_view_key
+from mmseg_unsup.engine.feature_pass import CollapsedError, set_view_key
+from mmseg_unsup.engine.fitting import feature_batches
 from .tiny import tiny_config, tiny_runner
 
 
@@ -75,16 +76,16 @@ def test_the_labeller_gives_the_labels_that_a_second_pass_would_store(image_fold
         for v, labels in enumerate(model.pseudo_labels(batch['inputs'], batch['data_samples'])[0]):
             online.update({(s.sample_idx, v): label for s, label in zip(batch['data_samples'], labels)})
 
-    def extract(views, samples):  # one image at a time, straight from the formula
+    def label(model, views, samples):  # one image at a time, straight from the formula
         for i, sample in enumerate(samples):
             feats = model.extract_view_feats([view[i:i + 1] for view in views], [sample], model.labeller)
             for v, feat in enumerate(feats):
                 distances = (feat[0][None] - model.decode_head.prototypes[v][:, :, None, None]).square().sum(1)
                 stored[sample.sample_idx, v] = distances.argmin(0)
-        return [views[0]]
 
     set_view_key(loader, runner.seed, 0)
-    list(iterate_features(model, loader, extract, 'test'))
+    for batch in feature_batches(model, loader, 'test'):
+        batch.made('labels of the formula', label)
     assert online.keys() == stored.keys() and len(online) == 16
     equal = sum(int((online[key] == stored[key]).sum()) for key in online)
     assert equal == 16 * 8 * 8
@@ -98,8 +99,8 @@ def test_class_weights_and_prototypes_come_from_the_clustering(image_folder, tmp
     model, head = runner.model, runner.model.decode_head
     set_view_key(runner.train_dataloader, runner.seed, 0)
     views = [[], []]
-    extract = lambda images, samples: model.extract_view_feats(images, samples, model.labeller)  # noqa: E731
-    for _, feats in iterate_features(model, runner.train_dataloader, extract, 'test'):
+    for batch in feature_batches(model, runner.train_dataloader, 'test'):
+        feats = batch.made('labelled', lambda model, *batch: model.extract_view_feats(*batch, model.labeller))
         for v, feat in enumerate(feats):
             views[v].append(feat.permute(0, 2, 3, 1).reshape(-1, feat.size(1)))
     for v in range(2):
@@ -119,7 +120,7 @@ def test_batch_norm_while_clustering(image_folder, tmp_path, bn_mode):
     hook = next(hook for hook in runner.hooks if type(hook).__name__ == 'PixelClusteringHook')
     set_view_key(runner.train_dataloader, 0, 0)
     before = model.backbone.bn1.running_mean.clone()
-    hook._cluster(runner)
+    hook.fit(runner)
     assert torch.equal(before, model.backbone.bn1.running_mean) == (bn_mode == 'eval')
     assert torch.equal(model.labeller.backbone.bn1.running_mean, model.backbone.bn1.running_mean)
     assert not model.labeller.backbone.bn1.training

@@ -276,7 +276,7 @@ def test_prediction_and_embeddings():
     model.decode_head.saliency.weight.data.mul_(20)
     inputs = views(2)[0]
     embeddings, saliency = model._query_branch()(inputs)
-    feats, segments = model.forward_maps(inputs)
+    feats, segments, _ = model.forward_maps(inputs)
     torch.testing.assert_close(feats['embedding'], embeddings * saliency)
     torch.testing.assert_close(model.decode_head.embedding(feats['trunk']), embeddings)
     assert {name: feat.size(1) for name, feat in feats.items()} == model.probe_channels

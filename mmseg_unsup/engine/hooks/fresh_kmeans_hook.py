@@ -1,22 +1,18 @@
 """k-means on the training images as evaluation sees them: the prototypes of the published score."""
-from abc import abstractmethod
-from typing import List, Optional, Union
+from typing import List, Optional, Sequence, Union
 
 import torch
-from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop
 
-from ...clustering import MiniBatchKMeans, StreamingKMeans
-from ...clustering.streaming import assigned_rows, check_stream
+from ...evaluation.probes import KMeansProbe
 from ...models.clusters import FRESH
 from ...registry import HOOKS
-from ..feature_pass import check_not_collapsed, iterate_features, limit_images, set_view_key, unwrap
-from ..forecast import Pass, evaluations, progress_of
-from ..probe_loader import probe_dataloader
-from .phase_timer_hook import time_phase, validates_now
+from ..feature_pass import check_not_collapsed, unwrap
+from ..fitting import ProbeFit
+from ..forecast import evaluations, progress_of
+from .fit_hook import FitHook
 
 
-class FreshFitHook(Hook):
+class FreshFitHook(FitHook):
     """Fits something to the finished features before every evaluation, and before the checkpoint of the same epoch.
 
     It goes into the checkpoint, so ``tools/test.py`` and inference use it without the training images. The first step
@@ -24,74 +20,27 @@ class FreshFitHook(Hook):
 
     Args:
         refit_on_test: fit again in ``tools/test.py`` though the checkpoint has brought one.
-
-    Attributes:
-        max_images: images, or as a float the share of them, that are read; None for all.
     """
 
-    max_images: Optional[Union[int, float]] = None
-
-    # after TrainProgressHook (BELOW_NORMAL, 60) closed its display; before ParamSchedulerHook (LOW, 70), whose step a
-    # run that is stopped in this pass would repeat; and before the checkpoint (VERY_LOW)
-    priority = 65
+    in_checkpoint = True
 
     def __init__(self, refit_on_test: bool = False) -> None:
         self.refit_on_test = refit_on_test
-        self._fitted_at = None  # iteration
 
-    @abstractmethod
-    def forget(self, model: torch.nn.Module) -> None:
-        """Drop what was fitted."""
-
-    @abstractmethod
     def is_fitted(self, model: torch.nn.Module) -> bool:
         """Whether the model has what this hook would fit."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def fit(self, runner, model: torch.nn.Module) -> None:
-        """Fit; the model is in eval mode."""
+    def is_due(self, runner, event: str) -> bool:
+        """Also in a test whose checkpoint did not bring it."""
+        return super().is_due(runner, event) and (
+            event != 'before_test_epoch' or self.refit_on_test or not self.is_fitted(unwrap(runner.model)))
 
-    def passes(self, runner) -> List[Pass]:
-        """One with every evaluation, and one at the end, see :class:`Pass`."""
-        loader, (start, end) = probe_dataloader(runner), progress_of(runner)
+    def times(self, runner) -> Sequence[int]:
+        """With every evaluation, and at the end."""
+        start, end = progress_of(runner)
         at = evaluations(runner)
-        if start < end and end - 1 not in at:
-            at.append(end - 1)
-        n_images = limit_images(loader, self.max_images)
-        return [Pass(loader, n_images, at, fits=lambda n_cells: self.assigned_rows(n_images, n_cells))]
-
-    def assigned_rows(self, n_images: int, n_cells: int) -> list:
-        """Work of the fit that counts beside the network's, see :func:`mmseg_unsup.clustering.streaming.assigned_rows`.
-        """
-        return []
-
-    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Drop what the weights are about to outgrow."""
-        if batch_idx == 0:
-            self.forget(unwrap(runner.model))
-
-    def after_train_epoch(self, runner) -> None:
-        """Fit for the checkpoint that follows and for the evaluation after it."""
-        if validates_now(runner) or self.is_last_train_epoch(runner):
-            self._fit(runner)
-
-    def before_val_epoch(self, runner) -> None:
-        """Fit if the weights moved since the last fit."""
-        if self._fitted_at is None or self._fitted_at != _iteration(runner):
-            self._fit(runner)
-
-    def before_test_epoch(self, runner) -> None:
-        """Fit if the checkpoint did not bring it."""
-        if self.refit_on_test or not self.is_fitted(unwrap(runner.model)):
-            self._fit(runner)
-
-    def _fit(self, runner) -> None:
-        model = unwrap(runner.model)
-        was_training = model.training
-        model.eval()
-        self.fit(runner, model)
-        model.train(was_training)
-        self._fitted_at = _iteration(runner)
+        return at + [end - 1] * (start < end and end - 1 not in at)
 
 
 @HOOKS.register_module()
@@ -102,16 +51,18 @@ class FreshKMeansHook(FreshFitHook):
     images with the transform of evaluation.
 
     Args:
-        n_clusters: K'; usually the number of classes of the evaluation.
-        kmeans: further arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans`.
-        init_images, update_images, init_pixels, max_images: see :class:`mmseg_unsup.PixelClusteringHook`.
+        n_clusters: K', usually the number of classes of the evaluation; None for as many as the head has.
+        kmeans, init_images, update_images, init_pixels: see :class:`mmseg_unsup.KMeansProbe`, which is the same fit.
+        max_images: images, or as a float the share of them, that are read; None for all.
         refit_on_test: see :class:`FreshFitHook`.
 
     Source: train_picie.py:295-339 of the released code.
     """
 
+    phase = 'fresh k-means'
+
     def __init__(self,
-                 n_clusters: int,
+                 n_clusters: Optional[int] = None,
                  kmeans: Optional[dict] = None,
                  init_images: int = 5120,
                  update_images: int = 256,
@@ -119,55 +70,29 @@ class FreshKMeansHook(FreshFitHook):
                  max_images: Optional[Union[int, float]] = None,
                  refit_on_test: bool = False) -> None:
         super().__init__(refit_on_test)
-        self.n_clusters = n_clusters
-        self.kmeans = kmeans or {}
-        MiniBatchKMeans(n_clusters, **self.kmeans)  # a bad setting must fail now, not after the first epoch
-        check_stream(init_images, update_images, init_pixels)
-        self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
-        self.max_images = max_images
+        self.n_clusters, self.max_images = n_clusters, max_images
+        self.probe = KMeansProbe(self.phase, n_clusters, 1, kmeans, init_images, update_images, init_pixels)
 
-    def assigned_rows(self, n_images: int, n_cells: int) -> list:
-        kmeans = MiniBatchKMeans(self.n_clusters, **self.kmeans)
-        return assigned_rows([kmeans], n_images, n_cells, self.init_images, self.init_pixels)
+    def _size(self, model: torch.nn.Module) -> int:
+        return self.n_clusters or model.decode_head.n_clusters
+
+    def assigned_rows(self, runner, n_images: int, n_cells: int) -> list:
+        return self.probe.assigned_rows(self._size(unwrap(runner.model)), n_images, n_cells)
 
     def forget(self, model: torch.nn.Module) -> None:
         model.clusters[FRESH].fit(None)
 
     def is_fitted(self, model: torch.nn.Module) -> bool:
-        return len(model.clusters[FRESH].weight) == self.n_clusters
+        return len(model.clusters[FRESH].weight) == self._size(model)
 
-    def fit(self, runner, model: torch.nn.Module) -> None:
-        with time_phase('fresh k-means'):
-            kmeans = self._run(runner, model)
+    def fits(self, runner) -> List[ProbeFit]:
+        model = unwrap(runner.model)
+        n_channels = next(iter(model.probe_channels.values()))
+        return [ProbeFit(self.phase, self.probe, n_channels, self._size(model), max_images=self.max_images)]
+
+    def use(self, runner, model: torch.nn.Module, fits: list) -> None:
+        kmeans, = self.probe.models
+        check_not_collapsed(kmeans.cluster_centers_, self.phase)
         model.clusters[FRESH].fit(kmeans.cluster_centers_)
-        runner.logger.info(f'fresh k-means: loss {kmeans.inertia_:.4f}, {self.n_clusters} clusters, '
+        runner.logger.info(f'{self.phase}: loss {kmeans.inertia_:.4f}, {kmeans.n_clusters} clusters, '
                            f'{int((kmeans.counts_ == 0).sum())} empty')
-
-    def _run(self, runner, model: torch.nn.Module) -> MiniBatchKMeans:
-        dataloader = probe_dataloader(runner)
-        set_view_key(dataloader, runner.seed, 0)
-        n_images = limit_images(dataloader, self.max_images)
-        kmeans = MiniBatchKMeans(self.n_clusters, **self.kmeans)
-        stream = StreamingKMeans(
-            [[kmeans]],
-            n_images=n_images,
-            init_images=self.init_images,
-            update_images=self.update_images,
-            init_pixels=self.init_pixels,
-            seed=(runner.seed, ),
-            device=next(model.parameters()).device)
-        for positions, feats in iterate_features(model, dataloader, model_features(model), 'fresh k-means', n_images):
-            stream.add(positions, feats)
-        stream.finish()
-        check_not_collapsed(kmeans.cluster_centers_, 'fresh k-means')
-        return kmeans
-
-
-def _iteration(runner) -> Optional[int]:
-    """None outside training, where asking the runner would build the training data set."""
-    return runner.iter if isinstance(runner._train_loop, BaseLoop) else None
-
-
-def model_features(model):
-    """``(views, data_samples)`` -> [unit features of the first view], for :func:`iterate_features`."""
-    return lambda views, samples: [model.forward_maps(views[0]).feats['features']]

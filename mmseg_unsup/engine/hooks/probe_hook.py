@@ -1,29 +1,27 @@
 """Probes of a trained model: fitted to the training images before an evaluation, scored by its metrics."""
-from typing import Callable, List, Optional, Tuple, Union
+from typing import List, Optional, Sequence, Union
 
 import torch
-from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
-from ...evaluation.probes import labels_on_grid
 from ...evaluation.probes.protocol import check_datasets, check_metrics
 from ...registry import HOOKS, PROBES
-from ...utils.console import warn_once
 from ...utils.config_text import parse_config_text
+from ...utils.console import warn_once
 from ...utils.old_names import present_config
 from ...weights.old_names import renamed_state
-from ..feature_pass import iterate_features, limit_images, set_view_key, unwrap
-from ..forecast import Pass, evaluations
-from ..probe_loader import labelled_probe_dataloader, probe_dataloader
-from .phase_timer_hook import time_phase
+from ..feature_pass import unwrap
+from ..fitting import ProbeFit
+from ..forecast import evaluations
+from .fit_hook import FitHook
 
 # what a model predicts with that does not say it
 _PREDICTION = ('backbone.', 'neck.', 'decode_head.')
 
 
 @HOOKS.register_module()
-class ProbeHook(Hook):
-    """One pass over the training images, with the transforms of evaluation, fits all probes; the model then predicts
+class ProbeHook(FitHook):
+    """Fits probes to the training images, with the transforms of evaluation; the model then predicts
     ``pred_sem_seg_<set>`` of each beside its own sets.
 
     Reads the images by ``labelled_probe_dataloader``; if no probe needs labels, by ``probe_dataloader``. Weights and
@@ -43,8 +41,7 @@ class ProbeHook(Hook):
             :mod:`mmseg_unsup.evaluation.probes.protocol`); a checkpoint without tensors that the features need.
     """
 
-    # as FreshKMeansHook, and before PhaseTimerHook (LOWEST)
-    priority = 'LOW'
+    phase = 'probes'
 
     def __init__(self,
                  probes: List[dict],
@@ -57,6 +54,7 @@ class ProbeHook(Hook):
             raise ValueError(f'several probes predict the set {twice[0]!r}: give each a name of its own' if twice else
                              'ProbeHook has no probes')
         self.max_images, self.on_val = max_images, on_val
+        self.needs_labels = any(probe.needs_labels for probe in self.probes)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Refuse a checkpoint that would leave part of the features random; a training may start from what it likes."""
@@ -69,37 +67,43 @@ class ProbeHook(Hook):
         if self.on_val:
             self._check(runner, runner.val_loop)
 
-    def passes(self, runner) -> List[Pass]:
-        """One with every evaluation if asked to, see :class:`Pass`."""
-        if not self.on_val:
-            return []
-        loader = self._loader(runner)
-        return [Pass(loader, limit_images(loader, self.max_images), evaluations(runner))]
-
-    def before_val_epoch(self, runner) -> None:
-        """Fit if asked to."""
+    def before_val(self, runner) -> None:
+        super().before_val(runner)
         if self.on_val:
             self._check(runner, runner.val_loop)
-            self._fit(runner, runner.val_loop.dataloader.dataset)
+
+    def before_test(self, runner) -> None:
+        super().before_test(runner)
+        self._check(runner, runner.test_loop)
+
+    def is_due(self, runner, event: str) -> bool:
+        """Before a test, and before a validation if asked to."""
+        return super().is_due(runner, event) and (self.on_val or event == 'before_test_epoch')
+
+    def times(self, runner) -> Sequence[int]:
+        return evaluations(runner) if self.on_val else []
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         """Let go of probes that training is about to outdate."""
-        unwrap(runner.model).probes = []
-
-    def before_test_epoch(self, runner) -> None:
-        """Check, then fit."""
-        self._check(runner, runner.test_loop)
-        self._fit(runner, runner.test_loop.dataloader.dataset)
+        self.forget(unwrap(runner.model))
 
     def after_test_epoch(self, runner, metrics=None) -> None:
-        unwrap(runner.model).probes = []
+        self.forget(unwrap(runner.model))
 
-    @property
-    def _needs_labels(self) -> bool:
-        return any(probe.needs_labels for probe in self.probes)
+    def forget(self, model: torch.nn.Module) -> None:
+        model.probes, self._fitted_at = [], None
 
-    def _loader(self, runner):
-        return labelled_probe_dataloader(runner) if self._needs_labels else probe_dataloader(runner)
+    def fits(self, runner) -> List[ProbeFit]:
+        model, dataset = unwrap(runner.model), self._dataset
+        n_classes, ignore_index = len(dataset.metainfo['classes']), getattr(dataset, 'ignore_index', 255)
+        default = next(iter(model.probe_channels))
+        return [ProbeFit(self.phase, probe, model.probe_channels[probe.features or default], n_classes, ignore_index,
+                         self.max_images) for probe in self.probes]
+
+    def use(self, runner, model: torch.nn.Module, fits: List[ProbeFit]) -> None:
+        for fit in fits:
+            runner.logger.info(f'probe {fit.probe.name}: {fit.summary}')
+        model.probes = self.probes
 
     def _check(self, runner, loop) -> None:
         model, dataset = unwrap(runner.model), loop.dataloader.dataset
@@ -112,61 +116,11 @@ class ProbeHook(Hook):
         taken = {name for probe in self.probes for name in probe.set_names} & set(model.clusters)
         if taken:
             raise ValueError(f'the probe set {min(taken)!r} has the name of a set of the model: rename it')
-        loader = self._loader(runner)
-        check_datasets(loader.dataset.dataset if self._needs_labels else None, dataset)
+        loader = self.reading(runner).loader
+        check_datasets(loader.dataset.dataset if self.needs_labels else None, dataset)
+        self._dataset = dataset
         for line in check_metrics(loop.evaluator.metrics, self.probes, model.predictions, dataset):
             warn_once(line)
-
-    def _fit(self, runner, dataset) -> None:
-        model, dataloader = unwrap(runner.model), self._loader(runner)
-        set_view_key(dataloader, runner.seed, 0)
-        n_images = limit_images(dataloader, self.max_images)
-        device, default = next(model.parameters()).device, next(iter(model.probe_channels))
-        for probe in self.probes:
-            probe.begin(model.probe_channels[probe.features or default], len(dataset.metainfo['classes']), n_images, runner.seed, device,
-                        getattr(dataset, 'ignore_index', 255))
-        needs_segments = any(probe.needs_segments for probe in self.probes)
-        names, extract = probe_inputs(model, self._needs_labels, needs_segments)
-        was_training = model.training
-        model.eval()
-        with time_phase('probes'):
-            for positions, batch in iterate_features(model, dataloader, extract, 'probes', n_images):
-                found = dict(zip(names, batch))
-                for probe in self.probes:
-                    probe.add(positions, found[probe.features or default], found.get('labels'), found.get('segments'))
-            for probe in self.probes:
-                runner.logger.info(f'probe {probe.name}: {probe.finish()}')
-        model.train(was_training)
-        model.probes = self.probes
-
-
-def probe_inputs(model, with_labels: bool, with_segments: bool) -> Tuple[List[str], Callable]:
-    """Names of what probes read, and ``(views, data_samples)`` -> the tensors, for ``iterate_features``."""
-    names = [*model.probe_channels] + ['labels'] * with_labels + ['segments'] * with_segments
-
-    def extract(views: list, samples: list) -> List[torch.Tensor]:
-        feats, segments = model.forward_maps(views[0])
-        tensors = list(feats.values())
-        if with_labels:
-            tensors.append(read_labels(samples, tensors[0]))
-        if with_segments:
-            tensors.append(segments())
-        return tensors
-
-    return names, extract
-
-
-def read_labels(samples: list, feats: torch.Tensor) -> torch.Tensor:
-    """(N, h, w) int64 labels of the cells of (N, C, h, w) features.
-
-    Raises:
-        ValueError: a sample has no labels.
-    """
-    if not all('gt_sem_seg' in sample for sample in samples):
-        raise ValueError('the samples of labelled_probe_dataloader have no labels: put mmseg_unsup.LoadLabels after '
-                         'mmseg_unsup.LoadImage in its pipeline')
-    grids = [labels_on_grid(sample.gt_sem_seg.data[0], feats.shape[2:]) for sample in samples]
-    return torch.stack(grids).to(feats.device)
 
 
 def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
@@ -220,8 +174,7 @@ def check_teacher(model: torch.nn.Module, checkpoint: dict) -> None:
     Raises:
         ValueError: the config that the checkpoint carries says one thing, the model does the other.
     """
-    text = checkpoint.get('meta', {}).get('cfg')
-    teacher = getattr(model, 'target_generator', None)
+    text, teacher = checkpoint.get('meta', {}).get('cfg'), getattr(model, 'target_generator', None)
     if not isinstance(text, str) or teacher is None:
         return
     stored = (present_config(parse_config_text(text)).get('model') or {}).get('target_generator') or {}

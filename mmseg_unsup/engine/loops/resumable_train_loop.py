@@ -34,7 +34,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         super().__init__(*args, **kwargs)
         check_count('val_interval', self.val_interval)
         self.position = 0  # batches of this epoch that are done
-        self.done = {}  # name of a pass over the data, such as 'clustering' -> last epoch in which it was completed
+        self.completed = {}  # name of a pass over the data, such as 'clustering' -> last epoch in which it was completed
         self.has_begun = False
         self._resumed: Optional[dict] = None
         self._in_steps = False
@@ -47,7 +47,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             epoch: of the checkpoint; one that is written at the end of an epoch belongs to the next.
         """
         position = self.position if epoch == self._epoch else 0
-        return dict(position=position, done=dict(self.done), **self._layout())
+        return dict(position=position, done=dict(self.completed), **self._layout())
 
     def random_state(self) -> dict:
         """The generators as the next training step must find them."""
@@ -62,7 +62,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             raise ValueError(f'the checkpoint was taken after {loop["position"]} batches of an epoch, which are other '
                              f'batches in this run ({listing}): use the same, or resume from a checkpoint of the end '
                              'of an epoch (--resume PATH)')
-        self.position, self.done = loop['position'], dict(loop['done'])
+        self.position, self.completed = loop['position'], dict(loop['done'])
         self._resumed = own_state(ranks)
         if self._resumed is None:
             say(f'the checkpoint is of {len(ranks)} processes: random states start anew', logging.WARNING)
@@ -128,10 +128,10 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         if self.runner.val_loop is None or self.position or epoch < max(1, self.val_begin):
             return
         is_due = epoch % self.val_interval == 0 or epoch == self._max_epochs
-        if is_due and self.done.get('evaluation') != epoch:
+        if is_due and self.completed.get('evaluation') != epoch:
             set_random_state(self._random)
             self.runner.val_loop.run()
-            self.done['evaluation'] = epoch
+            self.completed['evaluation'] = epoch
 
 
 def remaining_batches(loader: DataLoader, start: int) -> DataLoader:

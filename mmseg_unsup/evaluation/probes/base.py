@@ -83,6 +83,10 @@ class Probe(metaclass=ABCMeta):
         """Take (N,) positions, (N, C, h, w) features of unit length and, where needed, (N, h, w) int64 labels and
         segments: ids from 0 on that count anew in every image, -1 for none."""
 
+    def advance(self, end: int) -> None:
+        """All ranks have added their images before position ``end``; called after every :meth:`add`, which several
+        probes may take in turn. Collectives belong here, where ranks are at one place, or in :meth:`finish`."""
+
     @abstractmethod
     def finish(self) -> str:
         """Fit; afterwards :meth:`scores` works. Returns a line for the log."""

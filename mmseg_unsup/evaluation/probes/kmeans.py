@@ -1,11 +1,11 @@
 """Clusters of the frozen features: the unsupervised probe."""
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans
-from ...clustering.streaming import check_stream
+from ...clustering.streaming import assigned_rows, check_stream
 from ...registry import PROBES
 from ...utils.checks import check_count
 from .base import Probe, linear_scores
@@ -47,22 +47,24 @@ class KMeansProbe(Probe):
         # a bad setting must fail now, not after the pass
         MiniBatchKMeans(2 if n_clusters is None else n_clusters, **self.kmeans)
         check_stream(init_images, update_images, init_pixels)
-        self.init_images, self.update_images, self.init_pixels = init_images, update_images, init_pixels
+        self.stream = dict(init_images=init_images, update_images=update_images, init_pixels=init_pixels)
 
     def n_outputs(self, n_classes: int) -> int:
         return self.n_clusters or n_classes
 
+    def assigned_rows(self, n_classes: int, n_images: int, n_cells: int) -> List[Tuple[int, int]]:
+        """The work of a fit, see :func:`mmseg_unsup.clustering.streaming.assigned_rows`."""
+        return assigned_rows(self._models(n_classes), n_images, n_cells, self.stream['init_images'],
+                             self.stream['init_pixels'])
+
+    def _models(self, n_classes: int) -> List[MiniBatchKMeans]:
+        return [MiniBatchKMeans(self.n_outputs(n_classes), **self.kmeans) for _ in range(self.repeats)]
+
     def begin(self, *args, **kwargs) -> None:
         super().begin(*args, **kwargs)
-        self.models = [MiniBatchKMeans(self.n_outputs(self.n_classes), **self.kmeans) for _ in range(self.repeats)]
-        self._stream = StreamingKMeans(
-            [self.models],
-            n_images=self.n_images,
-            init_images=self.init_images,
-            update_images=self.update_images,
-            init_pixels=self.init_pixels,
-            seed=(self.seed, ),
-            device=self.device)
+        self.models = self._models(self.n_classes)
+        self._stream = StreamingKMeans([self.models], self.n_images, seed=(self.seed, ), device=self.device,
+                                       **self.stream)
 
     def add(self,
             positions: Sequence[int],
@@ -70,6 +72,9 @@ class KMeansProbe(Probe):
             labels: Optional[Tensor] = None,
             segments: Optional[Tensor] = None) -> None:
         self._stream.add(positions, [feats])
+
+    def advance(self, end: int) -> None:
+        self._stream.advance(end)
 
     def finish(self) -> str:
         self._stream.finish()

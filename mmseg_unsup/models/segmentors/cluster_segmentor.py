@@ -10,7 +10,7 @@ from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from torch import Tensor, nn
 
-from ...functional import class_map, connected_segments, fingerprint, unit
+from ...functional import class_map, connected_segments, fingerprint, unit, view_features
 from ...functional.dense_crf import DenseCRF
 from ...structures import ClusterNames
 from ...utils.console import say
@@ -25,6 +25,7 @@ class ForwardMaps(NamedTuple):
     """Features of a batch of images."""
     feats: Dict[str, Tensor]  # (N, C, h, w) by the names of `probe_channels`
     segments: Callable[[], Tensor]  # makes the (N, h, w) ids of the segments of every image, -1 for none
+    descriptors: Optional[Callable[[], List[Tensor]]] = None  # makes the (S, D) of objects of every image, if any
 
 
 class Assignments(NamedTuple):
@@ -60,6 +61,8 @@ class ClusterSegmentor(EncoderDecoder):
     uses_labels = False
     # the id of what lies outside all that is clustered
     background_cluster: Optional[int] = None
+    # of the crop on feature maps of views, see `functional.warp`
+    rounding: Optional[str] = None
 
     def __init__(self, backbone: dict, *args, **kwargs) -> None:
         if str(backbone['type']).startswith('mmpretrain.'):
@@ -200,13 +203,19 @@ class ClusterSegmentor(EncoderDecoder):
         """(N, 3, H, W) -> the (N, C, h, w) features that are clustered and predicted with."""
         return self.predicting_feat(images)[self.decode_head.in_index]
 
+    def view_feats(self, views: List[Tensor], data_samples: list) -> List[Tensor]:
+        """V image batches -> V maps (N, C, h, w) of unit length on the grid of the first view, of the network that
+        predicts. Batch norm that uses the statistics of the batch sees one view after the other."""
+        maps = view_features(self.predicting_map, views, data_samples, self.rounding, apart=self.training)
+        return [unit(feats) for feats in maps]
+
     @property
     def probe_channels(self) -> Dict[str, int]:
         """Names of the feature maps that probes can read, and their channels; the first is the default."""
         return dict(features=self.decode_head.in_channels)
 
     def forward_maps(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> ForwardMaps:
-        """(N, 3, H, W) normalised images -> what probes read, in one pass of the network.
+        """(N, 3, H, W) normalised images -> what fits and probes read, in one pass of the network.
 
         The features are the finished ones, of unit length; segments are connected cells of one cluster of the first
         predicted set.

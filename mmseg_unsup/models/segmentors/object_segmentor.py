@@ -144,7 +144,7 @@ class ObjectSegmentor(ClusterSegmentor):
         """``trunk``, the 256 channels below both outputs; what descriptors are the sum of, ``embedding`` and
         ``backbone``. Segments are objects."""
         read = self._read(inputs, metas)
-        return ForwardMaps(read.feats, lambda: read.ids - 1)
+        return ForwardMaps(read.feats, lambda: read.ids - 1, lambda: self._descriptors(read))
 
     @torch.no_grad()
     def describe_objects(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> List[Tensor]:

@@ -63,15 +63,6 @@ class PrototypeTeacher(Teacher):
         if self.epochs is not None:
             self.average(student, min(1., 1 / (self.epochs * steps_per_epoch)))
 
-    def clustered_features(self, student: nn.Module, views: List[Tensor], data_samples: list,
-                           apart: bool = False) -> List[Tensor]:
-        """V image batches -> V maps (N, C, h, w) of unit length, which the clustering reads.
-
-        Args:
-            apart: see :func:`mmseg_unsup.functional.view_features`.
-        """
-        return [unit(feat) for feat in view_features(student.predicting_map, views, data_samples, self.rounding, apart)]
-
     @torch.no_grad()
     def forward(self, views: List[Tensor], data_samples: list) -> List[List[Tensor]]:
         """V image batches -> per level, V maps (N, h, w) of the nearest prototype on the grid of the first view."""

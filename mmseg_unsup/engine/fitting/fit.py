@@ -1,0 +1,95 @@
+"""One pass over the images for all that is fitted to their features."""
+from abc import ABCMeta, abstractmethod
+from contextlib import nullcontext
+from typing import Callable, ContextManager, Iterator, Optional, Sequence, Tuple, Union
+
+import torch
+from torch.utils.data import DataLoader
+
+from ...utils.progress import track_progress
+from ..feature_pass import limit_images, set_view_key
+from ..preemption import stop_if_asked
+from .batch import FeatureBatch
+
+
+class Fit(metaclass=ABCMeta):
+    """Something that is fitted to the features of images in one pass, which others may share.
+
+    :meth:`begin`, :meth:`add` for every batch and :meth:`finish` are called on all ranks alike, so each may run
+    collectives; every rank adds its own images.
+
+    Args:
+        name: of what is fitted, for the progress display and messages.
+        max_images: images, or as a float the share of them, that it wants; None for all.
+    """
+
+    def __init__(self, name: str, max_images: Optional[Union[int, float]] = None) -> None:
+        self.name, self.max_images = name, max_images
+
+    @abstractmethod
+    def begin(self, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
+        """Get ready for so many images over all ranks; ``key`` is that of all random choices."""
+
+    @abstractmethod
+    def add(self, batch: FeatureBatch) -> None:
+        """Take the images of a batch that count; there may be none."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Fit; the result is the same on all ranks."""
+
+
+def feature_batches(model: torch.nn.Module,
+                    dataloader: DataLoader,
+                    description: str,
+                    n_images: Optional[int] = None,
+                    precision: Callable[[], ContextManager] = nullcontext) -> Iterator[FeatureBatch]:
+    """Yield a :class:`FeatureBatch` for every batch of this rank's share of the images, also where none counts.
+
+    A batch is a safe point: a run that got a signal stops there (:mod:`mmseg_unsup.engine.preemption`).
+
+    Args:
+        model: unwrapped; in its present mode.
+        description: of the progress display.
+        n_images: stop after so many images of the order, over all ranks; all by default.
+        precision: makes the context that the network runs in, such as autocast.
+    """
+    n_images = n_images or len(dataloader.dataset)
+    end = 0
+    with track_progress(description, n_images) as advance:
+        for data in dataloader:
+            data = model.data_preprocessor(data, True)
+            batch = FeatureBatch(model, data['inputs'], data['data_samples'], end, description, precision)
+            yield batch.before(n_images)
+            advance(min(batch.end - batch.start, n_images))
+            stop_if_asked()
+            end = batch.end
+            if end >= n_images:  # the same batch on all ranks: synchronised batch norm needs all
+                break
+
+
+@torch.no_grad()
+def fit_on_pass(fits: Sequence[Fit],
+                model: torch.nn.Module,
+                dataloader: DataLoader,
+                key: Sequence[int],
+                precision: Callable[[], ContextManager] = nullcontext) -> None:
+    """Fit all to one pass over the images, in the present mode of the model.
+
+    Args:
+        model: unwrapped.
+        key: of all random choices, ``(seed, )`` or ``(seed, epoch)``.
+        precision: see :func:`feature_batches`.
+    """
+    set_view_key(dataloader, *[*key, 0][:2])
+    numbers = [limit_images(dataloader, fit.max_images) for fit in fits]
+    device = next(model.parameters()).device
+    for fit, n_images in zip(fits, numbers):
+        fit.begin(n_images, tuple(key), device)
+    description = ', '.join(dict.fromkeys(fit.name for fit in fits))
+    for batch in feature_batches(model, dataloader, description, max(numbers), precision):
+        for fit, n_images in zip(fits, numbers):
+            if batch.start < n_images:
+                fit.add(batch.before(n_images))
+    for fit in fits:
+        fit.finish()

@@ -1,0 +1,210 @@
+"""What is fitted to the images at certain moments of a run, several things in one pass."""
+from abc import abstractmethod
+from collections import Counter, defaultdict
+from contextlib import contextmanager, nullcontext
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
+from torch.utils.data import DataLoader
+
+from ..feature_pass import limit_images, unwrap
+from ..fitting import Fit, fit_on_pass
+from ..forecast import Pass
+from ..preemption import Preempted
+from ..probe_loader import loader_of_fits
+from .phase_timer_hook import time_phase, validates_now
+
+START, EPOCH, EVALUATION = 'start', 'epoch', 'evaluation'
+# methods of a hook -> the moment that they are
+EVENTS = dict(before_train=START, before_train_epoch=EPOCH, after_train_epoch=EVALUATION, before_val_epoch=EVALUATION,
+              before_test_epoch=EVALUATION)
+
+
+class Reading(NamedTuple):
+    """How a pass reads the images; what is read alike can share it."""
+    loader: DataLoader
+    key: Tuple[int, ...]  # of all random choices: (seed, ) or (seed, epoch)
+    as_training: bool = False  # in the precision of the training
+    batch_statistics: bool = False  # batch norm uses and follows them
+
+
+class FitHook(Hook):
+    """Fits something to the features of the training images, in one pass with all other hooks that are due then.
+
+    A subclass says what by :meth:`fits`, what becomes of it by :meth:`use`, and when by ``moment`` and :meth:`is_due`.
+    What is fitted for an evaluation is fitted at the end of the epoch before, so that the checkpoint has it; the first
+    step of the next epoch drops it again.
+
+    Attributes:
+        moment: ``START`` of the training, each ``EPOCH`` or each ``EVALUATION``, that of the test included.
+        phase: name for :func:`time_phase`; '' for none.
+        max_images: images, or as a float the share of them, that are read; None for all.
+        needs_labels (bool): whether a fit reads labels.
+        in_checkpoint (bool): the checkpoint carries what was fitted, so also the last one without an evaluation does.
+    """
+
+    moment = EVALUATION
+    phase = ''
+    max_images: Optional[Union[int, float]] = None
+    needs_labels = False
+    in_checkpoint = False
+    _fitted_at: Optional[int] = None  # iteration; -1 outside a training
+
+    # after TrainProgressHook (BELOW_NORMAL, 60) closed its display; before ParamSchedulerHook (LOW, 70), whose step a
+    # run that is stopped in this pass would repeat; and before the checkpoint (VERY_LOW)
+    priority = 65
+
+    @abstractmethod
+    def fits(self, runner) -> List[Fit]:
+        """What to fit now."""
+
+    @abstractmethod
+    def use(self, runner, model: torch.nn.Module, fits: List[Fit]) -> None:
+        """Give the model, unwrapped, what was fitted."""
+
+    def forget(self, model: torch.nn.Module) -> None:
+        """Drop what was fitted for an evaluation."""
+
+    def reading(self, runner, labelled: bool = False) -> Reading:
+        """How this hook reads the images: those of ``probe_dataloader``, as evaluation sees them.
+
+        Args:
+            labelled: other hooks read labels, so where these come with the same images, take them so.
+        """
+        return Reading(loader_of_fits(runner, self.needs_labels, labelled), (runner.seed, ))
+
+    def is_due(self, runner, event: str) -> bool:
+        """Whether to fit at an event, one of :data:`EVENTS`."""
+        if EVENTS[event] != self.moment or self._fitted_at == _iteration(runner):
+            return False
+        if event == 'after_train_epoch':
+            return validates_now(runner) or self.in_checkpoint and self.is_last_train_epoch(runner)
+        return True
+
+    def fit(self, runner, others: Sequence['FitHook'] = (), reading: Optional[Reading] = None) -> None:
+        """Fit now, in one pass with other hooks that read alike."""
+        model, hooks = unwrap(runner.model), [self, *others]
+        loader, key, as_training, batch_statistics = reading or self.reading(runner)
+        precision = (lambda: runner.optim_wrapper.optim_context(runner.model)) if as_training else nullcontext
+        phase = ', '.join(hook.phase for hook in hooks if hook.phase)
+        with time_phase(phase) if phase else nullcontext(), _as_it_was(model):
+            by_hook = [hook.fits(runner) for hook in hooks]
+            model.train(batch_statistics)
+            fit_on_pass([fit for fits in by_hook for fit in fits], model, loader, key, precision)
+            for hook, fits in zip(hooks, by_hook):
+                hook.use(runner, model, fits)
+                hook._fitted_at = _iteration(runner)
+
+    def times(self, runner) -> Sequence[int]:
+        """Epochs, or iterations where the run counts those, at which it will fit."""
+        return []
+
+    def assigned_rows(self, runner, n_images: int, n_cells: int) -> List[Tuple[int, int]]:
+        """Work of the fit beside the network's, see :func:`mmseg_unsup.clustering.streaming.assigned_rows`."""
+        return []
+
+    def passes(self, runner) -> List[Pass]:
+        """Those of all hooks of this moment, which the first of them gives; see :class:`Pass`."""
+        hooks = [hook for hook in _fit_hooks(runner) if hook.moment == self.moment]
+        return _planned(runner, hooks) if hooks[0] is self else []
+
+    def before_train(self, runner) -> None:
+        self._on(runner, 'before_train')
+
+    def before_train_epoch(self, runner) -> None:
+        self._on(runner, 'before_train_epoch')
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Drop what the weights are about to outgrow."""
+        if batch_idx == 0 and self.moment == EVALUATION:
+            self.forget(unwrap(runner.model))
+
+    def after_train_epoch(self, runner) -> None:
+        self._on(runner, 'after_train_epoch')
+
+    def before_val_epoch(self, runner) -> None:
+        self._on(runner, 'before_val_epoch')
+
+    def before_val(self, runner) -> None:
+        """Outside a training nobody says whether the weights have changed."""
+        if _iteration(runner) < 0:
+            self._fitted_at = None
+
+    def before_test(self, runner) -> None:
+        self._fitted_at = None
+
+    def before_test_epoch(self, runner) -> None:
+        self._on(runner, 'before_test_epoch')
+
+    def _on(self, runner, event: str) -> None:
+        if self.is_due(runner, event):
+            fit_due(runner, event)
+
+
+def fit_due(runner, event: str) -> None:
+    """Fit all that is due at an event, one of :data:`EVENTS`; what is read alike in one pass."""
+    due = [hook for hook in _fit_hooks(runner) if hook.is_due(runner, event)]
+    for reading, (first, *others) in _by_reading(runner, due):
+        first.fit(runner, others, reading)
+
+
+def fit_at_start(runner) -> None:
+    """Fit what a training fits before its first step, such as principal components."""
+    fit_due(runner, 'before_train')
+
+
+def _fit_hooks(runner) -> List[FitHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, FitHook)]
+
+
+def _by_reading(runner, hooks: Sequence[FitHook]) -> Iterator[Tuple[Reading, List[FitHook]]]:
+    """Those that share a pass."""
+    labelled, shared = any(hook.needs_labels for hook in hooks), defaultdict(list)
+    for hook in hooks:
+        shared[hook.reading(runner, labelled)].append(hook)
+    return shared.items()
+
+
+def _planned(runner, hooks: Sequence[FitHook]) -> List[Pass]:
+    """Passes of the hooks of one moment over the rest of the run."""
+    due = defaultdict(list)  # (time, how often it has come before) -> hooks
+    for hook in hooks:
+        before = Counter()
+        for time in hook.times(runner):
+            due[time, before[time]].append(hook)
+            before[time] += 1
+    times = defaultdict(list)
+    for (time, _), together in sorted(due.items()):
+        times[tuple(together)].append(time)
+    return [_pass(runner, reading.loader, group, at) for together, at in times.items()
+            for reading, group in _by_reading(runner, together)]
+
+
+def _pass(runner, loader: DataLoader, hooks: Sequence[FitHook], at: Sequence[int]) -> Pass:
+    numbers = [limit_images(loader, hook.max_images) for hook in hooks]
+    return Pass(loader, max(numbers), at, fits=lambda n_cells: [
+        rows for hook, n_images in zip(hooks, numbers) for rows in hook.assigned_rows(runner, n_images, n_cells)])
+
+
+def _iteration(runner) -> int:
+    """-1 outside training, where asking the runner would build the training data set."""
+    return runner.iter if isinstance(runner._train_loop, BaseLoop) else -1
+
+
+@contextmanager
+def _as_it_was(model: torch.nn.Module) -> Iterator[None]:
+    """The model is in its mode again after the block; a pass that is stopped in it also leaves no trace in the
+    statistics of batch norm."""
+    was_training = model.training
+    before = {name: buffer.clone() for name, buffer in model.named_buffers() if 'running_' in name or 'batches' in name}
+    try:
+        yield
+    except Preempted:
+        buffers = dict(model.named_buffers())
+        for name, buffer in before.items():
+            buffers[name].copy_(buffer)
+        raise
+    finally:
+        model.train(was_training)
