@@ -1,25 +1,11 @@
-default_scope = 'mmseg'
+# of runs that count epochs
+_base_ = './runtime.py'
 # labels that the initial weights have seen, such as 'none' or 'ImageNet', where their file does not say it
 weights_seen = None
-randomness = dict(seed=0)
-env_cfg = dict(
-    cudnn_benchmark=True,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    # timeout: seconds that a process waits for the others before the run ends with an error. Longer than the longest
-    # task of a single process: rank 0 scores, draws and writes checkpoints alone. gloo replaces nccl without a GPU.
-    dist_cfg=dict(backend='nccl', timeout=1800))
-vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(by_epoch=True)
-log_level = 'INFO'
-load_from = None
-resume = False
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=True),
-    param_scheduler=dict(type='ParamSchedulerHook'),
+    logger=dict(log_metric_by_epoch=True),
     checkpoint=dict(type='mmseg_unsup.AtomicCheckpointHook', interval=1, max_keep_ckpts=2),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
     check_data=dict(type='mmseg_unsup.CheckDataHook'),
     initialization=dict(type='mmseg_unsup.InitializationHook', weights_seen=weights_seen),
     non_finite=dict(type='mmseg_unsup.NonFiniteHook'),

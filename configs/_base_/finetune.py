@@ -7,9 +7,9 @@ init = None
 averaged = None
 weights_seen = None
 backbone_init = dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init, averaged=averaged)
-neck_init = dict(type='mmseg_unsup.PretrainedNeck', checkpoint=init, averaged=averaged)
 initialization_hook = dict(type='mmseg_unsup.InitializationHook', weights_seen=weights_seen)
 shortcuts = dict(
-    init=['model.backbone.init_cfg.checkpoint'],
-    averaged=['model.backbone.init_cfg.averaged'],
+    data_root=['*_dataloader.**.data_root'],
+    init=['model.*.init_cfg.checkpoint'],
+    averaged=['model.*.init_cfg.averaged'],
     weights_seen=['default_hooks.initialization.weights_seen'])

@@ -1,7 +1,7 @@
 # IIC beside its data: no clustering pass
 _base_ = ['./models/iic_r18_fpn.py', './view_training.py']
-val_evaluator = [
+val_evaluator = test_evaluator = [
     dict(type='mmseg_unsup.ClusterIoUMetric', prediction='fresh'),
     dict(type='mmseg_unsup.ClusterIoUMetric', prediction='classifier', prefix='classifier', show_table=False)
 ]
-test_evaluator = val_evaluator
+default_hooks = dict(initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))

@@ -1,6 +1,5 @@
 # the evaluation protocols of the field, on a frozen model; goes with a config of a method and its data set, which says
 # what `default_hooks`, `test_evaluator`, `shortcuts` and the labelled training images are (configs/probe)
-_base_ = './labelled_probe.py'
 probe_hook = dict(
     type='mmseg_unsup.ProbeHook',
     probes=[
@@ -50,13 +49,7 @@ probe_evaluators = [
         show_table=False)
 ]
 protocol = 'center_crop'
-probe_shortcuts = dict(
-    data_root=[
-        'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
-        'labelled_probe_dataloader.dataset.dataset.data_root', 'val_dataloader.dataset.data_root',
-        'test_dataloader.dataset.data_root'
-    ],
-    protocol=[
-        'labelled_probe_dataloader.dataset.pipeline.2.protocol', 'val_dataloader.dataset.pipeline.2.protocol',
-        'test_dataloader.dataset.pipeline.2.protocol'
-    ])
+probe_shortcuts = dict(protocol=[
+    'labelled_probe_dataloader.**.ResizeForEvaluation.protocol', 'val_dataloader.**.ResizeForEvaluation.protocol',
+    'test_dataloader.**.ResizeForEvaluation.protocol'
+])

@@ -4,13 +4,10 @@ _base_ = ['./schedules/adam_10e.py', './default_runtime.py']
 default_hooks = dict(
     pca_init=dict(type='mmseg_unsup.PCAInitHook'),
     # many starts, each on the whole sample: the score should depend on the features, not on where k-means starts
-    fresh_kmeans=dict(
-        type='mmseg_unsup.FreshKMeansHook', n_clusters=27, kmeans=dict(n_iter=20, n_init=10, coarse=1)))
+    fresh_kmeans=dict(type='mmseg_unsup.FreshKMeansHook', kmeans=dict(n_iter=20, n_init=10, coarse=1)))
 shortcuts = dict(
-    data_root=[
-        'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
-        'val_dataloader.dataset.data_root', 'test_dataloader.dataset.data_root'
-    ],
-    n_clusters=['model.decode_head.n_clusters', 'default_hooks.fresh_kmeans.n_clusters'],
+    data_root=['*_dataloader.**.data_root'],
+    size=['train_dataloader.**.PairedCropFlip.size', '*_dataloader.**.ResizeForEvaluation.size'],
+    n_clusters=['model.decode_head.n_clusters'],
     init=['model.backbone.init_cfg.checkpoint'],
     weights_seen=['default_hooks.initialization.weights_seen'])

@@ -12,6 +12,3 @@ model = dict(
     decode_head=dict(in_channels=512, channels=128, num_classes=11),
     auxiliary_head=dict(in_channels=256, channels=64, num_classes=11))
 default_hooks = dict(initialization={{_base_.initialization_hook}})
-shortcuts = dict(
-    data_root=['train_dataloader.dataset.data_root', 'val_dataloader.dataset.data_root',
-               'test_dataloader.dataset.data_root'])

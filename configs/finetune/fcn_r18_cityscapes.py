@@ -3,6 +3,3 @@ _base_ = ['mmseg::fcn/fcn_r18b-d8_4xb2-80k_cityscapes-512x1024.py', '../_base_/f
 init = 'work_dirs/picie_fpn_cityscapes/epoch_10.pth'
 model = dict(pretrained=None, backbone=dict(init_cfg={{_base_.backbone_init}}))
 default_hooks = dict(initialization={{_base_.initialization_hook}})
-shortcuts = dict(
-    data_root=['train_dataloader.dataset.data_root', 'val_dataloader.dataset.data_root',
-               'test_dataloader.dataset.data_root'])

@@ -16,6 +16,3 @@ model = dict(
         align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)))
 default_hooks = dict(initialization={{_base_.initialization_hook}})
-shortcuts = dict(
-    data_root=['train_dataloader.dataset.data_root', 'val_dataloader.dataset.data_root',
-               'test_dataloader.dataset.data_root'])

@@ -18,25 +18,13 @@ train_dataloader = dict(batch_size=16)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10))))  # it starts from random weights
-val_dataloader = dict(dataset=dict(on_error=on_error))
-test_dataloader = val_dataloader
+val_dataloader = test_dataloader = dict(dataset=dict(on_error=on_error))
 # there is nothing to score; the last epoch writes the maps
 train_cfg = dict(val_interval=40)
-val_evaluator = dict(_delete_=True, type='mmseg_unsup.ClusterMaps', output_dir=out, root='data/images')
-test_evaluator = val_evaluator
+val_evaluator = test_evaluator = dict(
+    _delete_=True, type='mmseg_unsup.ClusterMaps', output_dir=out, root='data/images')
 shortcuts = dict(
-    data_root=[
-        'train_dataloader.dataset.dataset.data_root', 'probe_dataloader.dataset.dataset.data_root',
-        'val_dataloader.dataset.data_root', 'test_dataloader.dataset.data_root', 'val_evaluator.root',
-        'test_evaluator.root', 'model.test_cfg.masks.data_root'
-    ],
-    mask_root=['train_dataloader.dataset.dataset.mask_root', 'model.test_cfg.masks.mask_root'],
-    on_error=[
-        'train_dataloader.dataset.on_error', 'probe_dataloader.dataset.on_error', 'val_dataloader.dataset.on_error',
-        'test_dataloader.dataset.on_error'
-    ],
-    out=['val_evaluator.output_dir', 'test_evaluator.output_dir'],
-    eval_size=[
-        'probe_dataloader.dataset.pipeline.1.size', 'val_dataloader.dataset.pipeline.1.size',
-        'test_dataloader.dataset.pipeline.1.size'
-    ])
+    data_root=['*_dataloader.**.data_root', '*_evaluator.root', 'model.test_cfg.masks.data_root'],
+    mask_root=['train_dataloader.**.mask_root', 'model.test_cfg.masks.mask_root'],
+    on_error=['*_dataloader.dataset.on_error'],
+    out=['*_evaluator.output_dir'])

@@ -1,8 +1,6 @@
 # MDC on CamVid, 160 px, 5 epochs
 _base_ = ['../_base_/datasets/camvid.py', '../_base_/mdc.py']
-n_clusters = 11
-train_dataloader = dict(dataset=dict(pipeline={{_base_.one_view_pipeline}}))
-model = dict(decode_head=dict(n_clusters=n_clusters))
-default_hooks = dict(
-    fresh_kmeans=dict(n_clusters=n_clusters), initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
+from mmseg_unsup.presets import view_pipeline
+train_dataloader = dict(dataset=dict(pipeline=view_pipeline(160, num_views=1)))
+model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
 train_cfg = dict(max_epochs=5)

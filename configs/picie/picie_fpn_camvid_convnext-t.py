@@ -1,7 +1,4 @@
 # CamVid, ConvNeXt-T of mmpretrain, 160 px, 5 epochs
 _base_ = ['../_base_/datasets/camvid.py', '../_base_/picie_convnext-t.py']
-n_clusters = 11
-model = dict(decode_head=dict(n_clusters=n_clusters))
-default_hooks = dict(
-    fresh_kmeans=dict(n_clusters=n_clusters), initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
+model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
 train_cfg = dict(max_epochs=5)

@@ -1,10 +1,10 @@
 # COCO-Stuff 27 as the released code does it, quirks included
 _base_ = ['../_base_/datasets/coco_stuff27.py', '../_base_/picie_parity.py']
-n_clusters = 27
-train_dataloader = dict(dataset=dict(pipeline={{_base_.released_view_pipeline}}))
-default_hooks = dict(initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
+from mmseg_unsup.presets import released_view_pipeline
+model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
+train_dataloader = dict(dataset=dict(pipeline=released_view_pipeline(320)))
 # [10] things and stuff
-val_evaluator = [
+val_evaluator = test_evaluator = [
     dict(type='mmseg_unsup.ClusterIoUMetric', prediction='fresh', group_definition='legacy_partition'),
     dict(
         type='mmseg_unsup.ClusterIoUMetric',
@@ -19,4 +19,3 @@ val_evaluator = [
         show_table=False,
         group_definition='legacy_partition')
 ]
-test_evaluator = val_evaluator

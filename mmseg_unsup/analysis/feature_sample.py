@@ -61,7 +61,7 @@ def _sample_loader(model, cfg: Config, key: str, sample: CellSample, seed: int) 
 
 
 def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:
-    """Number of clusters and further settings of the config's fresh k-means."""
+    """Number of clusters (None for that of the head) and further settings of the config's fresh k-means."""
     hook = cfg.get('default_hooks', {}).get('fresh_kmeans')
     if hook is None:
         return None, dict(DEFAULT_KMEANS)

@@ -42,7 +42,7 @@ class RunFolder:
         self.record: dict = {}
         self.outdated: List[str] = []
         self._former_logs: List[str] = []
-        self._out_dir = (cfg.get('default_hooks') or {}).get('checkpoint', {}).get('out_dir')
+        self._out_dir = ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).get('out_dir')
 
     def checkpoints(self) -> List[str]:
         """Paths of what a run could be continued from."""

@@ -1,16 +1,28 @@
 """The runner of the commands."""
+from typing import Dict, Optional, Union
+
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from ..utils.console import hush
 
 
+# those that Runner has by itself, and that it removes where the config says None
+_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
+
 class ConsoleRunner(Runner):
     """A Runner whose log file has everything, and whose console what a person needs, see
-    :mod:`mmseg_unsup.utils.console`."""
+    :mod:`mmseg_unsup.utils.console`, and which leaves out any default hook that is None."""
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """As Runner does."""
         logger = super().build_logger(*args, **kwargs)
         hush(logger)
         return logger
+
+    def register_default_hooks(self, hooks: Optional[Dict[str, Union[Hook, dict, None]]] = None) -> None:
+        """As Runner does, which takes None for the hooks of mmengine only."""
+        super().register_default_hooks(
+            {name: hook for name, hook in (hooks or {}).items() if hook is not None or name in _OF_MMENGINE})

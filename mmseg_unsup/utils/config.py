@@ -10,6 +10,7 @@ from typing import List, Optional
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from .config_keys import concrete_keys, find_keys
 from .old_names import present_config
 from .options import check_options
 
@@ -80,9 +81,10 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     A config may declare which keys a top-level variable stands for::
 
         data_root = 'data/camvid'
-        shortcuts = dict(data_root=['train_dataloader.dataset.dataset.data_root', ...])
+        shortcuts = dict(data_root=['*_dataloader.**.data_root'], size=['train_dataloader.**.RandomCrop.size'])
 
-    so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
+    (``*`` stands for any name or part of one, ``**`` for any number of levels, a type for the elements of a list that
+    have it) so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
     ``vis_backends``, dicts or names of types, reaches a visualizer that has none but the default ones. A part of the
     model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``; nothing is
     set below what is None, as in the config that such a run has written.
@@ -91,7 +93,8 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
 
     Args:
         path: see :func:`find_config`; its ``_base_`` may be a ``package::`` reference.
-        cfg_options: dotted key -> value, as :func:`mmseg_unsup.utils.options.parse_options` makes them.
+        cfg_options: dotted key -> value, as :func:`mmseg_unsup.utils.options.parse_options` makes them; keys are
+            written as in ``shortcuts``.
 
     Raises:
         FileNotFoundError: there is no such config.
@@ -148,13 +151,14 @@ def merge_options(cfg: Config, options: dict) -> None:
         KeyError: as :func:`load_config`.
         ValueError: nothing would read a key.
     """
+    options = {place: value for key, value in options.items() for place in concrete_keys(cfg, key)}
     check_options(cfg, options)
     shortcuts = cfg.get('shortcuts', {})
     variables = {name: value for name, value in options.items() if name in shortcuts or name == 'vis_backends'}
     for name, value in variables.items():
         cfg[name] = value
         for key in shortcuts.get(name, ()) if value is not None else ():
-            if _existing(cfg, key, name)[0] is None:
+            if not _existing(cfg, key, name):
                 raise KeyError(f'{name}={value} sets {key!r}, above which the config says None')
     _apply_shortcuts(cfg, {name: shortcuts[name] for name in variables if name in shortcuts})
     if 'vis_backends' in variables:
@@ -202,7 +206,8 @@ def _apply_shortcuts(cfg: Config, shortcuts: dict) -> None:
         if variable not in cfg:
             raise KeyError(f'shortcuts names {variable!r}, but the config has no top-level variable of that name')
         for key in keys:
-            _set_existing(cfg, key, cfg[variable], variable)
+            for node, leaf in _existing(cfg, key, variable):
+                node[leaf] = cfg[variable]
 
 
 def unapplied_shortcuts(cfg: Config) -> List[str]:
@@ -213,30 +218,20 @@ def unapplied_shortcuts(cfg: Config) -> List[str]:
     """
     found = []
     for variable, keys in cfg.get('shortcuts', {}).items():
-        places = [_existing(cfg, key, variable) for key in keys]
-        if any(node is not None and node[leaf] != cfg[variable] for node, leaf in places):
+        places = [place for key in keys for place in _existing(cfg, key, variable)]
+        if any(node[leaf] != cfg[variable] for node, leaf in places):
             found.append(variable)
     return found
 
 
-def _set_existing(cfg: Config, key: str, value, variable: str) -> None:
-    """Set a dotted key that must exist already, unless a part above it was set to None."""
-    node, leaf = _existing(cfg, key, variable)
-    if node is not None:
-        node[leaf] = value
+def _existing(cfg: Config, key: str, variable: str) -> List[tuple]:
+    """What a key of a shortcut stands for, each the node that it lies in and its last part; none where a part above is
+    None.
 
-
-def _existing(cfg: Config, key: str, variable: str) -> tuple:
-    """The node that a dotted key (integers index lists) lies in, or None where one above is None, and the last part of
-    the key."""
-    *parents, leaf = key.split('.')
-    node = cfg
-    try:
-        for name in parents:
-            node = node[int(name)] if isinstance(node, (list, tuple)) else node[name]
-            if node is None:
-                return None, leaf
-        node[leaf]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-        raise KeyError(f'the shortcut {variable!r} sets {key!r}, which the config does not have') from None
-    return node, leaf
+    Raises:
+        KeyError: the config has no such key.
+    """
+    places = list(find_keys(cfg, key))
+    if not places:
+        raise KeyError(f'the shortcut {variable!r} sets {key!r}, which the config does not have')
+    return [(node, leaf) for _, node, leaf in places if node is not None]

@@ -63,7 +63,7 @@ def _check_below(node, key: str, path: str, rest: List[str], options: Dict[str, 
         if isinstance(node, (list, tuple)):
             if not name.isdigit() or int(name) >= len(node):
                 raise ValueError(f'--cfg-options {key}: {path} is a list of {len(node)}, in which {name!r} is no '
-                                 'number of an element (from 0 on)')
+                                 'number of an element (from 0 on) and no type of one')
             node = node[int(name)]
         elif node is None:  # the option makes it
             return

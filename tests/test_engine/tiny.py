@@ -17,7 +17,7 @@ _DRAWING = ('report', 'cluster_pictures')
 def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1, draws: bool = False, **options):
     """``picie_fpn_folder.py`` made small, by default without the hooks that draw report and pictures; ``options`` are
     dotted keys with ``__`` for the dots."""
-    cfg_options = dict(data_root=root, n_clusters=n_clusters, out=str(work_dir / 'maps'))
+    cfg_options = dict(data_root=root, n_clusters=n_clusters, size=32, out=str(work_dir / 'maps'))
     for option in NO_WORKERS:
         key, value = option.split('=')
         cfg_options[key] = dict(zip(('0', 'False'), (0, False)))[value]
@@ -36,10 +36,6 @@ def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1
         'train_cfg.val_interval': max_epochs,
         'optim_wrapper.optimizer.lr': 1e-3,
     })
-    for key in ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader'):
-        pipeline = 'dataset.pipeline'
-        position = 3 if key == 'train_dataloader' else 1
-        cfg_options[f'{key}.{pipeline}.{position}.size'] = 32
     cfg_options.update({key.replace('__', '.'): value for key, value in options.items()})
     cfg = load_config(osp.join(ROOT, 'configs', 'picie', 'picie_fpn_folder.py'))
     merge_options(cfg, cfg_options)

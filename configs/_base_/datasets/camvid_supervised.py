@@ -1,4 +1,6 @@
 # CamVid with labels, 160 px: trained on crops of half to all of the height, scored on centre squares as pre-training is
+_base_ = []
+from mmseg_unsup.presets import eval_pipeline, loader
 data_root = 'data/camvid'
 train_dataloader = dict(
     batch_size=8,
@@ -20,22 +22,12 @@ train_dataloader = dict(
             dict(type='PhotoMetricDistortion'),
             dict(type='PackSegInputs')
         ]))
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
+val_dataloader = test_dataloader = loader(
+    dict(
         type='mmseg_unsup.CamVidDataset',
         data_root=data_root,
         data_prefix=dict(img_path='images/val', seg_map_path='labels/val'),
-        pipeline=[
-            dict(type='mmseg_unsup.LoadImage'),
-            dict(type='mmseg_unsup.LoadLabels'),
-            dict(type='mmseg_unsup.ResizeForEvaluation', size=160, protocol='center_crop'),
-            dict(type='PackSegInputs')
-        ]))
-test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
+        pipeline=eval_pipeline(160)),
+    batch_size=16,
+    num_workers=2)
+val_evaluator = test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])

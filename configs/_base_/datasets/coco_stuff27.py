@@ -1,17 +1,13 @@
-_base_ = './labelled_320.py'
-# the curated lists are written by tools/dataset_converters/coco_stuff27.py
+# COCO-Stuff 27, 320 px; the curated lists are written by tools/dataset_converters/coco_stuff27.py
+_base_ = []
+from mmseg_unsup.presets import scene_loaders
 data_root = 'data/coco_stuff164k'
-train_images = dict(
-    type='mmseg_unsup.COCOStuff27Dataset',
-    data_root=data_root,
-    ann_file='curated/train2017.txt',
-    data_prefix=dict(img_path='images/train2017'))
-val_images = dict(
-    type='mmseg_unsup.COCOStuff27Dataset',
-    data_root=data_root,
-    ann_file='curated/val2017.txt',
-    data_prefix=dict(img_path='images/val2017', seg_map_path='annotations/val2017'))
-train_dataloader = dict(dataset=dict(dataset=train_images))
-probe_dataloader = dict(dataset=dict(dataset=train_images))
-val_dataloader = dict(dataset=val_images)
-test_dataloader = dict(dataset=val_images)
+n_clusters = 27
+size = 320
+train_dataloader, probe_dataloader, val_dataloader = scene_loaders(
+    'mmseg_unsup.COCOStuff27Dataset', data_root, size, batch_size=128, num_workers=8,
+    train=dict(ann_file='curated/train2017.txt', data_prefix=dict(img_path='images/train2017')),
+    val=dict(
+        ann_file='curated/val2017.txt',
+        data_prefix=dict(img_path='images/val2017', seg_map_path='annotations/val2017')))
+test_dataloader = val_dataloader

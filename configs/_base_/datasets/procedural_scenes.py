@@ -1,7 +1,9 @@
-_base_ = './labelled_160.py'
+# Procedural scenes, 160 px
+_base_ = []
+from mmseg_unsup.presets import scene_loaders
 data_root = 'data/procedural_scenes'
-dataset = dict(type='mmseg_unsup.ProceduralScenes', data_root=data_root)
-train_dataloader = dict(dataset=dict(dataset=dataset))
-probe_dataloader = dict(dataset=dict(dataset=dataset))
-val_dataloader = dict(dataset=dataset)
-test_dataloader = dict(dataset=dataset)
+n_clusters = 6
+size = 160
+train_dataloader, probe_dataloader, val_dataloader = scene_loaders(
+    'mmseg_unsup.ProceduralScenes', data_root, size, batch_size=16, num_workers=2)
+test_dataloader = val_dataloader

@@ -2,7 +2,7 @@
 _base_ = './r18_fpn.py'
 model = dict(
     type='mmseg_unsup.IIC',
-    decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128, n_clusters={{_base_.n_clusters}}),
+    decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128),
     num_sub_heads=5,
     over_clustering=[('3x', 1.)],
     max_displacement=2,

@@ -2,7 +2,7 @@
 _base_ = './r18_fpn.py'
 model = dict(
     type='mmseg_unsup.MDC',
-    decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128, n_clusters={{_base_.n_clusters}}),
+    decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128),
     target_generator=dict(type='mmseg_unsup.PrototypeTeacher', epochs=None),
     classifier='learnable',
     test_cfg=dict(cluster_sets=['fresh', 'view1']))

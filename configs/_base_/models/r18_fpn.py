@@ -1,7 +1,6 @@
 # what every method here starts from: ResNet-18, lateral sum to 128 channels at stride 4
 # path or URL of what the backbone starts from, None for random weights
 init = 'torchvision://resnet18'
-n_clusters = 27
 model = dict(
     data_preprocessor=dict(
         type='mmseg_unsup.MultiViewDataPreProcessor',

@@ -1,0 +1,19 @@
+# what runs of every kind have
+default_scope = 'mmseg'
+randomness = dict(seed=0)
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    # timeout: seconds that a process waits for the others before the run ends with an error. Longer than the longest
+    # task of a single process: rank 0 scores, draws and writes checkpoints alone. gloo replaces nccl without a GPU.
+    dist_cfg=dict(backend='nccl', timeout=1800))
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+log_level = 'INFO'
+load_from = None
+resume = False
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    sampler_seed=dict(type='DistSamplerSeedHook'))

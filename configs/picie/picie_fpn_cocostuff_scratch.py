@@ -1,4 +1,0 @@
-# COCO-Stuff 27 from nothing but images: random weights, no ImageNet, no labels
-_base_ = './picie_fpn_cocostuff.py'
-init = None
-model = dict(backbone=dict(init_cfg=dict(checkpoint=init)))

@@ -1,4 +1,0 @@
-# A folder of images from nothing but images: random weights, no ImageNet, no labels
-_base_ = './picie_fpn_folder.py'
-init = None
-model = dict(backbone=dict(init_cfg=dict(checkpoint=init)))

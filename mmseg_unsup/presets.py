@@ -1,0 +1,119 @@
+"""Transforms and data loaders of the field as functions of their sizes, for configs to call.
+
+A config imports them below ``_base_``, even an empty one; above it mmengine takes the file for one of its lazy configs:
+
+    _base_ = []
+    from mmseg_unsup.presets import scene_loaders
+
+What they give are plain dicts: ``Config.fromfile`` leaves out the functions, a written config holds all values, and a
+config that inherits changes them as any others. A function that calculates cannot take ``{{_base_.NAME}}``, which has
+its value later.
+"""
+from typing import List, Optional, Tuple
+
+_COLOR_JITTER = dict(type='mmseg_unsup.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, prob=0.8)
+
+
+def view_pipeline(size: int, num_views: int = 2) -> List[dict]:
+    """The views that PiCIE, MDC (one of them) and IIC train on, squares of ``size`` pixels."""
+    photometric = [
+        dict(_COLOR_JITTER),
+        dict(type='mmseg_unsup.RandomGrayscale', prob=0.2),
+        # U(0.1, 2.0) px at 640 px in the paper
+        dict(type='mmseg_unsup.GaussianBlur', sigma=(0.1 * size / 640, 2.0 * size / 640), prob=0.5)
+    ]
+    return [
+        dict(type='mmseg_unsup.LoadImage', reduce_to=2 * size),  # the smallest crop is half the frame
+        dict(type='mmseg_unsup.CenterSquareCrop'),
+        dict(type='mmseg_unsup.MakeViews', num_views=num_views),
+        _crop(size),
+        dict(type='mmseg_unsup.ForEachView', transforms=photometric),
+        dict(type='mmseg_unsup.PackViews')
+    ]
+
+
+def released_view_pipeline(size: int) -> List[dict]:
+    """The views of PiCIE's released code: photometric change at twice the size before the crop [1], no grayscale [2],
+    blur with a sign error [3]; the numbers are those of configs/picie/README.md."""
+    photometric = [dict(_COLOR_JITTER), dict(type='mmseg_unsup.GaussianBlur', sigma=(-1.8, 0.1), prob=0.5)]
+    return [
+        dict(type='mmseg_unsup.LoadImage'),
+        dict(type='mmseg_unsup.CenterSquareCrop', size=2 * size),
+        dict(type='mmseg_unsup.MakeViews', num_views=2),
+        dict(type='mmseg_unsup.ForEachView', transforms=photometric),
+        _crop(size),
+        dict(type='mmseg_unsup.PackViews')
+    ]
+
+
+def _crop(size: int) -> dict:
+    return dict(type='mmseg_unsup.PairedCropFlip', size=size, scale=(0.5, 1.0), flip_prob=0.5)
+
+
+def eval_pipeline(size: int, protocol: str = 'center_crop', labels: bool = True) -> List[dict]:
+    """What a prediction is scored on; ``protocol`` is that of :class:`mmseg_unsup.ResizeForEvaluation`."""
+    return [*_seen(labels, size=size, protocol=protocol), dict(type='PackSegInputs')]
+
+
+def probe_pipeline(size: int, labels: bool = False, **protocol) -> List[dict]:
+    """Training images as evaluation sees them, packed as views: for what is fitted beside the training."""
+    return [
+        *_seen(labels, size=size, **protocol),
+        dict(type='mmseg_unsup.MakeViews', num_views=1),
+        dict(type='mmseg_unsup.PackViews')
+    ]
+
+
+def _seen(labels: bool, **resize) -> List[dict]:
+    loading = ['LoadImage', 'LoadLabels'] if labels else ['LoadImage']
+    return [*(dict(type=f'mmseg_unsup.{name}') for name in loading),
+            dict(type='mmseg_unsup.ResizeForEvaluation', **resize)]
+
+
+def loader(dataset: dict, batch_size: int, num_workers: int, shuffle: bool = False, persistent_workers: bool = True,
+           **settings) -> dict:
+    """A loader of ``dataset``, by default in its order."""
+    return dict(
+        batch_size=batch_size,
+        num_workers=num_workers,
+        persistent_workers=persistent_workers,
+        pin_memory=True,
+        sampler=dict(type='DefaultSampler', shuffle=shuffle),
+        dataset=dataset,
+        **settings)
+
+
+def view_loader(images: dict, pipeline: List[dict], batch_size: int, num_workers: int, **settings) -> dict:
+    """A loader of the views that ``pipeline`` makes of the data set ``images``, in random order."""
+    dataset = dict(type='mmseg_unsup.ViewDataset', dataset=images, pipeline=pipeline, on_error='raise')
+    return loader(dataset, batch_size, num_workers, True, collate_fn=dict(type='mmseg_unsup.stack_views'), **settings)
+
+
+def labelled_probe_loader(images: dict, size: int, batch_size: int, num_workers: int,
+                          protocol: str = 'center_crop') -> dict:
+    """``labelled_probe_dataloader``: training images and their labels as evaluation sees them, which are read once."""
+    pipeline = probe_pipeline(size, labels=True, protocol=protocol)
+    found = view_loader(images, pipeline, batch_size, num_workers, persistent_workers=False)
+    found['dataset']['with_labels'] = True
+    return found
+
+
+def scene_loaders(kind: str, data_root: str, size: int, batch_size: int, num_workers: int,
+                  train: Optional[dict] = None, val: Optional[dict] = None) -> Tuple[dict, dict, dict]:
+    """``train_dataloader``, ``probe_dataloader`` and ``val_dataloader`` of a data set with labels.
+
+    Args:
+        kind: type of the data set.
+        size: of the views and of evaluation.
+        train, val: further arguments of the data set; None for ``images/{train,val}`` and ``labels/{train,val}``.
+    """
+    train = train or dict(data_prefix=dict(img_path='images/train'))
+    val = val or dict(data_prefix=dict(img_path='images/val', seg_map_path='labels/val'))
+
+    def images(**settings) -> dict:
+        return dict(type=kind, data_root=data_root, **settings)
+
+    sizes = dict(batch_size=batch_size, num_workers=num_workers)
+    return (view_loader(images(**train), view_pipeline(size), **sizes),
+            view_loader(images(**train), probe_pipeline(size), **sizes),
+            loader(images(**val, pipeline=eval_pipeline(size)), **sizes))
