@@ -18,9 +18,7 @@ SEGMENTOR, CONFIG = 'my_method/dense_barlow.py', 'my_method/dense_barlow_camvid.
 SMALL = [
     *NO_WORKERS, 'data_root=data', 'init=None', 'model.backbone.base_channels=8', 'model.backbone.stem_channels=8',
     'model.neck.in_channels=[8,16,32,64]', 'model.neck.out_channels=16', 'model.decode_head.in_channels=16',
-    'train_dataloader.batch_size=2', 'train_dataloader.dataset.pipeline.3.size=32',
-    'probe_dataloader.dataset.pipeline.1.size=32', 'val_dataloader.dataset.pipeline.2.size=32', 'n_clusters=3',
-    'train_cfg.max_epochs=2', 'train_cfg.val_interval=1'
+    'train_dataloader.batch_size=2', 'size=32', 'n_clusters=3', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=1'
 ]
 
 

@@ -5,6 +5,7 @@ import sys
 from contextlib import nullcontext
 
 import pytest
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.models.backbones import ResNet
 
@@ -39,7 +40,6 @@ def check_parts(cfg):
         assert cfg.default_hooks.object_clustering.n_clusters == cfg.n_clusters
     else:
         assert model.decode_head.n_clusters == cfg.n_clusters
-        assert cfg.default_hooks.fresh_kmeans.n_clusters == cfg.n_clusters
         assert model.decode_head.in_channels == cfg.model.neck.out_channels
     for hook in cfg.default_hooks.values():
         HOOKS.build(hook)
@@ -79,22 +79,36 @@ def test_finetuning_config_builds(path):
     assert all(scratch.model[part].init_cfg is None for part in parts)
 
 
-def test_scratch_configs_differ_in_the_start_only():
-    paths = [path for path in METHODS if path.endswith('_scratch.py')]
-    assert len(paths) == 3
-    for path in paths:
-        scratch, usual = load_config(path), load_config(path.replace('_scratch', ''))
-        assert scratch.model.backbone.init_cfg is None
-        usual.model.backbone.init_cfg, usual.init = None, None
-        assert scratch.to_dict() == usual.to_dict()
-        assert load_config(path, dict(init='x.pth')).model.backbone.init_cfg.checkpoint == 'x.pth'
+@pytest.mark.parametrize('dataset', ['camvid', 'cocostuff', 'folder'])
+def test_a_start_from_random_weights_differs_in_nothing_else(dataset):
+    path = osp.join(ROOT, 'configs', 'picie', f'picie_fpn_{dataset}.py')
+    scratch, usual = load_config(path, dict(init=None)), load_config(path)
+    assert scratch.model.backbone.init_cfg is None
+    usual.model.backbone.init_cfg, usual.init = None, None
+    assert scratch.to_dict() == usual.to_dict()
+
+
+@pytest.mark.parametrize('name, size, n_views', [
+    ('picie/picie_fpn_camvid', 160, 2), ('picie/picie_fpn_cocostuff', 320, 2), ('mdc/mdc_fpn_msrc', 160, 1)])
+def test_a_file_without_shortcuts_has_all_values(name, size, n_views):
+    """Functions that a config calls leave no trace; their sizes are the published ones."""
+    cfg = Config.fromfile(osp.join(ROOT, 'configs', f'{name}.py'))
+    assert cfg.to_dict() == load_config(osp.join(ROOT, 'configs', f'{name}.py')).to_dict()
+    assert all(not callable(value) for value in cfg.to_dict().values()) and 'import' not in cfg.pretty_text
+    load, _, views, crop, photometric, _ = cfg.train_dataloader.dataset.pipeline
+    assert (load.reduce_to, views.num_views, crop.size) == (2 * size, n_views, size)
+    assert photometric.transforms[2].sigma == {160: (0.025, 0.5), 320: (0.05, 1.0)}[size]
+    resize, = (step for step in cfg.val_dataloader.dataset.pipeline if 'size' in step)
+    assert resize == dict(type='mmseg_unsup.ResizeForEvaluation', size=size, protocol='center_crop')
+    assert cfg.probe_dataloader.dataset.dataset == cfg.train_dataloader.dataset.dataset
+    assert cfg.probe_dataloader.dataset.pipeline[1] == dict(type='mmseg_unsup.ResizeForEvaluation', size=size)
+    assert cfg.test_dataloader == cfg.val_dataloader and cfg.test_evaluator == cfg.val_evaluator
 
 
 def test_variables_and_full_keys():
     path = osp.join(ROOT, 'configs', 'picie', 'picie_fpn_folder.py')
     cfg = load_config(path, {'n_clusters': 9, 'init': 'x.pth', 'out': 'maps', 'model.decode_head.n_clusters': 50})
-    assert cfg.default_hooks.fresh_kmeans.n_clusters == 9
-    assert cfg.model.decode_head.n_clusters == 50  # the full key is the more precise wish
+    assert cfg.n_clusters == cfg.model.decode_head.n_clusters == 50  # the full key is the more precise wish
     assert cfg.model.backbone.init_cfg.checkpoint == 'x.pth'
     assert cfg.test_evaluator.output_dir == 'maps'
 

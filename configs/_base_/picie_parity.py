@@ -1,5 +1,5 @@
 # The released code, quirks included. Numbers in brackets are those of the list in configs/picie/README.md; [1] to [3]
-# are in released_view_pipeline of datasets/pipelines_*.py.
+# are in released_view_pipeline of mmseg_unsup.presets.
 _base_ = './picie.py'
 released_kmeans = dict(n_iter=20, n_init=1, spherical=False, coarse=1)
 model = dict(

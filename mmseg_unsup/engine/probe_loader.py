@@ -20,8 +20,8 @@ def probe_dataloader(runner) -> DataLoader:
         KeyError: the config has none.
         TypeError: it is of the wrong kind.
     """
-    return _build_once(runner, _KEY, 'a loader of the training images with the transforms of evaluation, as in '
-                       'configs/_base_/datasets/')
+    return _build_once(runner, _KEY, 'a loader of the training images with the transforms of evaluation, as '
+                       'view_loader and probe_pipeline of mmseg_unsup.presets make it')
 
 
 def labelled_probe_dataloader(runner) -> DataLoader:
@@ -33,7 +33,7 @@ def labelled_probe_dataloader(runner) -> DataLoader:
         ValueError: its data set gives no labels.
     """
     loader = _build_once(runner, _LABELLED_KEY, 'a loader of the training images and their labels with the transforms '
-                         'of evaluation, as in configs/probe/')
+                         'of evaluation, as labelled_probe_loader of mmseg_unsup.presets makes it')
     if not loader.dataset.with_labels:
         raise ValueError(f'{_LABELLED_KEY} would drop the labels: set dataset.with_labels=True in it')
     if 'seg_map_path' not in loader.dataset.dataset.get_data_info(0):

@@ -168,6 +168,7 @@ def merge_options(cfg: Config, options: dict) -> None:
         _open_up(cfg, key)
     cfg.merge_from_dict({key: value for key, value in options.items() if key not in variables})
     _drop_empty_initializations(cfg)
+    _keep_precise_wishes(cfg)
 
 
 def _open_up(cfg: Config, key: str) -> None:
@@ -208,6 +209,18 @@ def _apply_shortcuts(cfg: Config, shortcuts: dict) -> None:
         for key in keys:
             for node, leaf in _existing(cfg, key, variable):
                 node[leaf] = cfg[variable]
+
+
+def _keep_precise_wishes(cfg: Config) -> None:
+    """A full key has set what a variable stands for: the variable follows where that is all of it, or lets go of it, as
+    the config that the run writes would set it back when it is read."""
+    for variable, keys in cfg.get('shortcuts', {}).items():
+        places = {place: node[leaf] for key in keys for place, node, leaf in find_keys(cfg, key) if node is not None}
+        kept = [place for place, value in places.items() if value == cfg[variable]]
+        if places and not kept and all(value == [*places.values()][0] for value in places.values()):
+            cfg[variable] = [*places.values()][0]
+        elif len(kept) < len(places):
+            cfg.shortcuts[variable] = kept
 
 
 def unapplied_shortcuts(cfg: Config) -> List[str]:

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.filterwarnings('ignore')
 VISUALIZER = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
 SMALL = {'model.backbone.base_channels': 8, 'model.backbone.stem_channels': 8}
 SMALL_PICIE = {**SMALL, 'model.neck.in_channels': [8, 16, 32, 64], 'n_clusters': K,
-               'test_dataloader.dataset.pipeline.2.size': 48}
+               'test_dataloader.dataset.pipeline.ResizeForEvaluation.size': 48}
 SMALL_FCN = {**SMALL, 'model.decode_head.in_channels': 64, 'model.auxiliary_head.in_channels': 32,
-             'test_dataloader.dataset.pipeline.2.size': 48}
+             'test_dataloader.dataset.pipeline.ResizeForEvaluation.size': 48}
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_config_without_its_shortcuts_is_refused(tmp_path):
     with pytest.raises(ValueError, match='of which size differs .* read it by mmseg_unsup.apis.mmseg_config'):
         init_model(path, device='cpu')
     # what options set is not set back
-    options = {'test_dataloader.dataset.pipeline.1.size': 77}
+    options = {'test_dataloader.dataset.pipeline.ResizeForEvaluation.size': 77}
     assert mmseg_config(path, options).test_pipeline[1].size == 77
 
 

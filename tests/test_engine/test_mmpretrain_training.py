@@ -51,17 +51,15 @@ def small_config(path: str, root: str, work_dir):
     cfg.model.backbone.update(backbone)
     cfg.model.neck.update(neck, out_channels=16)
     cfg.model.decode_head.in_channels = 16
-    data, dataset = cfg.train_dataloader.dataset, dict(type='mmseg_unsup.CamVidDataset', data_root=root)
+    dataset = dict(type='mmseg_unsup.CamVidDataset', data_root=root)
     cfg.train_dataloader.dataset.dataset = cfg.probe_dataloader.dataset.dataset = dict(
         dataset, data_prefix=dict(img_path='images/train'))
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset = dict(dataset, pipeline=loader.dataset.pipeline,
                               data_prefix=dict(img_path='images/val', seg_map_path='labels/val'))
-    data.pipeline[3].size = cfg.probe_dataloader.dataset.pipeline[1].size = size
-    cfg.val_dataloader.dataset.pipeline[2].size = size
     merge_options(cfg, {key: {'0': 0, 'False': False}[value] for key, value in
                         (option.split('=') for option in NO_WORKERS)})
-    merge_options(cfg, {'train_dataloader.batch_size': 2, 'probe_dataloader.batch_size': 2,
+    merge_options(cfg, {'size': size, 'train_dataloader.batch_size': 2, 'probe_dataloader.batch_size': 2,
                         'val_dataloader.batch_size': 1, 'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1})
     cfg.work_dir, cfg.experiment_name = str(work_dir), f'mmpretrain_{work_dir.name}'
     return cfg

@@ -21,7 +21,7 @@ _count = itertools.count()
 COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]] + [[128, 128, 128]] * 8)
 OPTIONS = [
     *NO_WORKERS, *SMALL, 'labelled_probe_dataloader.num_workers=0', 'labelled_probe_dataloader.batch_size=4',
-    'labelled_probe_dataloader.dataset.pipeline.2.size=32', 'test_dataloader.batch_size=2',
+    'test_dataloader.batch_size=2',
     'model.labeller_epochs=None', 'model.over_clustering=[]', 'model.test_cfg.cluster_sets=["fresh"]',
     'default_hooks.fresh_kmeans.kmeans.n_init=1'
 ]

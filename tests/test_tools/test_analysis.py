@@ -56,7 +56,7 @@ def test_objects_of_masked_views_are_coloured():
 
 
 def test_browsing(image_folder, tmp_path, tool):
-    options = [f'data_root={image_folder}', 'train_dataloader.dataset.pipeline.3.size=32']
+    options = [f'data_root={image_folder}', 'size=32']
     tool('browse-views', config('picie_fpn_folder'), tmp_path / 'a.png', '--images', 3, '--cfg-options',
          *options)
     assert cv2.imread(str(tmp_path / 'a.png')).shape == (24 + 3 * 206, 6 + 3 * 206, 3)

@@ -23,7 +23,7 @@ SETTINGS = dict(n_iter=20, n_init=10)
 
 
 def folder_options(root) -> list:
-    return [f'data_root={root}', 'n_clusters=3', *(o.replace('pipeline.2.size', 'pipeline.1.size') for o in SMALL)]
+    return [f'data_root={root}', 'n_clusters=3', *SMALL]
 
 
 def write_checkpoint(cfg, path) -> str:

@@ -70,9 +70,8 @@ def test_the_demo_in_a_file(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_is_stopped_tells_how_it_goes_on(tmp_path):
     root = write_images(tmp_path / 'images', 6)
-    small = [option.replace('pipeline.2.size', 'pipeline.1.size') for option in SMALL]
     command = [sys.executable, '-m', 'mmseg_unsup', 'train', config('picie_fpn_folder'), '--restart', '--cfg-options',
-               f'data_root={root}', f'out={tmp_path}/maps', 'n_clusters=3', *small, 'val_dataloader.batch_size=1',
+               f'data_root={root}', f'out={tmp_path}/maps', 'n_clusters=3', *SMALL, 'val_dataloader.batch_size=1',
                'test_dataloader.batch_size=1', 'train_cfg.max_epochs=500', 'train_cfg.val_interval=500']
     env = dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
     with open(tmp_path / 'printed', 'w') as file:

@@ -125,8 +125,7 @@ def test_the_file_tests_and_predicts(checkpoint, coco_root, tmp_path):  # noqa: 
     source, target = save(checkpoint, tmp_path / 'in.pth.tar'), str(tmp_path / 'out.pth')
     run_tool(TOOL, source, target)
     write_curated_lists(coco_root)
-    options = [*NO_WORKERS, f'data_root={coco_root}', 'probe_dataloader.dataset.pipeline.1.size=32',
-               'test_dataloader.dataset.pipeline.2.size=32', 'probe_dataloader.batch_size=2',
+    options = [*NO_WORKERS, f'data_root={coco_root}', 'size=32', 'probe_dataloader.batch_size=2',
                'test_dataloader.batch_size=2']
     log = run_tool('test.py', PARITY, target, '--work-dir', tmp_path / 'test', '--verbose', '--cfg-options',
                    *options).stdout

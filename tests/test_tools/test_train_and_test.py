@@ -12,9 +12,7 @@ SMALL = [
     *NO_WORKERS, 'model.backbone.base_channels=8', 'model.backbone.stem_channels=8', 'model.backbone.init_cfg=None',
     'model.neck.in_channels=[8,16,32,64]', 'model.neck.out_channels=16', 'model.decode_head.in_channels=16',
     'train_dataloader.batch_size=4', 'probe_dataloader.batch_size=4', 'val_dataloader.batch_size=4',
-    'test_dataloader.batch_size=4', 'train_dataloader.dataset.pipeline.3.size=32',
-    'probe_dataloader.dataset.pipeline.1.size=32', 'val_dataloader.dataset.pipeline.2.size=32',
-    'test_dataloader.dataset.pipeline.2.size=32'
+    'test_dataloader.batch_size=4', 'size=32'
 ]
 
 
@@ -65,7 +63,7 @@ def test_coco_stuff_trains_evaluates_and_tests(coco_root, tmp_path, tool):
     assert (accuracy, miou) == scores[1][1:3]
     assert len(list((tmp_path / 'maps').glob('*.png'))) == 3
 
-    full = ['test_dataloader.dataset.pipeline.2.protocol=full_resolution']
+    full = ['test_dataloader.dataset.pipeline.ResizeForEvaluation.protocol=full_resolution']
     arguments = ['test', config('picie_fpn_cocostuff'), tmp_path / 'run' / 'epoch_1.pth', '--work-dir',
                  tmp_path / 'test', '--out', tmp_path / 'full', *options, *full]
     with pytest.raises(ValueError, match='differ in size.*set batch_size=1'):
@@ -117,8 +115,7 @@ def test_converter_without_annotations(tmp_path):
 
 def test_resume_from_the_last_checkpoint_and_from_a_path(tmp_path, tool, capsys):
     root = write_images(tmp_path / 'images', 6)
-    small = [option.replace('pipeline.2.size', 'pipeline.1.size') for option in SMALL]
-    options = ['--cfg-options', f'data_root={root}', f'out={tmp_path}/maps', 'n_clusters=3', *small,
+    options = ['--cfg-options', f'data_root={root}', f'out={tmp_path}/maps', 'n_clusters=3', *SMALL,
                'val_dataloader.batch_size=1', 'test_dataloader.batch_size=1']
     base = [config('picie_fpn_folder'), '--work-dir', tmp_path / 'run']
     tool('train', *base, *options, 'train_cfg.max_epochs=1')

@@ -5,6 +5,7 @@ import pytest
 from mmengine.config import Config
 
 from mmseg_unsup.utils.config import find_config, load_config, merge_options, unapplied_shortcuts
+from mmseg_unsup.utils.config_keys import concrete_keys, find_keys
 from ..conftest import ROOT
 
 CAMVID = f'{ROOT}/configs/picie/picie_fpn_camvid.py'
@@ -74,7 +75,61 @@ def test_a_config_that_a_run_has_written_is_read_again(tmp_path, options):
         merge_options(again, dict(init='x.pth'))
 
 
+def test_a_written_config_keeps_what_full_keys_have_set(tmp_path):
+    options = {'model.decode_head.n_clusters': 7, 'val_dataloader.**.ResizeForEvaluation.size': 64}
+    load_config(CAMVID, options).dump(str(tmp_path / 'written.py'))
+    cfg = load_config(str(tmp_path / 'written.py'), dict(size=32))
+    sizes = {key.split('.')[0]: node[leaf] for key, node, leaf in find_keys(cfg, '*_dataloader.**.ResizeForEvaluation.size')}
+    assert sizes == dict(probe_dataloader=32, val_dataloader=64, test_dataloader=32)
+    assert cfg.n_clusters == cfg.model.decode_head.n_clusters == 7
+    assert load_config(str(tmp_path / 'written.py'), dict(n_clusters=9)).model.decode_head.n_clusters == 9
+
+
 def test_shortcuts_that_are_not_applied_are_known():
     name = f'{ROOT}/configs/maskcontrast/maskcontrast_deeplabv3_folder_r18.py'
     assert unapplied_shortcuts(load_config(name)) == []
     assert 'eval_size' in unapplied_shortcuts(Config.fromfile(name))
+
+
+NESTED = dict(
+    a_loader=dict(dataset=dict(root='a', dataset=dict(root='b', steps=[
+        dict(type='scope.Load', to=1), dict(type='Each', steps=[dict(type='Blur', sigma=2), dict(type='Load', to=3)])]))),
+    b_loader=dict(dataset=dict(root='c', steps=[dict(type='Load', to=4)])), c_loader=None, out=None)
+
+
+@pytest.mark.parametrize('key, found', [
+    ('out', ['out']),
+    ('*_loader.**.root', ['a_loader.dataset.root', 'a_loader.dataset.dataset.root', 'b_loader.dataset.root']),
+    ('*_loader.dataset.root', ['a_loader.dataset.root', 'b_loader.dataset.root']),
+    ('a_loader.**.Blur.sigma', ['a_loader.dataset.dataset.steps.1.steps.0.sigma']),
+    ('a_loader.dataset.dataset.steps.Load.to', ['a_loader.dataset.dataset.steps.0.to']),
+    ('a_loader.dataset.dataset.steps.0.to', ['a_loader.dataset.dataset.steps.0.to']),
+    ('a_loader.**.Load.to', ['a_loader.dataset.dataset.steps.0.to', 'a_loader.dataset.dataset.steps.1.steps.1.to']),
+    ('a_loader.**.scope.Load.to', []), ('b_loader.dataset.steps.1.to', []), ('out.x', []), ('*.y', []),
+])
+def test_keys_name_types_and_levels(key, found):
+    cfg = Config(NESTED)
+    places = [place for place in find_keys(cfg, key) if place[1] is not None]
+    assert [place for place, _, _ in places] == found
+    for place, node, leaf in places:
+        parent = cfg
+        for name in place.split('.')[:-1]:
+            parent = parent[int(name)] if name.isdigit() else parent[name]
+        assert parent is node and place.split('.')[-1] == str(leaf)
+
+
+@pytest.mark.parametrize('key, concrete', [
+    ('b_loader.dataset.steps.Load.new', ['b_loader.dataset.steps.0.new']),
+    ('*_loader.dataset.root', ['a_loader.dataset.root', 'b_loader.dataset.root']),
+    ('out.new', ['out.new']), ('new', ['new']), ('*.none', ['*.none']), ('b_loader.x.Load.to', ['b_loader.x.Load.to'])])
+def test_options_may_name_what_is_new(key, concrete):
+    assert concrete_keys(Config(NESTED), key) == concrete
+
+
+def test_options_reach_types():
+    key = 'train_dataloader.dataset.pipeline.LoadImage.to_float32'
+    cfg = load_config(CAMVID, {'*_dataloader.batch_size': 3, 'train_dataloader.**.PairedCropFlip.flip_prob': 0})
+    assert {cfg[name].batch_size for name in cfg if name.endswith('_dataloader')} == {3}
+    assert next(step for step in cfg.train_dataloader.dataset.pipeline if 'flip_prob' in step).flip_prob == 0
+    with pytest.raises(ValueError, match="pipeline.0 has no 'to_float32'"):
+        load_config(CAMVID, {key: True})

@@ -131,7 +131,7 @@ LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_datal
 
 def training(name: str, workers: int, **trouble) -> list:
     """Arguments of a training of two steps; see ``Trouble``."""
-    small = [option.replace('pipeline.2.size', 'pipeline.1.size') for option in SMALL if 'workers' not in option]
+    small = [option for option in SMALL if 'workers' not in option]
     small += [f'{loader}.num_workers={workers}' for loader in LOADERS]
     small += [f'{loader}.persistent_workers={workers > 0}' for loader in LOADERS]
     if trouble:
@@ -154,9 +154,9 @@ def stock_training(folder) -> list:
             cv2.imwrite(f'{folder}/cityscapes/gtFine/{split}/{i}_gtFine_labelTrainIds.png', labels)
     loaders = [f'{loader}.{key}' for loader in LOADERS if loader != 'probe_dataloader'
                for key in ('num_workers=2', 'dataset.data_root=cityscapes')]
-    small = ['train_dataloader.dataset.pipeline.2.scale=(64,32)',
-             'train_dataloader.dataset.pipeline.3.crop_size=(32,32)',
-             'val_dataloader.dataset.pipeline.1.scale=(64,32)', 'model.data_preprocessor.size=(32,32)']
+    small = ['train_dataloader.dataset.pipeline.RandomResize.scale=(64,32)',
+             'train_dataloader.dataset.pipeline.RandomCrop.crop_size=(32,32)',
+             'val_dataloader.dataset.pipeline.Resize.scale=(64,32)', 'model.data_preprocessor.size=(32,32)']
     return [f'{ROOT}/tools/train.py', f'mmseg::fcn/{STOCK}.py', '--cfg-options', 'model.pretrained=None',
             'train_cfg.max_iters=2', 'train_cfg.val_interval=2', *loaders, *small]
 
