@@ -1,3 +1,4 @@
+from .backbones import FrozenBackbone
 from .clusters import ClassifierSet, CosineClusterSet, PrototypeSet
 from .data_preprocessor import MultiViewDataPreProcessor
 from .decode_heads import ClusterHead, EmbeddingHead
@@ -7,7 +8,7 @@ from .segmentors import IIC, MDC, MaskContrast, PiCIE
 from .teachers import PrototypeTeacher
 
 __all__ = [
-    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'EmbeddingHead', 'IIC', 'LateralSumNeck',
-    'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid', 'PrototypeSet',
-    'PrototypeTeacher'
+    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'EmbeddingHead', 'FrozenBackbone', 'IIC',
+    'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid',
+    'PrototypeSet', 'PrototypeTeacher'
 ]

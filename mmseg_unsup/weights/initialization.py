@@ -2,7 +2,7 @@
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 import torch
 from mmengine.logging import MMLogger, print_log
@@ -11,10 +11,11 @@ from mmengine.runner import load_state_dict
 from mmseg.models.backbones import ResNet
 from torch import Tensor, nn
 
+from ..functional import fingerprint
 from ..registry import WEIGHT_INITIALIZERS
 from ..utils.console import say
 from .pretrained_file import PretrainedPart, read_part
-from .tensor_match import TensorMatch, explain, match_tensors
+from .tensor_match import COUNTER, TensorMatch, explain, match_tensors
 from .weights_seen import NOTHING
 
 _LINE = 'init: '
@@ -141,11 +142,22 @@ def _byte_sum(value: Tensor) -> int:
     return int(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).sum(dtype=torch.int64))
 
 
+def weights_identity(state: Dict[str, Tensor]) -> str:
+    """A fingerprint of the weights of a network tells them from others; counters of batches do not count."""
+    return fingerprint([value for name, value in sorted(state.items()) if not name.endswith(COUNTER)])
+
+
+def _network_of(module: nn.Module) -> nn.Module:
+    """What is inside a frozen part; any other module itself."""
+    return module.network if getattr(module, 'is_frozen', False) else module
+
+
 def check_unchanged(module: nn.Module, part: str) -> None:
     """
     Raises:
         RuntimeError: tensors that an init class of this file loaded have changed since.
     """
+    module = _network_of(module)
     initialization = getattr(module, 'initialization', None)
     if initialization is None:
         return
@@ -190,6 +202,7 @@ def _read_stock(init_cfg: dict, part: str) -> PretrainedPart:
 
 def initial_weights_seen(module: nn.Module) -> str:
     """Labels that the initial weights of a backbone have seen; ``'none'`` for random ones."""
+    module = _network_of(module)
     if hasattr(module, 'initialization'):
         return module.initialization.seen
     init_cfg = _stock_cfg(module)
@@ -200,15 +213,24 @@ def initial_weights_seen(module: nn.Module) -> str:
 
 def initial_source(module: nn.Module) -> Optional[str]:
     """File or address that the initial weights are from; None for random ones."""
+    module = _network_of(module)
     if hasattr(module, 'initialization'):
         return module.initialization.source
     return (_stock_cfg(module) or {}).get('checkpoint')
 
 
+def stated_source(module: nn.Module) -> Optional[str]:
+    """File or address that ``init_cfg`` names, whether or not it has been loaded; None where it names none."""
+    return next((cfg['checkpoint'] for cfg in _file_cfgs(module)), None)
+
+
 def _stock_cfg(module: nn.Module) -> Optional[dict]:
+    return next((cfg for cfg in _file_cfgs(module) if cfg.get('type') == 'Pretrained'), None)
+
+
+def _file_cfgs(module: nn.Module) -> List[dict]:
     cfgs = getattr(module, 'init_cfg', None) or []
-    return next((cfg for cfg in ([cfgs] if isinstance(cfgs, dict) else cfgs)
-                 if cfg.get('type') == 'Pretrained' and cfg.get('checkpoint')), None)
+    return [cfg for cfg in ([cfgs] if isinstance(cfgs, dict) else cfgs) if cfg.get('checkpoint')]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from torch import Tensor
 from .pretrained_file import PretrainedPart, resnet_depth
 
 # counters that old files lack; they are only read by batch norm without momentum
-_COUNTER = 'num_batches_tracked'
+COUNTER = 'num_batches_tracked'
 # norms that mmpretrain's ConvNeXt gives its inner outputs; a classifier, which has the last output only, lacks them
 _INNER_NORM = re.compile(r'norm[012]\.(weight|bias)$')
 # a block of a vision transformer or of a ConvNeXt of mmpretrain
@@ -47,7 +47,7 @@ def match_tensors(pretrained: PretrainedPart, target: Dict[str, Tensor]) -> Tens
     common = [name for name in target if name in source]
     missing = [name for name in target if name not in source]
     counters = [name for name in missing
-                if name.endswith(_COUNTER) and name.replace(_COUNTER, 'running_mean') in source]
+                if name.endswith(COUNTER) and name.replace(COUNTER, 'running_mean') in source]
     is_classifier = 'norm3.weight' in source and not any(map(_INNER_NORM.match, source))
     norms = [name for name in missing if is_classifier and _INNER_NORM.match(name)]
     return TensorMatch(

@@ -4,8 +4,8 @@ from typing import Optional
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
-from ...weights import add_labels, check_stock_initialization, check_unchanged, initial_weights_seen
-from ...weights.weights_seen import NOTHING, UNKNOWN, stated_labels
+from ...weights import add_labels, check_stock_initialization, check_unchanged, initial_source, initial_weights_seen
+from ...weights.weights_seen import UNKNOWN, stated_labels
 from ...registry import HOOKS
 from ..feature_pass import unwrap
 from .probe_hook import check_any_tensor, check_feature_tensors
@@ -55,7 +55,7 @@ class InitializationHook(Hook):
                 if hasattr(model, part):
                     check_stock_initialization(getattr(model, part), part)
                     check_unchanged(getattr(model, part), part)
-            if initial_weights_seen(model.backbone) == NOTHING and not hasattr(model.backbone, 'initialization'):
+            if initial_source(model.backbone) is None:
                 runner.logger.info('init: random backbone (its init_cfg names no checkpoint)')
         seen = self._initial(runner, model)
         seen = self.stated if seen == UNKNOWN else seen

@@ -132,8 +132,9 @@ def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
     """
     given = _shapes(checkpoint)
     parts = getattr(model, 'feature_parts', _PREDICTION)
+    own = {*dict(model.named_parameters()), *dict(model.named_buffers())}  # of a frozen part its identity only
     needed = {key: value.shape for key, value in model.state_dict().items()
-              if key.startswith(parts) and not key.endswith('num_batches_tracked')}
+              if key in own and key.startswith(parts) and not key.endswith('num_batches_tracked')}
     missing = [key for key, shape in needed.items() if given.get(key) != shape]
     if missing:
         raise ValueError(f'the checkpoint has {len(needed) - len(missing)} of the {len(needed)} tensors that the '

@@ -1,0 +1,217 @@
+"""A network that is only read: never trained, copied or saved."""
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import torch
+from mmengine.dist import broadcast
+from mmengine.logging import print_log
+from mmengine.model import BaseModule, revert_sync_batchnorm
+from torch import Tensor, nn
+
+from ...registry import MODELS
+from ...utils.registered import advice
+from ...weights import (check_stock_initialization, initial_source, quiet_init_weights, stated_source,
+                        weights_identity)
+from ...weights.tensor_match import COUNTER
+
+_IDENTITY_BYTES = 8
+
+
+@MODELS.register_module()
+class FrozenBackbone(BaseModule):
+    """Any registered backbone in eval mode and without gradients, whatever is done to the model around it.
+
+    The network is no child module, so that optimisers, DDP, SyncBN conversion and state dicts do not see it; devices
+    and memory formats reach it. In its place checkpoints have ``identity``, the first 64 bits of a hash of its weights.
+    A checkpoint is loaded only onto the weights that it was trained on: where they have not been loaded yet, as in an
+    evaluation, they are read from the file that ``backbone.init_cfg`` names. ``copy.deepcopy`` gives the same object:
+    teachers share it.
+
+    A backbone may offer outputs of its own by an attribute ``output_names`` (a sequence of texts) and a method
+    ``named_outputs(images, names) -> Dict[str, Tensor]``, such as tokens, keys and attention of a transformer. Of all
+    others the outputs are those of their modules, by name (``'layer3'``, ``'layer3.0.conv1'``), and the maps that they
+    return, by position.
+
+    Args:
+        backbone: config of the network; its ``init_cfg`` says where the weights come from.
+        out: names or positions of the outputs that a call returns, in this order; None for the maps of the network.
+        keep_in_checkpoint: save the weights too, for a checkpoint that needs no other file. Weights that are not from
+            the file of ``init_cfg``, as random ones, are always saved.
+
+    Attributes:
+        network (nn.Module): what is frozen.
+        is_frozen (bool): True: nothing of this module trains.
+
+    Raises:
+        ValueError: the network has no such output.
+    """
+
+    is_frozen = True
+
+    def __init__(self,
+                 backbone: dict,
+                 out: Optional[Sequence[Union[str, int]]] = None,
+                 keep_in_checkpoint: bool = False) -> None:
+        super().__init__()
+        network = revert_sync_batchnorm(MODELS.build(backbone))  # in eval mode it needs no other process
+        self.__dict__['network'] = network.requires_grad_(False)
+        self.train(False)
+        self.out = None if out is None else [out] if isinstance(out, (str, int)) else list(out)
+        self._check_names(self.out or ())
+        self.keep_in_checkpoint, self._is_loaded = keep_in_checkpoint, False
+        self.register_buffer('identity', torch.zeros(_IDENTITY_BYTES, dtype=torch.uint8))
+        self._register_state_dict_hook(_add_kept)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tuple[Tensor, ...]:
+        """(N, 3, H, W) -> the maps of the network, or the outputs that ``out`` names."""
+        if self.out is None:
+            return self.network(images)
+        found = self.named_outputs(images, self.out)
+        return tuple(found[name] for name in self.out)
+
+    @torch.no_grad()
+    def named_outputs(self, images: Tensor, names: Sequence[Union[str, int]]) -> Dict[Union[str, int], Tensor]:
+        """Outputs by name, in one pass of the network.
+
+        Raises:
+            ValueError: the network has no such output.
+        """
+        self._check_names(names)
+        if hasattr(self.network, 'named_outputs'):
+            return self.network.named_outputs(images, names)
+        return _outputs_of_modules(self.network, images, names)
+
+    def init_weights(self) -> None:
+        """Load the weights, once, and say in one line what is frozen."""
+        if self._is_loaded:
+            return
+        if hasattr(self.network, 'init_weights'):
+            with quiet_init_weights(self.network):
+                self.network.init_weights()
+            check_stock_initialization(self.network, strict=True)
+        source = initial_source(self.network)
+        if source is None:  # random, in every process
+            self.keep_in_checkpoint = True
+            for tensor in self.network.state_dict().values():
+                broadcast(tensor)
+        self._identify()
+        n_params = sum(parameter.numel() for parameter in self.network.parameters())
+        print_log(f'init: frozen {type(self.network).__name__}, {n_params / 1e6:.1f} M parameters, weights '
+                  f'{self.fingerprint} ({source or "random"}), {"" if self.keep_in_checkpoint else "not "}in the '
+                  'checkpoints', logger='current')
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity of the weights in 16 hexadecimal digits; zeros before they are loaded."""
+        return _digits(self.identity)
+
+    @property
+    def is_init(self) -> bool:
+        return self._is_loaded
+
+    @is_init.setter
+    def is_init(self, value: bool) -> None:
+        """Changes nothing: whoever marks a copy as initialised marks this object."""
+
+    def train(self, mode: bool = True) -> 'FrozenBackbone':
+        """Stay in eval mode."""
+        self.network.eval()
+        return super().train(False)
+
+    def _apply(self, fn, recurse: bool = True) -> 'FrozenBackbone':
+        self.network._apply(fn)
+        return super()._apply(fn, recurse)
+
+    def __deepcopy__(self, memo: dict) -> 'FrozenBackbone':
+        return self
+
+    def _identify(self) -> None:
+        digest = bytes.fromhex(weights_identity(self.network.state_dict()))
+        self.identity.copy_(torch.tensor(list(digest), dtype=torch.uint8))
+        self._is_loaded = True
+
+    def _check_names(self, names: Sequence[Union[str, int]]) -> None:
+        """
+        Raises:
+            ValueError: the network has no output of such a name; positions are known in the pass only.
+        """
+        offered = getattr(self.network, 'output_names', None)
+        known = dict(self.network.named_modules()) if offered is None else offered
+        for name in names:
+            if name not in known and not (offered is None and isinstance(name, int)):
+                listed = [child for child, _ in self.network.named_children()] if offered is None else offered
+                raise ValueError(f'out={name!r} is no output of the frozen {type(self.network).__name__}'
+                                 f'{advice(str(name), listed)}')
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, strict: bool,
+                              missing_keys: List[str], unexpected_keys: List[str], error_msgs: List[str]) -> None:
+        own = [*self.network.state_dict()]
+        kept = {name: state_dict[prefix + name] for name in own if prefix + name in state_dict}
+        given = state_dict.get(f'{prefix}identity')
+        unexpected_keys += [key for key in state_dict
+                            if key.startswith(prefix) and key[len(prefix):] not in ('identity', *own)]
+        if kept:
+            lacking = self.network.load_state_dict(kept, strict=False).missing_keys
+            missing_keys += [f'{prefix}{name}' for name in lacking if not name.endswith(COUNTER)]
+            before = self.fingerprint
+            self._identify()
+            self.keep_in_checkpoint |= self.fingerprint != before
+        elif given is None:
+            missing_keys.append(f'{prefix}identity')
+        else:
+            self._be(_digits(given))
+
+    def _be(self, expected: str) -> None:
+        """Have the weights of this identity.
+
+        Raises:
+            ValueError: they are not those of the file in ``init_cfg``, or that cannot be loaded.
+        """
+        remedy = 'name the file of those weights (--cfg-options init=FILE)'
+        wanted = f'the checkpoint is of a frozen {type(self.network).__name__} with the weights {expected}'
+        source = stated_source(self.network)
+        if not self._is_loaded:
+            if source is None:
+                raise ValueError(f'{wanted}, and the config does not say where they are: {remedy}')
+            try:
+                self.init_weights()
+            except (OSError, ValueError) as error:
+                raise ValueError(f'{wanted}, which cannot be loaded from {source}: {remedy} ({error})') from None
+        if self.fingerprint != expected:
+            raise ValueError(f'{wanted}, but those of {source or "this run"} are {self.fingerprint}: {remedy}')
+
+
+def frozen_networks(model: nn.Module) -> List[nn.Module]:
+    """The networks of all :class:`FrozenBackbone` in a module, each once, whose parameters are not among the module's."""
+    return [module.network for module in model.modules() if getattr(module, 'is_frozen', False)]
+
+
+def _add_kept(module: FrozenBackbone, state_dict: dict, prefix: str, local_metadata: dict) -> None:
+    """Add the weights to a state dict that is to have them, by the names that they have in a backbone that trains."""
+    if module.keep_in_checkpoint:
+        state_dict.update({f'{prefix}{name}': value for name, value in module.network.state_dict().items()})
+
+
+def _digits(identity: Tensor) -> str:
+    return bytes(identity.tolist()).hex()
+
+
+def _outputs_of_modules(network: nn.Module, images: Tensor, names: Sequence[Union[str, int]]) -> Dict:
+    modules, found = dict(network.named_modules()), {}
+
+    def noting(name: str):
+        return lambda module, inputs, output: found.update({name: output})
+
+    handles = [modules[name].register_forward_hook(noting(name)) for name in names if isinstance(name, str)]
+    try:
+        maps = network(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name in names:
+        if isinstance(name, int):
+            if not -len(maps) <= name < len(maps):
+                raise ValueError(f'out={name} is no output of the frozen {type(network).__name__}, which gives '
+                                 f'{len(maps)} maps: take a position from 0 to {len(maps) - 1}')
+            found[name] = maps[name]
+    return {name: found[name] for name in names}
