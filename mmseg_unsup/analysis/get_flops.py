@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from ..models.backbones import frozen_networks
 from ..models.clusters import FRESH
 from ..registry import MODELS
 from .experiments import markdown_table
@@ -28,7 +29,8 @@ class Prediction(nn.Module):
 def build_random(cfg: Config) -> nn.Module:
     """The model of a config with random weights: nothing is read or downloaded."""
     init_default_scope('mmseg')
-    cfg.model.backbone.init_cfg = cfg.model.pretrained = None
+    network = cfg.model.backbone.get('backbone') or cfg.model.backbone  # what is frozen
+    network.init_cfg = cfg.model.pretrained = None
     model = MODELS.build(cfg.model).eval()
     head = model.decode_head
     if hasattr(head, 'clusters'):  # a prediction needs clusters, any will do
@@ -50,7 +52,7 @@ def describe_operations(cfg: Config, size: Sequence[int]) -> str:
     operations = count_operations(model, size)
     rows = []
     for name, part in [*model.named_children(), ('', model)]:
-        n_params = sum(parameter.numel() for parameter in part.parameters())
+        n_params = sum(parameter.numel() for of in (part, *frozen_networks(part)) for parameter in of.parameters())
         if n_params or name in operations:
             count = f'{operations[name] / 1e9:.2f} G' if name in operations else '-'
             rows.append([name or 'all', f'{n_params / 1e6:.2f} M', count])

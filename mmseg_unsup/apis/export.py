@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..models.backbones import frozen_networks
 from ..models.segmentors.object_segmentor import ObjectSegmentor
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..structures import ClusterNames
@@ -50,6 +51,7 @@ class ExportedSegmentor(nn.Module):
                              'model.test_cfg.prior=None')
         model.cluster_tensors()  # refuses clusters that were never fitted
         self.model = model
+        self.frozen = nn.ModuleList(frozen_networks(model))  # exporters look for weights among the parameters
         preprocessor = model.data_preprocessor
         mean, std = (preprocessor.mean, preprocessor.std) if preprocessor._enable_normalize else (0., 1.)
         self.register_buffer('mean', torch.as_tensor(mean).clone())
@@ -100,10 +102,10 @@ def export_segmentor(model: ClusterSegmentor,
         raise IsADirectoryError(f'{path} is a folder: give the name of a file')
     if not len(images):
         raise ValueError('an export is checked on images, and there is none: give a folder of some')
+    module = ExportedSegmentor(model, names).eval()
     if suffix == '.onnx':
         _check_onnx_packages()
-        _check_onnx_size(model, path)
-    module = ExportedSegmentor(model, names).eval()
+        _check_onnx_size(module, path)
     batches = _as_batches(images)
     facts = dict(_facts(model, names), **(metadata or {}))
     os.makedirs(osp.dirname(path) or '.', exist_ok=True)
@@ -178,8 +180,8 @@ def _check_onnx_packages() -> None:
                           ) from None
 
 
-def _check_onnx_size(model: nn.Module, path: str) -> None:
-    n_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+def _check_onnx_size(module: nn.Module, path: str) -> None:
+    n_bytes = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
     if n_bytes >= _ONNX_BYTES:
         raise ValueError(f'{path} would have {n_bytes / 2**30:.1f} GiB of weights, but an ONNX file holds less than '
                          f'{_ONNX_BYTES / 2**30:.0f} GiB: write .ts or .pt2')

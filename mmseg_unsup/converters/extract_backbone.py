@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..engine.checkpoint_files import existing_checkpoint
 from ..hosts.safe_loading import load_safely
-from ..weights import match_tensors, read_part, resnet_depth
+from ..weights import check_identity, match_tensors, read_part, resnet_depth
 from ..weights.pretrained_file import PretrainedPart, as_checkpoint_tensor
 from ..weights.tensor_match import explain
 from ..weights.weights_seen import stated_labels
@@ -39,7 +39,7 @@ def backbone_config(pretrained: PretrainedPart, config: Optional[str] = None) ->
     model = load_config(config).model if config else pretrained.config.get('model') or {}
     if 'backbone' not in model:
         raise ValueError(f'{pretrained.source} does not hold the config of its run: give it with --config')
-    cfg = dict(model['backbone'], init_cfg=None)
+    cfg = dict(model['backbone'].get('backbone') or model['backbone'], init_cfg=None)  # what is frozen
     if not config:
         check_stored(cfg, 'model.backbone', pretrained.source)
     if cfg.get('norm_cfg', {}).get('type') == 'SyncBN':  # which computes on GPUs only
@@ -58,6 +58,7 @@ def build_reference(pretrained: PretrainedPart, cfg: dict) -> nn.Module:
     if not match.is_complete:
         raise ValueError(explain(match))
     backbone.load_state_dict(pretrained.state, strict=False)
+    check_identity(backbone, pretrained)
     backbone.eval()
     return backbone
 

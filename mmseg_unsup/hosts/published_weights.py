@@ -24,9 +24,12 @@ from mmengine.runner import checkpoint as of_mmengine
 from .safe_loading import UnreadableCheckpoint, load_safely
 
 _TORCHVISION = ('torchvision', 'modelzoo')
-_SCHEMES = (*_TORCHVISION, 'open-mmlab', 'openmmlab', 'mmcls', 'http', 'https')
+_TABLES = (*_TORCHVISION, 'open-mmlab', 'openmmlab', 'mmcls')
+_SCHEMES = (*_TABLES, 'http', 'https')
 # names and hashes of torchvision's files: ``resnet18-f37072fd.pth``
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
+# whose files may be fetched for a model of a stranger
+_PUBLISHERS = ('https://download.pytorch.org/models/', 'https://dl.fbaipublicfiles.com/', 'https://download.openmmlab.com/')
 _SILENCE = 60  # seconds after which a server that says nothing is given up
 _REMEDY = 'name another file (--cfg-options init=FILE)'
 
@@ -73,6 +76,25 @@ def weights_file(source: str) -> str:
     if not _is_whole(path, found and found[1]):
         _download(source, address, path, found and found[1])
     return path
+
+
+def harmless_source(source: str) -> str:
+    """What stands for weights that a stranger's model names: nothing is fetched but what is known to be published.
+
+    Names of tables, addresses of their publishers and local files, which are read as data, stay as they are; of another
+    address it is its place in torch's cache, where the user may have put it.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    scheme, separator, _ = source.partition('://')
+    if source.startswith(_PUBLISHERS) or separator and scheme in _TABLES:
+        return source
+    if separator and scheme in ('http', 'https'):
+        return _place(source, is_published=False)
+    if ':' in source[2:] or source[:2] in ('//', '\\\\'):  # a drive may have one; what has two slashes is another machine
+        raise ValueError(f'{source!r} is neither a file nor published weights')
+    return source
 
 
 def damaged_record(path: str) -> Optional[str]:

@@ -196,8 +196,10 @@ def _reach_visualizer(cfg: Config) -> None:
 
 def _drop_empty_initializations(cfg: Config) -> None:
     model = cfg.get('model')
-    for part in model.values() if isinstance(model, dict) else ():
-        init_cfg = part.get('init_cfg') if isinstance(part, dict) else None
+    parts = [part for part in model.values() if isinstance(part, dict)] if isinstance(model, dict) else []
+    frozen = [part['backbone'] for part in parts if isinstance(part.get('backbone'), dict)]
+    for part in parts + frozen:
+        init_cfg = part.get('init_cfg')
         if isinstance(init_cfg, dict) and 'checkpoint' in init_cfg and init_cfg['checkpoint'] is None:
             part['init_cfg'] = None
 

@@ -1,10 +1,11 @@
 """The config that a checkpoint carries, as data: it may name types that are registered, and nothing else that runs."""
 import importlib
 import re
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, MODELS, TASK_UTILS, TRANSFORMS, Registry
 
+from ..hosts.published_weights import harmless_source
 from ..registry import PRIORS
 from .config_text import parse_config_text
 from .old_names import present_config
@@ -20,11 +21,15 @@ _REGISTRIES = dict(model=(MODELS, TASK_UTILS, PRIORS), test_dataloader=(DATASETS
 _OUTSIDE = re.compile(r'[/\\:]|\w\.\w')
 # folders of which only pictures are read
 _FOLDERS = ('model.test_cfg.masks.data_root', 'model.test_cfg.masks.mask_root')
+# what loads the weights of a frozen backbone, and the arguments of these
+_INITIALIZERS = ('mmseg_unsup.PretrainedBackbone', 'PretrainedBackbone', 'Pretrained')
+_OPTIONS = ('type', 'prefix', 'averaged', 'allow_missing')
 _REMEDY = 'nothing was built. If you trust the file, name the config file of its run instead'
 
 
 def read_stored_config(checkpoint: dict, source: str) -> dict:
-    """What the config in ``meta`` assigns; initial weights are left out, as those of the checkpoint take their place.
+    """What the config in ``meta`` assigns; initial weights are left out, as those of the checkpoint take their place;
+    those of a frozen backbone stay, see :func:`frozen_weights`.
 
     Args:
         source: path of the checkpoint, for messages.
@@ -43,10 +48,37 @@ def read_stored_config(checkpoint: dict, source: str) -> dict:
         raise ValueError(f'the config that {source} carries is more than data, {error}; {_REMEDY}') from None
     if not isinstance(values.get('model'), dict):
         raise ValueError(f'{source} carries no config of a model: give the config of its run before it')
+    weights = frozen_weights(values['model'].get('backbone'), source)
     values['model'] = _without_initialization(present_config(values)['model'])
     for part in _REGISTRIES:
         check_stored(values.get(part), part, source)
+    if weights:
+        values['model']['backbone']['backbone']['init_cfg'] = weights
     return values
+
+
+def frozen_weights(backbone, source: str) -> Optional[dict]:
+    """The ``init_cfg`` of a :class:`mmseg_unsup.FrozenBackbone`, whose weights are in no checkpoint, reduced to what is
+    harmless: the file is read as data and must have the weights of the checkpoint's identity.
+
+    Args:
+        backbone: ``model.backbone`` of a stored config.
+        source: as of :func:`read_stored_config`.
+
+    Raises:
+        ValueError: it names no file and no published weights.
+    """
+    network = backbone.get('backbone') if isinstance(backbone, dict) else None
+    init_cfg = network.get('init_cfg') if isinstance(network, dict) else None
+    checkpoint = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
+    if not isinstance(checkpoint, str) or init_cfg.get('type') not in _INITIALIZERS:
+        return None
+    try:
+        checkpoint = harmless_source(checkpoint)
+    except ValueError as error:
+        raise ValueError(f'the config that {source} carries has model.backbone.backbone.init_cfg.checkpoint, and {error}'
+                         f'; {_REMEDY}') from None
+    return {key: init_cfg[key] for key in _OPTIONS if key in init_cfg} | dict(checkpoint=checkpoint)
 
 
 def check_stored(settings, key: str, source: str) -> None:

@@ -1,13 +1,13 @@
 """Weights on disk: whose they are, whether they fit, and what they have seen."""
-from .initialization import (PretrainedBackbone, PretrainedNeck, check_stock_initialization, check_unchanged,
-                             initial_source, initial_weights_seen, quiet_init_weights, stated_source,
-                             weights_identity)
+from .identity import identity_text, weights_identity
+from .initialization import (PretrainedBackbone, PretrainedNeck, check_identity, check_stock_initialization,
+                             check_unchanged, initial_source, initial_weights_seen, quiet_init_weights, stated_source)
 from .pretrained_file import read_part, resnet_depth
 from .tensor_match import explain, match_tensors
 from .weights_seen import add_labels, weights_seen
 
 __all__ = [
-    'PretrainedBackbone', 'PretrainedNeck', 'add_labels', 'check_stock_initialization', 'check_unchanged', 'explain',
-    'initial_source', 'initial_weights_seen', 'match_tensors', 'quiet_init_weights', 'read_part', 'resnet_depth',
-    'stated_source', 'weights_identity', 'weights_seen'
+    'PretrainedBackbone', 'PretrainedNeck', 'add_labels', 'check_identity', 'check_stock_initialization',
+    'check_unchanged', 'explain', 'identity_text', 'initial_source', 'initial_weights_seen', 'match_tensors',
+    'quiet_init_weights', 'read_part', 'resnet_depth', 'stated_source', 'weights_identity', 'weights_seen'
 ]

@@ -11,11 +11,11 @@ from mmengine.runner import load_state_dict
 from mmseg.models.backbones import ResNet
 from torch import Tensor, nn
 
-from ..functional import fingerprint
 from ..registry import WEIGHT_INITIALIZERS
 from ..utils.console import say
+from .identity import identity_text, weights_identity
 from .pretrained_file import PretrainedPart, read_part
-from .tensor_match import COUNTER, TensorMatch, explain, match_tensors
+from .tensor_match import TensorMatch, explain, match_tensors
 from .weights_seen import NOTHING
 
 _LINE = 'init: '
@@ -68,6 +68,7 @@ class _PretrainedPartInit:
         _fit_positions(pretrained, module)
         match = _check(pretrained, module, self.allow_missing)
         load_state_dict(module, {name: pretrained.state[name] for name in match.loaded}, strict=False, logger=None)
+        check_identity(module, pretrained)
         _keep(module, match)
         current = module.state_dict()
         sums = {name: _byte_sum(current[name]) for name in match.loaded}
@@ -142,9 +143,15 @@ def _byte_sum(value: Tensor) -> int:
     return int(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).sum(dtype=torch.int64))
 
 
-def weights_identity(state: Dict[str, Tensor]) -> str:
-    """A fingerprint of the weights of a network tells them from others; counters of batches do not count."""
-    return fingerprint([value for name, value in sorted(state.items()) if not name.endswith(COUNTER)])
+def check_identity(module: nn.Module, pretrained: PretrainedPart) -> None:
+    """
+    Raises:
+        ValueError: a module that has been loaded from the file of a frozen backbone has other weights than that had.
+    """
+    found = identity_text(weights_identity(module.state_dict()))
+    if pretrained.identity not in (None, found):
+        raise ValueError(f'{pretrained.source} has the weights {found}, and not {pretrained.identity} of the frozen '
+                         'backbone whose checkpoint names this file: name the right one (--cfg-options init=FILE)')
 
 
 def _network_of(module: nn.Module) -> nn.Module:

@@ -4,7 +4,7 @@ import pickle
 import re
 import zipfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, Optional
 
 import torch
@@ -15,6 +15,8 @@ from ..hosts.published_weights import damaged_record
 from ..hosts.safe_loading import COPY_AGAIN, UnreadableCheckpoint
 from ..utils.config_text import parse_config_text
 from ..utils.old_names import present_config
+from ..utils.stored_config import frozen_weights
+from .identity import identity_text
 from .old_names import renamed_state
 from .published_names import rename_published
 from .weights_seen import weights_seen
@@ -37,6 +39,7 @@ class PretrainedPart:
         seen: labels that they have seen, see :func:`weights_seen`.
         config: of the run that wrote the file, as plain values; empty if the file does not hold it.
         is_ours: the file was written by this package.
+        identity: that a module must have with these weights (:func:`weights_identity`), where another file says it.
     """
     source: str
     part: str
@@ -45,6 +48,7 @@ class PretrainedPart:
     seen: str
     config: dict
     is_ours: bool
+    identity: Optional[str] = None
 
     def __str__(self) -> str:
         return f'{self.source} ({self.prefix}*)' if self.prefix else self.source
@@ -54,7 +58,8 @@ def read_part(source: str,
               part: str = 'backbone',
               prefix: Optional[str] = None,
               averaged: Optional[bool] = None,
-              target: Optional[Dict[str, Tensor]] = None) -> PretrainedPart:
+              target: Optional[Dict[str, Tensor]] = None,
+              follows: bool = True) -> PretrainedPart:
     """Read one part of a network from a file.
 
     A file whose names have a part in front (``backbone.conv1.weight``) is a checkpoint of a whole model; any other one
@@ -68,6 +73,7 @@ def read_part(source: str,
             those by which the run predicts and is scored: the teacher's where it is a moving average.
         target: state dict of the module that takes the tensors; the names of layouts that are known
             (:mod:`published_names`) become its names.
+        follows: of a frozen backbone, read the file that the config of its checkpoint names.
 
     Raises:
         FileNotFoundError: no such file.
@@ -91,6 +97,9 @@ def read_part(source: str,
     else:
         selected = state if part == 'backbone' else {}
     if part == 'backbone':
+        identity = selected.pop('identity', None) if prefix else None
+        if identity is not None and not selected and follows:
+            return _read_frozen(source, config, identity, meta, target)
         selected = rename_published(selected, target or {})
         selected = {name: value for name, value in selected.items() if not _CLASSIFIER.match(name)}
     broken = [name for name, value in selected.items() if value.is_floating_point() and not value.isfinite().all()]
@@ -100,6 +109,18 @@ def read_part(source: str,
                          f'{_REMEDY}')
     is_ours = 'weights_seen' in meta or str((config.get('model') or {}).get('type')).startswith('mmseg_unsup.')
     return PretrainedPart(source, part, selected, prefix, weights_seen(source, meta), config, is_ours)
+
+
+def _read_frozen(source: str, config: dict, identity: Tensor, meta: dict, target: Optional[Dict[str, Tensor]]
+                 ) -> PretrainedPart:
+    """The weights of a frozen backbone, which its checkpoint has not, from the file that its config names."""
+    init_cfg = frozen_weights((config.get('model') or {}).get('backbone'), source) or {}
+    if not init_cfg.get('checkpoint'):
+        raise ValueError(f'{source} is of a frozen backbone, whose weights it does not hold, and its config does not say '
+                         f'where they are; {_REMEDY}')
+    found = read_part(init_cfg['checkpoint'], 'backbone', init_cfg.get('prefix'), init_cfg.get('averaged'), target,
+                      follows=False)
+    return replace(found, seen=weights_seen(source, meta), config=config, is_ours=True, identity=identity_text(identity))
 
 
 def _load(source: str) -> dict:

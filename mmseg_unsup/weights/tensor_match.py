@@ -5,10 +5,9 @@ from typing import Dict, List, Optional
 
 from torch import Tensor
 
+from .identity import COUNTER
 from .pretrained_file import PretrainedPart, resnet_depth
 
-# counters that old files lack; they are only read by batch norm without momentum
-COUNTER = 'num_batches_tracked'
 # norms that mmpretrain's ConvNeXt gives its inner outputs; a classifier, which has the last output only, lacks them
 _INNER_NORM = re.compile(r'norm[012]\.(weight|bias)$')
 # a block of a vision transformer or of a ConvNeXt of mmpretrain

@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...utils.registered import advice
-from ...weights import (check_stock_initialization, initial_source, quiet_init_weights, stated_source,
+from ...weights import (check_stock_initialization, identity_text, initial_source, quiet_init_weights, stated_source,
                         weights_identity)
-from ...weights.tensor_match import COUNTER
-
-_IDENTITY_BYTES = 8
+from ...weights.identity import COUNTER
 
 
 @MODELS.register_module()
@@ -58,7 +56,7 @@ class FrozenBackbone(BaseModule):
         self.out = None if out is None else [out] if isinstance(out, (str, int)) else list(out)
         self._check_names(self.out or ())
         self.keep_in_checkpoint, self._is_loaded = keep_in_checkpoint, False
-        self.register_buffer('identity', torch.zeros(_IDENTITY_BYTES, dtype=torch.uint8))
+        self.register_buffer('identity', torch.zeros(8, dtype=torch.uint8))
         self._register_state_dict_hook(_add_kept)
 
     @torch.no_grad()
@@ -103,7 +101,7 @@ class FrozenBackbone(BaseModule):
     @property
     def fingerprint(self) -> str:
         """The identity of the weights in 16 hexadecimal digits; zeros before they are loaded."""
-        return _digits(self.identity)
+        return identity_text(self.identity)
 
     @property
     def is_init(self) -> bool:
@@ -126,8 +124,7 @@ class FrozenBackbone(BaseModule):
         return self
 
     def _identify(self) -> None:
-        digest = bytes.fromhex(weights_identity(self.network.state_dict()))
-        self.identity.copy_(torch.tensor(list(digest), dtype=torch.uint8))
+        self.identity.copy_(weights_identity(self.network.state_dict()))
         self._is_loaded = True
 
     def _check_names(self, names: Sequence[Union[str, int]]) -> None:
@@ -159,7 +156,7 @@ class FrozenBackbone(BaseModule):
         elif given is None:
             missing_keys.append(f'{prefix}identity')
         else:
-            self._be(_digits(given))
+            self._be(identity_text(given))
 
     def _be(self, expected: str) -> None:
         """Have the weights of this identity.
@@ -190,10 +187,6 @@ def _add_kept(module: FrozenBackbone, state_dict: dict, prefix: str, local_metad
     """Add the weights to a state dict that is to have them, by the names that they have in a backbone that trains."""
     if module.keep_in_checkpoint:
         state_dict.update({f'{prefix}{name}': value for name, value in module.network.state_dict().items()})
-
-
-def _digits(identity: Tensor) -> str:
-    return bytes(identity.tolist()).hex()
 
 
 def _outputs_of_modules(network: nn.Module, images: Tensor, names: Sequence[Union[str, int]]) -> Dict:
