@@ -49,11 +49,14 @@ def read_stored_config(checkpoint: dict, source: str) -> dict:
     if not isinstance(values.get('model'), dict):
         raise ValueError(f'{source} carries no config of a model: give the config of its run before it')
     weights = frozen_weights(values['model'].get('backbone'), source)
+    stated = weights and values['model']['backbone']['backbone']['init_cfg']['checkpoint']
     values['model'] = _without_initialization(present_config(values)['model'])
     for part in _REGISTRIES:
         check_stored(values.get(part), part, source)
     if weights:
         values['model']['backbone']['backbone']['init_cfg'] = weights
+        if values.get('init') == stated:  # the variable that stands for it
+            values['init'] = weights['checkpoint']
     return values
 
 

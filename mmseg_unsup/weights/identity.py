@@ -8,15 +8,15 @@ from ..functional import fingerprint
 
 # old files lack them, and only batch norm without momentum reads them
 COUNTER = 'num_batches_tracked'
-_DIGITS = 16
 
 
 def weights_identity(state: Dict[str, Tensor]) -> Tensor:
-    """(8,) uint8 hash of the weights of a network, by its state dict; counters of batches do not count."""
+    """(16,) int64 hexadecimal digits of a hash of the weights of a network, by its state dict; counters of batches do
+    not count. They are small, so that a mean over processes, as SyncBuffersHook takes it, leaves them as they are."""
     digest = fingerprint([value for name, value in sorted(state.items()) if not name.endswith(COUNTER)])
-    return torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8)
+    return torch.tensor([int(digit, 16) for digit in digest])
 
 
 def identity_text(identity: Tensor) -> str:
-    """An identity, of this program or of a file, in 16 hexadecimal digits."""
-    return bytes(identity.flatten().to(torch.uint8).tolist()).hex()[:_DIGITS]
+    """The digits of an identity, of this program or of a file, as text."""
+    return ''.join(f'{digit % 16:x}' for digit in identity.flatten().long().tolist())

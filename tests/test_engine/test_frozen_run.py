@@ -1,20 +1,26 @@
 """A run on a frozen backbone, from its log to what is predicted, exported and continued from its checkpoint."""
+import os.path as osp
 import re
+import shutil
 
 import cv2
-import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from mmengine.runner import Runner
 
 from mmseg_unsup.apis import UnsupInferencer
 from mmseg_unsup.apis.export import export_segmentor
 from mmseg_unsup.apis.image_input import list_inputs
 from mmseg_unsup.converters.extract_backbone import extract_backbone
-from mmseg_unsup.weights import read_part
+from mmseg_unsup.registry import MODELS
+from mmseg_unsup.utils.distributed import open_process_group
+from mmseg_unsup.weights import identity_text, read_part, weights_identity
 from ..conftest import write_images
-from ..test_models.test_frozen_backbone import SMALL, frozen_cfg, write_weights
+from ..test_models.test_frozen_backbone import frozen_cfg, write_weights
 from .resuming import EPOCHS, differences, final, resumable_config, terminate, train
+from .test_resume_ranks import free_port, join
 
 pytestmark = pytest.mark.filterwarnings('ignore')
 
@@ -23,6 +29,7 @@ def frozen_run(root, work_dir, weights, **options):
     cfg = resumable_config('picie', root, work_dir, model__backbone=dict(_delete_=True, **frozen_cfg(weights)),
                            shortcuts__init=['model.backbone.backbone.init_cfg.checkpoint'], **options)
     cfg.default_hooks.pop('noise')  # which changes the statistics of the backbone
+    cfg.init = weights
     return cfg
 
 
@@ -35,10 +42,6 @@ def run(tmp_path_factory):
     root, weights = write_images(folder / 'images', 8), write_weights(folder / 'weights.pth')
     train(frozen_run(root, folder / 'run', weights))
     return root, weights, folder / 'run'
-
-
-def checkpoint_of(run) -> str:
-    return str(run[2] / f'epoch_{EPOCHS}.pth')
 
 
 def test_the_checkpoint_and_the_log(run):
@@ -59,24 +62,73 @@ def test_resumed_equals_uninterrupted(run, tmp_path):
     assert differences(final(whole), final(tmp_path)) == []
 
 
-def predicted(*args, **kwargs) -> list:
-    inferencer = UnsupInferencer(None, *args, device='cpu', show_progress=False, **kwargs)
-    return inferencer, [prediction['ids'] for prediction in inferencer(run_images(args[0]))['predictions']]
-
-
-def run_images(checkpoint: str) -> str:
-    from pathlib import Path
-    return str(Path(checkpoint).parent.parent / 'images')
+def inferencer_of(checkpoint, **options) -> UnsupInferencer:
+    """As `mmseg-unsup predict` has it: by the config inside the checkpoint."""
+    return UnsupInferencer(None, str(checkpoint), device='cpu', show_progress=False, options=options)
 
 
 def test_predictions_are_those_of_the_trained_model(run):
-    """By the config inside the checkpoint, which names the weights of what is frozen and of nothing else."""
-    inferencer, maps = predicted(checkpoint_of(run))
-    runner = Runner.from_cfg(frozen_run(*run[:1], run[2], run[1], load_from=checkpoint_of(run)))
-    runner.load_or_resume()
-    image = cv2.imread(list_inputs(run[0])[0])
-    shown = inferencer(image)['predictions'][0]['ids']
-    assert np.array_equal(shown, maps[0]) and len(np.unique(np.stack([m.ravel()[:100] for m in maps]))) > 1
-    inputs = torch.randn(1, 3, 64, 64)
-    runner.model.eval()
-    assert torch.equal(runner.model.cluster_scores(inputs), inferencer.model.cluster_scores(inputs))
+    root, weights, folder = run
+    runner = Runner.from_cfg(frozen_run(root, folder, weights, load_from=str(folder / f'epoch_{EPOCHS}.pth')))
+    runner.load_or_resume()  # into a model that has not been initialised, as in an evaluation
+    inputs = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    found = inferencer_of(folder / f'epoch_{EPOCHS}.pth').model
+    assert torch.equal(found.cluster_scores(inputs), runner.model.eval().cluster_scores(inputs))
+    assert isinstance(found, MODELS.get('mmseg_unsup.PiCIE')) and len(found.cluster_scores(inputs).unique()) > 3
+
+
+def test_files_that_have_been_moved_or_changed(run, tmp_path):
+    """The config inside the checkpoint says where the weights are, the checkpoint says which they are."""
+    root, weights, folder = run
+    checkpoint, moved = str(folder / f'epoch_{EPOCHS}.pth'), str(tmp_path / 'moved.pth')
+    expected = read_part(checkpoint).state
+    assert [*expected] and all(torch.equal(value, torch.load(weights)['state_dict'][name])
+                               for name, value in expected.items())
+    shutil.move(weights, moved)
+    try:
+        for reads in (inferencer_of, read_part):
+            with pytest.raises(ValueError, match=f'frozen .*whose file {weights} is not there: name '):
+                reads(checkpoint)
+        assert inferencer_of(checkpoint, init=moved).model.backbone.fingerprint
+        write_weights(weights, 1)
+        with pytest.raises(ValueError, match=f'but those of {weights} are'):
+            inferencer_of(checkpoint)
+        with pytest.raises(ValueError, match=f'{weights} has the weights .* of the frozen backbone whose checkpoint'):
+            extract_backbone(checkpoint, str(tmp_path / 'out.pth'), 'mmseg')
+    finally:
+        shutil.move(moved, weights)
+
+
+def test_other_files_hold_the_weights(run, tmp_path):
+    root, weights, folder = run
+    checkpoint = str(folder / f'epoch_{EPOCHS}.pth')
+    assert f'120 backbone tensors of {weights}' in extract_backbone(checkpoint, str(tmp_path / 'out.pth'), 'mmseg')
+    written = torch.load(tmp_path / 'out.pth')['state_dict']
+    assert not differences(torch.load(weights)['state_dict'], written)
+    images = [cv2.imread(path)[:64, :64, ::-1].copy() for path in list_inputs(root)[:2]]
+    export_segmentor(inferencer_of(checkpoint).model, str(tmp_path / 'model.onnx'), images)  # checks that maps are equal
+    assert osp.getsize(tmp_path / 'model.onnx') > sum(value.nbytes for name, value in written.items()
+                                                      if name.endswith('weight'))
+
+
+def two_processes(rank, port, root, folder, weights) -> None:
+    join(rank, port)
+    for name, stops in (('whole', False), ('run', True)):
+        for resume in (False, True)[:1 + stops]:
+            cfg = frozen_run(root, folder / name, weights, resume=resume)
+            cfg.launcher, cfg.randomness = 'pytorch', dict(seed=0, diff_rank_seed=True)
+            open_process_group(cfg)
+            train(cfg, ('train', 1, True) if stops and not resume else None, terminate if rank == 1 else lambda: None)
+    dist.destroy_process_group()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(torch.cuda.is_available(), reason='tests the launch without a GPU')
+def test_two_processes(run, tmp_path):
+    """The mean of the buffers over processes, after every epoch, does not change the identity."""
+    root, weights, _ = run
+    mp.start_processes(two_processes, (free_port(), root, tmp_path, weights), nprocs=2, start_method='fork')
+    assert differences(final(tmp_path / 'whole'), final(tmp_path / 'run')) == []
+    identity = final(tmp_path / 'run')['state_dict']['backbone.identity']
+    assert identity_text(identity) == identity_text(weights_identity(torch.load(weights)['state_dict']))

@@ -143,7 +143,7 @@ def test_other_weights_are_refused(weights, tmp_path):
     for loaded in (MODELS.build(frozen_cfg(second)), build(second)):
         with pytest.raises(ValueError, match=message):
             loaded.load_state_dict(module.state_dict())
-    with pytest.raises(ValueError, match=f'the weights {own}, which cannot be loaded from missing.pth: name the file'):
+    with pytest.raises(ValueError, match=f'the weights {own}, whose file missing.pth is not there: name the file'):
         MODELS.build(frozen_cfg('missing.pth')).load_state_dict(module.state_dict())
     with pytest.raises(ValueError, match=f'{own}, and the config does not say where they are'):
         MODELS.build(frozen_cfg()).load_state_dict(module.state_dict())

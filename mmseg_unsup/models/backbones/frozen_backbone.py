@@ -56,7 +56,7 @@ class FrozenBackbone(BaseModule):
         self.out = None if out is None else [out] if isinstance(out, (str, int)) else list(out)
         self._check_names(self.out or ())
         self.keep_in_checkpoint, self._is_loaded = keep_in_checkpoint, False
-        self.register_buffer('identity', torch.zeros(8, dtype=torch.uint8))
+        self.register_buffer('identity', torch.zeros(16, dtype=torch.long))
         self._register_state_dict_hook(_add_kept)
 
     @torch.no_grad()
@@ -162,7 +162,7 @@ class FrozenBackbone(BaseModule):
         """Have the weights of this identity.
 
         Raises:
-            ValueError: they are not those of the file in ``init_cfg``, or that cannot be loaded.
+            OSError, ValueError: they are not those of the file in ``init_cfg``, or that cannot be loaded.
         """
         remedy = 'name the file of those weights (--cfg-options init=FILE)'
         wanted = f'the checkpoint is of a frozen {type(self.network).__name__} with the weights {expected}'
@@ -172,8 +172,8 @@ class FrozenBackbone(BaseModule):
                 raise ValueError(f'{wanted}, and the config does not say where they are: {remedy}')
             try:
                 self.init_weights()
-            except (OSError, ValueError) as error:
-                raise ValueError(f'{wanted}, which cannot be loaded from {source}: {remedy} ({error})') from None
+            except FileNotFoundError:
+                raise ValueError(f'{wanted}, whose file {source} is not there: {remedy}') from None
         if self.fingerprint != expected:
             raise ValueError(f'{wanted}, but those of {source or "this run"} are {self.fingerprint}: {remedy}')
 
