@@ -16,9 +16,10 @@ DOCUMENT = open(osp.join(ROOT, 'docs', 'add_a_method.md'), encoding='utf-8').rea
 FILES = {path: code for code, path in re.findall(r'```python\n(# (\S+\.py)\n.*?)```', DOCUMENT, re.S)}
 SEGMENTOR, CONFIG = 'my_method/dense_barlow.py', 'my_method/dense_barlow_camvid.py'
 SMALL = [
-    *NO_WORKERS, 'data_root=data', 'init=None', 'model.backbone.base_channels=8', 'model.backbone.stem_channels=8',
-    'model.neck.in_channels=[8,16,32,64]', 'model.neck.out_channels=16', 'model.decode_head.in_channels=16',
-    'train_dataloader.batch_size=2', 'size=32', 'n_clusters=3', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=1'
+    *NO_WORKERS, 'data_root=data', 'init=None', 'model.backbone.backbone.base_channels=8',
+    'model.backbone.backbone.stem_channels=8', 'model.neck.in_channels=[8,16,32,64]', 'model.neck.out_channels=16',
+    'model.decode_head.in_channels=16', 'train_dataloader.batch_size=2', 'size=32', 'n_clusters=3',
+    'train_cfg.max_epochs=2', 'train_cfg.val_interval=1'
 ]
 
 

@@ -137,6 +137,38 @@ def test_backbones_of_an_mmpretrain_that_is_missing(monkeypatch):
         check_stored(with_part('backbone', type='mmpretrain.ConvNeXt'), 'model', 'a.pth')
 
 
+def frozen(checkpoint, **settings) -> str:
+    """A stored config of a frozen backbone with these weights."""
+    init_cfg = dict(dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=checkpoint), **settings)
+    network = dict(type='ResNet', depth=18, init_cfg=init_cfg)
+    return (f'init = {checkpoint!r}\n'
+            f'model = {with_part("backbone", type="mmseg_unsup.FrozenBackbone", backbone=network)!r}')
+
+
+@pytest.mark.parametrize('checkpoint, expected', [
+    ('torchvision://resnet18', None), ('open-mmlab://resnet50_v1c', None), ('weights/dino.pth', None),
+    ('https://dl.fbaipublicfiles.com/dino/a.pth', None), ('C:/weights/dino.pth', None),
+    ('http://evil.org/a/../../b.pth', 'hub/checkpoints/evil.org/b.pth'),
+    ('https://download.pytorch.org.evil.org/models/a.pth', 'hub/checkpoints/download.pytorch.org.evil.org/models/a.pth'),
+])
+def test_weights_of_a_frozen_backbone(monkeypatch, checkpoint, expected):
+    """The checkpoint does not hold them; nothing is fetched for it but what is known to be published."""
+    monkeypatch.setattr('torch.hub.get_dir', lambda: 'hub')
+    values = stored(frozen(checkpoint, prefix='backbone.', evil='os.system'))
+    init_cfg = values['model']['backbone']['backbone']['init_cfg']
+    assert init_cfg == dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=expected or checkpoint,
+                            prefix='backbone.')
+    assert values['init'] == init_cfg['checkpoint']
+
+
+def test_other_weights_of_a_frozen_backbone():
+    for checkpoint in ('s3://bucket/a.pth', '//machine/a.pth', 'x:s3://bucket/a.pth', 'petrel://a'):
+        with pytest.raises(ValueError, match='init_cfg.checkpoint, and .* is neither a file nor published weights'):
+            stored(frozen(checkpoint))
+    for text in (frozen('a.pth', type='os.system'), frozen(['a.pth']), frozen('a.pth', type=['Pretrained'])):
+        assert stored(text)['model']['backbone']['backbone']['init_cfg'] is None
+
+
 @pytest.mark.parametrize('loader, found', [
     (dict(dataset=dict(type='os.system')), 'test_dataloader.dataset.type='),
     (dict(dataset=dict(dataset=dict(type='a.b'))), 'dataset.dataset.type='),
