@@ -16,6 +16,7 @@ from mmseg_unsup.utils.config import load_config, merge_options
 from ..conftest import NO_WORKERS, ROOT, run_log, run_tool
 from ..test_tools.test_distributed import launch, scores
 from ..test_tools.test_train_and_test import SMALL
+from .resuming import count_batches
 
 _count = itertools.count()
 COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]] + [[128, 128, 128]] * 8)
@@ -148,6 +149,23 @@ def test_probes_in_validation_follow_the_weights(root, tmp_path):
     losses = re.findall(r'probe kmeans: 4 clusters, k-means loss ([\d.]+)', log)
     assert len(losses) == 2 and losses[0] != losses[1]
     assert runner.model.probes == []
+
+
+def test_what_is_fitted_for_an_evaluation_shares_a_pass(root, tmp_path):
+    """Fresh k-means reads the images of the labelled loader beside the probes; retrieval needs its clusters first."""
+    passes = {}
+    for name, probes in (('shared', [KNN, KMEANS]), ('apart', [KNN, dict(type='SegmentRetrievalProbe')])):
+        runner = probe_runner(root, tmp_path / name, probes, [], default_hooks__probes__on_val=True,
+                              val_evaluator=[dict(type='mmseg_unsup.ClusterIoUMetric')], test_evaluator=[],
+                              probe_dataloader__batch_size=4, train_cfg__max_epochs=1)
+        seen = count_batches(runner)
+        runner.train()
+        log = run_log(tmp_path / name)
+        passes[name] = (len([phase for phase in seen if phase == ('train', 0, False)]), seen.count(('val', 1, False)),
+                        re.findall(r'fresh k-means: loss .*', log), re.findall('seconds per phase: (.*)', log)[-1])
+        assert runner.model.probes == [] and len(runner.model.decode_head.fresh_prototypes) == 11
+    assert passes['shared'][2] == passes['apart'][2] and 'fresh k-means, probes' in passes['shared'][3]
+    assert passes['apart'][0] == passes['shared'][0] + 2 and passes['shared'][1] == passes['apart'][1]
 
 
 @pytest.mark.parametrize('options, message', [

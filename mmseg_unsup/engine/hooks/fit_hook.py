@@ -42,6 +42,8 @@ class FitHook(Hook):
         phase: name for :func:`time_phase`; '' for none.
         max_images: images, or as a float the share of them, that are read; None for all.
         needs_labels (bool): whether a fit reads labels.
+        reads_clusters (bool): whether a fit reads what the model makes of its clusters, such as segments; it then
+            comes after the passes that fit these.
         in_checkpoint (bool): the checkpoint carries what was fitted, so also the last one without an evaluation does.
     """
 
@@ -49,6 +51,7 @@ class FitHook(Hook):
     phase = ''
     max_images: Optional[Union[int, float]] = None
     needs_labels = False
+    reads_clusters = False
     in_checkpoint = False
     _fitted_at: Optional[int] = None  # iteration; -1 outside a training
 
@@ -160,11 +163,13 @@ def _fit_hooks(runner) -> List[FitHook]:
 
 
 def _by_reading(runner, hooks: Sequence[FitHook]) -> Iterator[Tuple[Reading, List[FitHook]]]:
-    """Those that share a pass."""
-    labelled, shared = any(hook.needs_labels for hook in hooks), defaultdict(list)
-    for hook in hooks:
-        shared[hook.reading(runner, labelled)].append(hook)
-    return shared.items()
+    """Those that share a pass, the passes in their order."""
+    for reads_clusters in (False, True):
+        group = [hook for hook in hooks if hook.reads_clusters == reads_clusters]
+        labelled, shared = any(hook.needs_labels for hook in group), defaultdict(list)
+        for hook in group:
+            shared[hook.reading(runner, labelled)].append(hook)
+        yield from shared.items()
 
 
 def _planned(runner, hooks: Sequence[FitHook]) -> List[Pass]:

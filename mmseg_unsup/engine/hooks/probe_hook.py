@@ -55,6 +55,7 @@ class ProbeHook(FitHook):
                              'ProbeHook has no probes')
         self.max_images, self.on_val = max_images, on_val
         self.needs_labels = any(probe.needs_labels for probe in self.probes)
+        self.reads_clusters = any(probe.needs_segments for probe in self.probes)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Refuse a checkpoint that would leave part of the features random; a training may start from what it likes."""
