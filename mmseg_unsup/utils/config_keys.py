@@ -9,8 +9,8 @@ def find_keys(cfg: Config, key: str) -> Iterator[Tuple[str, Optional[Union[dict,
     """Find what a dotted key stands for in a config: ``(key, node, leaf)`` with ``node[leaf]`` its value, and without
     wildcards in ``key``. Where a part above the leaf is None, so is ``node``.
 
-    In ``'train_dataloader.**.GaussianBlur.sigma'``, ``**`` stands for any number of levels and a type, with or without
-    its scope, for those elements of a list that have it; ``*`` for any name or part of one, as in ``'*_evaluator'``.
+    In ``'train_dataloader.**.GaussianBlur.sigma'``, ``**`` stands for any number of levels and a type, without its
+    scope, for those elements of a list that have it; ``*`` for any name or part of one, as in ``'*_evaluator'``.
     """
     seen = set()
     for place in _find(cfg, key.split('.'), ''):

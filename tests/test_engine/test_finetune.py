@@ -31,7 +31,8 @@ def supervised_runner(root, work_dir, head: str, init, **options) -> Runner:
     cfg_options.update({
         'train_dataloader.batch_size': 2, 'val_dataloader.batch_size': 4, 'train_cfg.max_iters': 2,
         'train_cfg.val_interval': 2, 'train_dataloader.dataset.pipeline.RandomResize.scale': (1000, 32),
-        'train_dataloader.dataset.pipeline.RandomCrop.crop_size': (32, 32), 'val_dataloader.dataset.pipeline.ResizeForEvaluation.size': 32,
+        'train_dataloader.dataset.pipeline.RandomCrop.crop_size': (32, 32),
+        'val_dataloader.dataset.pipeline.ResizeForEvaluation.size': 32,
         'model.data_preprocessor.size': (32, 32), 'default_hooks.checkpoint.interval': 2})
     cfg_options.update({key.replace('__', '.'): value for key, value in options.items()})
     cfg = load_config(osp.join(ROOT, 'configs', 'finetune', f'{head}_r18_camvid.py'), cfg_options)

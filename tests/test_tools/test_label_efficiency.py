@@ -18,7 +18,8 @@ TOOL = 'analysis_tools/label_efficiency.py'
 CONFIG = f'{ROOT}/configs/finetune/fcn_r18_camvid.py'
 SMALL = {
     **WIDTHS, **HEADS['fcn'], 'train_dataloader.batch_size': 2, 'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2,
-    'train_dataloader.dataset.pipeline.RandomResize.scale': (1000, 32), 'train_dataloader.dataset.pipeline.RandomCrop.crop_size': (32, 32),
+    'train_dataloader.dataset.pipeline.RandomResize.scale': (1000, 32),
+    'train_dataloader.dataset.pipeline.RandomCrop.crop_size': (32, 32),
     'val_dataloader.dataset.pipeline.ResizeForEvaluation.size': 32, 'model.data_preprocessor.size': (32, 32),
     **parse_options([option for option in NO_WORKERS if 'probe' not in option])
 }

@@ -79,7 +79,8 @@ def test_a_written_config_keeps_what_full_keys_have_set(tmp_path):
     options = {'model.decode_head.n_clusters': 7, 'val_dataloader.**.ResizeForEvaluation.size': 64}
     load_config(CAMVID, options).dump(str(tmp_path / 'written.py'))
     cfg = load_config(str(tmp_path / 'written.py'), dict(size=32))
-    sizes = {key.split('.')[0]: node[leaf] for key, node, leaf in find_keys(cfg, '*_dataloader.**.ResizeForEvaluation.size')}
+    found = find_keys(cfg, '*_dataloader.**.ResizeForEvaluation.size')
+    sizes = {key.split('.')[0]: node[leaf] for key, node, leaf in found}
     assert sizes == dict(probe_dataloader=32, val_dataloader=64, test_dataloader=32)
     assert cfg.n_clusters == cfg.model.decode_head.n_clusters == 7
     assert load_config(str(tmp_path / 'written.py'), dict(n_clusters=9)).model.decode_head.n_clusters == 9
@@ -93,7 +94,8 @@ def test_shortcuts_that_are_not_applied_are_known():
 
 NESTED = dict(
     a_loader=dict(dataset=dict(root='a', dataset=dict(root='b', steps=[
-        dict(type='scope.Load', to=1), dict(type='Each', steps=[dict(type='Blur', sigma=2), dict(type='Load', to=3)])]))),
+        dict(type='scope.Load', to=1),
+        dict(type='Each', steps=[dict(type='Blur', sigma=2), dict(type='Load', to=3)])]))),
     b_loader=dict(dataset=dict(root='c', steps=[dict(type='Load', to=4)])), c_loader=None, out=None)
 
 
