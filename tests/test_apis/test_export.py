@@ -83,7 +83,7 @@ def test_onnx_alone_predicts_street_scenes(camvid_root, resnet18_weights, tmp_pa
         cells = model.forward_maps(inputs['inputs']).feats['features'].permute(0, 2, 3, 1).flatten(0, 2)
     kmeans = MiniBatchKMeans(11, spherical=True)
     kmeans.init(cells, cells[torch.randperm(len(cells))[:11 * kmeans.n_init]].view(kmeans.n_init, 11, -1))
-    model.decode_head.set_fresh_prototypes(kmeans.cluster_centers_)
+    model.clusters['fresh'].fit(kmeans.cluster_centers_)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'model.pth')
     rgb = [np.ascontiguousarray(image[..., ::-1]) for image in images]
     assert export_segmentor(model, str(tmp_path / 'model.onnx'), rgb[:1]) >= 0.999

@@ -78,8 +78,9 @@ def test_names_of_configs(image, tmp_path):
     model = MODELS.build(config.model)
     torch.manual_seed(0)
     prototypes = torch.nn.functional.normalize(torch.randn(2, K, config.model.neck.out_channels), dim=2)
-    model.decode_head.set_prototypes(prototypes, torch.ones(2, K))
-    model.decode_head.fresh_prototypes = prototypes[0].clone()
+    for of_view, centers in zip(model.levels[0].sets, prototypes):
+        of_view.fit(centers, torch.ones(K))
+    model.clusters['fresh'].fit(prototypes[0])
     weights = save(model.state_dict(), tmp_path / 'weights.pth')
     inferencer = UnsupInferencer(name, weights, device='cpu', show_progress=False, options=SMALL_PICIE)
     expected, = inferencer(image)['predictions']

@@ -21,17 +21,18 @@ def test_training_clusters_predict_where_there_are_no_fresh_ones():
         model.test_cfg.cluster_sets = asked
         assert model.predicted_sets == given
     model.test_cfg.cluster_sets = SETS
-    model.decode_head.set_fresh_prototypes(torch.randn(3, 16))
+    model.clusters['fresh'].fit(torch.randn(3, 16))
     assert model.predicted_sets == SETS and model.n_predicted == 3
-    model.decode_head.set_fresh_prototypes(None)
-    model.decode_head.prototypes.zero_()
+    model.clusters['fresh'].fit(None)
+    for name in SETS[1:]:
+        model.clusters[name].fit(torch.zeros(5, 16), torch.zeros(5))
     with pytest.raises(RuntimeError, match="the cluster set 'fresh' has not been fitted"):
         model.cluster_identity()
 
 
 def test_the_notice_comes_once(monkeypatch):
     told = []
-    monkeypatch.setattr('mmseg_unsup.models.segmentors.view_segmentor.say',
+    monkeypatch.setattr('mmseg_unsup.models.segmentors.cluster_segmentor.say',
                         lambda text, level: told.append((text, level)))
     model = tiny_model('PiCIE')
     model.test_cfg.cluster_sets = SETS
@@ -73,7 +74,7 @@ def test_every_checkpoint_of_a_stopped_run_predicts(image_folder, tmp_path):
     image = cv2.imread(f'{image_folder}/{1:012d}.jpg')
     for name in ('epoch_1.pth', 'preempted.pth'):
         model = load_segmentor(cfg, str(tmp_path / name))[1]
-        assert not len(model.decode_head.fresh_prototypes) and model.decode_head.prototypes.any()
+        assert [model.clusters[name].is_fitted for name in SETS] == [False, True, True]
         inferencer = UnsupInferencer(cfg, str(tmp_path / name), show_progress=False)
         ids = inferencer(image)['predictions'][0]['ids']
         assert inferencer.cluster_names.cluster_set == 'view1' and len(inferencer.names) == 3

@@ -44,10 +44,9 @@ def write_checkpoint(cfg, path, n_clusters: int):
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
     with torch.no_grad():
         feats = model.forward_maps(torch.randn(4, 3, 64, 64)).feats['features'].permute(0, 2, 3, 1).flatten(0, 2)
-    head = model.decode_head
-    head.set_fresh_prototypes(feats[torch.randperm(len(feats))[:n_clusters]])
-    sets = head.num_views, head.n_clusters
-    head.set_prototypes(feats[:head.n_clusters].expand(*sets, -1), torch.ones(sets))
+    model.clusters['fresh'].fit(feats[torch.randperm(len(feats))[:n_clusters]])
+    for of_view in model.levels[0].sets:
+        of_view.fit(feats[:of_view.n_clusters], torch.ones(of_view.n_clusters))
     torch.save(dict(state_dict=model.state_dict(), meta=dict(weights_seen='none')), path)
     return str(path), model
 

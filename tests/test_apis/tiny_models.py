@@ -18,16 +18,14 @@ PREPROCESSOR = dict(type='mmseg_unsup.MultiViewDataPreProcessor', bgr_to_rgb=Tru
 def model_config(method: str) -> dict:
     if method == 'MaskContrast':
         return dict(MASK_CONTRAST, data_preprocessor=PREPROCESSOR)
-    head = dict(type='mmseg_unsup.PrototypeHead', in_channels=16, n_clusters=K, num_views=1 if method == 'MDC' else 2)
-    if method == 'IIC':
-        head.update(type='mmseg_unsup.SoftClusterHead', num_sub_heads=2)
     return dict(
         type=f'mmseg_unsup.{method}',
         data_preprocessor=PREPROCESSOR,
         backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type='SyncBN')),
         neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[8, 16, 32, 64], out_channels=16),
-        decode_head=head,
-        test_cfg=ConfigDict(mode='whole'))
+        decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=16, n_clusters=K),
+        test_cfg=ConfigDict(mode='whole'),
+        **(dict(num_sub_heads=2) if method == 'IIC' else {}))
 
 
 def tiny_model(method: str):
@@ -35,7 +33,7 @@ def tiny_model(method: str):
     if method == 'MaskContrast':
         model = build_mask_contrast(start=False, data_preprocessor=PREPROCESSOR)
         _center_saliency(model.eval())
-        model.set_object_clusters(torch.randn(K - 1, 6), torch.zeros(K - 1))
+        model.clusters['objects'].fit(torch.randn(K - 1, 6), torch.zeros(K - 1))
         return model
     torch.manual_seed(0)
     model = revert_sync_batchnorm(MODELS.build(model_config(method))).eval()
@@ -44,8 +42,8 @@ def tiny_model(method: str):
     with torch.no_grad():
         feats = model.forward_maps(torch.randn(2, 3, 64, 64)).feats['features']
     cells = feats.permute(0, 2, 3, 1).flatten(0, 2)
-    prototypes = torch.stack([cells[torch.randperm(len(cells))[:K]] for _ in range(model.num_views)])
-    model.decode_head.set_prototypes(prototypes, torch.ones(prototypes.shape[:2]))
+    for name in model.clusters.trained:
+        model.clusters[name].fit(cells[torch.randperm(len(cells))[:K]], torch.ones(K))
     return model
 
 

@@ -163,4 +163,4 @@ def test_variables_and_settings_are_those_of_the_config():
     cfg = configs()[0]
     assert set(cfg.shortcuts) == {'data_root', 'n_clusters', 'size', 'init', 'weights_seen'}
     assert cfg.val_dataloader.dataset.pipeline[2].type == 'mmseg_unsup.ResizeForEvaluation'
-    assert cfg.model.labeller_epochs == 4 and cfg.default_hooks.clustering.class_weights == 'inverse'
+    assert cfg.model.target_generator.epochs == 4 and cfg.default_hooks.clustering.class_weights == 'inverse'

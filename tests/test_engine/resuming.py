@@ -17,17 +17,14 @@ from .tiny import tiny_config
 
 # what turns the tiny PiCIE configuration into each method; a new one is tested by an entry here
 METHODS = dict(
-    picie=dict(model__labeller_epochs=1.5, model__over_clustering=[('2x', 1.)]),
+    picie=dict(model__target_generator__epochs=1.5, model__over_clustering=[('2x', 1.)]),
     mdc=dict(
         model__type='mmseg_unsup.MDC',
-        model__decode_head__num_views=1,
         train_dataloader__dataset__pipeline__2__num_views=1),
     iic=dict(
         model__type='mmseg_unsup.IIC',
-        model__decode_head=dict(
-            _delete_=True, type='mmseg_unsup.SoftClusterHead', in_channels=16, n_clusters=3, num_views=2,
-            num_sub_heads=2),
-        model__over_clustering='2x',
+        model__num_sub_heads=2,
+        model__over_clustering=[('2x', 1.)],
         model__max_displacement=1),
     maskcontrast=dict(
         size=32, eval_size=32, model__decode_head__saliency_threshold=-10., train_dataloader__batch_size=2,
@@ -63,7 +60,7 @@ def resumable_config(method: str, root: str, work_dir, **options):
     else:
         cfg = tiny_config(root, work_dir, max_epochs=EPOCHS, **options)
     if method == 'iic':
-        for key in ('labeller_epochs', 'temperature'):
+        for key in ('target_generator', 'temperature'):
             cfg.model.pop(key, None)
         cfg.default_hooks.pop('clustering')
     cfg.param_scheduler = [dict(type='PolyLR', by_epoch=False, power=0.9, begin=0, end=100),

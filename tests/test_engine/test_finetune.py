@@ -49,11 +49,11 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def pretrained(data, tmp_path_factory):
-    """Checkpoint of a PiCIE run with an averaged labeller, from random weights."""
+    """Checkpoint of a PiCIE run with an averaging teacher, from random weights."""
     from mmengine.registry import init_default_scope
     init_default_scope('mmseg')
     work_dir = tmp_path_factory.mktemp('picie')
-    tiny_runner(str(data / 'images' / 'train'), work_dir, model__labeller_epochs=2.).train()
+    tiny_runner(str(data / 'images' / 'train'), work_dir, model__target_generator__epochs=2.).train()
     return str(work_dir / 'epoch_1.pth')
 
 
@@ -78,11 +78,11 @@ def test_a_shipped_config_starts_from_the_checkpoint(data, pretrained, tmp_path,
     runner.train()
     source = torch.load(pretrained, weights_only=False)['state_dict']
     for part, total in zip(parts, (120, 8)):
-        assert f'init: loaded {total}/{total} {part} tensors from {pretrained} (labeller.{part}.*)' in log_of(tmp_path)
+        assert f'init: loaded {total}/{total} {part} tensors from {pretrained} (target_generator.{part}.*)' in log_of(tmp_path)
         names = [name for name in seen_at_first_step if name.startswith(f'{part}.')]
         assert len(names) == total
-        assert all(torch.equal(seen_at_first_step[name], source[f'labeller.{name}']) for name in names)
-    assert any(not torch.equal(source[f'labeller.backbone.{name}'], source[f'backbone.{name}'])
+        assert all(torch.equal(seen_at_first_step[name], source[f'target_generator.{name}']) for name in names)
+    assert any(not torch.equal(source[f'target_generator.backbone.{name}'], source[f'backbone.{name}'])
                for name in ('conv1.weight', 'layer4.1.conv2.weight'))
 
 

@@ -86,7 +86,7 @@ def test_variables_reach_their_places(name):
     assert (dataset.dataset.data_root, dataset.dataset.mask_root) == ('images', 'masks')
     assert (dataset.pipeline[1].objects, dataset.pipeline[2].size) == ('components', 96)
     assert cfg.model.backbone.init_cfg.checkpoint == 'weights.pth'
-    assert cfg.default_hooks.momentum_update
+    assert cfg.default_hooks.teacher
     assert config('msrc').train_dataloader.dataset.pipeline[2].size == 128
 
 
@@ -256,7 +256,7 @@ def worker(rank, world_size, cross_rank, folder):
         terms = wrapped(**share(step, rank, world_size))
         (terms['loss_contrast'] + terms['loss_saliency']).backward()
         optimizer.step()
-        model.update_key_branch()
+        model.follow()
         losses.append(float(terms['loss_contrast'].detach()))
     torch.save((losses, model.state_dict()), f'{folder}/{rank}.pt')
     dist.destroy_process_group()
@@ -284,7 +284,7 @@ def in_one_process(world_size, cross_rank, monkeypatch):
         assert torch.equal(held, model.queue.prototypes)
         model.queue.enqueue(prototypes[present])
         optimizer.step()
-        model.update_key_branch()
+        model.follow()
     return losses, model.state_dict()
 
 

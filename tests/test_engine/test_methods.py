@@ -1,15 +1,14 @@
 """MDC and IIC train through the same runner, and compute what they say."""
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from mmseg_unsup.functional import unit, view_features
 from mmseg_unsup.models.losses import iic_loss
 from .tiny import tiny_runner
 
-MDC = dict(model__type='mmseg_unsup.MDC', model__decode_head__num_views=1, model__over_clustering=[('2x', 3.)],
+MDC = dict(model__type='mmseg_unsup.MDC', model__over_clustering=[('2x', 3.)],
            train_dataloader__dataset__pipeline__2__num_views=1)
-IIC_HEAD = dict(type='mmseg_unsup.SoftClusterHead', in_channels=16, n_clusters=3, num_views=2, num_sub_heads=3)
 
 
 def iic_runner(root, work_dir, **options):
@@ -18,9 +17,9 @@ def iic_runner(root, work_dir, **options):
 
     from .tiny import tiny_config
     cfg = tiny_config(root, work_dir, **options)
-    for key in ('labeller_epochs', 'temperature'):
+    for key in ('target_generator', 'temperature'):
         cfg.model.pop(key)
-    cfg.model.update(type='mmseg_unsup.IIC', decode_head=IIC_HEAD, over_clustering='2x', max_displacement=1)
+    cfg.model.update(type='mmseg_unsup.IIC', num_sub_heads=3, over_clustering=[('2x', 1.)], max_displacement=1)
     cfg.default_hooks.pop('clustering')
     return Runner.from_cfg(cfg)
 
@@ -33,17 +32,17 @@ def test_mdc_trains_on_one_view(image_folder, tmp_path):
     runner = tiny_runner(image_folder, tmp_path, max_epochs=2, **MDC)
     runner.train()
     model = runner.model
-    assert [tuple(head.prototypes.shape) for head in model.heads] == [(1, 3, 16), (1, 6, 16)]
+    assert [tuple(level.prototypes.shape) for level in model.levels] == [(1, 3, 16), (1, 6, 16)]
     batch = first_batch(runner)
     assert len(batch['inputs']) == 1
     model.train()
     loss = model.loss(**batch)['loss_cluster']
-    feat, = model.extract_view_feats(batch['inputs'], batch['data_samples'])
+    feat, = (unit(feat) for feat in view_features(model.student_map, batch['inputs'], batch['data_samples']))
     expected = 0.
-    for share, head, linear, (labels, ) in zip((0.25, 0.75), model.heads, model.classifiers,
-                                               model.pseudo_labels(batch['inputs'], batch['data_samples'])):
+    for share, level, linear, (labels, ) in zip((0.25, 0.75), model.levels, model.classifiers,
+                                                model.target_generator(batch['inputs'], batch['data_samples'])):
         logits = torch.einsum('nchw,kc->nkhw', feat, linear.weight) + linear.bias[:, None, None]
-        expected += share * F.cross_entropy(logits, labels, head.class_weights[0])
+        expected += share * F.cross_entropy(logits, labels, level.class_weights[0])
     torch.testing.assert_close(loss, expected)
 
 
@@ -52,12 +51,12 @@ def test_mdc_with_prototypes_is_the_within_view_loss_of_picie(image_folder, tmp_
     runner.train()
     model, batch = runner.model, first_batch(runner)
     assert not list(model.classifiers.parameters())
-    feat, = model.extract_view_feats(batch['inputs'], batch['data_samples'], model.extract_feat)
-    labels = model.pseudo_labels(batch['inputs'], batch['data_samples'])
-    expected = sum(share * F.cross_entropy(
-        torch.einsum('nchw,kc->nkhw', feat, head.prototypes[0]) / 0.1, of_view, head.class_weights[0])
-        for share, head, (of_view, ) in zip((0.25, 0.75), model.heads, labels))
     model.train(False)
+    feat, = (unit(feat) for feat in view_features(model.student_map, batch['inputs'], batch['data_samples']))
+    labels = model.target_generator(batch['inputs'], batch['data_samples'])
+    expected = sum(share * F.cross_entropy(
+        torch.einsum('nchw,kc->nkhw', feat, level.prototypes[0]) / 0.1, of_view, level.class_weights[0])
+        for share, level, (of_view, ) in zip((0.25, 0.75), model.levels, labels))
     torch.testing.assert_close(model.loss(**batch)['loss_cluster'], expected)
 
 
@@ -82,15 +81,15 @@ def test_classifiers_start_anew_at_each_clustering(image_folder, tmp_path):
 
 def test_iic_trains_and_predicts_by_its_best_sub_head(image_folder, tmp_path):
     runner = iic_runner(image_folder, tmp_path, max_epochs=2)
-    before = runner.model.decode_head.classifiers[0].weight.clone()
+    head, classifiers = runner.model.decode_head, runner.model.clusters['classifier']
+    before = classifiers.classifiers[0].weight.clone()
     runner.train()
-    model, head = runner.model, runner.model.decode_head
-    assert not torch.equal(before, head.classifiers[0].weight)
-    assert head.running_loss.shape == (3, ) and (head.running_loss < 0).all()
-    head.running_loss.copy_(torch.tensor([-0.1, -0.3, -0.2]))
+    assert not torch.equal(before, classifiers.classifiers[0].weight)
+    assert classifiers.running_loss.shape == (3, ) and (classifiers.running_loss < 0).all()
+    classifiers.running_loss.copy_(torch.tensor([-0.1, -0.3, -0.2]))
     feats = torch.randn(2, 16, 4, 4)
-    torch.testing.assert_close(head((feats, ), ['classifier']), head.classifiers[1](feats))
-    assert head.default_set == 'fresh' and head.set_names() == ['fresh', 'classifier']
+    torch.testing.assert_close(head((feats, ), ['classifier']), classifiers.classifiers[1](feats))
+    assert head.clusters.default == 'fresh' and [*head.clusters] == ['fresh', 'classifier', 'over1_classifier']
 
 
 def test_iic_loss_of_a_batch(image_folder, tmp_path):
@@ -100,29 +99,22 @@ def test_iic_loss_of_a_batch(image_folder, tmp_path):
     model, batch = runner.model, first_batch(runner)
     model.train()
     losses = model.loss(**batch)
-    first, second = model.extract_raw_view_feats(batch['inputs'], batch['data_samples'])
-    for name, head in (('loss_iic', model.decode_head), ('loss_iic_over', model.over_head)):
+    first, second = view_features(model.student_map, batch['inputs'], batch['data_samples'], apart=True)
+    for name, level in zip(('loss_iic', 'loss_iic_over'), model.levels):
         terms = [iic_loss(conv(first).softmax(1), conv(second).softmax(1), max_displacement=1)
-                 for conv in head.classifiers]
+                 for conv in level.sets[0].classifiers]
         torch.testing.assert_close(losses[name], sum(terms) / 3 / 2)
-    assert model.over_head.n_clusters == 6
+    assert model.clusters['over1_classifier'].n_clusters == 6 and len(losses) == 2
     sum(losses.values()).backward()
     assert model.backbone.conv1.weight.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize('options, message', [
     (dict(MDC, model__classifier='linear'), "classifier='linear' is not one of"),
-    (dict(MDC, model__decode_head__num_views=2), 'MDC trains on one view, but model.decode_head.num_views is 2'),
+    (dict(MDC, train_dataloader__dataset__pipeline__2__num_views=2),
+     'makes 2 views of an image, but the method labels 1: set num_views=1 of mmseg_unsup.MakeViews'),
     (dict(MDC, model__temperature=-1), 'temperature must be a positive number, but it is -1'),
 ])
 def test_bad_options_of_mdc(image_folder, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        tiny_runner(image_folder, tmp_path, **options)
-
-
-def test_running_losses_are_means(image_folder):
-    from mmseg_unsup.models import SoftClusterHead
-    head = SoftClusterHead(in_channels=4, n_clusters=3, num_sub_heads=2, momentum=0.5)
-    for pair in ([-1., -2.], [-3., -2.], [-2., -4.]):
-        head.record_losses([torch.tensor(value) for value in pair])
-    np.testing.assert_allclose(head.running_loss, [-2., -3.])
+        tiny_runner(image_folder, tmp_path, **options).train()

@@ -74,7 +74,7 @@ def test_two_iterations(camvid, tmp_path, path):
     assert runner.iter == 2
     after = runner.model.state_dict()
     assert all(value.isfinite().all() for value in after.values() if value.is_floating_point())
-    names = [name for name, _ in runner.model.named_parameters() if not name.startswith(('labeller.', 'decode_head.'))]
+    names = [name for name, _ in runner.model.named_parameters() if not name.startswith(('target_generator.', 'decode_head.'))]
     assert len(names) > 20 and not [name for name in names if torch.equal(before[name], after[name])]
     assert 0 <= runner.message_hub.get_scalar('val/mIoU').current() <= 100
     checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
@@ -86,7 +86,7 @@ def test_images_that_are_no_multiple_of_a_patch(camvid, tmp_path):
     cfg = small_config(osp.join(ROOT, 'configs', 'picie', 'picie_fpn_camvid_vit-s16.py'), camvid, tmp_path)
     model = MODELS.build(cfg.model)
     model.eval()
-    model.decode_head.set_fresh_prototypes(torch.randn(3, 16, generator=torch.Generator().manual_seed(0)))
+    model.clusters['fresh'].fit(torch.randn(3, 16, generator=torch.Generator().manual_seed(0)))
     model.test_cfg.cluster_sets = ['fresh']
     image = torch.from_numpy(smooth_image(np.random.default_rng(0), 50, 70)).permute(2, 0, 1)
     sample = SegDataSample(metainfo=dict(img_shape=(50, 70), ori_shape=(50, 70)))
@@ -97,7 +97,7 @@ def test_images_that_are_no_multiple_of_a_patch(camvid, tmp_path):
     with torch.no_grad():
         feats = F.normalize(model.extract_feat(padded[None])[0], dim=1)
     assert feats.shape[2:] == (16, 20)  # a quarter of a patch each
-    head = model.decode_head.fresh_prototypes
+    head = model.clusters['fresh'].weight
     scores = torch.einsum('nchw,kc->nkhw', feats, head) - head.square().sum(1)[:, None, None] / 2
     scores = F.interpolate(scores, (64, 80), mode='bilinear')[0, :, :50, :70]
     torch.testing.assert_close(found.seg_logits.data, scores, atol=1e-4, rtol=1e-4)

@@ -27,7 +27,7 @@ def test_clusters_of_the_training_images_predict_and_stay(folders, tmp_path):  #
         images = model.data_preprocessor(dict(inputs=[views], data_samples=None))['inputs'][0]
         descriptors += [of_image[0] for of_image in model.eval().describe_objects(images, metas)]
     weight, bias = fit_descriptor_kmeans(np.stack(descriptors), 3, seed=1234)
-    np.testing.assert_allclose(model.object_weight, weight, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(model.clusters['objects'].weight, weight, rtol=1e-3, atol=1e-3)
     expected = 1 + (np.stack(descriptors) @ weight.T + bias).argmax(1)
     written = sorted(maps.rglob('*.png'))
     found = []
@@ -38,7 +38,7 @@ def test_clusters_of_the_training_images_predict_and_stay(folders, tmp_path):  #
         assert set(np.unique(clusters)) == {0, found[-1]} and ((clusters > 0) != (mask > 0)).mean() < 0.05
     assert sorted(found) == sorted(expected)
     saved = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=False)['state_dict']
-    assert torch.equal(saved['object_weight'], model.object_weight)
+    assert torch.equal(saved['object_clusters.objects.weight'], model.clusters['objects'].weight)
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     assert 'object clustering: 8 objects, 3 clusters' in log
 
@@ -47,7 +47,7 @@ def test_no_object_ends_no_run(folders, tmp_path):  # noqa: F811
     options = dict(OPTIONS, model__decode_head__saliency_threshold=1e4, model__test_cfg__masks=None)
     runner = tiny_runner(folders, tmp_path / 'run', out=str(tmp_path / 'maps'), **options)
     runner.train()
-    assert not len(runner.model.object_bias)
+    assert not runner.model.clusters['objects'].is_fitted
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     assert '0 objects in the training images cannot form 3 clusters: lower model.decode_head.saliency_threshold' in log
 

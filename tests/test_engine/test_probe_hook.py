@@ -23,7 +23,7 @@ COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]] + [[128, 128, 1
 OPTIONS = [
     *NO_WORKERS, *SMALL, 'labelled_probe_dataloader.num_workers=0', 'labelled_probe_dataloader.batch_size=4',
     'test_dataloader.batch_size=2',
-    'model.labeller_epochs=None', 'model.over_clustering=[]', 'model.test_cfg.cluster_sets=["fresh"]',
+    'model.target_generator.epochs=None', 'model.over_clustering=[]', 'model.test_cfg.cluster_sets=["fresh"]',
     'default_hooks.fresh_kmeans.kmeans.n_init=1'
 ]
 
@@ -84,7 +84,7 @@ def test_probes_read_frozen_features_in_one_pass(root, tmp_path):
     metrics = [scored('linear'), scored('knn'), scored('retrieval'), scored('over', 'majority'), scored('fresh', 'hungarian'),
                dict(type='RepeatedIoUMetric', prediction='kmeans', repeats=2, prefix='kmeans')]
     runner = probe_runner(root, tmp_path / 'run', probes, metrics)
-    runner.model.decode_head.set_fresh_prototypes(torch.eye(11, 16))  # as if the checkpoint had brought them
+    runner.model.clusters['fresh'].fit(torch.eye(11, 16))  # as if the checkpoint had brought them
     before = {key: value.clone() for key, value in runner.model.state_dict().items()}
     batches = []
     runner.model.backbone.register_forward_hook(lambda module, inputs, outputs: batches.append(len(inputs[0])))
@@ -201,10 +201,10 @@ def test_names_loaders_and_labels_that_are_missing(root, tmp_path):
         probe_runner(root, tmp_path, [KNN], [scored('knn')]).test()
 
 
-@pytest.mark.parametrize('lost', ['labeller.', pytest.param('backbone.layer4.', marks=pytest.mark.long), ''])
+@pytest.mark.parametrize('lost', ['target_generator.', pytest.param('backbone.layer4.', marks=pytest.mark.long), ''])
 def test_a_checkpoint_without_the_features_is_refused(root, tmp_path, lost):
-    epochs = 4 if lost == 'labeller.' else None
-    runner = probe_runner(root, tmp_path, [KNN], [scored('knn')], model__labeller_epochs=epochs)
+    epochs = 4 if lost == 'target_generator.' else None
+    runner = probe_runner(root, tmp_path, [KNN], [scored('knn')], model__target_generator__epochs=epochs)
     state = {key: value for key, value in runner.model.state_dict().items() if not key.startswith(lost)}
     torch.save(dict(state_dict=state) if lost else {'layer1.weight': torch.zeros(1)}, tmp_path / 'other.pth')
     runner._load_from = str(tmp_path / 'other.pth')
@@ -217,11 +217,11 @@ def test_a_checkpoint_without_the_features_is_refused(root, tmp_path, lost):
 
 
 def test_the_probes_read_the_weights_that_the_run_predicted_with(root, tmp_path):
-    runner = probe_runner(root, tmp_path / 'run', [KNN], [scored('knn')], model__labeller_epochs=4)
+    runner = probe_runner(root, tmp_path / 'run', [KNN], [scored('knn')], model__target_generator__epochs=4)
     runner.save_checkpoint(str(tmp_path), 'it.pth', save_optimizer=False, save_param_scheduler=False)
     runner = probe_runner(root, tmp_path / 'test', [KNN], [scored('knn')])
     runner._load_from = str(tmp_path / 'it.pth')
-    with pytest.raises(ValueError, match='had model.labeller_epochs=4, this config has None, .* set model.labeller_'):
+    with pytest.raises(ValueError, match='had model.target_generator.epochs=4, this config has None, .* set model.target_gen'):
         runner.test()
 
 

@@ -12,7 +12,7 @@ from mmseg_unsup.datasets.transforms.loading import LoadImage
 from mmseg_unsup.engine.feature_pass import limit_images, set_view_key
 from mmseg_unsup.engine.fitting import feature_batches
 from ..conftest import ROOT
-from .tiny import tiny_runner
+from .tiny import feats_of_the_teacher, tiny_runner
 
 N_IMAGES = 8
 
@@ -32,7 +32,7 @@ class CountingHook(Hook):
         monkeypatch.setattr(LoadImage, 'transform', counted)
 
     def before_train(self, runner):
-        for name in ('backbone', 'labeller.backbone'):
+        for name in ('backbone', 'target_generator.backbone'):
             runner.model.get_submodule(name).register_forward_pre_hook(self.count)
 
     def count(self, module, inputs):
@@ -48,7 +48,7 @@ class CountingHook(Hook):
 def test_an_epoch_decodes_twice_and_infers_four_times(image_folder, tmp_path, monkeypatch):
     """Clustering and labels: one forward per view each; training: one per view. Nothing else, and no label files."""
     counts = CountingHook(monkeypatch)
-    runner = tiny_runner(image_folder, tmp_path / 'run', max_epochs=2, model__labeller_epochs=4)
+    runner = tiny_runner(image_folder, tmp_path / 'run', max_epochs=2, model__target_generator__epochs=4)
     runner.register_hook(counts)
     runner.train()
     assert counts.epochs[0] == dict(decoded=2 * N_IMAGES, trained=2 * N_IMAGES, inferred=4 * N_IMAGES)
@@ -128,17 +128,16 @@ def test_labels_in_bfloat16_are_those_of_the_clustering(image_folder, tmp_path):
     set_view_key(loader, runner.seed, 0)
     clustered = {}
     for batch in feature_batches(model, loader, 'test', precision=precision):
-        feats = batch.made('labelled', lambda model, *batch: model.extract_view_feats(*batch, model.labeller))
-        for v, feat in enumerate(feats):
+        for v, feat in enumerate(batch.made('labelled', feats_of_the_teacher)):
             assert feat.dtype == torch.float32
             for position, cells in zip(batch.positions, feat.double()):
-                distances = (cells[None] - model.decode_head.prototypes[v][:, :, None, None].double()).square().sum(1)
+                distances = (cells[None] - model.levels[0].prototypes[v][:, :, None, None].double()).square().sum(1)
                 clustered[position, v] = distances.argmin(0)
     equal, position = [], 0
     for batch in loader:
         batch = model.data_preprocessor(batch, True)
         with precision(), torch.no_grad():
-            by_view = model.pseudo_labels(batch['inputs'], batch['data_samples'])[0]
+            by_view = model.target_generator(batch['inputs'], batch['data_samples'])[0]
         for i in range(len(batch['data_samples'])):
             equal += [(by_view[v][i] == clustered[position, v]).double().mean() for v in range(2)]
             position += 1

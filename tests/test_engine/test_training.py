@@ -11,7 +11,8 @@ from PIL import Image
 
 from mmseg_unsup.engine.feature_pass import CollapsedError, set_view_key
 from mmseg_unsup.engine.fitting import feature_batches
-from .tiny import tiny_config, tiny_runner
+from mmseg_unsup.functional import unit, view_features
+from .tiny import feats_of_the_teacher, tiny_config, tiny_runner
 
 
 def state(runner):
@@ -28,7 +29,7 @@ def test_a_folder_without_labels_trains_and_writes_maps(image_folder, tmp_path):
     before = state(runner)
     runner.train()
     after = state(runner)
-    for part in ('backbone.layer4.1.conv2.weight', 'neck.laterals.3.weight', 'decode_head.prototypes'):
+    for part in ('backbone.layer4.1.conv2.weight', 'neck.laterals.3.weight', 'decode_head.clusters.view1.weight'):
         assert not torch.equal(before[part], after[part])
     for i in range(8):
         name = f'{i:012d}.jpg'
@@ -60,12 +61,12 @@ def test_resume_without_a_checkpoint_is_a_fresh_start(image_folder, tmp_path):
     assert 'principal components' in next((tmp_path / 'asked').glob('*/*.log')).read_text()
 
 
-def test_the_labeller_gives_the_labels_that_a_second_pass_would_store(image_folder, tmp_path):
+def test_the_teacher_gives_the_labels_that_a_second_pass_would_store(image_folder, tmp_path):
     """Labels of a pass right after clustering, in other batches, equal those that training draws on the fly."""
     runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__bn_mode='train')
     runner.train()
     model = runner.model
-    frozen = {key: value for key, value in model.labeller.state_dict().items()}
+    frozen = {key: value for key, value in model.target_generator.state_dict().items()}
     assert not torch.equal(frozen['backbone.conv1.weight'], model.backbone.conv1.weight)  # the model has moved on
 
     loader = runner.train_dataloader
@@ -73,14 +74,15 @@ def test_the_labeller_gives_the_labels_that_a_second_pass_would_store(image_fold
     online, stored = {}, {}
     for batch in loader:
         batch = model.data_preprocessor(batch, True)
-        for v, labels in enumerate(model.pseudo_labels(batch['inputs'], batch['data_samples'])[0]):
+        for v, labels in enumerate(model.target_generator(batch['inputs'], batch['data_samples'])[0]):
             online.update({(s.sample_idx, v): label for s, label in zip(batch['data_samples'], labels)})
 
     def label(model, views, samples):  # one image at a time, straight from the formula
         for i, sample in enumerate(samples):
-            feats = model.extract_view_feats([view[i:i + 1] for view in views], [sample], model.labeller)
+            single = [view[i:i + 1] for view in views]
+            feats = view_features(lambda images: model.target_generator.extract(images)[0], single, [sample])
             for v, feat in enumerate(feats):
-                distances = (feat[0][None] - model.decode_head.prototypes[v][:, :, None, None]).square().sum(1)
+                distances = (unit(feat) - model.levels[0].prototypes[v][:, :, None, None]).square().sum(1)
                 stored[sample.sample_idx, v] = distances.argmin(0)
 
     set_view_key(loader, runner.seed, 0)
@@ -96,20 +98,20 @@ def test_class_weights_and_prototypes_come_from_the_clustering(image_folder, tmp
     runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__init_pixels=None,
                          default_hooks__clustering__kmeans=dict(n_iter=50, spherical=True))
     runner.train()
-    model, head = runner.model, runner.model.decode_head
+    model, level = runner.model, runner.model.levels[0]
     set_view_key(runner.train_dataloader, runner.seed, 0)
     views = [[], []]
     for batch in feature_batches(model, runner.train_dataloader, 'test'):
-        feats = batch.made('labelled', lambda model, *batch: model.extract_view_feats(*batch, model.labeller))
+        feats = batch.made('labelled', feats_of_the_teacher)
         for v, feat in enumerate(feats):
             views[v].append(feat.permute(0, 2, 3, 1).reshape(-1, feat.size(1)))
     for v in range(2):
         rows = torch.cat(views[v]).double()
-        labels = torch.cdist(rows, head.prototypes[v].double()).argmin(1)
+        labels = torch.cdist(rows, level.prototypes[v].double()).argmin(1)
         means = torch.stack([F.normalize(rows[labels == k].mean(0), dim=0) for k in range(3)])
-        torch.testing.assert_close(head.prototypes[v].double(), means, atol=1e-4, rtol=0)
+        torch.testing.assert_close(level.prototypes[v].double(), means, atol=1e-4, rtol=0)
         inverse = 1 / torch.bincount(labels, minlength=3).double()
-        torch.testing.assert_close(head.class_weights[v].double(), inverse / inverse.mean(), atol=1e-2, rtol=0)
+        torch.testing.assert_close(level.class_weights[v].double(), inverse / inverse.mean(), atol=1e-2, rtol=0)
 
 
 @pytest.mark.parametrize('bn_mode', ['eval', 'train'])
@@ -122,21 +124,21 @@ def test_batch_norm_while_clustering(image_folder, tmp_path, bn_mode):
     before = model.backbone.bn1.running_mean.clone()
     hook.fit(runner)
     assert torch.equal(before, model.backbone.bn1.running_mean) == (bn_mode == 'eval')
-    assert torch.equal(model.labeller.backbone.bn1.running_mean, model.backbone.bn1.running_mean)
-    assert not model.labeller.backbone.bn1.training
+    assert torch.equal(model.target_generator.backbone.bn1.running_mean, model.backbone.bn1.running_mean)
+    assert not model.target_generator.backbone.bn1.training
 
 
-def test_labeller_is_never_trained(image_folder, tmp_path):
+def test_the_teacher_is_never_trained(image_folder, tmp_path):
     model = tiny_runner(image_folder, tmp_path).model
     model.train()
-    assert not any(module.training for module in model.labeller.modules())
-    assert not any(param.requires_grad for param in model.labeller.parameters())
+    assert not any(module.training for module in model.target_generator.modules())
+    assert not any(param.requires_grad for param in model.target_generator.parameters())
 
 
-def test_averaged_labeller(image_folder, tmp_path):
+def test_a_teacher_that_is_an_average(image_folder, tmp_path):
     """It follows every optimiser step, clusters and predicts; a resumed run has the same one."""
     momentum = 1 / (1.5 * 2)  # two steps an epoch
-    runner = tiny_runner(image_folder, tmp_path / 'whole', max_epochs=2, model__labeller_epochs=1.5)
+    runner = tiny_runner(image_folder, tmp_path / 'whole', max_epochs=2, model__target_generator__epochs=1.5)
     model, expected = runner.model, {}
 
     class Follow(Hook):
@@ -153,19 +155,21 @@ def test_averaged_labeller(image_folder, tmp_path):
         priority = 'NORMAL'  # after PCAInitHook, which comes first in the config
 
         def before_train_epoch(self, runner):
-            initial.update({key: value.clone() for key, value in model.labeller.named_parameters()})
+            initial.update({key: value.clone() for key, value in model.target_generator.named_parameters()})
 
     initial = {}
     runner.register_hook(Start())
     runner.register_hook(Follow())
     runner.train()
-    for key, value in model.labeller.named_parameters():
+    for key, value in model.target_generator.named_parameters():
         torch.testing.assert_close(value, expected[key], atol=1e-5, rtol=1e-5)
     model.eval()
     images = torch.randn(1, 3, 32, 32)
-    assert torch.equal(model.extract_feat(images)[0], model.labeller(images)[0])
-    tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1, model__labeller_epochs=1.5).train()
-    resumed = tiny_runner(image_folder, tmp_path / 'parts', max_epochs=2, model__labeller_epochs=1.5,
+    assert torch.equal(model.predicting_feat(images)[0], model.target_generator.extract(images)[0])
+    assert torch.equal(model.predicting_map(images), model.predicting_feat(images)[0])
+    assert not torch.equal(model.student_map(images), model.predicting_map(images))
+    tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1, model__target_generator__epochs=1.5).train()
+    resumed = tiny_runner(image_folder, tmp_path / 'parts', max_epochs=2, model__target_generator__epochs=1.5,
                           resume=True)
     resumed.train()
     assert largest_difference(state(runner), state(resumed)) == 0
@@ -176,23 +180,23 @@ def test_over_clustering_averages_the_losses_of_all_heads(image_folder, tmp_path
     runner = tiny_runner(image_folder, tmp_path, model__over_clustering=[('2x', 2.), (12, 'log')])
     runner.train()
     model = runner.model
-    assert [tuple(head.prototypes.shape) for head in model.heads] == [(2, 3, 16), (2, 6, 16), (2, 12, 16)]
-    assert all(head.prototypes.any() for head in model.heads)
+    assert [tuple(level.prototypes.shape) for level in model.levels] == [(2, 3, 16), (2, 6, 16), (2, 12, 16)]
+    assert all(level.prototypes.any() for level in model.levels)
     batch = model.data_preprocessor(next(iter(runner.train_dataloader)), True)
     model.train()
     losses = model.loss(**batch)
-    feats = model.extract_view_feats(batch['inputs'], batch['data_samples'])
+    feats = [unit(feat) for feat in view_features(model.student_map, batch['inputs'], batch['data_samples'], apart=True)]
     total = dict(loss_within=0., loss_cross=0.)
     shares = np.array([1, 2, np.log(3) / np.log(12)])
     shares /= shares.sum()
-    by_head = model.pseudo_labels(batch['inputs'], batch['data_samples'])
-    for head, labels, share in zip(model.heads, by_head, shares):
-        assert max(int(label.max()) for label in labels) < head.n_clusters
+    by_level = model.target_generator(batch['inputs'], batch['data_samples'])
+    for level, labels, share in zip(model.levels, by_level, shares):
+        assert max(int(label.max()) for label in labels) < level.sets[0].n_clusters
         for a in range(2):
             for b in range(2):
-                logits = torch.einsum('nchw,kc->nkhw', feats[a], head.prototypes[b]) / model.temperature
+                logits = torch.einsum('nchw,kc->nkhw', feats[a], level.prototypes[b]) / model.temperature
                 name = 'loss_within' if a == b else 'loss_cross'
-                total[name] += share * F.cross_entropy(logits, labels[b], head.class_weights[b]) / 2 / 2
+                total[name] += share * F.cross_entropy(logits, labels[b], level.class_weights[b]) / 2 / 2
     for name, value in total.items():  # half the mean over two terms
         torch.testing.assert_close(losses[name], value, check_dtype=False)
 
@@ -210,7 +214,7 @@ def test_testing_needs_the_checkpoint_only(image_folder, tmp_path):
 
 def test_a_checkpoint_for_another_number_of_clusters(image_folder, tmp_path):
     tiny_runner(image_folder, tmp_path).train()
-    with pytest.raises(ValueError, match='set n_clusters of model.decode_head to 3'):
+    with pytest.raises(ValueError, match=r'view1.weight of shape \(3, 16\) .* asks for \(4, 16\): set model.decode_head.n_clusters'):
         tiny_runner(image_folder, tmp_path, n_clusters=4, max_epochs=2, resume=True).train()
 
 
@@ -238,9 +242,10 @@ def test_unreadable_images(image_folder, tmp_path, caplog):
     (dict(default_hooks__clustering__interval=0), ValueError, 'interval must be at least 1, but it is 0'),
     (dict(n_clusters=600), ValueError, '512 feature cells cannot form 600 clusters'),
     (dict(probe_dataloader=None), KeyError, 'the config has no probe_dataloader'),
-    (dict(model__labeller_epochs=0), ValueError, 'labeller_epochs must be a positive number, but it is 0'),
-    (dict(model__labeller_epochs=0.1, default_hooks__clustering__bn_mode='train'), ValueError,
-     "bn_mode='train' needs model.labeller_epochs=None"),
+    (dict(model__target_generator__epochs=0), ValueError,
+     'target_generator.epochs must be a positive number, but it is 0'),
+    (dict(model__target_generator__epochs=0.1, default_hooks__clustering__bn_mode='train'), ValueError,
+     "bn_mode='train' needs model.target_generator.epochs=None"),
     (dict(model__over_clustering=[('0.3x', 1.)]), ValueError, '.0.3x. is no number of clusters from 2 on'),
     (dict(model__over_clustering=[4]), ValueError, r'holds 4, but each entry must be \(K, weight'),
     (dict(model__over_clustering=[(5, 'lin')]), ValueError, 'neither positive nor .log.'),
@@ -272,7 +277,7 @@ def test_pre_trained_backbone_is_counted(image_folder, tmp_path):
     assert log.count('PretrainedInit') == 0
     with pytest.raises(ValueError, match='only 0/120 backbone tensors.*wrong prefix.*set prefix in init_cfg'):
         tiny_runner(image_folder, tmp_path / 'wrong', model__backbone__init_cfg=dict(
-            type='Pretrained', checkpoint=checkpoint, prefix='labeller.')).train()
+            type='Pretrained', checkpoint=checkpoint, prefix='target_generator.')).train()
 
 
 def test_a_stock_config_takes_the_backbone(image_folder, tmp_path):

@@ -4,6 +4,7 @@ import os.path as osp
 
 from mmengine.runner import Runner
 
+from mmseg_unsup.functional import unit, view_features
 from mmseg_unsup.utils.config import load_config, merge_options
 from ..conftest import NO_WORKERS, ROOT
 
@@ -49,3 +50,8 @@ def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1
 
 def tiny_runner(root: str, work_dir, **kwargs) -> Runner:
     return Runner.from_cfg(tiny_config(root, work_dir, **kwargs))
+
+
+def feats_of_the_teacher(model, views, samples):
+    """V maps of unit length on the grid of the first view, of the network that labels."""
+    return [unit(feats) for feats in view_features(lambda images: model.target_generator.extract(images)[0], views, samples)]

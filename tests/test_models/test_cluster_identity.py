@@ -18,8 +18,9 @@ def test_identity_changes_with_the_clusters(method):
     clone = tiny_model(method)
     clone.load_state_dict(model.state_dict())
     assert clone.cluster_identity() == first
-    tensors = dict(PiCIE='decode_head.prototypes', MDC='decode_head.prototypes', IIC='decode_head.classifiers.0.bias',
-                   MaskContrast='object_bias')
+    head = 'decode_head.clusters.'
+    tensors = dict(PiCIE=f'{head}view1.weight', MDC=f'{head}view1.weight', IIC=f'{head}classifier.classifiers.0.bias',
+                   MaskContrast='object_clusters.objects.bias')
     model.state_dict()[tensors[method]].view(-1)[0] += 1e-3
     assert model.cluster_identity()[:2] == first[:2] and model.cluster_identity()[2] != first[2]
 
@@ -27,27 +28,27 @@ def test_identity_changes_with_the_clusters(method):
 def test_a_set_that_is_asked_for_or_fitted_later_is_another():
     model = tiny_model('PiCIE')
     first = model.cluster_identity()
-    model.decode_head.set_fresh_prototypes(torch.randn(3, 16))
-    assert model.cluster_identity() == ('fresh', 3, fingerprint([model.decode_head.fresh_prototypes]))
+    model.clusters['fresh'].fit(torch.randn(3, 16))
+    assert model.cluster_identity() == ('fresh', 3, fingerprint([model.clusters['fresh'].weight]))
     model.test_cfg = dict(cluster_sets=['view2', 'fresh'])
-    assert model.cluster_identity() == ('view2', K, fingerprint([model.decode_head.prototypes[1]]))
+    assert model.cluster_identity() == ('view2', K, fingerprint([model.clusters['view2'].weight]))
     assert model.cluster_identity()[2] != first[2]
 
 
 def test_iic_shows_its_best_sub_head():
     model = tiny_model('IIC')
-    model.decode_head.running_loss.copy_(torch.tensor([1., -1.]))
-    best = model.decode_head.classifiers[1]
+    model.clusters['classifier'].running_loss.copy_(torch.tensor([1., -1.]))
+    best = model.clusters['classifier'].classifiers[1]
     assert model.cluster_identity()[2] == fingerprint([best.weight, best.bias])
 
 
 def test_clusters_that_were_never_fitted():
     model = tiny_model('PiCIE')
-    model.decode_head.set_prototypes(torch.zeros(2, K, 16), torch.zeros(2, K))
+    model.clusters['view1'].fit(torch.zeros(K, 16), torch.zeros(K))
     with pytest.raises(RuntimeError, match="'view1' has not been fitted"):
         model.cluster_identity()
     model = tiny_model('MaskContrast')
-    model.set_object_clusters(None, None)  # then all objects are one
+    model.clusters['objects'].fit(None)  # then all objects are one
     assert model.cluster_identity()[1] == 2
 
 

@@ -14,7 +14,7 @@ from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.config_text import parse_config_text
 from ..conftest import ROOT
 
-CONFIG = "model = dict(type='mmseg_unsup.PiCIE', labeller_epochs={})\nn_clusters = 3\n"
+CONFIG = "model = dict(type='mmseg_unsup.PiCIE', target_generator=dict(epochs={}))\nn_clusters = 3\n"
 
 
 def backbone_cfg(depth: int = 18, width: int = 8, **kwargs) -> dict:
@@ -39,18 +39,18 @@ def parts():
     init_default_scope('mmseg')
     modules = dict(backbone=MODELS.build(backbone_cfg()), neck=MODELS.build(neck_cfg()))
     return {f'{prefix}{part}.': random_state(module, seed)
-            for seed, prefix in enumerate(('', 'labeller.')) for part, module in modules.items()}
+            for seed, prefix in enumerate(('', 'target_generator.')) for part, module in modules.items()}
 
 
 @pytest.fixture
 def checkpoint(parts, tmp_path):
-    """Path of a file as a PiCIE run with an averaged labeller writes it."""
+    """Path of a file as a PiCIE run with an averaging teacher writes it."""
     return write(parts, tmp_path / 'picie.pth', CONFIG.format(4.0))
 
 
 def write(parts, path, config: str = '', **meta) -> str:
     state = {prefix + name: value for prefix, of_part in parts.items() for name, value in of_part.items()}
-    state['decode_head.prototypes'] = torch.ones(2, 3, 4)
+    state['decode_head.clusters.view1.weight'] = torch.ones(3, 4)
     torch.save(dict(meta=dict(cfg=config, **meta), state_dict=state), path)
     return str(path)
 
@@ -68,8 +68,8 @@ def assert_equal(module: nn.Module, state: dict) -> None:
 
 
 @pytest.mark.parametrize('epochs, options, prefix', [
-    ('4.0', {}, 'labeller.'), ('None', {}, ''), ('4.0', dict(averaged=False), ''),
-    ('None', dict(averaged=True), 'labeller.'), ('None', dict(prefix='labeller.backbone'), 'labeller.')])
+    ('4.0', {}, 'target_generator.'), ('None', {}, ''), ('4.0', dict(averaged=False), ''),
+    ('None', dict(averaged=True), 'target_generator.'), ('None', dict(prefix='target_generator.backbone'), 'target_generator.')])
 def test_every_tensor_is_that_of_the_file(parts, tmp_path, epochs, options, prefix):
     path = write(parts, tmp_path / 'x.pth', CONFIG.format(epochs))
     module = load(backbone_cfg(), path, **options)
@@ -128,7 +128,7 @@ def test_checkpoints_of_moco(parts, tmp_path, options):
     (backbone_cfg() | dict(type='ResNetV1c'), {}, r"whose deep stem.* set model.backbone.type='ResNet'.*r18b"),
     (backbone_cfg(width=16), {}, r'the widths differ; conv1.weight is \(8, 3, 7, 7\) in the file and \(16, 3, 7, 7\)'),
     (backbone_cfg(), dict(prefix='module.encoder'), r"begins with 'encoder.', but backbone. \(120\)"),
-    (backbone_cfg(), dict(prefix='labeller'), 'only 0/120 .* a wrong prefix .* begin with backbone, neck'),
+    (backbone_cfg(), dict(prefix='target_generator'), 'only 0/120 .* a wrong prefix .* begin with backbone, neck'),
 ])
 def test_a_wrong_backbone_says_why(checkpoint, cfg, options, message):
     with pytest.raises(ValueError, match=message):
@@ -149,7 +149,7 @@ def test_a_wrong_neck_says_why(checkpoint, tmp_path, parts):
     path = write({'backbone.': parts['backbone.']}, tmp_path / 'x.pth')
     with pytest.raises(ValueError, match=r'no tensor of a neck \(neck.\*\).*set model.neck.init_cfg=None'):
         load(neck_cfg(), path, 'Neck')
-    with pytest.raises(ValueError, match='averaged=True, but .* has no labeller'):
+    with pytest.raises(ValueError, match='averaged=True, but .* has no teacher'):
         load(backbone_cfg(), path, averaged=True)
 
 

@@ -31,7 +31,7 @@ def build(start=True, **kwargs):
     model = MODELS.build(dict(MODEL, **kwargs))
     model.init_weights()
     if start:
-        model.start_key_branch()
+        model.start(is_new=True)
     return model.train()
 
 
@@ -214,7 +214,7 @@ def test_the_queue_is_used_after_it_was_read():
 
 def step(model, optimizer):
     OptimWrapper(optimizer).update_params(model.loss(views(2), samples(*ONE[:2]))['loss_contrast'])
-    model.update_key_branch()
+    model.follow()
 
 
 @pytest.mark.parametrize('share', [0.3, 1e-12, 1 - 1e-12])
@@ -242,12 +242,12 @@ def test_the_key_branch_starts_as_the_weights_that_were_loaded(tmp_path):
     torch.nn.init.normal_(source.backbone.conv1.weight)
     state = {key: value for key, value in source.state_dict().items() if not key.startswith(('key_branch', 'queue'))}
     model.load_state_dict(state, strict=False)  # such as a checkpoint of another method
-    model.start_key_branch()
+    model.start(is_new=True)
     assert torch.equal(model.key_branch.module.backbone.conv1.weight, source.backbone.conv1.weight)
     torch.nn.init.zeros_(model.backbone.conv1.weight)
     resumed = build(start=False)
     resumed.load_state_dict(model.state_dict())
-    resumed.start_key_branch()  # the average of a resumed run stays
+    resumed.start(is_new=False)  # the average of a resumed run stays
     assert torch.equal(resumed.key_branch.module.backbone.conv1.weight, source.backbone.conv1.weight)
 
 

@@ -278,7 +278,7 @@ def test_files_for_other_modules_keep_their_names(tmp_path):
 @pytest.mark.parametrize('missing', ['mmpretrain', 'torchvision'])
 def test_without_mmpretrain_the_extra_is_named(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
-    head = dict(type='mmseg_unsup.PrototypeHead', in_channels=4, n_clusters=2)
+    head = dict(type='mmseg_unsup.ClusterHead', in_channels=4, n_clusters=2)
     neck = dict(type='mmseg_unsup.LateralSumNeck', in_channels=[8, 16, 32, 64], out_channels=4)
     cfg = dict(type='mmseg_unsup.PiCIE', neck=neck, decode_head=head)
     with pytest.raises(ImportError, match=rf'mmpretrain.ResNet needs .*{missing}.*"mmseg-unsup\[mmpretrain\]"'):

@@ -118,7 +118,7 @@ def test_all_doors_show_the_masks(masked):
     test_cfg, metas, _ = masked
     model, inputs = segmentor(**test_cfg), views(3)[0]
     with torch.no_grad():
-        model.set_object_clusters(torch.randn(4, D), torch.zeros(4))
+        model.clusters['objects'].fit(torch.randn(4, D), torch.zeros(4))
         found = model.predict(inputs, [SegDataSample(metainfo=meta) for meta in metas])
         for i, (sample, scores) in enumerate(zip(found, model.cluster_scores(inputs, metas))):
             clusters = sample.pred_sem_seg.data[0]
@@ -152,7 +152,7 @@ def test_an_image_without_a_mask_is_told_once(masked, monkeypatch):
 def test_clusters_name_the_objects():
     model, inputs = segmentor(), views(3)[0]
     descriptors = np.concatenate(model.describe_objects(inputs))
-    model.set_object_clusters(torch.from_numpy(descriptors)[[2, 0, 1]], torch.zeros(3))
+    model.clusters['objects'].fit(torch.from_numpy(descriptors)[[2, 0, 1]], torch.zeros(3))
     for sample, cluster in zip(predict(model, inputs), (1, 2, 0)):
         inside = sample.object_map.data == 1
         assert (sample.pred_sem_seg.data[inside] == 1 + cluster).all() and sample.n_clusters == 4
@@ -161,26 +161,26 @@ def test_clusters_name_the_objects():
 
 def test_clusters_of_objects_travel_with_the_weights():
     module, descriptors = segmentor(), torch.randn(9, 4)
-    assert module.n_object_clusters == 1 and not module.cluster_objects(descriptors).any()
+    assert module.clusters['objects'].n_clusters == 1 and not module.cluster_objects(descriptors).any()
     weight, bias = torch.randn(3, 4), torch.randn(3)
-    module.set_object_clusters(weight, bias)
+    module.clusters['objects'].fit(weight, bias)
     expected = [max(range(3), key=lambda k: float(weight[k] @ row + bias[k])) for row in descriptors]
     other = segmentor()
-    module.update_key_branch()  # what was fitted is no part of the average
+    module.follow()  # what was fitted is no part of the average
     other.load_state_dict(module.state_dict())
-    assert other.n_object_clusters == 3 and other.cluster_objects(descriptors).tolist() == expected
-    module.set_object_clusters(None, None)
+    assert other.clusters['objects'].n_clusters == 3 and other.cluster_objects(descriptors).tolist() == expected
+    module.clusters['objects'].fit(None)
     other.load_state_dict(module.state_dict())
-    assert other.n_object_clusters == 1
+    assert other.clusters['objects'].n_clusters == 1
 
 
 def test_clusters_of_other_descriptors():
     model, inputs = segmentor(descriptor='backbone', pool='mean'), views(3)[0]
-    model.set_object_clusters(torch.randn(3, D), torch.zeros(3))
+    model.clusters['objects'].fit(torch.randn(3, D), torch.zeros(3))
     assert not ObjectClusteringHook(n_clusters=3).is_fitted(model)
     with pytest.raises(ValueError, match=f'descriptors with {D} channels, but .*backbone.* has 64: set .*refit_on_test'):
         predict(model, inputs)
-    model.set_object_clusters(torch.randn(3, 64), torch.zeros(3))
+    model.clusters['objects'].fit(torch.randn(3, 64), torch.zeros(3))
     assert ObjectClusteringHook(n_clusters=3).is_fitted(model)
     assert not ObjectClusteringHook(n_clusters=4).is_fitted(model)
 

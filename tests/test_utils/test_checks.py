@@ -10,14 +10,15 @@ from mmseg_unsup.engine.hooks import (ClusterPicturesHook, FreshKMeansHook, NonF
                                       PCAInitHook, PixelClusteringHook)
 from mmseg_unsup.evaluation.metrics import ObjectKMeansMetric, RepeatedIoUMetric
 from mmseg_unsup.evaluation.probes import DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
-from mmseg_unsup.models.decode_heads import PrototypeHead, SoftClusterHead
+from mmseg_unsup.models.clusters import ClassifierSet
+from mmseg_unsup.models.decode_heads import ClusterHead
 from mmseg_unsup.models.losses import MaskNCELoss
 from mmseg_unsup.utils.checks import at_least, check_count, check_counts, check_positive, check_share
 
 # what takes counts -> the other arguments, and the counts with the least that each may be
 COUNTS = [
-    (PrototypeHead, dict(in_channels=4, n_clusters=3), dict(n_clusters=2, num_views=1)),
-    (SoftClusterHead, dict(in_channels=4, n_clusters=3), dict(n_clusters=2, num_sub_heads=1)),
+    (ClusterHead, dict(in_channels=4, n_clusters=3), dict(n_clusters=2)),
+    (ClassifierSet, dict(in_channels=4, n_clusters=3), dict(n_clusters=2, num_sub_heads=1)),
     (MiniBatchKMeans, dict(n_clusters=3), dict(n_clusters=1, n_iter=1, n_init=1, coarse=1, n_refine=1, chunk_bytes=1)),
     (StreamingKMeans, dict(models=[], n_images=9, init_images=9, update_images=9),
      dict(n_images=1, init_images=1, update_images=1, init_pixels=1)),
@@ -33,9 +34,9 @@ COUNTS = [
     (LinearProbe, dict(epochs=5), dict(max_cells=1, epochs=1, batch_size=1, stages=1)),
     (DenseKNNProbe, {}, dict(k=1, max_cells=1)),
     (SegmentRetrievalProbe, {}, dict(k=1, max_segments=1)),
-    ({}, dict(n_iter=1)),
+    (DenseCRF, {}, dict(n_iter=1)),
 ]
-POSITIVE = [(DenseKNNProbe, 'temperature'), (SegmentRetrievalProbe, 'temperature'), ('temperature'),
+POSITIVE = [(DenseKNNProbe, 'temperature'), (SegmentRetrievalProbe, 'temperature'), (DenseCRF, 'temperature'),
             (LinearProbe, 'lr'), (MaskNCELoss, 'temperature')]
 
 

@@ -1,5 +1,5 @@
 """A set of clusters: what scores features, is named by people, and travels in checkpoints."""
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import List, Optional, Tuple
 
 import torch
@@ -12,7 +12,7 @@ from ...utils.checks import check_count
 DISTANCES = ('euclidean', 'dot')
 
 
-class ClusterSet(nn.Module):
+class ClusterSet(nn.Module, ABC):
     """K clusters of feature vectors, each with a score; the largest wins.
 
     Args:
