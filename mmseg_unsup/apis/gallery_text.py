@@ -10,7 +10,7 @@ from ..datasets.label_folder import LabelFolder
 from ..evaluation.functional import match_clusters, matched_confusion, partition_scores, scores_from_confusion
 from ..evaluation.functional.matching import UNMATCHED
 from ..weights import weights_seen
-from ..structures.cluster_names import FORMAT, VERSION, ClusterNames
+from ..structures import ClusterNames
 from ..utils.paths import printable
 from ..version import __version__
 from ..visualization import cluster_palette
@@ -39,21 +39,13 @@ def label_scores(confusion: np.ndarray, matching: Matching) -> Dict:
 
 
 def names_data(names: ClusterNames) -> Dict:
-    """What the page edits."""
-    return dict(
-        format=FORMAT,
-        version=VERSION,
-        cluster_set=names.cluster_set,
-        n_clusters=names.n_clusters,
-        fingerprint=names.fingerprint,
-        classes=[of_class._asdict() for of_class in names.classes],
-        palette=cluster_palette(names.n_clusters).tolist())
+    """What the page edits: the content of ``clusters.json``, and the colours of clusters."""
+    return dict(names=names.to_dict(), palette=cluster_palette(names.n_clusters).tolist())
 
 
 def label_data(scores: Dict, reference: LabelFolder) -> Dict:
-    """What the page computes IoUs and matches from."""
-    return dict(names=reference.classes, colors=reference.palette.tolist(), confusion=scores['confusion'].tolist(),
-                **scores['how']._asdict())
+    """What the page computes IoUs from."""
+    return dict(names=reference.classes, colors=reference.palette.tolist(), confusion=scores['confusion'].tolist())
 
 
 def label_rows(scores: Dict, reference: LabelFolder) -> Dict:

@@ -75,12 +75,16 @@ class ClusterNames:
         except (ValueError, RecursionError) as error:  # json's and unicode's errors are of the first type
             raise ValueError(f'cannot use the cluster names {path}: {error}') from None
 
+    def to_dict(self) -> Dict:
+        """The content of the file, ``classes`` last."""
+        return dict(format=FORMAT, version=VERSION, cluster_set=self.cluster_set, n_clusters=self.n_clusters,
+                    fingerprint=self.fingerprint, classes=[of_class._asdict() for of_class in self.classes])
+
     def save(self, path: str) -> None:
         """Write the file in one step."""
-        head = dict(format=FORMAT, version=VERSION, cluster_set=self.cluster_set, n_clusters=self.n_clusters,
-                    fingerprint=self.fingerprint)
+        head = self.to_dict()
+        classes = ',\n'.join('  ' + json.dumps(of_class, ensure_ascii=False) for of_class in head.pop('classes'))
         lines = [f'{json.dumps(key)}: {json.dumps(value)},' for key, value in head.items()]
-        classes = ',\n'.join('  ' + json.dumps(of_class._asdict(), ensure_ascii=False) for of_class in self.classes)
         text = '{\n ' + '\n '.join(lines) + '\n "classes": [\n' + classes + '\n ]\n}\n'
         with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
             file.write(text)

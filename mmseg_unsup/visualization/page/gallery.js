@@ -23,9 +23,10 @@
 
   // ---- classes: lists of {name, color, clusters}, never changed in place ----
 
-  let classes = data.classes;
+  const { classes: given, ...head } = data.names; // the file clusters.json
+  let classes = given;
   let selected = []; // first clusters of classes, in the order of selection
-  let saved = data.classes;
+  let saved = given;
   const history = [];
 
   const keyOf = (one) => one.clusters[0];
@@ -56,16 +57,14 @@
     return classes.flatMap((one, c) => (c === index ? parts : [one]));
   }
 
-  // Every class goes to the label that most of its pixels have; those without labelled pixels stay.
+  // Every class goes to its best label; those without labelled pixels stay.
   function namedAfterLabels() {
     const groups = new Map();
     const rest = [];
     for (const one of classes) {
-      const counts = countsOf(one);
-      const most = Math.max(...counts);
-      const c = counts.indexOf(most);
-      if (most > 0) groups.set(c, [...(groups.get(c) || []), ...one.clusters]);
-      else rest.push(one);
+      const c = bestLabel(one)?.label;
+      if (c === undefined) rest.push(one);
+      else groups.set(c, [...(groups.get(c) || []), ...one.clusters]);
     }
     const found = [...groups].sort(([a], [b]) => a - b).map(([c, clusters]) =>
       ({ name: labels.names[c], color: labels.colors[c], clusters: clusters.sort((a, b) => a - b) }));
@@ -87,8 +86,6 @@
     const list = (values) => `[${values.join(', ')}]`;
     const lines = classes.map((one) => `  {"name": ${JSON.stringify(one.name)}, "color": ${list(one.color)}, ` +
       `"clusters": ${list(one.clusters)}}`);
-    const head = { format: data.format, version: data.version, cluster_set: data.cluster_set,
-      n_clusters: data.n_clusters, fingerprint: data.fingerprint };
     const fields = Object.entries(head).map(([key, value]) => ` ${JSON.stringify(key)}: ${JSON.stringify(value)},\n`);
     return `{\n${fields.join('')} "classes": [\n${lines.join(',\n')}\n ]\n}\n`;
   }
@@ -97,85 +94,32 @@
 
   const labelTotals = labels ? labels.confusion.map(sum) : [];
   const countsOf = (one) => labels.confusion.map((row) => sum(one.clusters.map((k) => row[k])));
-  let matched = []; // label of every class, -1 for none
 
   function iouOf(counts, c) {
     const union = labelTotals[c] + sum(counts) - counts[c];
     return union ? counts[c] / union : 0;
   }
 
+  // The label that most of its pixels have, and the IoU with it; null without labelled pixels.
   function bestLabel(one) {
     const counts = countsOf(one);
-    const ious = counts.map((_, c) => iouOf(counts, c));
-    const iou = Math.max(...ious);
-    return iou > 0 ? { label: ious.indexOf(iou), iou } : null;
+    const label = counts.indexOf(Math.max(...counts));
+    return counts[label] > 0 ? { label, iou: iouOf(counts, label) } : null;
   }
 
-  // Gains (rows, columns), not negative -> [row, column] pairs, each at most once, with the largest sum; the Hungarian
-  // algorithm with potentials u of rows and v of columns. Index 0 of columns stands for none.
-  function bestPairs(gain) {
-    const n = gain.length;
-    const m = n ? gain[0].length : 0;
-    if (n > m) return bestPairs(Array.from({ length: m }, (_, c) => gain.map((row) => row[c]))).map(([a, b]) => [b, a]);
-    const u = new Array(n + 1).fill(0);
-    const v = new Array(m + 1).fill(0);
-    const rowOfColumn = new Array(m + 1).fill(0);
-    for (let row = 1; row <= n; row++) {
-      const slack = new Array(m + 1).fill(Infinity);
-      const before = new Array(m + 1).fill(0);
-      const done = new Array(m + 1).fill(false);
-      let column = 0;
-      rowOfColumn[0] = row;
-      do {
-        done[column] = true;
-        const at = rowOfColumn[column];
-        let next = 0;
-        for (let c = 1; c <= m; c++) {
-          if (done[c]) continue;
-          const value = -gain[at - 1][c - 1] - u[at] - v[c];
-          if (value < slack[c]) [slack[c], before[c]] = [value, column];
-          if (!next || slack[c] < slack[next]) next = c;
-        }
-        const step = slack[next];
-        for (let c = 0; c <= m; c++) {
-          if (done[c]) {
-            u[rowOfColumn[c]] += step;
-            v[c] -= step;
-          } else slack[c] -= step;
-        }
-        column = next;
-      } while (rowOfColumn[column]);
-      for (; column; column = before[column]) rowOfColumn[column] = rowOfColumn[before[column]];
-    }
-    return rowOfColumn.flatMap((row, c) => (c && row ? [[row - 1, c - 1]] : []));
+  // The label that a class counts as: that of its name, or else its best one; -1 without.
+  function labelOf(one) {
+    const named = labels.names.indexOf(one.name);
+    return named < 0 ? bestLabel(one)?.label ?? -1 : named;
   }
 
-  // Label of every class, -1 for none, as tools/test.py --clusters has it: the one that has its name, of the others by
-  // matching to the labels that are left.
-  function matchedLabels() {
-    const found = classes.map((one) => labels.names.indexOf(one.name));
-    const counts = classes.map(countsOf);
-    const open = classes.map((_, at) => at).filter((at) => found[at] < 0);
-    const gainOf = (c, at) => (labels.match_on === 'iou' ? iouOf(counts[at], c) : counts[at][c]);
-    if (labels.match === 'majority') {
-      for (const at of open.filter((one) => sum(counts[one]))) {
-        const gains = labels.names.map((_, c) => gainOf(c, at));
-        found[at] = gains.indexOf(Math.max(...gains));
-      }
-      return found;
-    }
-    const left = labels.names.map((_, c) => c).filter((c) => !found.includes(c) && open.some((at) => counts[at][c]));
-    const pairs = bestPairs(left.map((c) => open.map((at) => gainOf(c, at))));
-    for (const [row, column] of pairs) found[open[column]] = left[row];
-    return found;
-  }
-
-  // Whether anything was merged, or named like a label: else matching is that of the clusters.
+  // Whether anything was merged, or named like a label: else the scores are those of the clusters.
   const isNamed = () => classes.some((one) => one.clusters.length > 1 || labels.names.includes(one.name));
 
   function meanIou() {
+    const own = classes.map(labelOf);
     const predicted = labels.names.map((_, c) =>
-      countsOf({ clusters: classes.flatMap((one, at) => (matched[at] === c ? one.clusters : [])) }));
+      countsOf({ clusters: classes.flatMap((one, at) => (own[at] === c ? one.clusters : [])) }));
     const present = labels.names.map((_, c) => c).filter((c) => labelTotals[c] || sum(predicted[c]));
     return sum(present.map((c) => iouOf(predicted[c], c))) / present.length;
   }
@@ -188,7 +132,7 @@
     const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
     const buffer = await new Response(stream).arrayBuffer();
-    return data.n_clusters > 256 ? new Uint16Array(buffer) : new Uint8Array(buffer);
+    return head.n_clusters > 256 ? new Uint16Array(buffer) : new Uint8Array(buffer);
   }
 
   function mapOf(index) {
@@ -197,7 +141,7 @@
   }
 
   const classTable = () => {
-    const table = new Uint16Array(data.n_clusters);
+    const table = new Uint16Array(head.n_clusters);
     classes.forEach((one, c) => one.clusters.forEach((k) => { table[k] = c; }));
     return table;
   };
@@ -227,7 +171,7 @@
   async function paintTypical(figure) {
     const ids = await mapOf(figure.index);
     if (!figure.closest('.block')?.isNear) return;
-    const table = Uint8Array.from({ length: data.n_clusters }, (_, k) => Number(k === figure.cluster));
+    const table = Uint8Array.from({ length: head.n_clusters }, (_, k) => Number(k === figure.cluster));
     const line = [...classes[classTable()[figure.cluster]].color, 255];
     const veil = isDark() ? [78, 80, 86, 205] : [246, 245, 242, 190];
     const clear = [0, 0, 0, 0];
@@ -393,7 +337,6 @@
   // Bring names, colours and numbers up to date in place, so that the keyboard focus stays.
   function refresh() {
     const longest = Math.max(...classes.map(shareOf), 1e-9);
-    if (labels) matched = matchedLabels();
     for (const one of classes) {
       const { row, card } = rows.get(keyOf(one));
       for (const part of [row, card]) {
@@ -444,8 +387,6 @@
     if (labels) {
       const best = bestLabel(one);
       if (best) facts.push(el('span', {}, 'IoU ', bold((100 * best.iou).toFixed(1)), ` with ${labels.names[best.label]}`));
-      const label = labels.names[matched[classes.indexOf(one)]];
-      if (label !== one.name) facts.push(el('span', {}, label ? `matched to ${label}` : 'not matched'));
     }
     if (count > 1) {
       const button = el('button', { type: 'button', className: 'split' }, 'Split');
@@ -509,7 +450,7 @@
     const body = order.map(([, one]) => {
       const counts = countsOf(one);
       const total = sum(counts);
-      const label = matched[classes.indexOf(one)];
+      const label = labelOf(one);
       const swatch = el('i', { className: 'swatch', style: `background: ${hex(one.color)}` });
       return el('tr', {}, el('th', { scope: 'row' }, swatch, one.name), ...counts.map((count, c) => {
         const value = count / ((byRow ? total : labelTotals[c]) || 1);
