@@ -1,50 +1,50 @@
 """Curves as SVG that takes its colours from the page around it."""
+import io
+import re
 from typing import Dict, Sequence, Tuple
 
 from markupsafe import Markup, escape
 
-_WIDTH, _HEIGHT = 560, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 14, 42
+# matplotlib draws in colours that stand for those of the page
+_COLORS = {'#010000': '--soft', '#020000': '--line', **{f'#03000{i}': f'--line-{i}' for i in range(6)}}
+_TEXT, _GRID, *_LINES = _COLORS
 
 
 def line_chart(lines: Dict[str, Sequence[Tuple[float, float]]], x_title: str) -> Markup:
-    """One SVG element; points show their values when pointed at, line i has the class ``line-i``.
+    """Draw one SVG element; points show their values when pointed at, line i has the colour ``--line-i`` of the page.
 
     Args:
-        lines: name -> points (x, y) in the order of x; not all empty.
+        lines: name -> points (x, y) in the order of x; six at most, not all empty.
     """
-    points = [point for line in lines.values() for point in line]
-    (x_ticks, x_of), (y_ticks, y_of) = (
-        _axis([point[0] for point in points], _LEFT, _WIDTH - _RIGHT, whole=True),
-        _axis([point[1] for point in points], _HEIGHT - _BOTTOM, _TOP, whole=False))
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(", ".join(lines))}">']
-    for y in y_ticks:
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y_of(y):.1f}" y2="{y_of(y):.1f}"/>'
-                     f'<text x="{_LEFT - 8}" y="{y_of(y) + 4:.1f}" text-anchor="end">{_number(y)}</text>')
-    for x in x_ticks:
-        parts.append(f'<text x="{x_of(x):.1f}" y="{_HEIGHT - _BOTTOM + 19}" text-anchor="middle">{_number(x)}</text>')
-    parts.append(f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{escape(x_title)}'
-                 '</text>')
-    for i, (name, line) in enumerate(lines.items()):
-        path = ' '.join(f'{x_of(x):.1f},{y_of(y):.1f}' for x, y in line)
-        parts.append(f'<polyline class="line-{i}" points="{path}"/>')
-        parts += [f'<circle class="line-{i}" cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="3"><title>{escape(name)} '
-                  f'{_number(y)} at {_number(x)}</title></circle>' for x, y in line]
-    return Markup(''.join([*parts, '</svg>']))
-
-
-def _axis(values: Sequence[float], start: float, end: float, whole: bool):
-    """Ticks, and the function from a value to its place between ``start`` and ``end``."""
+    import matplotlib
+    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
-    low, high = min(values), max(values)
-    if low == high:
-        margin = abs(low) / 2 or 0.5
-        low, high = low - margin, high + margin
-    ticks = MaxNLocator(6, integer=whole, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    if not whole:  # the curve ends inside the grid
-        low, high = min(low, ticks[0]), max(high, ticks[-1])
-    span = high - low
-    return [tick for tick in ticks if low <= tick <= high], lambda value: start + (value - low) / span * (end - start)
+    figure = Figure(figsize=(5.6, 2.6))
+    axes = figure.subplots(gridspec_kw=dict(left=0.11, right=0.99, bottom=0.18, top=0.96))
+    for color, points in zip(_LINES, lines.values()):
+        axes.plot(*zip(*points), color=color, marker='o', markersize=4, clip_on=False)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, position: _number(value))
+    axes.set_xlabel(x_title, color=_TEXT)
+    axes.grid(axis='y', color=_GRID)
+    axes.tick_params(length=0, labelcolor=_TEXT)
+    axes.spines[:].set_visible(False)
+    file = io.StringIO()
+    with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': ' '.join(lines)}):  # ids of the same bytes
+        figure.savefig(file, format='svg', transparent=True, metadata=dict.fromkeys(('Date', 'Creator', 'Format', 'Type')))
+    titles = [f'{name} {_number(y)} at {_number(x)}' for name, line in lines.items() for x, y in line]
+    return Markup(_inline(file.getvalue(), ', '.join(lines), titles))
+
+
+def _inline(svg: str, label: str, titles: Sequence[str]) -> str:
+    """Make an element of a page of matplotlib's file: without namespaces, fonts and ids of groups."""
+    head = f'<svg {re.search("viewBox=.*?(?= xmlns)", svg)[0]} role="img" aria-label="{escape(label)}">'
+    svg = head + re.sub('<g id="[^"]*"', '<g', svg[svg.index('>', svg.index('<svg')) + 1:])
+    svg = re.sub('font-size: [^;]*; font-family: [^;]*; ', '', svg)
+    left = iter(titles)
+    svg = re.sub('(<use [^>]*)/>', lambda found: f'{found[1]}><title>{escape(next(left))}</title></use>', svg)
+    return re.sub('#0[123]000.', lambda found: f'var({_COLORS[found[0]]})', svg)
 
 
 def _number(value: float) -> str:
