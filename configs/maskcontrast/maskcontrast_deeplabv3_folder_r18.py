@@ -5,5 +5,4 @@ size, eval_size = 128, 160
 model = dict(
     backbone=dict(depth=18, strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), init_cfg=dict(checkpoint=init)),
     decode_head=dict(in_channels=512, channels=128, dilations=(3, 6, 9)))
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=21)]
 train_cfg = dict(max_epochs=20, val_interval=20)

@@ -8,5 +8,4 @@ size, eval_size = 128, 192
 model = dict(queue_length=64, momentum=0.01)  # 880 steps; the average of the paper holds about a third of a run
 train_dataloader = dict(batch_size=32)
 optim_wrapper = dict(optimizer=dict(lr=0.02))  # few steps
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=81)]
 train_cfg = dict(max_epochs=80)

@@ -5,17 +5,7 @@ model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
 train_dataloader = dict(dataset=dict(pipeline=released_view_pipeline(320)))
 # [10] things and stuff
 val_evaluator = test_evaluator = [
-    dict(type='mmseg_unsup.ClusterIoUMetric', prediction='fresh', group_definition='legacy_partition'),
-    dict(
-        type='mmseg_unsup.ClusterIoUMetric',
-        prediction='view1',
-        prefix='view1',
-        show_table=False,
-        group_definition='legacy_partition'),
-    dict(
-        type='mmseg_unsup.ClusterIoUMetric',
-        prediction='view2',
-        prefix='view2',
-        show_table=False,
-        group_definition='legacy_partition')
+    dict(type='mmseg_unsup.ReleasedGroupsIoUMetric', prediction='fresh'),
+    dict(type='mmseg_unsup.ReleasedGroupsIoUMetric', prediction='view1', prefix='view1', show_table=False),
+    dict(type='mmseg_unsup.ReleasedGroupsIoUMetric', prediction='view2', prefix='view2', show_table=False)
 ]

@@ -15,8 +15,9 @@ from typing import Callable, Dict, List, Optional, Sequence
 from mmengine.config import Config
 from mmengine.fileio import load
 
-from ..registry import DATASETS
+from ..engine.checkpoint_files import last_checkpoint
 from ..engine.run_config import prepare_training
+from ..registry import DATASETS
 from ..utils.config import load_config
 from ..utils.console import say
 from ..utils.options import parse_options
@@ -155,7 +156,7 @@ def train(run: Run, title: str) -> bool:
             return False
     os.makedirs(run.work_dir, exist_ok=True)
     command = [*_program(), 'train', run.config, '--work-dir', run.work_dir, *run.flags]
-    if osp.isfile(osp.join(run.work_dir, 'last_checkpoint')):
+    if last_checkpoint(run.work_dir):
         command.append('--resume')
     command += ['--cfg-options', *run.words]
     log = osp.join(run.work_dir, 'train.log')

@@ -97,12 +97,7 @@ def read_settings(request: Request) -> Config:
         options['init'] = None if request.init == 'none' else request.init
     if request.epochs is not None:
         options[EPOCHS] = request.epochs
-    default_epochs = load_config(request.config).train_cfg.max_epochs
-    cfg = load_config(request.config, {**options, **request.options})
-    for schedule in cfg.get('param_scheduler') or []:
-        if schedule.get('end') == default_epochs + 1:  # it falls until the training ends
-            schedule.end = cfg.train_cfg.max_epochs + 1
-    return cfg
+    return load_config(request.config, {**options, **request.options})
 
 
 def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:

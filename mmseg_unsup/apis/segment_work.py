@@ -9,6 +9,7 @@ from mmengine.fileio import load
 from mmengine.runner import CheckpointLoader
 
 from ..datasets.image_files import find_images, mark_output
+from ..engine.checkpoint_files import last_checkpoint
 from ..engine.training import train_config
 from ..hosts.safe_loading import allow_globals
 from ..engine.run_config import prepare_training
@@ -51,7 +52,7 @@ def find_segments(request: Request) -> SegmentedFolder:
         stages.run('masks', make_masks, request, len(paths))
     stages.run('train', train, request, cfg, len(paths))
     stages.run('maps', make_maps, request, cfg, stages)
-    found = read_result(request, cfg, stages)
+    found = read_result(request, stages)
     tell_result(found, time.time() - start)
     return found
 
@@ -94,7 +95,7 @@ def train(request: Request, cfg: Config, n_images: int) -> str:
         n_images = mask_record(request)['kept']
     cfg.train_dataloader.batch_size = min(cfg.train_dataloader.batch_size, n_images)  # what is no batch is left out
     cfg.work_dir = request.path('train')
-    cfg.resume = osp.isfile(osp.join(cfg.work_dir, 'last_checkpoint'))
+    cfg.resume = last_checkpoint(cfg.work_dir) is not None
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     for name in ('train_dataloader', 'probe_dataloader'):  # workers of one loader at a time take half the memory
         cfg[name].persistent_workers = False
@@ -106,21 +107,17 @@ def train(request: Request, cfg: Config, n_images: int) -> str:
     return counted(cfg.train_cfg.max_epochs, 'epoch')
 
 
-def checkpoint_of(request: Request, cfg: Config) -> str:
-    return request.path('train', f'epoch_{cfg.train_cfg.max_epochs}.pth')
-
-
 def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
     """Look at every image once, for maps, overlays and page."""
     say('maps: drawing maps, overlays and the page')
     mask_share = mask_record(request)['foreground_area']['mean'] if request.finds_objects else None
-    found = make_gallery(cfg, checkpoint_of(request, cfg), request.images, request.path(GALLERY),
+    found = make_gallery(cfg, last_checkpoint(request.path('train')), request.images, request.path(GALLERY),
                          on_error=request.on_error, maps=request.out, mask_share=mask_share)
     stages.record['shares'] = found.survey.shares.tolist()
     return f'of {counted(len(found.paths) - len(found.unreadable), "image")}'
 
 
-def read_result(request: Request, cfg: Config, stages: Stages) -> SegmentedFolder:
+def read_result(request: Request, stages: Stages) -> SegmentedFolder:
     """What the finished stages have left."""
     predictions = load(request.path(PREDICTIONS))
     classes = predictions['classes']
@@ -130,7 +127,7 @@ def read_result(request: Request, cfg: Config, stages: Stages) -> SegmentedFolde
         overlays=request.path(OVERLAYS),
         predictions=request.path(PREDICTIONS),
         gallery=request.path(GALLERY),
-        checkpoint=checkpoint_of(request, cfg),
+        checkpoint=last_checkpoint(request.path('train')),
         n_images=len(predictions['images']),
         n_clusters=len(classes) - request.finds_objects,
         shares=dict(zip(classes, stages.record.get('shares', []))),  # which former versions did not record

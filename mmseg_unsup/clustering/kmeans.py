@@ -232,8 +232,8 @@ def _split_largest(centers: Tensor, counts: Tensor):
     centers, counts = centers.clone(), counts.clone()
     shift = torch.ones_like(centers[0])
     shift[1::2] = -1
-    empty = torch.nonzero(counts == 0).flatten().tolist()
-    for k in empty:
+    n_splits = 0
+    for k in torch.nonzero(counts == 0).flatten().tolist():
         donor = int(counts.argmax())
         if counts[donor] < 2:
             break
@@ -241,4 +241,5 @@ def _split_largest(centers: Tensor, counts: Tensor):
         centers[donor] = centers[donor] * (1 - shift / 1024)
         counts[k] = counts[donor] / 2
         counts[donor] /= 2
-    return centers, len(empty)
+        n_splits += 1
+    return centers, n_splits

@@ -48,7 +48,7 @@ class LabelFolder:
         self.palette = np.array(self._dataset.metainfo['palette'], np.uint8)
         self.ignore_index = self._dataset.ignore_index
         self._load = LoadLabels()
-        self._table = self._dataset.used_label_table()
+        self._table = self._dataset.used_label_table
         self._path_of = {path: self._label_path(osp.relpath(path, image_root), label_root) for path in images}
         missing = [path for path in images if not osp.isfile(self._path_of[path])]
         if missing:

@@ -1,6 +1,7 @@
 """Base of the labelled data sets: images with one label PNG each, and one look-up table from PNG value to class."""
 import copy
 import os.path as osp
+from functools import cached_property
 from typing import List, Sequence, Union
 
 import numpy as np
@@ -67,8 +68,9 @@ class LabelledDataset(FolderDataset):
         """(256,) uint8: PNG value -> class index, ``ignore_index``, or ``INVALID_LABEL``."""
         return table_from_values(range(len(self.metainfo['classes'])), self.ignore_index)
 
+    @cached_property
     def used_label_table(self) -> np.ndarray:
-        """The same, with ``drop_classes`` ignored."""
+        """The table of :meth:`label_table` with ``drop_classes`` ignored, made once."""
         table = self.label_table()
         table[np.isin(table, self.drop_classes)] = self.ignore_index
         return table
@@ -118,7 +120,7 @@ class LabelledDataset(FolderDataset):
 
     def get_data_info(self, idx: int) -> dict:
         # one table for all samples, not a copy in each serialized record
-        return dict(super().get_data_info(idx), label_table=self.used_label_table())
+        return dict(super().get_data_info(idx), label_table=self.used_label_table)
 
 
 def table_from_values(classes: Sequence[int], ignore_index: int) -> np.ndarray:

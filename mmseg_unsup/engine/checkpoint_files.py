@@ -62,12 +62,13 @@ def find_checkpoint(folder: str, pattern: 're.Pattern', work_dir: str) -> Search
 
 def last_checkpoint(folder: str) -> Optional[str]:
     """The checkpoint that a run ended with: the one named in ``last_checkpoint``, which may have been moved with its
-    folder, else that of the highest number; None in a folder without any."""
+    folder, else that of the highest number; None without any."""
     named = _named_in(folder)
     for path in () if named is None else (osp.join(folder, osp.basename(named)), named):
         if osp.isfile(path):
             return path
-    numbered = [match for match in map(_NUMBERED.fullmatch, os.listdir(folder)) if match]
+    names = os.listdir(folder) if osp.isdir(folder) else []
+    numbered = [match for match in map(_NUMBERED.fullmatch, names) if match]
     if not numbered:
         return None
     last = max(numbered, key=lambda match: (match[1] == 'epoch', int(match[2])))

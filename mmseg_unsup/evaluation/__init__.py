@@ -1,7 +1,7 @@
-from .metrics import ClusterMaps, ClusterIoUMetric, ObjectKMeansMetric, RepeatedIoUMetric
+from .metrics import ClusterIoUMetric, ClusterMaps, ObjectKMeansMetric, ReleasedGroupsIoUMetric, RepeatedIoUMetric
 from .probes import DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
 
 __all__ = [
-    'ClusterIoUMetric', 'ClusterMaps', 'DenseKNNProbe', 'KMeansProbe', 'LinearProbe',
-    'ObjectKMeansMetric', 'RepeatedIoUMetric', 'SegmentRetrievalProbe'
+    'ClusterIoUMetric', 'ClusterMaps', 'DenseKNNProbe', 'KMeansProbe', 'LinearProbe', 'ObjectKMeansMetric',
+    'ReleasedGroupsIoUMetric', 'RepeatedIoUMetric', 'SegmentRetrievalProbe'
 ]

@@ -118,9 +118,9 @@ def _lineage(scope: str) -> Sequence[str]:
 
 
 def _nodes(scopes: Sequence[str] = KNOWN_SCOPES) -> Iterator[Registry]:
-    from .. import registry  # noqa: F401 -- makes its nodes
-    roots: Dict[int, Registry] = {id(root): root for root in vars(mmengine.registry).values()
-                                  if isinstance(root, Registry)}
+    from .. import registry  # makes its nodes, too
+    roots: Dict[int, Registry] = {id(root): root for module in (mmengine.registry, registry)
+                                  for root in vars(module).values() if isinstance(root, Registry) and not root.parent}
     waiting = list(roots.values())
     while waiting:
         node = waiting.pop()

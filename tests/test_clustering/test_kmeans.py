@@ -4,6 +4,7 @@ import torch
 from sklearn.cluster import KMeans
 
 from mmseg_unsup.clustering import MiniBatchKMeans, cluster_weights
+from mmseg_unsup.clustering.kmeans import _split_largest
 
 
 def blobs(n=400, k=5, c=8, seed=0):
@@ -93,6 +94,8 @@ def test_empty_clusters_are_reseeded_from_the_largest():
     model.init(rows, torch.cat([rows[:3], torch.full((1, 8), 99.)])[None])
     assert model.n_splits_ >= 1
     assert (model.counts_ > 0).all()
+    centers, n_splits = _split_largest(torch.ones(4, 2), torch.tensor([0, 3., 0, 0]))  # one point cannot be halved
+    assert n_splits == 1 and centers[2].tolist() == centers[3].tolist() == [1, 1]
 
 
 def test_duplicate_points_do_not_crash():

@@ -72,7 +72,7 @@ def test_the_published_settings():
         assert cfg.optim_wrapper.optimizer == optimizer and cfg.train_cfg.max_epochs == 40
         param = torch.nn.Parameter(torch.zeros(1))
         sgd = torch.optim.SGD([param], 0.004)
-        scheduler = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler[0], optimizer=sgd))
+        scheduler = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler[0], optimizer=sgd, end=40))
         for epoch in range(40):
             assert sgd.param_groups[0]['lr'] == pytest.approx(0.004 * (1 - epoch / 40)**0.9)
             sgd.step()
@@ -143,7 +143,7 @@ def test_the_key_branch_moves_once_an_optimiser_step(folders, tmp_path, options)
 @pytest.mark.parametrize('anchor', ['stride', 5])
 def test_resume_is_exact(folders, tmp_path, anchor):
     """Two epochs equal one epoch, a stop, and one more: dropout, sampled anchors, queue and key branch included."""
-    options = dict(model__anchor=anchor, model__decode_head__dropout_ratio=0.5)
+    options = dict(model__anchor=anchor, model__decode_head__dropout_ratio=0.5, param_scheduler__0__end=40)
     whole = tiny_runner(folders, tmp_path / 'whole', max_epochs=2, **options)
     whole.train()
     torch.manual_seed(99)  # whatever the process did before

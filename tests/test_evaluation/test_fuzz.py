@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmseg_unsup.evaluation import ClusterIoUMetric
+from mmseg_unsup.evaluation import ClusterIoUMetric, ReleasedGroupsIoUMetric
 from mmseg_unsup.evaluation.functional import confusion_matrix, match_clusters, matched_confusion, scores_from_confusion
 from mmseg_unsup.evaluation.functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, UNMATCHED
 
-VOID = 255
+VOID, RELEASED = 255, 'released'
 
 
 @st.composite
@@ -58,14 +58,16 @@ def test_counts_matching_and_scores(drawn, match, match_on):
     assert np.isnan(scores['aAcc']) == (confusion.sum() == 0)
 
 
-@given(images(), st.sampled_from(MATCHES), st.sampled_from(CRITERIA), st.sampled_from(GROUP_DEFINITIONS), st.data())
+@given(images(), st.sampled_from(MATCHES), st.sampled_from(CRITERIA), st.sampled_from([*GROUP_DEFINITIONS, RELEASED]), st.data())
 def test_the_metric(drawn, match, match_on, definition, data):
     """One image at a time or all at once; every refusal is one that the docstring names."""
     n_classes, n_clusters, pairs = drawn
     groups = dict(some=sorted(data.draw(st.sets(st.integers(0, n_classes - 1), min_size=1))))
     scored = []
     for together in (True, False):
-        metric = ClusterIoUMetric(match=match, match_on=match_on, group_definition=definition, show_table=True)
+        cls, options = (ReleasedGroupsIoUMetric, {}) if definition == RELEASED else \
+            (ClusterIoUMetric, dict(group_definition=definition))
+        metric = cls(match=match, match_on=match_on, show_table=True, **options)
         metric.dataset_meta = dict(classes=[str(c) for c in range(n_classes)], groups=groups)
         samples = [dict(gt_sem_seg=dict(data=torch.from_numpy(labels)[None]), img_path='x.jpg',
                         pred_sem_seg=dict(data=torch.from_numpy(clusters)[None])) for labels, clusters in pairs]
@@ -79,8 +81,7 @@ def test_the_metric(drawn, match, match_on, definition, data):
             message = str(error)
             assert ('has a labelled pixel' in message and n_labelled == 0
                     or "match='identity' takes" in message and match == 'identity' and n_found > n_classes
-                    or 'legacy_partition needs as many clusters as classes' in message
-                    and definition == 'legacy_partition'), message
+                    or 'groups need as many clusters as classes' in message and definition == RELEASED), message
             return
     assert all(in_percent(value) for name, value in scored[0].items() if name != 'ARI')
     assert -100 <= scored[0]['ARI'] <= 100

@@ -5,7 +5,8 @@ import pytest
 
 from mmseg_unsup.evaluation.functional import (confusion_matrix, group_scores, match_clusters, match_named,
                                                matched_confusion, scores_from_confusion)
-from mmseg_unsup.evaluation.functional.matching import UNMATCHED, legacy_partition_scores
+from mmseg_unsup.evaluation.functional.matching import UNMATCHED
+from mmseg_unsup.evaluation.metrics.released_groups_iou import released_group_scores
 
 
 def brute_force(confusion, match_on):
@@ -100,16 +101,16 @@ def test_groups_by_hand():
         dict(aAcc=100 * 11 / 12, mIoU=100 * (6 / 7 + 5 / 6) / 2))
 
 
-def test_legacy_partition_cuts_the_wrong_rows():
+def test_released_groups_cut_the_wrong_rows():
     """Clusters 0, 1 were matched to classes 2, 0: the released code scores those as the group (0, 1)."""
     confusion = np.array([[1, 8, 0], [0, 2, 9], [7, 1, 0]])
     classes = match_clusters(confusion)
     assert classes.tolist() == [2, 0, 1]
     part = np.array([[7, 1], [1, 8]])
-    scores = legacy_partition_scores(confusion, classes, [0, 1])
+    scores = released_group_scores(confusion, classes, [0, 1])
     assert scores == pytest.approx(dict(aAcc=100 * 15 / part.sum(), mIoU=100 * (7 / 9 + 8 / 10) / 2))
     with pytest.raises(ValueError, match='4 clusters for 3 classes'):
-        legacy_partition_scores(np.ones((3, 4)), np.array([0, 1, 2, UNMATCHED]), [0, 1])
+        released_group_scores(np.ones((3, 4)), np.array([0, 1, 2, UNMATCHED]), [0, 1])
 
 
 def test_unknown_options():

@@ -7,7 +7,7 @@ from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames
 from mmseg_unsup.datasets.image_files import find_images
-from mmseg_unsup.evaluation import ClusterMaps, ClusterIoUMetric
+from mmseg_unsup.evaluation import ClusterMaps, ClusterIoUMetric, ReleasedGroupsIoUMetric
 from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion, partition_scores,
                                                scores_from_confusion)
 
@@ -20,8 +20,8 @@ def sample(clusters, labels=None, n_clusters=4, path='x.jpg', key='pred_sem_seg'
     return out
 
 
-def metric(**kwargs):
-    built = ClusterIoUMetric(show_table=kwargs.pop('show_table', False), **kwargs)
+def metric(cls=ClusterIoUMetric, **kwargs):
+    built = cls(show_table=kwargs.pop('show_table', False), **kwargs)
     built.dataset_meta = dict(classes=('a', 'b', 'c'), groups=dict(first=[0], rest=[1, 2]))
     return built
 
@@ -102,8 +102,8 @@ def test_partition_scores_do_not_depend_on_the_matching():
     assert all(results[0][name] == results[1][name] < 100 for name in ('ARI', 'NMI'))
 
 
-def test_legacy_groups_where_the_last_cluster_never_occurs():
-    built = metric(group_definition='legacy_partition')
+def test_released_groups_where_the_last_cluster_never_occurs():
+    built = metric(ReleasedGroupsIoUMetric)
     built.process({}, [sample([[0, 1, 1]], [[2, 0, 1]])])  # cluster 2 has no pixel
     scores = built.evaluate(1)
     assert scores['aAcc'] == pytest.approx(100 * 2 / 3, abs=1e-4) and 'rest_mIoU' in scores

@@ -4,11 +4,13 @@ from mmengine.optim import PolyLR
 
 from ...registry import HOOKS
 from ...utils.console import say
+from ..schedulers import FullPolyLR
 
 
 @HOOKS.register_module()
 class LongerScheduleHook(Hook):
-    """Gives a resumed :class:`mmengine.optim.PolyLR` the ``end`` of the config and the learning rate that it has there.
+    """Gives a resumed :class:`mmengine.optim.PolyLR` of epochs the ``end`` of the config, which is that of the training
+    where it has none, and the learning rate that it has there.
 
     A checkpoint brings the schedule of its own run, which has fallen to its end: what is trained after that would be
     trained with next to no learning rate.
@@ -17,9 +19,13 @@ class LongerScheduleHook(Hook):
     def before_train(self, runner) -> None:
         """When the checkpoint is loaded."""
         for schedule, config in zip(runner.param_schedulers or [], runner.cfg.get('param_scheduler') or []):
-            if isinstance(schedule, PolyLR) and schedule.end != config.get('end', schedule.end):
-                self._stretch(schedule, config.end)
-                say(f'the learning rate falls until epoch {config.end} now')
+            if not isinstance(schedule, PolyLR) or not schedule.by_epoch:
+                continue
+            end = config.get('end', runner.max_epochs)
+            last = end + isinstance(schedule, FullPolyLR)
+            if schedule.end != last:
+                self._stretch(schedule, last)
+                say(f'the learning rate falls until epoch {end} now')
 
     @staticmethod
     def _stretch(schedule: PolyLR, end: int) -> None:

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 MATCHES = ('hungarian', 'majority', 'identity')
 CRITERIA = ('count', 'iou')
-GROUP_DEFINITIONS = ('class_mean', 'gt_only', 'submatrix', 'legacy_partition')
+GROUP_DEFINITIONS = ('class_mean', 'gt_only', 'submatrix')
 UNMATCHED = -1
 
 
@@ -136,32 +136,12 @@ def group_scores(matched: np.ndarray, members: Sequence[int], definition: str = 
         scores = scores_from_confusion(matched)
         labelled = matched[members].sum()
         return dict(aAcc=float(_percent(matched[members, members].sum(), labelled)), mIoU=_mean(scores['IoU'][members]))
-    if definition not in ('gt_only', 'submatrix'):
+    if definition not in GROUP_DEFINITIONS:
         raise ValueError(f'definition={definition!r} is not one of {GROUP_DEFINITIONS}')
     rest = matched[np.ix_(members, outside)].sum(1, keepdims=True)
     if definition == 'submatrix':
         rest = np.zeros_like(rest)
     scores = scores_from_confusion(np.hstack([matched[np.ix_(members, members)], rest]))
-    return dict(aAcc=scores['aAcc'], mIoU=scores['mIoU'])
-
-
-def legacy_partition_scores(confusion: np.ndarray, cluster_to_class: np.ndarray, members: Sequence[int]) -> dict:
-    """Thing or stuff scores as the released PiCIE code prints them (commons.py:222-239).
-
-    It moves the *rows* of the confusion matrix to the cluster ids and then cuts out rows and columns by class index, so
-    the group it scores is not the group it names. Kept to compare with printed numbers only; needs C = K and a
-    one-to-one matching. Clusters left over take the classes that never occur, in order.
-    """
-    unmatched = np.flatnonzero(cluster_to_class == UNMATCHED)
-    left = np.setdiff1d(np.arange(len(confusion)), cluster_to_class)
-    cluster_to_class = cluster_to_class.copy()
-    cluster_to_class[unmatched[:len(left)]] = left[:len(unmatched)]
-    if confusion.shape[0] != confusion.shape[1] or (np.sort(cluster_to_class) != np.arange(len(confusion))).any():
-        raise ValueError('legacy_partition needs as many clusters as classes and a one-to-one matching, but got '
-                         f'{confusion.shape[1]} clusters for {confusion.shape[0]} classes')
-    by_cluster = confusion[cluster_to_class]  # row k: the class that cluster k was matched to
-    part = by_cluster[np.ix_(members, members)]
-    scores = scores_from_confusion(np.hstack([part, np.zeros((len(part), 1), part.dtype)]))
     return dict(aAcc=scores['aAcc'], mIoU=scores['mIoU'])
 
 

@@ -1,6 +1,7 @@
 from .cluster_maps import ClusterMaps
 from .cluster_iou import ClusterIoUMetric
 from .object_kmeans import ObjectKMeansMetric
+from .released_groups_iou import ReleasedGroupsIoUMetric
 from .repeated_iou import RepeatedIoUMetric
 
-__all__ = ['ClusterMaps', 'ClusterIoUMetric', 'ObjectKMeansMetric', 'RepeatedIoUMetric']
+__all__ = ['ClusterMaps', 'ClusterIoUMetric', 'ObjectKMeansMetric', 'ReleasedGroupsIoUMetric', 'RepeatedIoUMetric']

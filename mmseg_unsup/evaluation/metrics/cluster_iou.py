@@ -10,7 +10,7 @@ from ...registry import METRICS
 from ...structures import ClusterNames
 from ..functional import (confusion_matrix, group_scores, match_clusters, match_named, matched_confusion,
                           partition_scores, scores_from_confusion)
-from ..functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES, legacy_partition_scores
+from ..functional.matching import CRITERIA, GROUP_DEFINITIONS, MATCHES
 
 # columns of class and clusters in the table, which is to fit a terminal of 80
 _MAX_CELL = 20
@@ -75,9 +75,8 @@ class ClusterIoUMetric(BaseMetric):
         if self.names is not None and prediction not in (None, self.names.cluster_set):
             raise ValueError(f'{clusters} names the clusters of {self.names.cluster_set!r}, but this metric scores '
                              f'prediction={prediction!r}: leave clusters out there')
-        if self.names is not None and (match == 'identity' or group_definition == 'legacy_partition'):
-            raise ValueError("clusters goes with match='hungarian' or 'majority', and not with "
-                             "group_definition='legacy_partition'")
+        if self.names is not None and match == 'identity':
+            raise ValueError("clusters goes with match='hungarian' or 'majority'")
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count pixels per class and cluster, per image."""
@@ -107,30 +106,28 @@ class ClusterIoUMetric(BaseMetric):
 
     def compute_metrics(self, results: List[np.ndarray]) -> dict:
         """Sum over images, match, score, and log the table."""
-        # the released scores of groups know as many clusters as classes, whether they occur or not
-        n_clusters = len(results[0]) if self.group_definition == 'legacy_partition' else 0
-        if self.names is not None:
-            n_clusters = len(self.names.classes)
-        confusion = _sum_counts(results, n_clusters)
+        confusion = self._sum(results)
         if not confusion.sum():
             raise ValueError(f'none of the {len(results)} images has a labelled pixel: check the label folder and '
                              f'ignore_index={self.ignore_index}')
         cluster_to_class = self._match(confusion)
         self.confusion, self.cluster_to_class = confusion, cluster_to_class
-        matched = matched_confusion(confusion, cluster_to_class)
-        scores = scores_from_confusion(matched)
+        scores = scores_from_confusion(matched_confusion(confusion, cluster_to_class))
         if self.show_table:
             self.table = self._describe_classes(scores, confusion, cluster_to_class)
             MMLogger.get_current_instance().info(self.table)
         scores.update(partition_scores(confusion))
         metrics = {name: round(scores[name], 4) for name in ('aAcc', 'mIoU', 'mAcc', 'ARI', 'NMI')}
         for group, members in self.dataset_meta.get('groups', {}).items():
-            if self.group_definition == 'legacy_partition':
-                values = legacy_partition_scores(confusion, cluster_to_class, members)
-            else:
-                values = group_scores(matched, members, self.group_definition)
+            values = self._score_group(members)
             metrics.update({f'{group}_{name}': round(value, 4) for name, value in values.items()})
         return metrics
+
+    def _sum(self, results: List[np.ndarray]) -> np.ndarray:
+        return sum_counts(results, 0 if self.names is None else len(self.names.classes))
+
+    def _score_group(self, members: Sequence[int]) -> dict:
+        return group_scores(matched_confusion(self.confusion, self.cluster_to_class), members, self.group_definition)
 
     def _match(self, confusion: np.ndarray) -> np.ndarray:
         if self.names is None:
@@ -157,7 +154,7 @@ class ClusterIoUMetric(BaseMetric):
         return ', '.join(self.names.names[c] for c in clusters) or '-'
 
 
-def _sum_counts(results: List[np.ndarray], n_clusters: int = 0) -> np.ndarray:
+def sum_counts(results: List[np.ndarray], n_clusters: int = 0) -> np.ndarray:
     """Images count up to the highest cluster id they hold; the sum has a column up to the highest of all.
 
     Args:
