@@ -24,12 +24,14 @@ from prettytable import PrettyTable
 from ..clustering import StreamingKMeans
 from ..datasets.transforms import photometric
 from ..datasets.transforms.geometric import PairedCropFlip
-from ..datasets.transforms.loading import LoadImage
+from ..datasets.transforms.loading import LoadImage, LoadLabels
 from ..engine.feature_pass import unwrap
 from ..engine.hooks import FreshKMeansHook, PixelClusteringHook
 from ..engine.runner import ConsoleRunner
-from ..registry import MODELS
+from ..models.segmentors import MaskContrast
+from ..registry import MODELS, TRANSFORMS
 from ..utils.progress import track_progress
+from ..utils.registered import class_of
 from .kmeans_benchmark import time_lloyd
 from .loss_benchmark import time_losses
 from .stopwatch import Stopwatch
@@ -103,8 +105,9 @@ def use_synthetic_images(cfg: Config, n_images: int, size: Tuple[int, int], fold
     repeated = dict(type='RepeatDataset', dataset=images, times=n_images // n_drawn)
     for loader in (cfg.train_dataloader, cfg.probe_dataloader):
         loader.dataset.dataset = repeated
-    cfg.val_dataloader.dataset = dict(images, pipeline=[t for t in cfg.val_dataloader.dataset.pipeline
-                                                        if not t['type'].endswith('LoadLabels')])
+    cfg.val_dataloader.dataset = dict(images, pipeline=[
+        t for t in cfg.val_dataloader.dataset.pipeline
+        if getattr(class_of(t, TRANSFORMS), 'loads', None) != LoadLabels.loads])
     cfg.val_evaluator = dict(type='mmseg_unsup.ClusterMaps', output_dir=osp.join(folder, 'maps'))
 
 
@@ -251,7 +254,7 @@ def choose_device(name: Optional[str]) -> None:
 
 def measures_losses(cfg: Config) -> bool:
     """Whether a config is of the method whose losses are measured by themselves."""
-    return cfg.model.type == 'mmseg_unsup.MaskContrast'
+    return issubclass(class_of(cfg.model, MODELS) or type, MaskContrast)
 
 
 def measure_kmeans(cfg: Config, n_points: int, n_clusters: Optional[Sequence[int]] = None) -> dict:

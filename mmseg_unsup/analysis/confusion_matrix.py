@@ -1,10 +1,11 @@
 """The confusion matrix of a checkpoint as a picture."""
 from mmengine.config import Config
 
+from ..datasets.pictures import check_picture, write_picture
 from ..engine.feature_pass import unwrap
 from ..engine.hooks.cluster_pictures_hook import confusion_picture, scored_confusion
 from ..engine.runner import ConsoleRunner
-from ..datasets.pictures import check_picture, write_picture
+from ..evaluation.evaluators import cluster_metric
 
 
 def draw_confusion(cfg: Config, checkpoint: str, path: str) -> None:
@@ -15,8 +16,7 @@ def draw_confusion(cfg: Config, checkpoint: str, path: str) -> None:
         ValueError: the config evaluates without labels; the picture has no known suffix.
     """
     check_picture(path)  # before the evaluation
-    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    if not any(evaluator['type'].endswith('ClusterIoUMetric') for evaluator in evaluators):
+    if cluster_metric(cfg, 'test') is None:
         raise ValueError(_no_labels(cfg))
     cfg.load_from = checkpoint
     runner = ConsoleRunner.from_cfg(cfg)

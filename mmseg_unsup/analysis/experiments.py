@@ -24,6 +24,7 @@ from ..utils.options import parse_options
 from ..utils.run_logs import is_number, log_pattern, read_run_log, score_logs
 from ..utils.run_record import differing_settings, read_record, run_settings
 from ..utils.speed import adapt_loaders
+from ..utils.whole_images import resizes_of
 
 
 @dataclass
@@ -263,7 +264,7 @@ def describe_evaluation(cfg: Config) -> dict:
                          'add them, as in configs/_base_/datasets/')
     config = cfg.val_dataloader.dataset
     dataset = DATASETS.build(config)
-    resize = next((t for t in config.pipeline if t['type'].endswith('ResizeForEvaluation')), {})
+    resize = next(iter(resizes_of(config.pipeline)), {})
     return {
         'data set': config.type.split('.')[-1],
         'validation images': len(dataset),

@@ -13,14 +13,15 @@ from typing import Dict, List, Optional, Sequence
 from mmengine.config import Config
 from mmengine.fileio import load
 
-from .feature_sample import fit_kmeans, fresh_settings, sample_features
-from .label_free import SCORES, label_free_scores
+from ..evaluation.evaluators import cluster_metric
 from ..utils.atomic import write_json, write_text
 from ..utils.console import say
 from ..utils.run_logs import is_number, labels_seen
 from .experiments import (check_metrics, check_plan, describe_evaluation, describe_training, finite,
                           format_mean_and_std, markdown_table, mean_and_std, planned_config, software_of, train_all)
 from .experiments import Run as TrainingRun
+from .feature_sample import fit_kmeans, fresh_settings, sample_features
+from .label_free import SCORES, label_free_scores
 
 TITLES = dict(aAcc='accuracy')
 SELECT_BY = 'view_NMI'
@@ -85,8 +86,7 @@ def describe_protocol(cfg: Config, amp: bool) -> dict:
         ValueError: the config does not evaluate.
     """
     evaluation = describe_evaluation(cfg)
-    evaluators = cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [cfg.val_evaluator]
-    metric = next((e for e in evaluators if e['type'].endswith('ClusterIoUMetric')), None)
+    metric = cluster_metric(cfg, 'val')
     matching = '-' if metric is None else f'{metric.get("match", "hungarian")}, on {metric.get("match_on", "count")}'
     return {
         **evaluation,

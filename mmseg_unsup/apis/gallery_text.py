@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from ..datasets.label_folder import LabelFolder
+from ..evaluation.evaluators import cluster_metric
 from ..evaluation.functional import match_clusters, matched_confusion, partition_scores, scores_from_confusion
 from ..evaluation.functional.matching import UNMATCHED
 from ..weights import weights_seen
@@ -23,12 +24,9 @@ class Matching(NamedTuple):
 
 
 def matching_of(cfg: Config) -> Matching:
-    """That of the first metric of the config's tests which matches clusters to classes."""
-    evaluators = cfg.get('test_evaluator') or []
-    for metric in evaluators if isinstance(evaluators, list) else [evaluators]:
-        if metric['type'].endswith('ClusterIoUMetric'):
-            return Matching(**{key: metric[key] for key in Matching._fields if key in metric})
-    return Matching()
+    """The matching of the first metric of the config's tests which matches clusters to classes."""
+    metric = cluster_metric(cfg, 'test') or {}
+    return Matching(**{key: metric[key] for key in Matching._fields if key in metric})
 
 
 def label_scores(confusion: np.ndarray, matching: Matching) -> Dict:

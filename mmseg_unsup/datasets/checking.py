@@ -10,14 +10,16 @@ from torch.utils.data import Dataset
 
 from ..registry import DATASETS, TRANSFORMS
 from ..utils.progress import track_progress
+from ..utils.registered import class_of
 from .errors import LabelError, UnreadableImageError
 from .transforms.loading import LoadImage, LoadLabels
+from .transforms.masks import LoadMask
 from .view_dataset import ViewDataset
 
 TRAINING = ('train_dataloader', 'probe_dataloader', 'labelled_probe_dataloader')
 EVALUATION = ('val_dataloader', 'test_dataloader')
-# key of the path of a sample -> transform that reads it
-LABELS = dict(seg_map_path='LoadLabels', mask_path='LoadMask')
+# keys of a sample that have the paths of its labels
+LABELS = LoadLabels.loads, LoadMask.loads
 
 
 class Problem(NamedTuple):
@@ -97,13 +99,14 @@ def _jobs(cfg: Config, problems: List[Problem]) -> Iterator[_Job]:
         config = copy.deepcopy((cfg.get(key) or {}).get('dataset'))
         if config is None:
             continue
-        transforms = {transform['type'].split('.')[-1]: transform for transform in config.get('pipeline', [])}
-        if 'LoadImage' not in transforms:  # images that are computed
+        loading = {getattr(class_of(transform, TRANSFORMS), 'loads', None): transform
+                   for transform in config.get('pipeline', [])}
+        if LoadImage.loads not in loading:  # images that are computed
             continue
-        load_image = TRANSFORMS.build(dict(transforms['LoadImage'], reduce_to=None, strict=True))
-        load_labels = {path: TRANSFORMS.build(transforms[name]) for path, name in LABELS.items() if name in transforms}
+        load_image = TRANSFORMS.build(dict(loading[LoadImage.loads], reduce_to=None, strict=True))
+        load_labels = {path: TRANSFORMS.build(loading[path]) for path in LABELS if path in loading}
         is_scored = key in EVALUATION and 'seg_map_path' in load_labels  # must not be among the training images
-        is_view = config['type'].split('.')[-1] == 'ViewDataset'
+        is_view = issubclass(class_of(config, DATASETS), ViewDataset)
         try:
             dataset = DATASETS.build(config['dataset'] if is_view else dict(config, pipeline=[]))
         except LabelError as error:

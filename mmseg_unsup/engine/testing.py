@@ -7,11 +7,14 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from ..evaluation.evaluators import evaluators_of
 from ..models.clusters import FRESH
+from ..registry import METRICS
 from ..structures import ClusterNames
 from ..utils.config_check import check_config
 from ..utils.console import duration, say
 from ..utils.paths import shown
+from ..utils.registered import class_of
 from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
 from .hooks.fit_hook import fit_at_start
@@ -34,7 +37,7 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
     """
     check_config(cfg, ('test', ))
     cfg.load_from = checkpoint
-    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    evaluators = evaluators_of(cfg, 'test')
     if checkpoint is None:
         evaluators = leave_out_trained_sets(cfg, evaluators)
     if clusters:
@@ -74,8 +77,8 @@ def give_names(evaluators: list, path: str) -> None:
     """Let metrics of the named clusters read the file; those of other sets and probes stay as they are."""
     sets = (None, ClusterNames.load(path).cluster_set)
     for evaluator in evaluators:
-        name = evaluator['type'].rpartition('.')[2]
-        if name in ('ClusterMaps', 'ClusterIoUMetric') and evaluator.get('prediction') in sets:
+        takes_names = getattr(class_of(evaluator, METRICS), 'takes_names', False)
+        if takes_names and evaluator.get('prediction') in sets:
             evaluator['clusters'] = path
     if not any('clusters' in evaluator for evaluator in evaluators):
         raise ValueError(f'{path} names the clusters of {sets[1]!r}, which no metric of test_evaluator reads: it needs '

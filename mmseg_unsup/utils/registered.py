@@ -31,6 +31,12 @@ def found_types(name: str, scopes: Sequence[str] = KNOWN_SCOPES) -> Optional[lis
     return None if not found and scope and get_object_from_string(name) is not None else found
 
 
+def class_of(entry: dict, registry: Registry) -> Optional[type]:
+    """The class that an entry of a config names, of whatever scope; None where nothing is registered under the name."""
+    kind = entry['type']
+    return registry.get(kind) if isinstance(kind, str) else kind
+
+
 def registered_names() -> List[str]:
     """All names that configs may use, those of this package with their scope."""
     names: Set[str] = set()

@@ -1,10 +1,13 @@
 """The test pipeline of a config for pictures that are not scored."""
 import copy
-from typing import Optional
+from typing import List, Optional
 
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config
 
+from ..registry import TRANSFORMS
 from .config import unapplied_shortcuts
+from .registered import class_of
 
 
 def whole_image_pipeline(cfg: Config, size: Optional[int] = None) -> list:
@@ -21,8 +24,8 @@ def whole_image_pipeline(cfg: Config, size: Optional[int] = None) -> list:
     pipeline = (cfg.get('test_dataloader') or {}).get('dataset', {}).get('pipeline')
     if pipeline is None:
         raise KeyError('the config has no test_dataloader.dataset.pipeline, which says how the network sees an image')
-    transforms = [copy.deepcopy(transform) for transform in pipeline if not _name(transform).startswith('Load')]
-    resizes = [transform for transform in transforms if _name(transform) == 'ResizeForEvaluation']
+    transforms = [copy.deepcopy(transform) for transform in pipeline if not _loads_file(transform)]
+    resizes = resizes_of(transforms)
     if size is not None and not resizes:
         raise ValueError(f'size={size} cannot be set: test_dataloader.dataset.pipeline has no '
                          'mmseg_unsup.ResizeForEvaluation')
@@ -51,5 +54,11 @@ def adapt_to_mmseg(cfg: Config) -> None:
     cfg.test_dataloader.dataset.pipeline = copy.deepcopy(cfg.test_pipeline)
 
 
-def _name(transform: dict) -> str:
-    return transform['type'].rpartition('.')[2]
+def resizes_of(pipeline: List[dict]) -> List[dict]:
+    """The transforms of a pipeline that bring images to the size of the evaluation."""
+    return [transform for transform in pipeline if getattr(class_of(transform, TRANSFORMS), 'is_resize', False)]
+
+
+def _loads_file(transform: dict) -> bool:
+    cls = class_of(transform, TRANSFORMS)
+    return hasattr(cls, 'loads') or isinstance(cls, type) and issubclass(cls, (LoadAnnotations, LoadImageFromFile))

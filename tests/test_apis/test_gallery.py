@@ -8,17 +8,21 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmseg.structures import SegDataSample
 
 from mmseg_unsup.apis import ClusterNames, image_input
 from mmseg_unsup.apis.gallery import chosen_images, make_gallery
 from mmseg_unsup.apis.gallery_text import Matching, matching_of
-from mmseg_unsup.utils.whole_images import whole_image_pipeline
 from mmseg_unsup.datasets.errors import LabelError, UnreadableImageError
+from mmseg_unsup.datasets.transforms import LoadImage, ResizeForEvaluation
+from mmseg_unsup.evaluation import ClusterIoUMetric
 from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion,
                                                scores_from_confusion)
 from mmseg_unsup.evaluation.functional.cluster_survey import ClusterSurvey
+from mmseg_unsup.registry import METRICS, TRANSFORMS
+from mmseg_unsup.utils.whole_images import whole_image_pipeline
 from .tiny_gallery import N_CLASSES, N_IMAGES, page_data, small_config, write_checkpoint, write_data
 from .tiny_models import METHODS, tiny_model
 
@@ -148,6 +152,18 @@ def test_matching_is_the_configs(setting):
     assert matching_of(cfg) == Matching('majority', 'iou')
     cfg.test_evaluator = dict(type='mmseg_unsup.ClusterMaps')
     assert matching_of(cfg) == Matching()
+
+
+def test_types_are_known_by_their_classes(setting):
+    """Whatever they are called: a metric, a loader and a resize of one's own."""
+    TRANSFORMS.register_module('ReadsRawFiles', force=True, module=type('ReadsRawFiles', (LoadImage, ), {}))
+    TRANSFORMS.register_module('Smaller', force=True, module=type('Smaller', (ResizeForEvaluation, ), {}))
+    METRICS.register_module('Own', force=True, module=type('Own', (ClusterIoUMetric, ), {}))
+    cfg = Config(dict(test_evaluator=dict(type='mmseg_unsup.Own', match='majority'), test_dataloader=dict(dataset=dict(
+        pipeline=[dict(type='mmseg_unsup.ReadsRawFiles'), dict(type='mmseg_unsup.Smaller', size=8), dict(type='X')]))))
+    assert matching_of(cfg).match == 'majority'
+    found = [dict(type='mmseg_unsup.Smaller', size=4, protocol='full_resolution'), dict(type='X')]
+    assert whole_image_pipeline(cfg, 4) == found
 
 
 def test_unreadable_images(setting, tmp_path):

@@ -69,6 +69,7 @@ class ResizeForEvaluation(BaseTransform):
     """
 
     PROTOCOLS = ('center_crop', 'full_resolution', 'squash')
+    is_resize = True  # takes size and protocol
 
     def __init__(self, size: int, protocol: str = 'center_crop') -> None:
         if protocol not in self.PROTOCOLS:

@@ -42,10 +42,14 @@ class LoadImage(BaseTransform):
             block of pixels of the file; a side that the scale does not divide is rounded up. None, or a file that is
             no JPEG: always at full size.
 
+    Attributes:
+        loads: key of a sample that has the path of the file which transforms of this class read.
+
     Raises:
         ValueError: ``min_size`` or ``reduce_to`` is no whole number of pixels.
         UnreadableImageError: missing, empty, cut off, no image, or smaller than ``min_size``.
     """
+    loads = 'img_path'
 
     def __init__(self, min_size: int = 16, backend_args: Optional[dict] = None,
                  reduce_to: Optional[int] = None, strict: bool = False) -> None:
@@ -89,6 +93,7 @@ class LoadLabels(BaseTransform):
         LabelError: the file cannot be read, has several channels or another size than the image, or holds a value that
             the data set does not define.
     """
+    loads = 'seg_map_path'
 
     def __init__(self, backend_args: Optional[dict] = None) -> None:
         self.backend_args = backend_args

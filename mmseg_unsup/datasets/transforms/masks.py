@@ -60,6 +60,7 @@ class LoadMask(BaseTransform):
         KeyError: the data set lists no masks.
         LabelError: the file cannot be used, has another size than the image, or more than 255 objects.
     """
+    loads = 'mask_path'
 
     def __init__(self, objects: str = 'image', min_area: float = 0.01, backend_args: dict = None) -> None:
         if objects not in OBJECTS:

@@ -11,6 +11,7 @@ from ...utils.checks import check_count
 @TRANSFORMS.register_module()
 class MakeViews(BaseTransform):
     """Start ``num_views`` views from the loaded image."""
+    makes_views = True  # takes num_views
 
     def __init__(self, num_views: int = 2) -> None:
         check_count('num_views', num_views)

@@ -49,6 +49,7 @@ class ClusterIoUMetric(BaseMetric):
         ValueError: unknown option; no labelled pixel in the whole set; sizes of prediction and labels differ.
         KeyError: a sample has no labels, or the cluster set was not predicted.
     """
+    takes_names = True  # clusters may be given
 
     def __init__(self,
                  prediction: Optional[str] = None,

@@ -34,6 +34,7 @@ class ClusterMaps(BaseMetric):
         ValueError: two images of one name would share a map; one does not lie below ``root``; ``output_dir`` is
             ``root``.
     """
+    takes_names = True  # clusters may be given
 
     def __init__(self,
                  output_dir: str,

@@ -11,17 +11,12 @@ from .cluster_iou import ClusterIoUMetric, sum_counts
 
 @METRICS.register_module()
 class ReleasedGroupsIoUMetric(ClusterIoUMetric):
-    """:class:`ClusterIoUMetric` with the groups of :func:`released_group_scores`, for as many clusters as classes.
+    """:class:`ClusterIoUMetric` with the groups of :func:`released_group_scores`.
 
     Raises:
-        ValueError: ``clusters`` are named; there are not as many clusters as classes.
+        ValueError: there are not as many clusters as classes.
     """
-
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        if self.names is not None:
-            raise ValueError(f'clusters={self.names.path!r} merges clusters, but ReleasedGroupsIoUMetric scores one per '
-                             'class: leave it out, or score by ClusterIoUMetric')
+    takes_names = False  # merged clusters are not as many as classes
 
     def _sum(self, results: List[np.ndarray]) -> np.ndarray:
         return sum_counts(results, len(results[0]))  # as many clusters as classes, whether they occur or not
