@@ -4,7 +4,8 @@ from .export import ExportedSegmentor, export_segmentor
 from .inferencer import Prediction, UnsupInferencer
 from .loading import load_segmentor, mmseg_config, model_config, read_config
 from .model_files import find_model
-from .segment_folder import SegmentedFolder, segment_folder
+from .segment_folder import segment_folder
+from .segmented_folder import SegmentedFolder
 
 __all__ = [
     'ClusterNames', 'ExportedSegmentor', 'NamedClass', 'Prediction', 'SegmentedFolder', 'UnsupInferencer',

@@ -25,9 +25,9 @@ from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
 from .segment_console import tell_faults, tell_shares, tell_start
-from .segment_folder import SegmentedFolder
 from .segment_request import FOLDERS, Request, check_settings, read_settings
 from .segment_stages import Stages
+from .segmented_folder import SegmentedFolder
 
 GALLERY = 'gallery.html'
 
