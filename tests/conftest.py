@@ -9,25 +9,18 @@ import sys
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
-from yapf.yapflib import yapf_api  # noqa: E402
-
-# mmengine formats the config of a run several times: a third of the time of one that lasts seconds
-yapf_api.FormatCode = lambda text, **kwargs: (text, False)
+from . import imported  # noqa: E402, F401  before all that imports what it sets
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
-import torch  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 from mmseg_unsup.commands import load_command, make_parser  # noqa: E402
+from .forks import ROOT, run_script, stop_server  # noqa: E402
 
-ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 SHARED = osp.join(ROOT, '..', 'shared')
-
-torch.set_num_threads(1)
-cv2.setNumThreads(1)
 
 # the same examples in every run, on machines of any speed
 settings.register_profile('repeatable', derandomize=True, deadline=None, database=None, max_examples=100,
@@ -36,9 +29,12 @@ settings.load_profile('repeatable')
 
 
 def pytest_collection_finish() -> None:
-    """MMEngine collects garbage for every data set: a third of a second each, were all that is imported looked at."""
-    gc.collect()
+    gc.collect()  # see imported.py
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    stop_server()
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -125,12 +121,19 @@ def tool():
     return run
 
 
-def run_tool(*args, check: bool = True, cwd=None) -> subprocess.CompletedProcess:
-    """Run a script of ``tools/`` as a user would, on one thread; the output is in ``stdout``."""
+def run_tool(*args, check: bool = True, cwd=None, fresh: bool = False) -> subprocess.CompletedProcess:
+    """Run a script of ``tools/`` as a user would, on one thread; the output is in ``stdout``.
+
+    Args:
+        fresh: in a Python that starts for it, not in a fork that has everything imported.
+    """
     script, *rest = (str(arg) for arg in args)
-    env = dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
-    done = subprocess.run([sys.executable, osp.join(ROOT, 'tools', script), *rest], env=env, cwd=cwd, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    path, env = osp.join(ROOT, 'tools', script), dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
+    if fresh:
+        done = subprocess.run([sys.executable, path, *rest], env=env, cwd=cwd, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+    else:
+        done = run_script(path, rest, env=env, cwd=cwd)
     assert not check or done.returncode == 0, done.stdout[-5000:]
     return done
 
