@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans, streaming
 from mmseg_unsup.clustering.pca import StreamingPCA
+from ..forks import spawn
 
 N_IMAGES, N_CLUSTERS = 23, 5  # 23 does not divide by 2 or 4: the last round is uneven
 
@@ -53,7 +53,7 @@ def worker(rank, world_size, init, folder):
 def test_any_number_of_processes(tmp_path, world_size, init):
     """With four processes, two have no image in the initial Lloyd and one is short in the last block."""
     centers, counts, weight, labels = fit(0, 1, 23, init)
-    mp.spawn(worker, (world_size, init, str(tmp_path)), nprocs=world_size)
+    spawn(worker, (world_size, init, str(tmp_path)), nprocs=world_size)
     for rank in range(world_size):
         theirs = torch.load(tmp_path / f'{rank}.pt')
         torch.testing.assert_close(theirs[0], centers, atol=1e-6, rtol=0)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.hooks import Hook
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner
@@ -18,6 +17,7 @@ from mmseg_unsup.models.losses import mask_nce_loss
 from mmseg_unsup.models.segmentors import mask_contrast
 from mmseg_unsup.utils.config import load_config, merge_options
 from ..conftest import ROOT, shared_file
+from ..forks import spawn
 from ..test_datasets.test_masked_images import write_masks
 from ..test_models.test_mask_contrast import ONE, build, samples, views
 
@@ -291,7 +291,7 @@ def in_one_process(world_size, cross_rank, monkeypatch):
 @pytest.mark.parametrize('cross_rank', [False, True])
 def test_two_processes_equal_one(tmp_path, monkeypatch, cross_rank):
     losses, expected = in_one_process(2, cross_rank, monkeypatch)
-    mp.spawn(worker, (2, cross_rank, str(tmp_path)), nprocs=2)
+    spawn(worker, (2, cross_rank, str(tmp_path)), nprocs=2)
     for rank in range(2):
         theirs, values = torch.load(tmp_path / f'{rank}.pt')
         np.testing.assert_allclose(theirs, losses[rank], rtol=1e-4)

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames
@@ -10,6 +9,7 @@ from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.evaluation import ClusterMaps, ClusterIoUMetric, ReleasedGroupsIoUMetric
 from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion, partition_scores,
                                                scores_from_confusion)
+from ..forks import spawn
 
 
 def sample(clusters, labels=None, n_clusters=4, path='x.jpg', key='pred_sem_seg'):
@@ -70,7 +70,7 @@ def _score_in_a_group(rank, folder, world_size):
 
 def test_four_processes_with_an_uneven_last_batch_score_like_one(tmp_path):
     _score_in_a_group(0, str(tmp_path), 1)
-    mp.spawn(_score_in_a_group, (str(tmp_path), 4), nprocs=4)
+    spawn(_score_in_a_group, (str(tmp_path), 4), nprocs=4)
     alone = torch.load(tmp_path / '1_0.pt')
     assert [torch.load(tmp_path / f'4_{rank}.pt') for rank in range(4)] == [alone] * 4
 

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 import torch.nn.functional as F
 from scipy import ndimage
 from skimage.measure import label as connected_components
@@ -16,6 +15,7 @@ from mmseg_unsup.evaluation.functional import match_clusters
 from mmseg_unsup.evaluation.probes import dense_crf, labels_on_grid
 from mmseg_unsup.evaluation.probes.protocol import check_datasets, check_metrics
 from mmseg_unsup.functional import connected_segments
+from ..forks import spawn
 
 N_IMAGES, N_CLASSES, N_CHANNELS, GRID = 13, 4, 8, 6
 
@@ -207,7 +207,7 @@ def worker(rank, folder):
 
 def test_two_processes_fit_what_one_does(tmp_path):
     *labelled, kmeans = all_scores(0, 1)
-    mp.spawn(worker, (str(tmp_path), ), nprocs=2)
+    spawn(worker, (str(tmp_path), ), nprocs=2)
     for rank in range(2):
         results = torch.load(tmp_path / f'{rank}.pt')
         assert len(labelled) == 3 and all(torch.equal(found, alone) for found, alone in zip(results, labelled))

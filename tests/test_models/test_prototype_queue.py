@@ -3,9 +3,9 @@ from collections import deque
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from mmseg_unsup.models.prototype_queue import PrototypeQueue, gather_prototypes
+from ..forks import spawn
 
 
 def rows(start, count):
@@ -92,7 +92,7 @@ def test_any_number_of_processes_fills_the_queue_alike(tmp_path, world_size):
     queue = PrototypeQueue(7, 3)
     for step in range(3):
         queue.enqueue(global_rows()[0] + 10 * step)
-    mp.spawn(worker, (world_size, str(tmp_path)), nprocs=world_size)
+    spawn(worker, (world_size, str(tmp_path)), nprocs=world_size)
     for rank in range(world_size):
         theirs = torch.load(tmp_path / f'{rank}.pt')
         assert torch.equal(theirs['prototypes'], queue.prototypes) and theirs['pointer'] == queue.pointer

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from torch.utils.data import DataLoader
@@ -19,6 +18,7 @@ from mmseg_unsup.engine import ViewEpochHook
 from mmseg_unsup.utils import distributed
 from mmseg_unsup.utils.distributed import check_ranks_agree, flatten_config, open_process_group
 from ..conftest import write_images
+from ..forks import spawn
 
 cpu_only = pytest.mark.skipif(torch.cuda.is_available(), reason='tests the launch without a GPU')
 
@@ -164,7 +164,7 @@ def test_two_processes_compare_what_they_have(tmp_path):
         for rank in range(2):
             write_images(tmp_path / f'{name}{rank}', 5 - rank * (name == 'fewer'))
     (tmp_path / 'renamed1' / f'{3:012d}.jpg').rename(tmp_path / 'renamed1' / 'other.jpg')
-    mp.spawn(compare, (str(tmp_path), dict(slurm=free_port(), mpi=free_port())), nprocs=2)
+    spawn(compare, (str(tmp_path), dict(slurm=free_port(), mpi=free_port())), nprocs=2)
     told = [json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2)]
     assert told[0] == told[1]
     equal, renamed, fewer, epoch, numbers = told[0]
@@ -192,7 +192,7 @@ def wait_for_nobody(rank, folder, port):
 
 @cpu_only
 def test_a_rank_that_never_answers_does_not_hang_the_others(tmp_path):
-    context = mp.spawn(wait_for_nobody, (str(tmp_path), free_port()), nprocs=2, join=False)
+    context = spawn(wait_for_nobody, (str(tmp_path), free_port()), nprocs=2, join=False)
     try:
         context.processes[0].join(timeout=60)
         seconds, message = json.loads((tmp_path / 'ended').read_text())
