@@ -28,11 +28,6 @@ settings.register_profile('repeatable', derandomize=True, deadline=None, databas
 settings.load_profile('repeatable')
 
 
-def pytest_collection_finish() -> None:
-    gc.collect()  # see imported.py
-    gc.freeze()
-
-
 def pytest_sessionfinish() -> None:
     stop_server()
 
@@ -40,6 +35,13 @@ def pytest_sessionfinish() -> None:
 def pytest_collection_modifyitems(items) -> None:
     """The slow ones first: beside them another process has time for all the others."""
     items.sort(key=lambda item: item.get_closest_marker('slow') is None)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def frozen_heap():
+    """What is there before a file of tests is left out of collections of garbage; see imported.py."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

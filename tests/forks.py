@@ -37,22 +37,31 @@ def spawn(worker, args=(), nprocs: int = 1, join: bool = True):
     return start_processes(worker, args, nprocs, join, start_method='forkserver')
 
 
-def run_script(path: str, args, *, cwd=None, env) -> subprocess.CompletedProcess:
-    """Run a Python file as the main script of a process; what it prints and its errors are in ``stdout``."""
-    with tempfile.NamedTemporaryFile() as output:
-        process = start_server().Process(target=_run, args=(path, args, str(cwd or os.getcwd()), env, output.name))
+def run_script(path: str, args, *, cwd=None, env, restrict=None, apart: bool = False) -> subprocess.CompletedProcess:
+    """Run a Python file as the main script of a process.
+
+    Args:
+        restrict: a function that is called in it before the script.
+        apart: what it prints as errors is in ``stderr``, not in ``stdout``.
+    """
+    with tempfile.NamedTemporaryFile() as output, tempfile.NamedTemporaryFile() as errors:
+        names = output.name, errors.name if apart else output.name
+        process = start_server().Process(target=_run, args=(path, args, str(cwd or os.getcwd()), env, names, restrict))
         process.start()
         process.join()
-        return subprocess.CompletedProcess([path, *args], process.exitcode, stdout=output.read().decode())
+        stdout, stderr = (file.read().decode() for file in (output, errors))
+    return subprocess.CompletedProcess([path, *args], process.exitcode, stdout, stderr)
 
 
-def _run(path: str, args, cwd: str, env, output: str) -> None:
+def _run(path: str, args, cwd: str, env, outputs, restrict) -> None:
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    log = os.open(output, os.O_WRONLY)
-    os.dup2(log, 1), os.dup2(log, 2)
+    for descriptor, name in enumerate(outputs, 1):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_APPEND), descriptor)
     sys.argv[:], sys.path[0] = [path, *args], osp.dirname(path)
+    if restrict:
+        restrict()
     try:
         runpy.run_path(path, run_name='__main__')
     finally:  # as a Python of its own does

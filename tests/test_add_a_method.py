@@ -1,7 +1,6 @@
 """The example of docs/add_a_method.md is a method: two files beside an installed package."""
 import os.path as osp
 import re
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import torch
 
 from .conftest import NO_WORKERS, ROOT, run_log, write_camvid
-from .test_packaging import run_python, wheel  # noqa: F401
+from .test_packaging import run_scripts, wheel  # noqa: F401
 
 DOCUMENT = open(osp.join(ROOT, 'docs', 'add_a_method.md'), encoding='utf-8').read()
 # path -> code
@@ -55,28 +54,28 @@ def test_it_trains_resumes_and_predicts(wheel, tmp_path):  # noqa: F811
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(code)
 
-    def run(tool, *arguments):
-        return run_python(wheel, tmp_path, str(wheel / 'mmseg_unsup' / '.mim' / 'tools' / tool), CONFIG, *arguments,
-                          '--cfg-options', *SMALL)
+    def command(tool, *arguments):
+        return [str(wheel / 'mmseg_unsup' / '.mim' / 'tools' / tool), CONFIG, *arguments, '--cfg-options', *SMALL]
 
-    def train(work_dir, *arguments):
-        run('train.py', '--work-dir', work_dir, *arguments)
+    (tmp_path / 'copy.py').write_text("import shutil; shutil.copy('whole/epoch_1.pth', 'resumed')")
+    (tmp_path / 'resumed').mkdir()
+    run_scripts(wheel, tmp_path, command('train.py', '--work-dir', 'whole'), ['copy.py'],
+                command('train.py', '--work-dir', 'resumed', '--resume'),
+                command('predict.py', 'resumed/epoch_2.pth', 'data/images/val', '--out', 'predicted'))
+
+    def result(work_dir):
         log = run_log(tmp_path / work_dir)
         weights = torch.load(tmp_path / work_dir / 'epoch_2.pth', weights_only=False)['state_dict']
         return re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: [\d.]+  mIoU: ([\d.]+)', log), weights
 
-    scores, weights = train('whole')
-    assert [epoch for epoch, _ in scores] == ['0', '1', '2'] and len(weights['decode_head.fresh_prototypes']) == 3
+    scores, weights = result('whole')
+    assert [epoch for epoch, *_ in scores] == ['0', '1', '2'] and len(weights['decode_head.fresh_prototypes']) == 3
     before = torch.load(tmp_path / 'whole' / 'epoch_1.pth', weights_only=False)['state_dict']
     moved = {name.split('.')[0] for name in before
              if before[name].shape != weights[name].shape or not torch.equal(before[name], weights[name])}
     assert moved == {'neck', 'decode_head'}  # the backbone is frozen
 
-    (tmp_path / 'resumed').mkdir()
-    shutil.copy(tmp_path / 'whole' / 'epoch_1.pth', tmp_path / 'resumed')
-    resumed_scores, resumed = train('resumed', '--resume')
+    resumed_scores, resumed = result('resumed')
     assert resumed_scores[-1] == scores[-1]
     assert all(torch.equal(resumed[name], weight) for name, weight in weights.items())
-
-    run('predict.py', 'resumed/epoch_2.pth', 'data/images/val', '--out', 'predicted')
     assert len(list((tmp_path / 'predicted' / 'maps').rglob('*.png'))) == 4

@@ -1,4 +1,5 @@
 """What an installed package carries, and that references to it resolve."""
+import functools
 import glob
 import json
 import os
@@ -23,6 +24,11 @@ DOCUMENT = open(osp.join(ROOT, 'docs', 'mim.md'), encoding='utf-8').read()
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     """The unpacked wheel of the source distribution of this checkout."""
+    return make_wheel(tmp_path_factory)
+
+
+@functools.lru_cache()  # for several modules
+def make_wheel(tmp_path_factory):
     pytest.importorskip('setuptools')
     folder = tmp_path_factory.mktemp('wheel')
     copy_checkout(folder / 'checkout')
@@ -61,51 +67,85 @@ def run_python(wheel, folder, *arguments):
     return done.stdout
 
 
-def test_references_and_the_example_of_the_document_run_from_a_wheel(wheel, tmp_path):
-    config = tmp_path / 'child.py'
-    config.write_text("_base_ = ['mmseg_unsup::picie/picie_fpn_camvid.py']\n")
-    example, = re.findall(r'```python\n(.*?)```', DOCUMENT, re.S)
-    code = (f'{example}print(mmseg_unsup.__file__, cfg.n_clusters, model.num_views)\n'
-            'from mmengine.config import Config\n'
-            f"print('inherited:', Config.fromfile({str(config)!r}).n_clusters)\n"
-            "print(get_config('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py').model.type)")
-    printed = run_python(wheel, tmp_path, '-c', code)
-    assert f'{wheel}/mmseg_unsup/__init__.py 11 2\n' in printed
-    assert 'inherited: 11\n' in printed and 'EncoderDecoder' in printed
+# One import for several scripts, each of which is a fork with its arguments.
+SCRIPTS = '''
+import json, os, os.path as osp, runpy, sys
+from mmseg_unsup.utils import register_all_modules
+register_all_modules()
+for sys.argv[:] in json.loads(sys.argv[1]):
+    child = os.fork()
+    if child == 0:
+        sys.path[0] = osp.dirname(sys.argv[0])
+        runpy.run_path(sys.argv[0], run_name='__main__')
+        break
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f'{sys.argv} failed')
+'''
+
+
+def run_scripts(wheel, folder, *commands) -> None:
+    """Run scripts with their arguments, one after the other, where the package is that of the wheel."""
+    run_python(wheel, folder, '-c', SCRIPTS, json.dumps(commands))
+
+
+TYPES = {'picie/picie_fpn_demo.py': 'PiCIE', 'picie/picie_h_fpn_camvid.py': 'PiCIE', 'mdc/mdc_fpn_camvid.py': 'MDC',
+         'iic/iic_fpn_camvid.py': 'IIC', 'maskcontrast/maskcontrast_deeplabv3_folder_r18.py': 'MaskContrast',
+         'probe/camvid_probes.py': 'PiCIE', 'finetune/fpn_r18_camvid.py': 'EncoderDecoder'}
+EXAMPLE, = re.findall(r'```python\n(.*?)```', DOCUMENT, re.S)
+# what is asked of the package of a wheel, in one process; the folder of the package and its child config are arguments
+QUESTIONS = [
+    (f'{EXAMPLE}print(mmseg_unsup.__file__, cfg.n_clusters, model.num_views)\n'
+     'import sys\n'
+     'from mmengine.config import Config\n'
+     "print('inherited:', Config.fromfile(sys.argv[2]).n_clusters)\n"
+     "print(get_config('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py').model.type)"),
+    # mmengine reads all metafiles at every call
+    ('import functools, glob, sys, yaml, mmseg_unsup, mmengine.config.utils as utils\n'
+     'from mmengine.hub import get_config\nutils.load = functools.lru_cache(utils.load)\n'
+     "for path in glob.glob(f'{sys.argv[1]}/mmseg_unsup/.mim/configs/*/metafile.yml'):\n"
+     "    for model in yaml.safe_load(open(path))['Models']:\n"
+     "        path = model['Config'].removeprefix('configs/')\n"
+     "        print(model['Config'], get_config('mmseg_unsup::' + path).model.type)"),
+    ('import mmseg_unsup\nfrom mmengine.hub import get_model\n'
+     f'for path in {list(TYPES)}:\n'
+     "    model = get_model('mmseg_unsup::' + path)\n"
+     '    print(path, type(model).__name__, sum(p.numel() for p in model.backbone.parameters()), sep=",")\n'
+     'try:\n'
+     "    get_model('mmseg_unsup::picie/picie_fpn_demo.py', pretrained=True)\n"
+     'except AssertionError as error:\n'
+     "    print('refused:', error)"),
+]
+
+
+@pytest.fixture(scope='module')
+def answers(wheel, tmp_path_factory):
+    """What each of the questions printed."""
+    folder = tmp_path_factory.mktemp('questions')
+    (folder / 'child.py').write_text("_base_ = ['mmseg_unsup::picie/picie_fpn_camvid.py']\n")
+    code = f"for code in {QUESTIONS!r}:\n    exec(code, {{}})\n    print('-' * 9)"
+    printed = run_python(wheel, folder, '-c', code, str(wheel), str(folder / 'child.py')).split('-' * 9 + '\n')
+    assert len(printed) == len(QUESTIONS) + 1
+    return printed
+
+
+def test_references_and_the_example_of_the_document_run_from_a_wheel(wheel, answers):
+    assert f'{wheel}/mmseg_unsup/__init__.py 11 2\n' in answers[0]
+    assert 'inherited: 11\n' in answers[0] and 'EncoderDecoder' in answers[0]
 
 
 @pytest.mark.slow
-def test_every_config_of_the_index_resolves_from_a_wheel(wheel, tmp_path):
-    # mmengine reads all metafiles at every call
-    code = ('import functools, glob, yaml, mmseg_unsup, mmengine.config.utils as utils\n'
-            'from mmengine.hub import get_config\nutils.load = functools.lru_cache(utils.load)\n'
-            f"for path in glob.glob('{wheel}/mmseg_unsup/.mim/configs/*/metafile.yml'):\n"
-            "    for model in yaml.safe_load(open(path))['Models']:\n"
-            "        path = model['Config'].removeprefix('configs/')\n"
-            "        print(model['Config'], get_config('mmseg_unsup::' + path).model.type)")
-    found = dict(line.split() for line in run_python(wheel, tmp_path, '-c', code).splitlines())
+def test_every_config_of_the_index_resolves_from_a_wheel(answers):
+    found = dict(line.split() for line in answers[1].splitlines())
     assert found == {osp.relpath(path, ROOT): load_config(path).model.type for path in CONFIGS}
 
 
 @pytest.mark.slow
-def test_models_come_from_a_wheel_by_reference(wheel, tmp_path):
+def test_models_come_from_a_wheel_by_reference(answers):
     """`get_model` of every method; weights of its own has none yet, which it says."""
-    types = {'picie/picie_fpn_demo.py': 'PiCIE', 'picie/picie_h_fpn_camvid.py': 'PiCIE', 'mdc/mdc_fpn_camvid.py': 'MDC',
-             'iic/iic_fpn_camvid.py': 'IIC', 'maskcontrast/maskcontrast_deeplabv3_folder_r18.py': 'MaskContrast',
-             'probe/camvid_probes.py': 'PiCIE', 'finetune/fpn_r18_camvid.py': 'EncoderDecoder'}
-    code = ('import mmseg_unsup\nfrom mmengine.hub import get_model\n'
-            f'for path in {list(types)}:\n'
-            "    model = get_model('mmseg_unsup::' + path)\n"
-            '    print(path, type(model).__name__, sum(p.numel() for p in model.backbone.parameters()), sep=",")\n'
-            'try:\n'
-            "    get_model('mmseg_unsup::picie/picie_fpn_demo.py', pretrained=True)\n"
-            'except AssertionError as error:\n'
-            "    print('refused:', error)")
-    printed = run_python(wheel, tmp_path, '-c', code)
-    built = re.findall(r'^(\S+\.py),(\w+),(\d+)$', printed, re.M)
-    assert {path: name for path, name, _ in built} == types
+    built = re.findall(r'^(\S+\.py),(\w+),(\d+)$', answers[2], re.M)
+    assert {path: name for path, name, _ in built} == TYPES
     assert {int(count) for path, _, count in built if 'camvid' in path} == {11_176_512}  # ResNet-18, no classifier
-    assert 'refused: Cannot find `Weights`' in printed
+    assert 'refused: Cannot find `Weights`' in answers[2]
 
 
 @pytest.mark.slow

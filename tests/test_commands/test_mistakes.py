@@ -15,6 +15,7 @@ from mmseg.visualization import SegLocalVisualizer
 from mmseg_unsup.commands import COMMANDS, main
 from mmseg_unsup.structures import ClusterNames
 from ..conftest import ROOT, write_images
+from ..forks import run_script
 from ..test_apis.tiny_models import tiny_model
 from ..test_engine.tiny import tiny_config
 from . import mistakes
@@ -121,8 +122,13 @@ def test_a_mistake(line, place, capfd, monkeypatch):
 
 def script(name: str, *args: str, cwd, **kwargs) -> subprocess.CompletedProcess:
     """A script of ``tools/`` as a process of its own."""
-    return subprocess.run([sys.executable, f'{ROOT}/tools/{name}', *args], cwd=cwd, text=True, capture_output=True,
-                          env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'), timeout=300, **kwargs)
+    return run_script(f'{ROOT}/tools/{name}', args, cwd=cwd, apart=True, **kwargs,
+                      env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'))
+
+
+def limit_files() -> None:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
 
 @pytest.mark.parametrize('line', [
@@ -137,9 +143,9 @@ def test_mistakes_of_scripts(line, place, tmp_path):
 
 
 def test_a_disk_that_is_full(place, tmp_path):
-    resource = pytest.importorskip('resource')
+    pytest.importorskip('resource')
     done = script('train.py', f'{place}/config.py', '--work-dir', f'{tmp_path}/run', cwd=tmp_path,
-                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)))
+                  restrict=limit_files)
     assert done.returncode == 2
     check_sentence(done.stderr, f'{tmp_path}/run/epoch_1.pth | File too large', place)
 

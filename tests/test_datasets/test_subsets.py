@@ -83,6 +83,6 @@ def test_the_tool(tmp_path):
     write_camvid(tmp_path / 'data')
     config = f'{ROOT}/configs/finetune/fcn_r18_camvid.py'
     done = run_tool('dataset_converters/label_subsets.py', config, tmp_path / 'out', '--seed', 2, '--percents', 50, 100,
-                    '--cfg-options', f'data_root={tmp_path}/data')
+                    '--cfg-options', f'data_root={tmp_path}/data', fresh=True)
     assert '50 %: 2 images, ' in done.stdout and '100 %: 4 images, ' in done.stdout
     assert len((tmp_path / 'out' / 'seed_2' / 'percent_50.txt').read_text().split()) == 2

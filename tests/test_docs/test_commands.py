@@ -2,6 +2,7 @@
 Python examples."""
 import functools
 import glob
+import itertools
 import os.path as osp
 import re
 import shlex
@@ -17,6 +18,7 @@ import torch
 import yaml
 
 from ..conftest import ROOT, copy_checkout
+from ..forks import run_script
 from ..test_tools.test_extract_backbone import make_checkpoint
 from ..test_tools.test_picie_official import released_checkpoint, released_parts
 from ..test_tools.test_train_and_test import coco_root, write_curated_lists  # noqa: F401
@@ -41,6 +43,7 @@ NOT_RUN = {
 OWN_TESTS = {'docs/add_a_method.md': 'tests/test_add_a_method.py', 'docs/mim.md': 'tests/test_packaging.py'}
 RUN_HERE = [name for name in DOCUMENTS if blocks(name) and name not in OWN_TESTS]
 ACTIVATION = '. .venv/bin/activate'
+FORK = 'fork'  # begins a line that a fork runs
 CHECKPOINT = 'work_dirs/picie_fpn_camvid/epoch_5.pth'
 WRITTEN = 'picie_fpn_camvid.py'  # by its run
 # what the placeholder of documents stands for: a config that knows nothing of this package
@@ -124,12 +127,15 @@ def small_command(command: str, folder, init: Optional[str] = 'none') -> Tuple[s
     return script, [*caller, *rest, '--cfg-options', *options, *own]
 
 
-def shell_lines(command: str, folder, init: Optional[str] = 'none') -> List[str]:
-    """What a shell is told for a documented command."""
+def shell_lines(command: str, folder, init: Optional[str] = 'none', forks: bool = False) -> List[str]:
+    """What a shell is told for a documented command, or with ``forks``, this test; see :func:`run_lines`."""
     if command == ACTIVATION:
         return [command]
     script, words = small_command(command, folder, init)
-    lines = [f'status=0; {shlex.join(words)} || status=$?', f'test $status = {STATUS.get(script, 0)}']
+    if forks:
+        lines = [shlex.join([FORK, script, *words[2:]])]
+    else:
+        lines = [f'status=0; {shlex.join(words)} || status=$?', f'test $status = {STATUS.get(script, 0)}']
     if '--out' in words:
         lines.append(f"test -e {shlex.quote(words[words.index('--out') + 1])}")
     return lines
@@ -158,6 +164,19 @@ def run_in_plain_shell(lines: List[str], folder, home) -> None:
     assert done.returncode == 0, done.stdout[-5000:]
 
 
+def run_lines(lines: List[str], folder, home) -> None:
+    """In plain shells, but for those that are forks of a process that has everything imported."""
+    for is_fork, group in itertools.groupby(lines, lambda line: line.startswith(f'{FORK} ')):
+        if not is_fork:
+            run_in_plain_shell([ACTIVATION, *group], folder, home)
+            continue
+        for line in group:
+            _, script, *words = shlex.split(line)
+            done = run_script(str(folder / 'tools' / script), words, cwd=folder,
+                              env=dict(HOME=str(home), PATH='/usr/bin:/bin', OMP_NUM_THREADS='1'))
+            assert done.returncode == STATUS.get(script, 0), line + done.stdout[-5000:]
+
+
 def make_clone(folder) -> None:
     """What git and ``make install`` leave: the files, and an environment with the packages of that of the tests."""
     copy_checkout(folder)
@@ -178,8 +197,7 @@ def trained(tmp_path_factory):
     """The checkpoint that documents begin with."""
     root = tmp_path_factory.mktemp('trained')
     make_clone(root)
-    lines = shell_lines('python tools/train.py configs/picie/picie_fpn_camvid.py', root)
-    run_in_plain_shell([ACTIVATION, *lines], root, root)
+    run_lines(shell_lines('python tools/train.py configs/picie/picie_fpn_camvid.py', root, forks=True), root, root)
     return root / CHECKPOINT
 
 
@@ -211,8 +229,21 @@ def lay_out_checkpoints(document, folder, checkpoint) -> None:
     (folder / CHECKPOINT).with_name(WRITTEN).symlink_to(checkpoint.with_name(WRITTEN))
 
 
+@functools.lru_cache()
+def first_commands() -> Dict[str, Tuple[str, str]]:
+    """Script below ``tools/`` -> the first document with a command that runs it, and the command."""
+    found = [(document, command) for document in RUN_HERE for command in filter(is_run, all_commands(document))]
+    return {split_command(command)[1]: (document, command) for document, command in reversed(found)
+            if command != ACTIVATION}
+
+
+def may_fork(document: str, command: str) -> bool:
+    """Whether the start of what it runs is that of an earlier command too."""
+    return document != 'README.md' and (document, command) not in first_commands().values()
+
+
 def document_lines(document: str, folder, init: Optional[str] = 'none') -> List[str]:
-    """Of a shell that runs its commands and examples in the order written."""
+    """See :func:`run_lines`; they run its commands and examples in the order written."""
     PREPARE.get(document, lambda folder: None)(folder)
     write_named_files(document, folder)
     lines = []
@@ -220,7 +251,7 @@ def document_lines(document: str, folder, init: Optional[str] = 'none') -> List[
         if block.language == 'python':
             lines += python_lines(block, folder)
         for command in filter(is_run, commands(block)):
-            lines += shell_lines(command, folder, init)
+            lines += shell_lines(command, folder, init, may_fork(document, command))
     return lines
 
 
@@ -250,7 +281,7 @@ def test_the_readme_as_a_stranger_runs_it(folder, tmp_path):
 @pytest.mark.parametrize('document', [name for name in RUN_HERE if name != 'README.md'])
 def test_commands_and_examples(document, folder, trained, tmp_path):
     lay_out_checkpoints(document, folder, trained)
-    run_in_plain_shell([ACTIVATION, *document_lines(document, folder)], folder, home=tmp_path)
+    run_lines(document_lines(document, folder), folder, home=tmp_path)
     check_what_is_left(document, folder)
 
 

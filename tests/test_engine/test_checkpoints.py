@@ -4,8 +4,6 @@ import os
 import os.path as osp
 import re
 import resource
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -16,6 +14,7 @@ from mmseg_unsup.engine.checkpoint_files import find_checkpoint, name_pattern, v
 from mmseg_unsup.engine.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
 from mmseg_unsup.hosts import safe_loading
 from ..conftest import ROOT
+from ..forks import run_script
 from .tiny import tiny_config, tiny_runner
 
 pytestmark = pytest.mark.filterwarnings('ignore')
@@ -130,9 +129,8 @@ def train_by_tool(tmp_path, cfg, restrict, *args):
     """``tools/train.py`` in a process that ``restrict`` has been called in."""
     cfg.pop('shortcuts')  # the values are in their places
     cfg.dump(str(tmp_path / 'config.py'))
-    return subprocess.run([sys.executable, '-W', 'ignore', f'{ROOT}/tools/train.py', str(tmp_path / 'config.py'),
-                           *map(str, args)], env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'), text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=restrict)
+    return run_script(f'{ROOT}/tools/train.py', [str(tmp_path / 'config.py'), *map(str, args)], restrict=restrict,
+                      env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'))
 
 
 def limit_files() -> None:

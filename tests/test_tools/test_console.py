@@ -31,7 +31,7 @@ def assert_plain(text: str) -> None:
 @pytest.mark.slow
 def test_the_demo_in_a_file(tmp_path):
     options = ['--cfg-options', *DEMO]
-    printed = run_tool('train.py', config('picie_fpn_demo'), '--restart', *options, cwd=tmp_path).stdout
+    printed = run_tool('train.py', config('picie_fpn_demo'), '--restart', *options, cwd=tmp_path, fresh=True).stdout
     assert_plain(printed)
     *head, before, first, last = printed.partition('\n+')[0].splitlines()
     facts = dict(line.split(None, 1) for line in head)

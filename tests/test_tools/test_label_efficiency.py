@@ -8,11 +8,13 @@ import pytest
 from mmengine.fileio import load
 
 from mmseg_unsup.analysis import experiments, label_efficiency
+from mmseg_unsup.commands import run_command
 from mmseg_unsup.utils.config import find_config
 from mmseg_unsup.utils.options import parse_options
 from mmseg_unsup.utils.run_record import write_record
 from ..conftest import NO_WORKERS, ROOT, run_tool, write_camvid
 from ..test_engine.test_finetune import HEADS, WIDTHS
+from .test_seeds import forked_trainings  # noqa: F401
 
 TOOL = 'analysis_tools/label_efficiency.py'
 CONFIG = f'{ROOT}/configs/finetune/fcn_r18_camvid.py'
@@ -45,13 +47,15 @@ def write_weights(tmp_path, seen: str = 'none') -> None:
 
 
 @pytest.mark.long
-def test_starts_and_shares_are_trained_once_and_averaged(tmp_path):
+def test_starts_and_shares_are_trained_once_and_averaged(forked_trainings, tmp_path, capsys):  # noqa: F811
     write_camvid(tmp_path / 'data')
     write_weights(tmp_path)
     settings = settings_file(tmp_path, percents=[50])
     options = [settings, '--work-dir', tmp_path / 'runs']
-    assert run_tool(TOOL, *options).stdout.count('training, log') == 4
-    again = run_tool(TOOL, *options, '--out-dir', tmp_path / 'out').stdout
+    assert run_command('label-efficiency', [*map(str, options)]) == 0
+    assert capsys.readouterr().out.count('training, log') == 4
+    assert run_command('label-efficiency', [*map(str, options), '--out-dir', str(tmp_path / 'out')]) == 0
+    again = capsys.readouterr().out
     assert again.count('finished before') == 4 and 'training, log' not in again
     report, table = load(str(tmp_path / 'out' / 'label_efficiency.json')), (tmp_path / 'out' / 'label_efficiency.md')
     assert table.read_text() in again and (tmp_path / 'out' / 'label_efficiency.png').stat().st_size > 1000

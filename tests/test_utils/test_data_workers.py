@@ -1,23 +1,23 @@
 """The end of a run is its result, whatever its data workers do then."""
 import gc
-import json
 import multiprocessing
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from torch.utils.data import DataLoader, Dataset
 
 from mmseg_unsup.engine.preemption import EXIT_CODE, listening, protect_workers
+from mmseg_unsup.registry import HOOKS
 from mmseg_unsup.utils.data_workers import end_data_workers, ending_data_workers
 from ..conftest import ROOT, smooth_image, write_images
+from ..forks import run_script
 from ..test_tools.test_train_and_test import SMALL
 
 SET = torch.arange(6)
@@ -85,20 +85,6 @@ def test_stuck_workers_that_outlive_signals_to_a_training(monkeypatch):
     assert multiprocessing.active_children() == []
 
 
-# One import for all runs: each is a child that ends as a Python of its own does, by leaving the main script.
-RUNS = '''
-import gc, json, os, runpy, signal, sys
-from yapf.yapflib import yapf_api
-import mmseg_unsup
-from mmengine.hooks import Hook
-from mmseg_unsup.registry import HOOKS
-from mmseg_unsup.utils import register_all_modules
-
-register_all_modules()
-yapf_api.FormatCode = lambda text, **kwargs: (text, False)  # half of the time of such a run
-gc.freeze()  # most of the rest
-
-
 @HOOKS.register_module()
 class Trouble(Hook):
     """In the second step: an error, or signals to the whole job, as terminals and schedulers send them."""
@@ -113,18 +99,11 @@ class Trouble(Hook):
             os.killpg(0, getattr(signal, self.signum))
 
 
-for name, argv in json.loads(sys.argv[1]).items():
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        log = os.open(f'{name}.log', os.O_WRONLY | os.O_CREAT)
-        os.dup2(log, 1), os.dup2(log, 2)
-        sys.argv[:] = argv
-        runpy.run_path(argv[0], run_name='__main__')
-        break
-    with open(f'{name}.status', 'w') as file:
-        json.dump(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file)
-'''
+def begin_session() -> None:
+    """Signals to the job are for its processes alone; that this is of this module gives them ``Trouble``."""
+    os.setsid()
+
+
 STOCK = 'fcn_r18-d8_4xb2-80k_cityscapes-512x1024'
 LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -170,11 +149,11 @@ def test_trainings_end_with_their_result(tmp_path):
                 ended=dict(workers=2, signum='SIGTERM', count=2))
     commands = {name: training(name, **arguments) for name, arguments in runs.items()}
     commands['stock'] = stock_training(tmp_path)
-    (tmp_path / 'runs.py').write_text(RUNS)
-    subprocess.run([sys.executable, 'runs.py', json.dumps(commands)], check=True, cwd=tmp_path,
-                   env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'))
-    status = {name: json.loads((tmp_path / f'{name}.status').read_text()) for name in commands}
-    logs = {name: (tmp_path / f'{name}.log').read_text() for name in commands}
+    env = dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
+    ended = {name: run_script(path, args, cwd=tmp_path, env=env, restrict=begin_session)
+             for name, (path, *args) in commands.items()}
+    status = {name: done.returncode for name, done in ended.items()}
+    logs = {name: done.stdout for name, done in ended.items()}
     last = {name: log.splitlines()[-1] for name, log in logs.items()}
     assert status == dict(done_0=0, done_2=0, done_4=0, failed=2, interrupted=130, stopped=EXIT_CODE,
                           ended=128 + signal.SIGTERM, stock=0)
