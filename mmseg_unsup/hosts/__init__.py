@@ -6,7 +6,7 @@ what mmengine reads from files names nothing that runs; and importing the packag
 import mmengine  # noqa: F401 -- if this is its first import, what follows waits for its end
 
 from .config_packages import register_config_packages
-from .imports import freeze_imports, quieten_imports
+from .imports import quieten_imports
 from .published_weights import register_weight_loaders
 from .safe_files import register_safe_handlers
 from .safe_loading import register_safe_inferencers, register_safe_loaders
@@ -19,4 +19,3 @@ register_safe_loaders()  # over all that are there
 register_safe_inferencers()
 survive_misfit_torchvision()
 quieten_imports()
-freeze_imports()

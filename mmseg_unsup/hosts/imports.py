@@ -1,11 +1,10 @@
 """What the host packages print while they are imported, about parts that this package does not use."""
-import gc
 import io
 import sys
 import warnings
 from contextlib import contextmanager, redirect_stdout
 
-from ..import_hooks import after_import, around_import
+from ..import_hooks import around_import
 
 # of the maintained fork of mmseg, which prints it where it means to log it
 _NOTE = 'Could not import OneDL'
@@ -16,13 +15,6 @@ def quieten_imports() -> None:
     warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``', UserWarning)
     for name in ('mmseg.datasets', 'mmseg.datasets.transforms'):
         around_import(name, _without_note)
-
-
-def freeze_imports() -> None:
-    """What host packages define is left out of collections of garbage: mmengine makes one for every data set, a quarter
-    of a second each."""
-    for name in ('mmseg.models', 'mmseg.engine', 'torch._dynamo'):
-        after_import(name, gc.freeze)
 
 
 @contextmanager
