@@ -13,7 +13,6 @@ from difflib import get_close_matches
 from http.client import HTTPException
 from typing import Dict, Iterator, Optional
 from urllib.error import URLError
-from urllib.parse import unquote, urlsplit
 
 import mmengine
 import torch
@@ -21,17 +20,13 @@ from filelock import FileLock
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as of_mmengine
 
+from ..utils.weight_addresses import REMEDY, TABLES, TORCHVISION, place_in_cache
 from .safe_loading import UnreadableCheckpoint, load_safely
 
-_TORCHVISION = ('torchvision', 'modelzoo')
-_TABLES = (*_TORCHVISION, 'open-mmlab', 'openmmlab', 'mmcls')
-_SCHEMES = (*_TABLES, 'http', 'https')
+_SCHEMES = (*TABLES, 'http', 'https')
 # names and hashes of torchvision's files: ``resnet18-f37072fd.pth``
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
-# whose files may be fetched for a model of a stranger
-_PUBLISHERS = ('https://download.pytorch.org/models/', 'https://dl.fbaipublicfiles.com/', 'https://download.openmmlab.com/')
 _SILENCE = 60  # seconds after which a server that says nothing is given up
-_REMEDY = 'name another file (--cfg-options init=FILE)'
 
 
 def register_weight_loaders() -> None:
@@ -71,30 +66,11 @@ def weights_file(source: str) -> str:
     address = source if scheme in ('http', 'https') else _look_up(scheme, name)
     if '://' not in address:
         return _own_file(source, address)
-    path = _place(address, is_published=source != address)
-    found = _HASH.search(path) if scheme in _TORCHVISION else None
+    path = place_in_cache(address, is_published=source != address)
+    found = _HASH.search(path) if scheme in TORCHVISION else None
     if not _is_whole(path, found and found[1]):
         _download(source, address, path, found and found[1])
     return path
-
-
-def harmless_source(source: str) -> str:
-    """What stands for weights that a stranger's model names: nothing is fetched but what is known to be published.
-
-    Names of tables, addresses of their publishers and local files, which are read as data, stay as they are; of another
-    address it is its place in torch's cache, where the user may have put it.
-
-    Raises:
-        ValueError: it is of another kind.
-    """
-    scheme, separator, _ = source.partition('://')
-    if source.startswith(_PUBLISHERS) or separator and scheme in _TABLES:
-        return source
-    if separator and scheme in ('http', 'https'):
-        return _place(source, is_published=False)
-    if ':' in source[2:] or source[:2] in ('//', '\\\\'):  # a drive may have one; what has two slashes is another machine
-        raise ValueError(f'{source!r} is neither a file nor published weights')
-    return source
 
 
 def damaged_record(path: str) -> Optional[str]:
@@ -105,30 +81,20 @@ def damaged_record(path: str) -> Optional[str]:
         return archive.testzip()
 
 
-def _place(address: str, is_published: bool) -> str:
-    """Path in torch's cache: the name alone of what a table lists; otherwise two addresses may share it."""
-    parts = urlsplit(address)
-    path = osp.normpath(f'/{unquote(parts.path)}').lstrip('/')
-    if not path:
-        raise ValueError(f'{address} names no file: {_REMEDY}')
-    host = parts.netloc.rpartition('@')[2]
-    return osp.join(torch.hub.get_dir(), 'checkpoints', osp.basename(path) if is_published else osp.join(host, path))
-
-
 def _look_up(scheme: str, name: str) -> str:
     table = _addresses(scheme)
-    if name not in table and scheme in _TORCHVISION:
+    if name not in table and scheme in TORCHVISION:
         table = {**_of_newer_torchvision(), **table}
     if not table.get(name):
         near = get_close_matches(name, table, n=3, cutoff=0) or list(table)
         raise ValueError(f'{scheme}://{name}: there are no published weights of this name; the nearest are '
-                         f'{", ".join(near)}: take one of these, or {_REMEDY}')
+                         f'{", ".join(near)}: take one of these, or {REMEDY}')
     return table[name]
 
 
 def _addresses(scheme: str) -> Dict[str, str]:
     """Name -> address, by the tables that mmengine ships; those of the user's go before."""
-    if scheme in _TORCHVISION:
+    if scheme in TORCHVISION:
         with open(osp.join(osp.dirname(mmengine.__file__), 'hub', 'torchvision_0.12.json')) as file:
             return {**json.load(file), **_own_table()}
     if scheme == 'mmcls':
@@ -170,7 +136,7 @@ def _own_file(source: str, name: str) -> str:
     path = osp.join(_own_folder(), osp.expanduser(name))
     if not osp.isfile(path):
         raise ValueError(f'{source} stands for the file {path} by a table in {_own_folder()}, and it is not there: '
-                         f'mend the table, or {_REMEDY}')
+                         f'mend the table, or {REMEDY}')
     return path
 
 
@@ -202,12 +168,12 @@ def _download(source: str, address: str, path: str, digest: Optional[str]) -> No
         origin = '' if source == address else f' from {address}'
         state = f', and the copy in {path} is damaged' if is_damaged else ''
         raise OSError(f'{source} cannot be downloaded{origin} ({str(reason) or type(reason).__name__}){state}: put '
-                      f'that file at {path}, or {_REMEDY}') from None
+                      f'that file at {path}, or {REMEDY}') from None
     except RuntimeError as error:  # the hash is another one
         raise ValueError(f'what {address} gave for {source} is damaged or another file ({error}): put the right one '
-                         f'at {path}, or {_REMEDY}') from None
+                         f'at {path}, or {REMEDY}') from None
     if not _is_whole(path, digest):
-        raise ValueError(f'what {address} gave is damaged ({path}): try again, or {_REMEDY}')
+        raise ValueError(f'what {address} gave is damaged ({path}): try again, or {REMEDY}')
 
 
 @contextmanager

@@ -5,11 +5,11 @@ from typing import Iterator, List, Optional, Tuple
 
 from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, MODELS, TASK_UTILS, TRANSFORMS, Registry
 
-from ..hosts.published_weights import harmless_source
 from ..registry import PRIORS
 from .config_text import parse_config_text
 from .old_names import present_config
 from .stack import check_mmpretrain
+from .weight_addresses import harmless_source
 
 SCOPES = ('mmengine', 'mmseg', 'mmseg_unsup')
 # only backbones: other types of mmpretrain load networks by name, with the code that comes with them

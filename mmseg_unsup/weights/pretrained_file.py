@@ -159,7 +159,7 @@ def _tensors(checkpoint: dict, source: str) -> Dict[str, Tensor]:
 
 
 def _part_prefix(state: Dict[str, Tensor], source: str, part: str, averaged: Optional[bool], config: dict) -> str:
-    has_teacher = any(name.startswith(_TEACHER) for name in state)
+    has_teacher = any(name.startswith(f'{_TEACHER}{part}.') for name in state)  # of parts that train
     if averaged is None:  # the config of the run says whether its teacher is an average
         teacher = (config.get('model') or {}).get('target_generator') or {}
         averaged = has_teacher and teacher.get('epochs') is not None

@@ -55,6 +55,7 @@ class PrototypeFit(Fit):
 
     Raises:
         CollapsedError: at :meth:`finish`: all centres of a view are zero.
+        ValueError: the pipeline makes another number of views.
     """
 
     def __init__(self, name: str, models: Sequence[Sequence[MiniBatchKMeans]], stream: dict,
@@ -66,7 +67,12 @@ class PrototypeFit(Fit):
         self.stream = StreamingKMeans(list(zip(*self.models)), n_images, seed=key, device=device, **self.settings)
 
     def add(self, batch: FeatureBatch) -> None:
-        self.stream.add(batch.positions, batch.view_feats)
+        feats, n_views = batch.view_feats, len(self.models[0])
+        if len(feats) != n_views:
+            raise ValueError(f'the pipeline makes {len(feats)} view{"s"[:len(feats) > 1]} of an image, but the method '
+                             f'labels {n_views}: set num_views={n_views} of mmseg_unsup.MakeViews in '
+                             'train_dataloader.dataset.pipeline')
+        self.stream.add(batch.positions, feats)
         self.stream.advance(batch.end)
 
     def finish(self) -> None:

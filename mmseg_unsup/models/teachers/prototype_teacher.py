@@ -66,10 +66,6 @@ class PrototypeTeacher(Teacher):
     @torch.no_grad()
     def forward(self, views: List[Tensor], data_samples: list) -> List[List[Tensor]]:
         """V image batches -> per level, V maps (N, h, w) of the nearest prototype on the grid of the first view."""
-        if len(views) != self.num_views:
-            raise ValueError(f'the pipeline makes {len(views)} view{"s"[:len(views) > 1]} of an image, but the method '
-                             f'labels {self.num_views}: set num_views={self.num_views} of mmseg_unsup.MakeViews in '
-                             'train_dataloader.dataset.pipeline')
         maps = view_features(lambda images: self.extract(images)[self.in_index], views, data_samples, self.rounding)
         feats = [unit(feat) for feat in maps]
         return [[of_view.assign(feat) for of_view, feat in zip(level.sets, feats)] for level in self.levels]
