@@ -1,6 +1,6 @@
 # Start of supervised training, one variable each:
 #   init          a checkpoint of pre-training (or any file of backbone weights); None for random weights
-#   averaged      of a run with an averaged labeller, take its weights (True) or the trained ones (False); None takes
+#   averaged      of a run whose teacher averages the weights, take these (True) or the trained ones (False); None takes
 #                 those by which the run predicts, which are the averaged ones
 #   weights_seen  labels that the weights have seen whose file does not say it, such as 'ImageNet'
 init = None

@@ -69,8 +69,8 @@ def watch(runner: Runner, stopwatch: Stopwatch, parts: bool) -> None:
     for hook in runner.hooks:
         if isinstance(hook, (PixelClusteringHook, FreshKMeansHook)):
             stopwatch.watch(hook, 'fit', phase=hook.phase)
-    if hasattr(model, 'pseudo_labels'):
-        stopwatch.watch(model, 'pseudo_labels', phase='label')
+    if model.target_generator is not None:
+        stopwatch.watch(model.target_generator, 'forward', phase='label')
     if not parts:
         return
     for owner, attribute, name in ((LoadImage, 'transform', 'decode'), (PairedCropFlip, 'transform', 'crop, resize'),

@@ -3,7 +3,7 @@
     mmseg-unsup convert-picie checkpoint.pth.tar picie.pth
     mmseg-unsup test mmseg_unsup::picie/picie_fpn_cocostuff_parity.py picie.pth
 
-The file holds what a run of the config would have saved: backbone, neck, labeller and the prototypes of each view.
+The file holds what a run of the config would have saved: backbone, neck, teacher and the prototypes of each view.
 Class weights are not in released files and become ones. There are no fresh prototypes: mmseg-unsup test fits them on
 the training images, as published; to predict without those images set model.test_cfg.cluster_sets=[view1]. The file
 starts supervised training as any checkpoint does (configs/finetune/README.md).

@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--format', choices=['mmseg', 'torchvision', 'mmpretrain', 'timm'], required=True,
                         help='who is to read it')
     parser.add_argument('--weights', choices=['auto', 'trained', 'averaged'], default='auto',
-                        help='of a run with a labeller: the weights that were trained, the averaged ones of the '
-                        'labeller, or (default) those by which the run predicts')
+                        help='of a run with a teacher: the weights that were trained, the averaged ones of the '
+                        'teacher, or (default) those by which the run predicts')
     parser.add_argument('--config', help='of the run, if the checkpoint does not hold it')
     parser.add_argument('--weights-seen', help='labels that they have seen, such as ImageNet, if the checkpoint does '
                         'not say it')

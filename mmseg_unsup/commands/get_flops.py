@@ -2,8 +2,8 @@
 
     mmseg-unsup get-flops mmseg_unsup::picie/picie_fpn_cocostuff.py --size 320 320
 
-A multiplication with its addition counts as one operation, as in mmengine. Copies that only training has (labeller,
-key branch) have parameters, but take no part in a prediction.
+A multiplication with its addition counts as one operation, as in mmengine. Copies that only training has (teacher, key
+branch) have parameters, but take no part in a prediction.
 """
 import argparse
 

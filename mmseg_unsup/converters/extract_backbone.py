@@ -24,7 +24,7 @@ from ..utils.stored_config import check_stored
 from .files import refuse_existing
 
 FORMATS = ('mmseg', 'torchvision', 'mmpretrain', 'timm')
-# which weights of a run with a labeller -> whether the averaged ones
+# which weights of a run with a teacher -> whether the averaged ones
 WEIGHTS = dict(auto=None, trained=False, averaged=True)
 # of mmseg's ResNet, what mmpretrain's has too
 _COMMON_SETTINGS = ('depth', 'in_channels', 'stem_channels', 'base_channels', 'strides', 'dilations', 'style')

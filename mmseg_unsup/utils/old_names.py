@@ -29,8 +29,9 @@ def _present_model(model: dict) -> None:
     if 'labeller_epochs' in model:
         teacher = model.setdefault('target_generator', dict(type='mmseg_unsup.PrototypeTeacher'))
         teacher['epochs'] = model.pop('labeller_epochs')
-    if isinstance(model.get('over_clustering'), str):  # of IIC
-        model['over_clustering'] = [(model['over_clustering'], 1.)]
+    further = model.get('over_clustering', [])
+    if not isinstance(further, (list, tuple)):  # of IIC
+        model['over_clustering'] = [] if further is None else [(further, 1.)]
     head = model.get('decode_head')
     if isinstance(head, dict) and head.get('type') in _HEADS:
         head['type'] = 'mmseg_unsup.ClusterHead'

@@ -2,6 +2,7 @@
 import itertools
 import os
 import os.path as osp
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner
 from torch.nn.parallel import DistributedDataParallel
 
+from mmseg_unsup.engine.hooks import TeacherHook
 from mmseg_unsup.models.losses import mask_nce_loss
 from mmseg_unsup.models.segmentors import mask_contrast
 from mmseg_unsup.utils.config import load_config, merge_options
@@ -20,6 +22,7 @@ from ..conftest import ROOT, shared_file
 from ..forks import spawn
 from ..test_datasets.test_masked_images import write_masks
 from ..test_models.test_mask_contrast import ONE, build, samples, views
+from .tiny import tiny_config as picie_config
 
 _count = itertools.count()
 
@@ -183,20 +186,20 @@ def test_the_key_branch_starts_from_loaded_weights(folders, tmp_path):
     torch.testing.assert_close(theirs, weights['backbone.conv1.weight'], atol=1e-2, rtol=0)
 
 
-def test_the_hook_needs_a_key_branch(folders, tmp_path):
-    hook = tiny_config(folders, tmp_path).default_hooks.momentum_update
-    assert hook.type == 'mmseg_unsup.MomentumUpdateHook'
-    from .tiny import tiny_config as picie_config
-    cfg = picie_config(folders[0], tmp_path / 'picie')
-    cfg.default_hooks.momentum_update = hook
-    with pytest.raises(TypeError, match='MomentumUpdateHook needs a model with a key branch, but got PiCIE'):
-        Runner.from_cfg(cfg).train()
+def test_the_hook_leaves_a_model_without_a_teacher_alone():
+    model = torch.nn.Linear(1, 1)
+    before = model.weight.clone()
+    runner = SimpleNamespace(model=model, optim_wrapper=SimpleNamespace(should_update=lambda: True))
+    TeacherHook().before_train(runner)
+    TeacherHook().after_train_iter(runner, 0)
+    assert torch.equal(model.weight, before)
 
 
-def test_a_key_branch_that_nothing_moves_is_an_error(folders, tmp_path):
-    cfg = tiny_config(folders, tmp_path)
-    cfg.default_hooks.pop('momentum_update')
-    with pytest.raises(RuntimeError, match='the key branch was not started .*MomentumUpdateHook'):
+@pytest.mark.parametrize('method', ['PiCIE', 'MaskContrast'])
+def test_a_teacher_that_nothing_moves_is_an_error(folders, tmp_path, method):
+    cfg = tiny_config(folders, tmp_path) if method == 'MaskContrast' else picie_config(folders[0], tmp_path)
+    assert cfg.default_hooks.pop('teacher').type == 'mmseg_unsup.TeacherHook'
+    with pytest.raises(RuntimeError, match='the teacher was not started .* add teacher=.*TeacherHook.* default_hooks'):
         Runner.from_cfg(cfg).train()
 
 

@@ -9,10 +9,11 @@ from skimage.measure import label as connected_components
 from sklearn.linear_model import LogisticRegression
 
 from mmseg_unsup.evaluation import DenseKNNProbe, ClusterIoUMetric, KMeansProbe, LinearProbe
-from mmseg_unsup.functional.dense_crf import DenseCRF
 from mmseg_unsup.evaluation import RepeatedIoUMetric, SegmentRetrievalProbe
 from mmseg_unsup.evaluation.functional import match_clusters
-from mmseg_unsup.evaluation.probes import dense_crf, labels_on_grid
+from mmseg_unsup.evaluation.probes import labels_on_grid
+from mmseg_unsup.functional import dense_crf
+from mmseg_unsup.functional.dense_crf import DenseCRF
 from mmseg_unsup.evaluation.probes.protocol import check_datasets, check_metrics
 from mmseg_unsup.functional import connected_segments
 from ..forks import spawn

@@ -12,14 +12,14 @@ from mmseg_unsup.registry import MODELS
 from ..conftest import ROOT
 from ..mmpretrain_pair import importable_pair
 
-CONFIG = "model = dict(type='mmseg_unsup.PiCIE', labeller_epochs=4, backbone=dict(type={!r}, depth={}{}))\n"
+CONFIG = "model = dict(type='mmseg_unsup.PiCIE', target_generator=dict(epochs=4), backbone=dict(type={!r}, depth={}{}))\n"
 
 
 def make_checkpoint(path, depth: int = 18, kind: str = 'ResNet', settings: str = '', **meta) -> str:
     """Trained and averaged weights differ, running statistics are those of no fresh network."""
     init_default_scope('mmseg')
     state = {}
-    for prefix in ('backbone.', 'labeller.backbone.'):
+    for prefix in ('backbone.', 'target_generator.backbone.'):
         backbone = MODELS.build(dict(type=kind, depth=depth, norm_cfg=dict(type='BN')))
         for name, value in backbone.state_dict().items():
             state[prefix + name] = value + torch.rand_like(value) / 1000 if 'running' in name else value
@@ -40,7 +40,7 @@ def plain(path, prefix: str = '') -> dict:
 
 
 @pytest.mark.parametrize('form', ['mmseg', 'mmpretrain', 'torchvision', 'timm'])
-@pytest.mark.parametrize('weights, source', [('auto', 'labeller.backbone.'), ('trained', 'backbone.')])
+@pytest.mark.parametrize('weights, source', [('auto', 'target_generator.backbone.'), ('trained', 'backbone.')])
 def test_files_hold_the_backbone_only(tool, tmp_path, checkpoint, capsys, form, weights, source):
     prefix = 'backbone.' if form == 'mmpretrain' else ''
     tool('extract-backbone', checkpoint, tmp_path / 'out.pth', '--format', form, '--weights', weights)
@@ -103,7 +103,7 @@ def test_what_cannot_be_expressed_is_refused_and_leaves_no_file(tool, tmp_path):
             tool('extract-backbone', other, tmp_path / 'out.pth', '--format', 'torchvision')
         tool('extract-backbone', other, tmp_path / 'mmseg.pth', '--format', 'mmseg', '--force')
     dead = torch.load(tmp_path / 'other.pth', weights_only=True)
-    dead['state_dict']['labeller.backbone.bn1.bias'] -= 100
+    dead['state_dict']['target_generator.backbone.bn1.bias'] -= 100
     torch.save(dead, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match='features of the checkpoint are constant on random images'):
         tool('extract-backbone', tmp_path / 'other.pth', tmp_path / 'out.pth', '--format', 'torchvision')

@@ -115,7 +115,7 @@ def test_maps_are_the_released_ones(tool, config, tmp_path, capsys):
         torch.testing.assert_close((*ours._query_branch()(images), trunk), expected)
         torch.testing.assert_close(ours.key_branch(images), model.module.model_k(images)[:2])
     assert torch.equal(ours.queue.prototypes, model.module.queue.t()) and int(ours.queue.pointer) == 5
-    ours.start_key_branch()  # training goes on from the key branch of the file
+    ours.start(is_new=True)  # training goes on from the key branch of the file
     with torch.no_grad():
         torch.testing.assert_close(ours.key_branch(images), model.module.model_k(images)[:2])
     meta = torch.load(target, weights_only=False)['meta']

@@ -2,6 +2,7 @@
 import os
 import os.path as osp
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -242,13 +243,14 @@ def test_loaders_of_a_stored_config(command, tool, image_folder, tmp_path, mark)
 
 def test_probes_read_the_config_of_a_checkpoint(mark):
     """It says whether the run predicted with averaged weights."""
-    from mmseg_unsup.engine.hooks.probe_hook import check_labeller
+    from mmseg_unsup.engine.hooks.probe_hook import check_teacher
 
     class Model:
-        averages_labeller, labeller_epochs = False, None
+        target_generator = SimpleNamespace(predicts=False, epochs=None)
 
-    with pytest.raises(ValueError, match='had model.labeller_epochs=4, this config has None'):
-        check_labeller(Model(), dict(meta=dict(cfg=f"model = dict(labeller_epochs=4)\n{evil_config(mark)}")))
+    for text in ('labeller_epochs=4', 'target_generator=dict(epochs=4)'):  # of an earlier version, too
+        with pytest.raises(ValueError, match='had model.target_generator.epochs=4, this config has None'):
+            check_teacher(Model(), dict(meta=dict(cfg=f'model = dict({text})\n{evil_config(mark)}')))
 
 
 def test_results_of_others_are_read_only(tool, tmp_path, mark, capsys):

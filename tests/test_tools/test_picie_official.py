@@ -104,7 +104,7 @@ def test_features_and_cluster_maps_are_the_released_ones(parts, checkpoint, tmp_
     images = torch.randn(2, 3, 72, 96)
     with torch.no_grad():
         expected = released.module(images)
-        for extract in (ours.extract_feat, ours.labeller):
+        for extract in (ours.extract_feat, ours.target_generator.extract):
             torch.testing.assert_close(extract(images)[0], expected, rtol=1e-4, atol=1e-4)
         unit = F.normalize(expected, dim=1)
         scores = torch.cat([
@@ -117,8 +117,8 @@ def test_features_and_cluster_maps_are_the_released_ones(parts, checkpoint, tmp_
         decided = (top[:, 0] - top[:, 1]) > 1e-4  # the rest are ties
         assert decided.float().mean() > 0.99 and len(theirs.argmax(1).unique()) > 3
         assert torch.equal(theirs.argmax(1)[decided], mine.argmax(1)[decided])
-    assert torch.equal(ours.decode_head.class_weights, torch.ones(2, N_CLUSTERS))
-    assert ours.decode_head.default_set == 'view1'
+    assert torch.equal(ours.levels[0].class_weights, torch.ones(2, N_CLUSTERS))
+    assert ours.clusters.default == 'view1'
 
 
 def test_the_file_tests_and_predicts(checkpoint, coco_root, tmp_path):  # noqa: F811
@@ -186,7 +186,7 @@ def test_the_format_before_torch_1_6(tool, tmp_path, checkpoint):
     tool('convert-picie', source, tmp_path / 'out.pth')
     state = torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict']
     assert torch.equal(state['neck.laterals.0.weight'], checkpoint['state_dict']['module.decoder.layer4.weight'])
-    assert torch.equal(state['labeller.neck.laterals.3.bias'], checkpoint['state_dict']['module.decoder.layer1.bias'])
+    assert torch.equal(state['target_generator.neck.laterals.3.bias'], checkpoint['state_dict']['module.decoder.layer1.bias'])
 
 
 def test_not_a_checkpoint(tool, tmp_path, checkpoint):
@@ -207,7 +207,7 @@ def test_not_a_checkpoint(tool, tmp_path, checkpoint):
 def test_missing_and_unknown_tensors(tool, tmp_path, checkpoint):
     state = checkpoint['state_dict']
     kept = state.pop('module.decoder.layer2.bias')
-    with pytest.raises(ValueError, match=r"missing: \['neck.laterals.2.bias', 'labeller.neck.*unknown: none"):
+    with pytest.raises(ValueError, match=r"missing: \['neck.laterals.2.bias', 'target_generator.neck.*unknown: none"):
         tool('convert-picie', save(checkpoint, tmp_path / 'in'), tmp_path / 'out')
     state.update({'module.decoder.layer2.bias': kept, 'module.backbone.fc.bias': kept})
     with pytest.raises(ValueError, match=r"missing: none, unknown: \['backbone.fc.bias'"):
@@ -243,10 +243,9 @@ def test_one_view(tool, tmp_path, parts, capsys):
     model, classifiers = parts
     checkpoint = released_checkpoint(model, classifiers[:1])
     source = save(checkpoint, tmp_path / 'in')
-    with pytest.raises(ValueError, match=r'has 1 classifier \(PiCIE .*, MDC with one\), .* for 2 views: .*=1'):
+    with pytest.raises(ValueError, match=r'has 1 classifier \(PiCIE .*, MDC with one\), .* for 2 views: give a --config of the other'):
         tool('convert-picie', source, tmp_path / 'out')
-    one_view = child_config(
-        tmp_path, "model = dict(decode_head=dict(num_views=1), test_cfg=dict(cluster_sets=['view1']))")
+    one_view = config('mdc_fpn_cocostuff')
     tool('convert-picie', source, tmp_path / 'out', '--config', one_view)
     assert '1 x 27 prototypes' in capsys.readouterr().out
     checkpoint['classifier1_state_dict']['module.bias'] = torch.ones(N_CLUSTERS)
@@ -254,8 +253,8 @@ def test_one_view(tool, tmp_path, parts, capsys):
     with pytest.raises(ValueError, match='classifier1_state_dict has a bias, as the learnt classifier of MDC'):
         tool('convert-picie', source, tmp_path / 'out2', '--config', one_view)
     tool('convert-picie', source, tmp_path / 'out2', '--config', one_view, '--drop-bias')
-    prototypes = torch.load(tmp_path / 'out2', weights_only=True)['state_dict']['decode_head.prototypes']
-    assert torch.equal(prototypes[0], classifiers[0].module.weight.detach().flatten(1))
+    prototypes = torch.load(tmp_path / 'out2', weights_only=True)['state_dict']['decode_head.clusters.view1.weight']
+    assert torch.equal(prototypes, classifiers[0].module.weight.detach().flatten(1))
 
 
 def test_nothing_is_overwritten_or_left_half_written(tool, monkeypatch, tmp_path, checkpoint):

@@ -70,8 +70,8 @@ class ClusterSegmentor(EncoderDecoder):
         super().__init__(backbone, *args, **kwargs)
         self.target_generator, self.levels, self.probes = None, [], []
         self._is_started = False
-        self.crfs = {name: DenseCRF(**(settings or {}))
-                     for name, settings in ((self.test_cfg or {}).get('crf') or {}).items()}
+        self._crfs = {name: DenseCRF(**(settings or {}))
+                      for name, settings in ((self.test_cfg or {}).get('crf') or {}).items()}
         self._told_of_fallback = False
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
 
@@ -150,6 +150,20 @@ class ClusterSegmentor(EncoderDecoder):
             say(f'the weights have no clusters of a fresh k-means, which an evaluation makes: those of the training '
                 f'predict, {", ".join(names)}', logging.WARNING)
         return names
+
+    @property
+    def crfs(self) -> Dict[str, DenseCRF]:
+        """Those of ``test_cfg.crf``, by the set that they refine.
+
+        Raises:
+            ValueError: one is for a set that is never predicted.
+        """
+        names = (self.test_cfg or {}).get('cluster_sets') or list(self.clusters)
+        for name in self._crfs:
+            if name not in names:
+                raise ValueError(f'model.test_cfg.crf names the set {name!r}, but those that are predicted are {names}: '
+                                 'name one of these, or add it to model.test_cfg.cluster_sets')
+        return self._crfs
 
     @property
     def predictions(self) -> List[str]:

@@ -35,7 +35,7 @@ class MDC(ClusterSegmentor):
                  temperature: float = 0.1,
                  **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        check_choice('classifier', classifier, CLASSIFIERS)
+        check_choice('model.classifier', classifier, CLASSIFIERS)
         check_positive('temperature', temperature)
         self.temperature = temperature
         self.target_generator = MODELS.build(
