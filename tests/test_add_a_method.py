@@ -24,17 +24,19 @@ SMALL = [
 
 def test_the_example_is_short():
     assert set(FILES) == {SEGMENTOR, CONFIG}
-    assert sum(len(code.splitlines()) for code in FILES.values()) <= 60
+    assert sum(len(code.splitlines()) for code in FILES.values()) <= 55
     assert max(map(len, '\n'.join(FILES.values()).splitlines())) <= 120
 
 
 def test_its_loss_is_equation_1():
     names = {}
     exec(FILES[SEGMENTOR].replace('@MODELS.register_module()\n', ''), names)
-    views = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0)).double()  # V, N, C, h, w
-    model = SimpleNamespace(extract_view_feats=lambda inputs, samples: inputs, redundancy_weight=0.1)
-    losses = names['DenseBarlowTwins'].loss(model, list(views), [])
-    first, second = (view.permute(0, 2, 3, 1).reshape(-1, 4).numpy() for view in views)
+    views = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0))  # V, N, C, h, w
+    model = SimpleNamespace(student_map=lambda images: images, redundancy_weight=0.1)
+    whole = SimpleNamespace(crop_box=(0., 0., 1., 1.), flip=False)
+    losses = names['DenseBarlowTwins'].loss(model, list(views), [whole] * 3)
+    units = (view / view.norm(dim=1, keepdim=True) for view in views.double())
+    first, second = (view.permute(0, 2, 3, 1).reshape(-1, 4).numpy() for view in units)
     expected = dict(loss_invariance=0., loss_redundancy=0.)
     for i in range(4):
         for j in range(4):
@@ -44,7 +46,7 @@ def test_its_loss_is_equation_1():
                 expected['loss_invariance'] += (1 - correlation)**2
             else:
                 expected['loss_redundancy'] += 0.1 * correlation**2
-    assert {name: float(loss) for name, loss in losses.items()} == pytest.approx(expected)
+    assert {name: float(loss) for name, loss in losses.items()} == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.slow
@@ -69,7 +71,8 @@ def test_it_trains_resumes_and_predicts(wheel, tmp_path):  # noqa: F811
         return re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: [\d.]+  mIoU: ([\d.]+)', log), weights
 
     scores, weights = result('whole')
-    assert [epoch for epoch, *_ in scores] == ['0', '1', '2'] and len(weights['decode_head.fresh_prototypes']) == 3
+    assert [epoch for epoch, *_ in scores] == ['0', '1', '2']
+    assert len(weights['decode_head.clusters.fresh.weight']) == 3
     before = torch.load(tmp_path / 'whole' / 'epoch_1.pth', weights_only=False)['state_dict']
     moved = {name.split('.')[0] for name in before
              if before[name].shape != weights[name].shape or not torch.equal(before[name], weights[name])}

@@ -94,7 +94,7 @@ TYPES = {'picie/picie_fpn_demo.py': 'PiCIE', 'picie/picie_h_fpn_camvid.py': 'PiC
 EXAMPLE, = re.findall(r'```python\n(.*?)```', DOCUMENT, re.S)
 # what is asked of the package of a wheel, in one process; the folder of the package and its child config are arguments
 QUESTIONS = [
-    (f'{EXAMPLE}print(mmseg_unsup.__file__, cfg.n_clusters, model.num_views)\n'
+    (f'{EXAMPLE}print(mmseg_unsup.__file__, cfg.n_clusters, len(model.levels[0].sets))\n'
      'import sys\n'
      'from mmengine.config import Config\n'
      "print('inherited:', Config.fromfile(sys.argv[2]).n_clusters)\n"

@@ -245,7 +245,7 @@ def test_one_view(tool, tmp_path, parts, capsys):
     source = save(checkpoint, tmp_path / 'in')
     with pytest.raises(ValueError, match=r'has 1 classifier \(PiCIE .*, MDC with one\), .* for 2 views: give a --config of the other'):
         tool('convert-picie', source, tmp_path / 'out')
-    one_view = config('mdc_fpn_cocostuff')
+    one_view = f'{ROOT}/configs/mdc/mdc_fpn_cocostuff.py'
     tool('convert-picie', source, tmp_path / 'out', '--config', one_view)
     assert '1 x 27 prototypes' in capsys.readouterr().out
     checkpoint['classifier1_state_dict']['module.bias'] = torch.ones(N_CLUSTERS)

@@ -1,4 +1,4 @@
-# prototypes of two views; besides K clusters, heads with 2 K and 4 K that only train
+# prototypes of two views; besides K clusters, levels of 2 K and 4 K that only train
 _base_ = './r18_fpn.py'
 model = dict(
     type='mmseg_unsup.PiCIE',
