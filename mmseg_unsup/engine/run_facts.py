@@ -56,7 +56,7 @@ def device_fact(runner) -> str:
 
 
 def clusters_fact(runner) -> str:
-    """How many the heads are trained with, or a hook fits."""
+    """How many the sets are trained with, or a hook fits."""
     model = unwrap(runner.model)
     numbers = [level.sets[0].n_clusters for level in getattr(model, 'levels', [])]
     if not numbers and hasattr(getattr(model, 'decode_head', None), 'n_clusters'):

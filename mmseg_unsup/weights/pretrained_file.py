@@ -69,8 +69,8 @@ def read_part(source: str,
         source: path, URL, or ``torchvision://NAME``.
         part: ``'backbone'`` or ``'neck'``.
         prefix: of the names; None finds it.
-        averaged: of a checkpoint with a teacher, take the teacher's weights (True) or the trained ones (False). None takes
-            those by which the run predicts and is scored: the teacher's where it is a moving average.
+        averaged: of a checkpoint with a teacher, take the teacher's weights (True) or the trained ones (False). None
+            takes those by which the run predicts and is scored: the teacher's where it is a moving average.
         target: state dict of the module that takes the tensors; the names of layouts that are known
             (:mod:`published_names`) become its names.
         follows: of a frozen backbone, read the file that the config of its checkpoint names.

@@ -78,7 +78,8 @@ def test_a_shipped_config_starts_from_the_checkpoint(data, pretrained, tmp_path,
     runner.train()
     source = torch.load(pretrained, weights_only=False)['state_dict']
     for part, total in zip(parts, (120, 8)):
-        assert f'init: loaded {total}/{total} {part} tensors from {pretrained} (target_generator.{part}.*)' in log_of(tmp_path)
+        line = f'init: loaded {total}/{total} {part} tensors from {pretrained} (target_generator.{part}.*)'
+        assert line in log_of(tmp_path)
         names = [name for name in seen_at_first_step if name.startswith(f'{part}.')]
         assert len(names) == total
         assert all(torch.equal(seen_at_first_step[name], source[f'target_generator.{name}']) for name in names)

@@ -74,7 +74,8 @@ def test_two_iterations(camvid, tmp_path, path):
     assert runner.iter == 2
     after = runner.model.state_dict()
     assert all(value.isfinite().all() for value in after.values() if value.is_floating_point())
-    names = [name for name, _ in runner.model.named_parameters() if not name.startswith(('target_generator.', 'decode_head.'))]
+    names = [name for name, _ in runner.model.named_parameters()
+             if not name.startswith(('target_generator.', 'decode_head.'))]
     assert len(names) > 20 and not [name for name in names if torch.equal(before[name], after[name])]
     assert 0 <= runner.message_hub.get_scalar('val/mIoU').current() <= 100
     checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)

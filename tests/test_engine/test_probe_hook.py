@@ -221,7 +221,7 @@ def test_the_probes_read_the_weights_that_the_run_predicted_with(root, tmp_path)
     runner.save_checkpoint(str(tmp_path), 'it.pth', save_optimizer=False, save_param_scheduler=False)
     runner = probe_runner(root, tmp_path / 'test', [KNN], [scored('knn')])
     runner._load_from = str(tmp_path / 'it.pth')
-    with pytest.raises(ValueError, match='had model.target_generator.epochs=4, this config has None, .* set model.target_gen'):
+    with pytest.raises(ValueError, match='had model.target_generator.epochs=4, this config has None, .* set model.targ'):
         runner.test()
 
 

@@ -69,7 +69,8 @@ def assert_equal(module: nn.Module, state: dict) -> None:
 
 @pytest.mark.parametrize('epochs, options, prefix', [
     ('4.0', {}, 'target_generator.'), ('None', {}, ''), ('4.0', dict(averaged=False), ''),
-    ('None', dict(averaged=True), 'target_generator.'), ('None', dict(prefix='target_generator.backbone'), 'target_generator.')])
+    ('None', dict(averaged=True), 'target_generator.'),
+    ('None', dict(prefix='target_generator.backbone'), 'target_generator.')])
 def test_every_tensor_is_that_of_the_file(parts, tmp_path, epochs, options, prefix):
     path = write(parts, tmp_path / 'x.pth', CONFIG.format(epochs))
     module = load(backbone_cfg(), path, **options)

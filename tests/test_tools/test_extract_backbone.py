@@ -12,7 +12,8 @@ from mmseg_unsup.registry import MODELS
 from ..conftest import ROOT
 from ..mmpretrain_pair import importable_pair
 
-CONFIG = "model = dict(type='mmseg_unsup.PiCIE', target_generator=dict(epochs=4), backbone=dict(type={!r}, depth={}{}))\n"
+MODEL = "type='mmseg_unsup.PiCIE', target_generator=dict(epochs=4), backbone=dict(type={!r}, depth={}{})"
+CONFIG = f'model = dict({MODEL})\n'
 
 
 def make_checkpoint(path, depth: int = 18, kind: str = 'ResNet', settings: str = '', **meta) -> str:

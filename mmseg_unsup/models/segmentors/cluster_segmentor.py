@@ -161,8 +161,8 @@ class ClusterSegmentor(EncoderDecoder):
         names = (self.test_cfg or {}).get('cluster_sets') or list(self.clusters)
         for name in self._crfs:
             if name not in names:
-                raise ValueError(f'model.test_cfg.crf names the set {name!r}, but those that are predicted are {names}: '
-                                 'name one of these, or add it to model.test_cfg.cluster_sets')
+                raise ValueError(f'model.test_cfg.crf names the set {name!r}, but those that are predicted are {names}'
+                                 ': name one of these, or add it to model.test_cfg.cluster_sets')
         return self._crfs
 
     @property
@@ -361,8 +361,8 @@ class ClusterSegmentor(EncoderDecoder):
         return image.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        renamed = renamed_state({key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}, prefix)
-        state_dict.update(renamed)
+        own = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
+        state_dict.update(renamed_state(own, prefix))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

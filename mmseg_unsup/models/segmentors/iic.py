@@ -47,8 +47,8 @@ class IIC(ClusterSegmentor):
             over_clustering)
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
-        """``loss_iic``, and ``loss_iic_over``, ``loss_iic_over2`` ... of levels with more clusters, each the mean over its
-        sub-heads times its share."""
+        """``loss_iic``, and ``loss_iic_over``, ``loss_iic_over2`` ... of levels with more clusters, each the mean over
+        its sub-heads times its share."""
         first, second = view_features(self.student_map, inputs, data_samples, apart=True)
         names = ['loss_iic', 'loss_iic_over', *(f'loss_iic_over{i}' for i in range(2, len(self.levels)))]
         return {name: level.share * self._level_loss(level.sets[0], first, second)

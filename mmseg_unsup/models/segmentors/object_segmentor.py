@@ -45,8 +45,8 @@ class ObjectSegmentor(ClusterSegmentor):
             below the head, which a network that was never trained has too (with ``'mean'``). ``prior``: config of a
             prior of :mod:`mmseg_unsup.priors` whose masks take the place of the predicted saliency (with ``'mean'``).
             ``masks``: dict of ``data_root`` and ``mask_root``: an image below the first keeps the mask that it has in
-            the second; the predicted saliency is for the others (with ``'mean'``), see :class:`ObjectMasks`. ``crf``: see
-            :class:`ClusterSegmentor`.
+            the second; the predicted saliency is for the others (with ``'mean'``), see :class:`ObjectMasks`. ``crf``:
+            see :class:`ClusterSegmentor`.
 
     Attributes:
         object_clusters (ClusterSets): the set ``objects``, :class:`DescriptorClusters`, in checkpoints.
