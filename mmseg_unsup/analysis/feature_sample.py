@@ -1,6 +1,6 @@
 """A bounded sample of the features of a checkpoint, for reports that need no training loop."""
 import copy
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import torch
 from mmengine.config import Config
@@ -8,9 +8,10 @@ from mmengine.runner import Runner, load_checkpoint
 from torch import Tensor
 
 from ..clustering import MiniBatchKMeans, StreamingKMeans
+from ..clustering.sampling import sample_cells
 from ..engine.checkpoint_files import existing_checkpoint
 from ..engine.feature_pass import check_view_loader
-from ..engine.fitting import CellSample, fit_on_pass
+from ..engine.fitting import FeatureBatch, Fit, fit_on_pass
 from ..registry import MODELS
 
 # k-means where the config has no fresh one
@@ -22,6 +23,35 @@ class FeatureSample(NamedTuple):
     rows: Tensor  # (N, C) as evaluation sees the images
     views: Tuple[Tensor, Tensor]  # twice (M, C), the same cells in two augmented views
     n_images: int
+
+
+class CellSample(Fit):
+    """Feature cells of a pass, as they are.
+
+    Args:
+        name: for the progress display.
+        n_cells: about so many, spread over the images, at least one of each.
+        of_views: of the views of the training, the same cells in all; else of the default map.
+
+    Attributes:
+        parts (list): per image and view, (m, C).
+    """
+
+    def __init__(self, name: str, max_images: int, n_cells: int, of_views: bool) -> None:
+        self.name, self.max_images, self.n_cells, self.of_views = name, max_images, n_cells, of_views
+
+    def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
+        self.parts: List[List[Tensor]] = []
+        self._n_keep, self._key = self.n_cells // n_images, key
+
+    def add(self, batch: FeatureBatch) -> None:
+        views = batch.view_feats if self.of_views else [batch.feats()]
+        for i, position in enumerate(batch.positions):
+            cells = (feats[i].permute(1, 2, 0).flatten(0, 1) for feats in views)
+            self.parts.append([sample_cells(of_view, self._n_keep, (*self._key, position)) for of_view in cells])
+
+    def finish(self) -> None:
+        """The parts are the result."""
 
 
 def build_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
@@ -41,12 +71,13 @@ def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, s
         KeyError: the config lacks a loader.
     """
     model = build_model(cfg, checkpoint)
-    seen, views = (_sample_loader(model, cfg, key, CellSample(f'features, {key}', n_cells, of_views, n_images), seed)
-                   for key, of_views in (('probe_dataloader', False), ('train_dataloader', True)))
-    return FeatureSample(seen.rows[0], tuple(views.rows), seen.n_images)
+    rows, count = _sample_loader(model, cfg, 'probe_dataloader', n_images, n_cells, seed)
+    views, _ = _sample_loader(model, cfg, 'train_dataloader', n_images, n_cells, seed)
+    return FeatureSample(rows[0], tuple(views), count)
 
 
-def _sample_loader(model, cfg: Config, key: str, sample: CellSample, seed: int) -> CellSample:
+def _sample_loader(model, cfg: Config, key: str, n_images: int, n_cells: int, seed: int):
+    """(N, C) cells of each view, and the number of images they come from."""
     config = copy.deepcopy(cfg.get(key))
     if config is None:
         raise KeyError(f'the config has no {key}: take it from configs/_base_/datasets/')
@@ -56,8 +87,9 @@ def _sample_loader(model, cfg: Config, key: str, sample: CellSample, seed: int) 
                 transform['num_views'] = 2
     loader = Runner.build_dataloader(config, seed=seed)
     check_view_loader(loader, key)
+    sample = CellSample(f'features, {key}', n_images, n_cells, key == 'train_dataloader')
     fit_on_pass([sample], model, loader, (seed, ))
-    return sample
+    return [torch.cat(of_view) for of_view in zip(*sample.parts)], len(sample.parts)
 
 
 def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:

@@ -42,9 +42,25 @@ def fit(rank, world_size, batch_size, init):
             torch.cat([model.predict(rows) for model in models[:2]]))
 
 
+def fit_two(rank, world_size, batch_size):
+    """Two streams that take turns, with boundaries that ranks reach in different batches; centres of both."""
+    feats, models = features(), [MiniBatchKMeans(N_CLUSTERS), MiniBatchKMeans(2)]
+    streams = [StreamingKMeans([[model]], N_IMAGES, init_images, update_images, seed=(7, ))
+               for model, init_images, update_images in zip(models, (5, 4), (6, 3))]
+    mine = list(range(rank, N_IMAGES, world_size))
+    for start in range(0, -(-N_IMAGES // world_size), batch_size):
+        positions = mine[start:start + batch_size]
+        for stream in streams:
+            stream.add(positions, [feats[positions]])
+            stream.advance(world_size * (start + batch_size))
+    for stream in streams:
+        stream.finish()
+    return torch.cat([model.cluster_centers_ for model in models])
+
+
 def worker(rank, world_size, init, folder):
     dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=world_size)
-    torch.save(fit(rank, world_size, 3 - rank % 2, init), f'{folder}/{rank}.pt')
+    torch.save((*fit(rank, world_size, 3 - rank % 2, init), fit_two(rank, world_size, 2)), f'{folder}/{rank}.pt')
     dist.destroy_process_group()
 
 
@@ -60,3 +76,4 @@ def test_any_number_of_processes(tmp_path, world_size, init):
         assert torch.equal(theirs[1], counts)
         assert (theirs[3] == labels).double().mean() >= 0.9999
         torch.testing.assert_close(theirs[2].abs(), weight.abs(), atol=1e-6, rtol=0)
+        torch.testing.assert_close(theirs[4], fit_two(0, 1, 23), atol=1e-6, rtol=0)

@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import get_dist_info
 from torch import Tensor
 
-from ...evaluation.probes import labels_on_grid
+from ...evaluation.probes import Probe, labels_on_grid
 from ..feature_pass import check_finite
 
 
@@ -105,6 +105,12 @@ class FeatureBatch:
         """V maps (N, C, h, w) of unit length, on the grid of the first view."""
         of_views = self.made('view_feats', lambda model, views, samples: model.view_feats(views, samples))
         return [self.select(feats) for feats in of_views]
+
+    def feed(self, probe: Probe) -> None:
+        """Give a probe what it reads."""
+        probe.add(self.positions, self.feats(probe.features), self.labels if probe.needs_labels else None,
+                  self.segments if probe.needs_segments else None)
+        probe.advance(self.end)
 
 
 def read_labels(samples: list, feats: Tensor) -> Tensor:

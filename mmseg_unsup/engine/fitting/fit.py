@@ -15,20 +15,19 @@ from .batch import FeatureBatch
 class Fit(metaclass=ABCMeta):
     """Something that is fitted to the features of images in one pass, which others may share.
 
-    :meth:`begin`, :meth:`add` for every batch and :meth:`finish` are called on all ranks alike, so each may run
-    collectives; every rank adds its own images.
+    All ranks call :meth:`begin`, :meth:`add` for every batch and :meth:`finish` alike, so each may be collective.
 
-    Args:
+    Attributes:
         name: of what is fitted, for the progress display and messages.
         max_images: images, or as a float the share of them, that it wants; None for all.
     """
 
-    def __init__(self, name: str, max_images: Optional[Union[int, float]] = None) -> None:
-        self.name, self.max_images = name, max_images
+    name = ''
+    max_images: Optional[Union[int, float]] = None
 
     @abstractmethod
-    def begin(self, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
-        """Get ready for so many images over all ranks; ``key`` is that of all random choices."""
+    def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
+        """Forget an earlier fit; expect so many images over all ranks. ``key`` is that of all random choices."""
 
     @abstractmethod
     def add(self, batch: FeatureBatch) -> None:
@@ -85,7 +84,7 @@ def fit_on_pass(fits: Sequence[Fit],
     numbers = [limit_images(dataloader, fit.max_images) for fit in fits]
     device = next(model.parameters()).device
     for fit, n_images in zip(fits, numbers):
-        fit.begin(n_images, tuple(key), device)
+        fit.begin(model, n_images, tuple(key), device)
     description = ', '.join(dict.fromkeys(fit.name for fit in fits))
     for batch in feature_batches(model, dataloader, description, max(numbers), precision):
         for fit, n_images in zip(fits, numbers):

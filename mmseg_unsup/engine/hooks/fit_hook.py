@@ -2,7 +2,7 @@
 from abc import abstractmethod
 from collections import Counter, defaultdict
 from contextlib import contextmanager, nullcontext
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.hooks import Hook
@@ -30,17 +30,16 @@ class Reading(NamedTuple):
     batch_statistics: bool = False  # batch norm uses and follows them
 
 
-class FitHook(Hook):
+class FitHook(Fit, Hook):
     """Fits something to the features of the training images, in one pass with all other hooks that are due then.
 
-    A subclass says what by :meth:`fits`, what becomes of it by :meth:`use`, and when by ``moment`` and :meth:`is_due`.
+    A subclass is a :class:`Fit`, and says what becomes of it by :meth:`use`, and when by ``moment`` and :meth:`is_due`.
     What is fitted for an evaluation is fitted at the end of the epoch before, so that the checkpoint has it; the first
     step of the next epoch drops it again.
 
     Attributes:
         moment: ``START`` of the training, each ``EPOCH`` or each ``EVALUATION``, that of the test included.
         phase: name for :func:`time_phase`; '' for none.
-        max_images: images, or as a float the share of them, that are read; None for all.
         needs_labels (bool): whether a fit reads labels.
         reads_clusters (bool): whether a fit reads what the model makes of its clusters, such as segments; it then
             comes after the passes that fit these.
@@ -49,7 +48,6 @@ class FitHook(Hook):
 
     moment = EVALUATION
     phase = ''
-    max_images: Optional[Union[int, float]] = None
     needs_labels = False
     reads_clusters = False
     in_checkpoint = False
@@ -59,12 +57,11 @@ class FitHook(Hook):
     # run that is stopped in this pass would repeat; and before the checkpoint (VERY_LOW)
     priority = 65
 
-    @abstractmethod
-    def fits(self, runner) -> List[Fit]:
-        """What to fit now."""
+    def prepare(self, runner) -> None:
+        """Called before the pass."""
 
     @abstractmethod
-    def use(self, runner, model: torch.nn.Module, fits: List[Fit]) -> None:
+    def use(self, runner, model: torch.nn.Module) -> None:
         """Give the model, unwrapped, what was fitted."""
 
     def forget(self, model: torch.nn.Module) -> None:
@@ -93,11 +90,12 @@ class FitHook(Hook):
         precision = (lambda: runner.optim_wrapper.optim_context(runner.model)) if as_training else nullcontext
         phase = ', '.join(hook.phase for hook in hooks if hook.phase)
         with time_phase(phase) if phase else nullcontext(), _as_it_was(model):
-            by_hook = [hook.fits(runner) for hook in hooks]
+            for hook in hooks:
+                hook.prepare(runner)
             model.train(batch_statistics)
-            fit_on_pass([fit for fits in by_hook for fit in fits], model, loader, key, precision)
-            for hook, fits in zip(hooks, by_hook):
-                hook.use(runner, model, fits)
+            fit_on_pass(hooks, model, loader, key, precision)
+            for hook in hooks:
+                hook.use(runner, model)
                 hook._fitted_at = _iteration(runner)
 
     def times(self, runner) -> Sequence[int]:

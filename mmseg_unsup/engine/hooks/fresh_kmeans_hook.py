@@ -1,5 +1,5 @@
 """k-means on the training images as evaluation sees them: the prototypes of the published score."""
-from typing import List, Optional, Sequence, Union
+from typing import Optional, Sequence, Tuple, Union
 
 import torch
 
@@ -7,7 +7,7 @@ from ...evaluation.probes import KMeansProbe
 from ...models.clusters import FRESH
 from ...registry import HOOKS
 from ..feature_pass import check_not_collapsed, unwrap
-from ..fitting import ProbeFit
+from ..fitting import FeatureBatch
 from ..forecast import evaluations, progress_of
 from .fit_hook import FitHook
 
@@ -59,7 +59,7 @@ class FreshKMeansHook(FreshFitHook):
     Source: train_picie.py:295-339 of the released code.
     """
 
-    phase = 'fresh k-means'
+    name = phase = 'fresh k-means'
 
     def __init__(self,
                  n_clusters: Optional[int] = None,
@@ -71,7 +71,7 @@ class FreshKMeansHook(FreshFitHook):
                  refit_on_test: bool = False) -> None:
         super().__init__(refit_on_test)
         self.n_clusters, self.max_images = n_clusters, max_images
-        self.probe = KMeansProbe(self.phase, n_clusters, 1, kmeans, init_images, update_images, init_pixels)
+        self.probe = KMeansProbe(self.name, n_clusters, 1, kmeans, init_images, update_images, init_pixels)
 
     def _size(self, model: torch.nn.Module) -> int:
         return self.n_clusters or model.decode_head.n_clusters
@@ -85,14 +85,19 @@ class FreshKMeansHook(FreshFitHook):
     def is_fitted(self, model: torch.nn.Module) -> bool:
         return len(model.clusters[FRESH].weight) == self._size(model)
 
-    def fits(self, runner) -> List[ProbeFit]:
-        model = unwrap(runner.model)
+    def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
         n_channels = next(iter(model.probe_channels.values()))
-        return [ProbeFit(self.phase, self.probe, n_channels, self._size(model), max_images=self.max_images)]
+        self.probe.begin(n_channels, self._size(model), n_images, key[0], device)
 
-    def use(self, runner, model: torch.nn.Module, fits: list) -> None:
+    def add(self, batch: FeatureBatch) -> None:
+        batch.feed(self.probe)
+
+    def finish(self) -> None:
+        self.probe.finish()
+        check_not_collapsed(self.probe.models[0].cluster_centers_, self.name)
+
+    def use(self, runner, model: torch.nn.Module) -> None:
         kmeans, = self.probe.models
-        check_not_collapsed(kmeans.cluster_centers_, self.phase)
         model.clusters[FRESH].fit(kmeans.cluster_centers_)
-        runner.logger.info(f'{self.phase}: loss {kmeans.inertia_:.4f}, {kmeans.n_clusters} clusters, '
+        runner.logger.info(f'{self.name}: loss {kmeans.inertia_:.4f}, {kmeans.n_clusters} clusters, '
                            f'{int((kmeans.counts_ == 0).sum())} empty')

@@ -1,11 +1,15 @@
 """k-means on the objects of the training images."""
-from typing import List, Optional, Union
+from typing import Optional, Tuple, Union
 
+import numpy as np
 import torch
+from mmengine.dist import all_gather_object, broadcast
 
+from ...evaluation.functional import fit_descriptor_kmeans
 from ...registry import HOOKS
 from ...utils.checks import check_count
-from ..fitting import ObjectFit
+from ...utils.console import warn_once
+from ..fitting import FeatureBatch
 from .fresh_kmeans_hook import FreshFitHook
 
 
@@ -26,7 +30,7 @@ class ObjectClusteringHook(FreshFitHook):
         ValueError: bad option.
     """
 
-    phase = 'object clustering'
+    name = phase = 'object clustering'
 
     def __init__(self,
                  n_clusters: int,
@@ -45,11 +49,29 @@ class ObjectClusteringHook(FreshFitHook):
         n_channels = model.probe_channels[model.test_cfg.descriptor]  # the clusters may be of other descriptors
         return model.clusters['objects'].weight.shape == (self.n_clusters, n_channels)
 
-    def fits(self, runner) -> List[ObjectFit]:
-        return [ObjectFit(self.phase, self.n_clusters, self.seed, self.whiten, self.max_images)]
+    def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
+        self._found, self._device = [], device
 
-    def use(self, runner, model: torch.nn.Module, fits: List[ObjectFit]) -> None:
-        fit, = fits
-        model.clusters['objects'].fit(fit.weight, fit.bias)
-        if fit.n_objects:
-            runner.logger.info(f'{self.phase}: {fit.n_objects} objects, {self.n_clusters} clusters')
+    def add(self, batch: FeatureBatch) -> None:
+        self._found += [(position, of_image.cpu().numpy())
+                        for position, of_image in zip(batch.positions, batch.descriptors)]
+
+    def finish(self) -> None:
+        everywhere = [entry for of_rank in all_gather_object(self._found) for entry in of_rank]
+        descriptors = np.concatenate([of_image for _, of_image in sorted(everywhere, key=lambda entry: entry[0])])
+        self._n_objects, self._found, self._clusters = len(descriptors), [], (None, None)
+        if self._n_objects < self.n_clusters:  # a run of hours must not end here
+            warn_once(
+                f'{self._n_objects} objects in the training images cannot form {self.n_clusters} clusters'
+                f'{", each is one" if self._n_objects else ""}: lower model.decode_head.saliency_threshold, or train '
+                'longer', about='too few objects')
+        if self._n_objects:
+            values = fit_descriptor_kmeans(descriptors, self.n_clusters, self.seed, self.whiten)
+            self._clusters = [torch.from_numpy(value).float().to(self._device) for value in values]
+            for tensor in self._clusters:
+                broadcast(tensor)  # machines may round differently
+
+    def use(self, runner, model: torch.nn.Module) -> None:
+        model.clusters['objects'].fit(*self._clusters)
+        if self._n_objects:
+            runner.logger.info(f'{self.name}: {self._n_objects} objects, {self.n_clusters} clusters')

@@ -1,12 +1,14 @@
 """Lateral convolutions that start as principal components of the backbone's features."""
-from typing import List, Sequence
+from typing import Sequence, Tuple
 
 import torch
 
+from ...clustering.pca import StreamingPCA
+from ...clustering.sampling import sample_cells
 from ...registry import HOOKS
 from ...utils.checks import check_count
 from ..feature_pass import unwrap
-from ..fitting import PCAFit
+from ..fitting import FeatureBatch
 from .fit_hook import START, FitHook
 
 
@@ -26,7 +28,7 @@ class PCAInitHook(FitHook):
             takes one.
     """
 
-    moment = START
+    moment, name = START, 'PCA of the backbone features'
     priority = 'NORMAL'
 
     def __init__(self, n_pixels: int = 200_000) -> None:
@@ -42,12 +44,25 @@ class PCAInitHook(FitHook):
     def times(self, runner) -> Sequence[int]:
         return [0] * self.is_due(runner, 'before_train')
 
-    def fits(self, runner) -> List[PCAFit]:
-        return [PCAFit('PCA of the backbone features', unwrap(runner.model).neck, self.n_pixels)]
+    def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
+        self._pca = StreamingPCA(sum(model.neck.in_channels), device)
+        self._key, self._n_keep = key, self.n_pixels // n_images
 
-    def use(self, runner, model: torch.nn.Module, fits: List[PCAFit]) -> None:
-        fit, = fits
-        like = next(model.neck.parameters())
-        model.neck.set_projection(fit.weight.to(like), fit.bias.to(like))
-        runner.logger.info(f'init: laterals from {model.neck.out_channels} principal components, which hold '
-                           f'{100 * fit.explained:.1f} % of the variance')
+    def add(self, batch: FeatureBatch) -> None:
+        columns = batch.select(batch.made(
+            'hypercolumns', lambda model, views, _: model.neck.hypercolumn(model.backbone(views[0]))))
+        cells = columns.permute(0, 2, 3, 1).flatten(1, 2).float()  # (N, h*w, sum of C_l)
+        if len(cells):
+            self._pca.add(torch.cat([sample_cells(of_image, self._n_keep, (*self._key, position))
+                                     for position, of_image in zip(batch.positions, cells)]))
+
+    def finish(self) -> None:
+        """There is nothing to fit before the neck says what it wants."""
+
+    def use(self, runner, model: torch.nn.Module) -> None:
+        neck = model.neck
+        weight, bias = self._pca.projection(neck.out_channels, neck.in_channels, neck.level_weights)
+        like = next(neck.parameters())
+        neck.set_projection(weight.to(like), bias.to(like))
+        runner.logger.info(f'init: laterals from {neck.out_channels} principal components, which hold '
+                           f'{100 * self._pca.explained_:.1f} % of the variance')

@@ -1,17 +1,17 @@
 """Clusters the pixels of the training set before an epoch."""
-from typing import List, Optional, Sequence, Union
+from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.runner import EpochBasedTrainLoop
 
-from ...clustering import MiniBatchKMeans, cluster_weights
+from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
 from ...clustering.streaming import assigned_rows, check_stream
 from ...clustering.weights import MODES
 from ...registry import HOOKS
 from ...utils.checks import check_count
 from ...utils.random import keyed_generator
-from ..feature_pass import check_view_loader, limit_images, unwrap
-from ..fitting import PrototypeFit
+from ..feature_pass import check_not_collapsed, check_view_loader, limit_images, unwrap
+from ..fitting import FeatureBatch
 from ..forecast import progress_of
 from .fit_hook import EPOCH, FitHook, Reading
 
@@ -101,11 +101,29 @@ class PixelClusteringHook(FitHook):
         """The views of the epoch in the precision of the training, so that its labels are those of the clustering."""
         return Reading(runner.train_dataloader, (runner.seed, runner.epoch), True, self.bn_mode == 'train')
 
-    def fits(self, runner) -> List[PrototypeFit]:
-        return [PrototypeFit(_name(runner), self._models(unwrap(runner.model)), self.stream, self.max_images)]
+    def prepare(self, runner) -> None:
+        self.name = f'clustering epoch {runner.epoch + 1}'
 
-    def use(self, runner, model: torch.nn.Module, fits: List[PrototypeFit]) -> None:
-        by_level = fits[0].models
+    def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
+        self._by_level = self._models(model)
+        self._stream = StreamingKMeans(list(zip(*self._by_level)), n_images, seed=key, device=device, **self.stream)
+
+    def add(self, batch: FeatureBatch) -> None:
+        feats, n_views = batch.view_feats, len(self._by_level[0])
+        if len(feats) != n_views:
+            raise ValueError(f'the pipeline makes {len(feats)} view{"s"[:len(feats) > 1]} of an image, but the method '
+                             f'labels {n_views}: set num_views={n_views} of mmseg_unsup.MakeViews in '
+                             'train_dataloader.dataset.pipeline')
+        self._stream.add(batch.positions, feats)
+        self._stream.advance(batch.end)
+
+    def finish(self) -> None:
+        self._stream.finish()
+        for kmeans in self._by_level[0]:
+            check_not_collapsed(kmeans.cluster_centers_, self.name)
+
+    def use(self, runner, model: torch.nn.Module) -> None:
+        by_level = self._by_level
         self.n_empty = sum(int((kmeans.counts_ == 0).sum()) for by_view in by_level for kmeans in by_view)
         for level, by_view in zip(model.levels, by_level):
             counts = torch.stack([kmeans.counts_ for kmeans in by_view])
@@ -127,21 +145,16 @@ class PixelClusteringHook(FitHook):
         return [[MiniBatchKMeans(prototypes.n_clusters, **self.kmeans) for prototypes in level.sets]
                 for level in model.levels]
 
-    @staticmethod
-    def _log_clusters(runner, by_view: List[MiniBatchKMeans]) -> None:
+    def _log_clusters(self, runner, by_view: List[MiniBatchKMeans]) -> None:
         for v, kmeans in enumerate(by_view):
             shares = kmeans.counts_ / kmeans.counts_.sum()
             listing = ' '.join(f'{100 * share:.1f}' for share in shares.sort(descending=True).values[:12].tolist())
             more = ' ...' if len(shares) > 12 else ''
             runner.logger.info(
-                f'{_name(runner)} view {v + 1}: k-means loss {kmeans.inertia_:.4f}, '
+                f'{self.name} view {v + 1}: k-means loss {kmeans.inertia_:.4f}, '
                 f'{int((shares == 0).sum())} empty and {int((shares < TINY_SHARE).sum())} tiny (< '
                 f'{100 * TINY_SHARE:g} %) of {len(shares)} clusters, {kmeans.n_splits_} re-seeded, '
                 f'sizes in %: {listing}{more}')
-
-
-def _name(runner) -> str:
-    return f'clustering epoch {runner.epoch + 1}'
 
 
 def _completed(runner) -> dict:

@@ -1,5 +1,5 @@
 """Probes of a trained model: fitted to the training images before an evaluation, scored by its metrics."""
-from typing import List, Optional, Sequence, Union
+from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.runner import BaseLoop
@@ -11,7 +11,7 @@ from ...utils.console import warn_once
 from ...utils.old_names import present_config
 from ...weights.old_names import renamed_state
 from ..feature_pass import unwrap
-from ..fitting import ProbeFit
+from ..fitting import FeatureBatch
 from ..forecast import evaluations
 from .fit_hook import FitHook
 
@@ -41,7 +41,7 @@ class ProbeHook(FitHook):
             :mod:`mmseg_unsup.evaluation.probes.protocol`); a checkpoint without tensors that the features need.
     """
 
-    phase = 'probes'
+    name = phase = 'probes'
 
     def __init__(self,
                  probes: List[dict],
@@ -94,16 +94,22 @@ class ProbeHook(FitHook):
     def forget(self, model: torch.nn.Module) -> None:
         model.probes, self._fitted_at = [], None
 
-    def fits(self, runner) -> List[ProbeFit]:
-        model, dataset = unwrap(runner.model), self._dataset
-        n_classes, ignore_index = len(dataset.metainfo['classes']), getattr(dataset, 'ignore_index', 255)
-        default = next(iter(model.probe_channels))
-        return [ProbeFit(self.phase, probe, model.probe_channels[probe.features or default], n_classes, ignore_index,
-                         self.max_images) for probe in self.probes]
+    def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
+        classes, ignore_index = self._dataset.metainfo['classes'], getattr(self._dataset, 'ignore_index', 255)
+        for probe in self.probes:
+            n_channels = model.probe_channels[probe.features or next(iter(model.probe_channels))]
+            probe.begin(n_channels, len(classes), n_images, key[0], device, ignore_index)
 
-    def use(self, runner, model: torch.nn.Module, fits: List[ProbeFit]) -> None:
-        for fit in fits:
-            runner.logger.info(f'probe {fit.probe.name}: {fit.summary}')
+    def add(self, batch: FeatureBatch) -> None:
+        for probe in self.probes:
+            batch.feed(probe)
+
+    def finish(self) -> None:
+        self._lines = [f'probe {probe.name}: {probe.finish()}' for probe in self.probes]
+
+    def use(self, runner, model: torch.nn.Module) -> None:
+        for line in self._lines:
+            runner.logger.info(line)
         model.probes = self.probes
 
     def _check(self, runner, loop) -> None:
