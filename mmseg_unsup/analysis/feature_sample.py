@@ -10,8 +10,8 @@ from torch import Tensor
 from ..clustering import MiniBatchKMeans, StreamingKMeans
 from ..clustering.sampling import sample_cells
 from ..engine.checkpoint_files import existing_checkpoint
-from ..engine.feature_pass import check_view_loader
-from ..engine.fitting import FeatureBatch, Fit, fit_on_pass
+from ..engine.feature_pass import check_view_loader, limit_images, set_view_key
+from ..engine.fitting import feature_batches
 from ..registry import MODELS
 
 # k-means where the config has no fresh one
@@ -23,35 +23,6 @@ class FeatureSample(NamedTuple):
     rows: Tensor  # (N, C) as evaluation sees the images
     views: Tuple[Tensor, Tensor]  # twice (M, C), the same cells in two augmented views
     n_images: int
-
-
-class CellSample(Fit):
-    """Feature cells of a pass, as they are.
-
-    Args:
-        name: for the progress display.
-        n_cells: about so many, spread over the images, at least one of each.
-        of_views: of the views of the training, the same cells in all; else of the default map.
-
-    Attributes:
-        parts (list): per image and view, (m, C).
-    """
-
-    def __init__(self, name: str, max_images: int, n_cells: int, of_views: bool) -> None:
-        self.name, self.max_images, self.n_cells, self.of_views = name, max_images, n_cells, of_views
-
-    def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
-        self.parts: List[List[Tensor]] = []
-        self._n_keep, self._key = self.n_cells // n_images, key
-
-    def add(self, batch: FeatureBatch) -> None:
-        views = batch.view_feats if self.of_views else [batch.feats()]
-        for i, position in enumerate(batch.positions):
-            cells = (feats[i].permute(1, 2, 0).flatten(0, 1) for feats in views)
-            self.parts.append([sample_cells(of_view, self._n_keep, (*self._key, position)) for of_view in cells])
-
-    def finish(self) -> None:
-        """The parts are the result."""
 
 
 def build_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
@@ -87,9 +58,15 @@ def _sample_loader(model, cfg: Config, key: str, n_images: int, n_cells: int, se
                 transform['num_views'] = 2
     loader = Runner.build_dataloader(config, seed=seed)
     check_view_loader(loader, key)
-    sample = CellSample(f'features, {key}', n_images, n_cells, key == 'train_dataloader')
-    fit_on_pass([sample], model, loader, (seed, ))
-    return [torch.cat(of_view) for of_view in zip(*sample.parts)], len(sample.parts)
+    set_view_key(loader, seed, 0)
+    n_images = limit_images(loader, n_images)
+    parts: List[List[Tensor]] = []
+    for batch in feature_batches(model, loader, f'features, {key}', n_images):
+        views = batch.view_feats if key == 'train_dataloader' else [batch.feats()]
+        for i, position in enumerate(batch.positions):
+            cells = (feats[i].permute(1, 2, 0).flatten(0, 1) for feats in views)
+            parts.append([sample_cells(of_view, n_cells // n_images, (seed, position)) for of_view in cells])
+    return [torch.cat(of_view) for of_view in zip(*parts)], len(parts)
 
 
 def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:
@@ -97,7 +74,8 @@ def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:
     hook = cfg.get('default_hooks', {}).get('fresh_kmeans')
     if hook is None:
         return None, dict(DEFAULT_KMEANS)
-    return hook.get('n_clusters') or cfg.model.decode_head.get('n_clusters'), dict(hook.get('kmeans') or {})
+    n_clusters = hook.get('n_clusters') or cfg.model.decode_head.get('n_clusters')
+    return n_clusters, dict(hook.get('kmeans') or {})
 
 
 def check_enough_cells(n_clusters: int, n_cells: int) -> None:

@@ -2,6 +2,8 @@
 from abc import abstractmethod
 from collections import Counter, defaultdict
 from contextlib import contextmanager, nullcontext
+from functools import partialmethod, reduce
+from operator import or_
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
@@ -108,25 +110,13 @@ class FitHook(Fit, Hook):
 
     def passes(self, runner) -> List[Pass]:
         """Those of all hooks of this moment, which the first of them gives; see :class:`Pass`."""
-        hooks = [hook for hook in _fit_hooks(runner) if hook.moment == self.moment]
-        return _planned(runner, hooks) if hooks[0] is self else []
-
-    def before_train(self, runner) -> None:
-        self._on(runner, 'before_train')
-
-    def before_train_epoch(self, runner) -> None:
-        self._on(runner, 'before_train_epoch')
+        hooks = [hook for hook in _fit_hooks(runner) if hook.moment == self.moment and hook.times(runner)]
+        return [_pass(runner, *shared) for shared in _by_reading(runner, hooks)] if self in hooks[:1] else []
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Drop what the weights are about to outgrow."""
         if batch_idx == 0 and self.moment == EVALUATION:
             self.forget(unwrap(runner.model))
-
-    def after_train_epoch(self, runner) -> None:
-        self._on(runner, 'after_train_epoch')
-
-    def before_val_epoch(self, runner) -> None:
-        self._on(runner, 'before_val_epoch')
 
     def before_val(self, runner) -> None:
         """Outside a training nobody says whether the weights have changed."""
@@ -136,12 +126,15 @@ class FitHook(Fit, Hook):
     def before_test(self, runner) -> None:
         self._fitted_at = None
 
-    def before_test_epoch(self, runner) -> None:
-        self._on(runner, 'before_test_epoch')
-
-    def _on(self, runner, event: str) -> None:
+    def _on(self, event: str, runner) -> None:
         if self.is_due(runner, event):
             fit_due(runner, event)
+
+    before_train = partialmethod(_on, 'before_train')
+    before_train_epoch = partialmethod(_on, 'before_train_epoch')
+    after_train_epoch = partialmethod(_on, 'after_train_epoch')
+    before_val_epoch = partialmethod(_on, 'before_val_epoch')
+    before_test_epoch = partialmethod(_on, 'before_test_epoch')
 
 
 def fit_due(runner, event: str) -> None:
@@ -170,24 +163,10 @@ def _by_reading(runner, hooks: Sequence[FitHook]) -> Iterator[Tuple[Reading, Lis
         yield from shared.items()
 
 
-def _planned(runner, hooks: Sequence[FitHook]) -> List[Pass]:
-    """Passes of the hooks of one moment over the rest of the run."""
-    due = defaultdict(list)  # (time, how often it has come before) -> hooks
-    for hook in hooks:
-        before = Counter()
-        for time in hook.times(runner):
-            due[time, before[time]].append(hook)
-            before[time] += 1
-    times = defaultdict(list)
-    for (time, _), together in sorted(due.items()):
-        times[tuple(together)].append(time)
-    return [_pass(runner, reading.loader, group, at) for together, at in times.items()
-            for reading, group in _by_reading(runner, together)]
-
-
-def _pass(runner, loader: DataLoader, hooks: Sequence[FitHook], at: Sequence[int]) -> Pass:
-    numbers = [limit_images(loader, hook.max_images) for hook in hooks]
-    return Pass(loader, max(numbers), at, fits=lambda n_cells: [
+def _pass(runner, reading: Reading, hooks: Sequence[FitHook]) -> Pass:
+    numbers = [limit_images(reading.loader, hook.max_images) for hook in hooks]
+    times = reduce(or_, (Counter(hook.times(runner)) for hook in hooks))
+    return Pass(reading.loader, max(numbers), sorted(times.elements()), fits=lambda n_cells: [
         rows for hook, n_images in zip(hooks, numbers) for rows in hook.assigned_rows(runner, n_images, n_cells)])
 
 

@@ -45,7 +45,7 @@ class PCAInitHook(FitHook):
         return [0] * self.is_due(runner, 'before_train')
 
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
-        self._pca = StreamingPCA(sum(model.neck.in_channels), device)
+        self._neck, self._pca = model.neck, StreamingPCA(sum(model.neck.in_channels), device)
         self._key, self._n_keep = key, self.n_pixels // n_images
 
     def add(self, batch: FeatureBatch) -> None:
@@ -57,12 +57,11 @@ class PCAInitHook(FitHook):
                                      for position, of_image in zip(batch.positions, cells)]))
 
     def finish(self) -> None:
-        """There is nothing to fit before the neck says what it wants."""
+        neck, like = self._neck, next(self._neck.parameters())
+        weight, bias = self._pca.projection(neck.out_channels, neck.in_channels, neck.level_weights)
+        self._projection = weight.to(like), bias.to(like)
 
     def use(self, runner, model: torch.nn.Module) -> None:
-        neck = model.neck
-        weight, bias = self._pca.projection(neck.out_channels, neck.in_channels, neck.level_weights)
-        like = next(neck.parameters())
-        neck.set_projection(weight.to(like), bias.to(like))
-        runner.logger.info(f'init: laterals from {neck.out_channels} principal components, which hold '
+        model.neck.set_projection(*self._projection)
+        runner.logger.info(f'init: laterals from {model.neck.out_channels} principal components, which hold '
                            f'{100 * self._pca.explained_:.1f} % of the variance')
