@@ -1,13 +1,14 @@
 """Curves of one or several runs, and a table that compares them."""
 import glob
 import os.path as osp
-from difflib import get_close_matches
 from typing import Dict, List, Sequence
 
+from ..datasets.pictures import write_figure
+from ..utils.checks import is_finite
 from ..utils.config_text import parse_config_text
 from ..utils.distributed import flatten_config
-from ..datasets.pictures import write_figure
-from ..utils.run_logs import RunLog, is_number, labels_seen, read_run_log
+from ..utils.near_names import did_you_mean, similar
+from ..utils.run_logs import RunLog, labels_seen, read_run_log
 from .experiments import markdown_table
 
 _LOCAL = ('work_dir', 'launcher', 'load_from', 'resume', 'gpu_ids', 'env_cfg.dist_cfg.port')
@@ -45,7 +46,7 @@ def table(names: Sequence[str], logs: Sequence[RunLog], runs: Sequence[str], key
     last = [log.evaluations[max(log.evaluations)] if log.evaluations else {} for log in logs]
     scores = list(dict.fromkeys(name for values in last for name in values))
     rows = [['last evaluation', *(max(log.evaluations, default='-') for log in logs)]]
-    rows += [[name, *(f'{values[name]:.4g}' if is_number(values.get(name)) else '-' for values in last)]
+    rows += [[name, *(f'{values[name]:.4g}' if is_finite(values.get(name)) else '-' for values in last)]
              for name in scores if not keys or name in keys]
     seconds = [sum(sum(phases.values()) for phases in log.phases.values()) for log in logs]
     rows += [['seconds', *(f'{value:.0f}' if value else '-' for value in seconds)],
@@ -56,9 +57,9 @@ def table(names: Sequence[str], logs: Sequence[RunLog], runs: Sequence[str], key
 
 def curve(log: RunLog, key: str) -> List[tuple]:
     """(iteration or epoch, value) of a name in the log."""
-    points = [(step['iter'], step[key]) for step in log.steps if is_number(step.get(key))]
+    points = [(step['iter'], step[key]) for step in log.steps if is_finite(step.get(key))]
     return points or [(step, scores[key]) for step, scores in sorted(log.evaluations.items())
-                      if is_number(scores.get(key))]
+                      if is_finite(scores.get(key))]
 
 
 def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path: str) -> None:
@@ -73,10 +74,8 @@ def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path
         curves = {name: curve(log, key) for name, log in zip(names, logs)}
         if not any(curves.values()):
             known = dict.fromkeys(name for log in logs for values in (*log.steps, *log.evaluations.values())
-                                  for name in values if is_number(values[name]))
-            near = get_close_matches(key, known)
-            told = f'did you mean {" or ".join(near)}?' if near else (
-                f'choose from {", ".join(known) or "nothing, as they are empty"}')
+                                  for name in values if is_finite(values[name]))
+            told = did_you_mean(similar(key, known), f'choose from {", ".join(known) or "nothing, as they are empty"}')
             raise ValueError(f'no run has logged {key!r}: {told}')
         for name, points in curves.items():
             axes.plot(*zip(*points or [(float('nan'), ) * 2]), 'o-' if len(points) < 30 else '-', label=name)

@@ -8,18 +8,19 @@ import itertools
 import math
 import os
 import os.path as osp
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 from mmengine.config import Config
 from prettytable import PrettyTable
 
 from ..clustering import MiniBatchKMeans
+from ..datasets.pictures import write_figure
+from ..utils.atomic import write_json
+from ..utils.progress import track_progress
+from .experiments import finite
 from .feature_sample import FeatureSample, check_enough_cells, fit_kmeans, fresh_settings, sample_features
 from .label_free import cluster_agreement, silhouette
-from ..utils.atomic import write_json
-from ..datasets.pictures import write_figure
-from ..utils.progress import track_progress
 
 # Stability that counts as the best one, and below which no k is reproducible.
 TOLERANCE, UNSTABLE = 0.05, 0.5
@@ -54,17 +55,12 @@ def _scores(sample: FeatureSample, k: int, fits: List[MiniBatchKMeans], silhouet
         view_ARI=across,
         view_NMI=_mean(agreements, 'NMI'),
         view_matched=_mean(agreements, 'matched'),
-        silhouette=_finite(np.mean([silhouette(sample.rows, of_fit, silhouette_cells) for of_fit in labels])),
+        silhouette=finite(np.mean([silhouette(sample.rows, of_fit, silhouette_cells) for of_fit in labels])),
         inertia=float(np.mean([kmeans.inertia_ for kmeans in fits])))
 
 
 def _mean(scores: List[dict], name: str) -> float:
     return float(np.mean([of_one[name] for of_one in scores]))
-
-
-def _finite(value: float) -> Optional[float]:
-    """JSON has no NaN."""
-    return float(value) if math.isfinite(value) else None
 
 
 def advise(results: List[dict]) -> Tuple[int, str]:

@@ -18,10 +18,11 @@ from mmengine.fileio import load
 from ..engine.checkpoint_files import last_checkpoint
 from ..engine.run_config import prepare_training
 from ..registry import DATASETS
+from ..utils.checks import is_finite
 from ..utils.config import load_config
 from ..utils.console import say
 from ..utils.options import parse_options
-from ..utils.run_logs import is_number, log_pattern, read_run_log, score_logs
+from ..utils.run_logs import log_pattern, read_run_log, score_logs
 from ..utils.run_record import differing_settings, read_record, run_settings
 from ..utils.speed import adapt_loaders
 from ..utils.whole_images import resizes_of
@@ -223,7 +224,7 @@ def check_metrics(runs: Sequence[Run], metrics: Sequence[str]) -> None:
 
 def mean_and_std(values: Sequence) -> dict:
     """``values``, ``mean`` and ``std`` (n - 1); None where there is none."""
-    usable = bool(values) and all(is_number(value) for value in values)
+    usable = bool(values) and all(is_finite(value) for value in values)
     return dict(
         values=[finite(value) for value in values],
         mean=statistics.fmean(values) if usable else None,
@@ -239,7 +240,7 @@ def format_mean_and_std(score: dict) -> str:
 
 def finite(value) -> Optional[float]:
     """JSON has no NaN."""
-    return value if is_number(value) else None
+    return value if is_finite(value) else None
 
 
 def software_of(runs: Sequence[Run]) -> Dict[str, List[str]]:

@@ -15,8 +15,9 @@ from mmengine.fileio import load
 
 from ..evaluation.evaluators import cluster_metric
 from ..utils.atomic import write_json, write_text
+from ..utils.checks import is_finite
 from ..utils.console import say
-from ..utils.run_logs import is_number, labels_seen
+from ..utils.run_logs import labels_seen
 from .experiments import (check_metrics, check_plan, describe_evaluation, describe_training, finite,
                           format_mean_and_std, markdown_table, mean_and_std, planned_config, software_of, train_all)
 from .experiments import Run as TrainingRun
@@ -42,7 +43,7 @@ class Run(TrainingRun):
 
     def best_by_labels(self, metric: str) -> Optional[int]:
         """Epoch of the highest score after training began."""
-        scored = {epoch: s[metric] for epoch, s in self.evaluations.items() if epoch and is_number(s.get(metric))}
+        scored = {epoch: s[metric] for epoch, s in self.evaluations.items() if epoch and is_finite(s.get(metric))}
         return max(scored, key=scored.get, default=None)
 
 

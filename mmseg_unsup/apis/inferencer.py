@@ -13,7 +13,7 @@ from mmengine.infer import BaseInferencer
 from torch import Tensor
 
 from ..datasets.errors import UnreadableImageError, check_on_error
-from ..functional import enlarge, winner_map
+from ..functional import to_image_size, winner_map
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
@@ -277,7 +277,7 @@ class UnsupInferencer(BaseInferencer):
             for start in range(0, len(boxes), batch_size):
                 tiles = [Picture(None, image[box]) for box in boxes[start:start + batch_size]]
                 for scores, meta in zip(*self._scores(tiles)):
-                    yield enlarge(scores, meta, self.model.align_corners)
+                    yield to_image_size(scores, meta, self.model.align_corners)
 
         for rows, scores in blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores):
             values, winner = scores.max(0)
@@ -285,7 +285,7 @@ class UnsupInferencer(BaseInferencer):
         return ids, best
 
     def _scores(self, pictures: List[Picture]) -> Tuple[Tensor, List[dict]]:
-        """Pictures of one size -> (N, K, h, w) scores, and what :func:`enlarge` needs."""
+        """Pictures of one size -> (N, K, h, w) scores, and what :func:`to_image_size` needs."""
         packed = [self.pipeline(dict(img_path=path, img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
                   for path, image in pictures]
         data = self.model.data_preprocessor({key: [item[key] for item in packed] for key in packed[0]}, False)

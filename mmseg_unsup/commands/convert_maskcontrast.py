@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from ..converters.maskcontrast import convert_file
+    from ..converters import files, maskcontrast
+    from ..datasets import MaskedImageDataset
     from ..utils import load_config
-    print(convert_file(args.source, args.target, load_config(args.config), args.allow, args.force))
+    print(files.convert_file(args.source, args.target, load_config(args.config), maskcontrast.convert,
+                             maskcontrast.check_fits, MaskedImageDataset.METAINFO, args.allow, args.force))

@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from ..converters.picie import convert_file
+    from ..converters import files, picie
     from ..utils import load_config
-    print(convert_file(args.source, args.target, load_config(args.config), args.drop_bias, args.allow, args.force))
+    cfg = load_config(args.config)
+    print(files.convert_file(args.source, args.target, cfg, lambda found: picie.convert(found, args.drop_bias),
+                             picie.check_fits, picie.dataset_meta(cfg), args.allow, args.force))

@@ -4,12 +4,12 @@ import gc
 import os.path as osp
 import sys
 import textwrap
-from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
 from typing import List, NoReturn, Optional, Sequence
 
 from ..import_hooks import after_import
+from ..utils.near_names import did_you_mean, similar
 from ..version import __version__
 
 PROG = 'mmseg-unsup'
@@ -71,8 +71,8 @@ class CommandParser(argparse.ArgumentParser):
     def _advice(self, message: str) -> str:
         """Options that are spelt nearly as one that is unknown, which the message names first."""
         unknown = message.removeprefix('unrecognized arguments: ').split(' ')[0].partition('=')[0]
-        near = get_close_matches(unknown, self._option_string_actions, 1) if unknown.startswith('--') else ()
-        return f': did you mean {near[0]}?' if near else ''
+        near = similar(unknown, self._option_string_actions)[:1] if unknown.startswith('--') else ()
+        return f': {did_you_mean(near)}' if near else ''
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -84,9 +84,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if argv[:1] and not argv[0].startswith('-'):
         name, *rest = argv
         if name not in COMMANDS:
-            near = get_close_matches(name.replace('_', '-'), COMMANDS)
-            parser.error(f'there is no command {name!r}: ' + (
-                f'did you mean {" or ".join(near)}?' if near else f'there are {", ".join(COMMANDS)}'))
+            parser.error(f'there is no command {name!r}: '
+                         + did_you_mean(similar(name.replace('_', '-'), COMMANDS), f'there are {", ".join(COMMANDS)}'))
         return run_command(name, rest)
     parser.parse_args(argv)
     parser.print_help()

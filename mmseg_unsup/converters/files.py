@@ -2,7 +2,7 @@
 import argparse
 import os.path as osp
 import re
-from typing import Sequence
+from typing import Callable, Sequence
 
 import torch
 from mmengine.config import Config
@@ -11,6 +11,32 @@ from mmengine.registry import init_default_scope
 from ..hosts.safe_loading import load_safely, resolve_globals
 from ..registry import MODELS
 from ..utils.atomic import replacing, write_from_memory
+
+
+def convert_file(source: str, target: str, cfg: Config, convert: Callable[[dict], dict],
+                 check_fits: Callable[[dict, Config], str], dataset_meta: dict, allow: Sequence[str] = (),
+                 force: bool = False) -> str:
+    """Convert a released checkpoint into the file that a run of the config would have saved; a line on what it holds.
+
+    Args:
+        convert: makes our state dict of the checkpoint.
+        check_fits: says what a state dict holds, or raises ValueError.
+        dataset_meta: classes and colours, as runs save them.
+        allow: globals that the file may load, see :func:`load_released`.
+        force: replace ``target`` if it is there.
+
+    Raises:
+        FileExistsError: ``target`` is there.
+        ValueError: it is no such checkpoint, or does not fit the config.
+    """
+    refuse_existing(target, force)
+    checkpoint = load_released(source, allow)
+    state = convert(checkpoint)
+    holds, epoch = check_fits(state, cfg), checkpoint.get('epoch')
+    meta = dict(epoch=epoch if isinstance(epoch, int) else 0, source=osp.basename(source), cfg=cfg.pretty_text,
+                dataset_meta=dataset_meta)
+    save_atomically(dict(meta=meta, state_dict=state), target, force)
+    return f'wrote {target}: {holds}, epoch {meta["epoch"]}'
 
 
 def load_released(path: str, allow: Sequence[str] = ()) -> dict:

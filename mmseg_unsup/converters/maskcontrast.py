@@ -3,17 +3,14 @@
 Expected names: ``module.model_q.`` and ``module.model_k.`` before ``backbone.``, ``decoder.0`` to ``decoder.2``
 (torchvision's DeepLabV3 head without its classifier), ``head.`` and ``classification_head.``; ``module.queue`` (D, K).
 """
-import os.path as osp
 import re
 from collections import OrderedDict
-from typing import Sequence
 
 import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from ..datasets import MaskedImageDataset
-from .files import check_tensors, load_released, refuse_existing, save_atomically
+from .files import check_tensors
 
 _HEAD = 'decode_head.'
 # released name -> ours, inside a branch
@@ -92,25 +89,3 @@ def check_fits(state: dict, cfg: Config) -> str:
     key_branch = 'its key branch' if state['key_branch.steps'] else 'no key branch (copied)'
     return (f'ResNet-{cfg.model.backbone.depth} ({n_backbone} tensors), head ({n_head}), {key_branch}, '
             f'{f"queue of {length}" if length else "no queue"}')
-
-
-def convert_file(source: str, target: str, cfg: Config, allow: Sequence[str] = (), force: bool = False) -> str:
-    """Convert a released checkpoint into the file that a run of the config would have saved; a line on what it holds.
-
-    Args:
-        allow: globals that the file may load, see :func:`load_released`.
-        force: replace ``target`` if it is there.
-
-    Raises:
-        FileExistsError: ``target`` is there.
-        ValueError: it is no such checkpoint, or does not fit the config.
-    """
-    refuse_existing(target, force)
-    checkpoint = load_released(source, allow)
-    state = convert(checkpoint)
-    holds = check_fits(state, cfg)
-    epoch = checkpoint.get('epoch')
-    meta = dict(epoch=epoch if isinstance(epoch, int) else 0, source=osp.basename(source), cfg=cfg.pretty_text,
-                dataset_meta=MaskedImageDataset.METAINFO)
-    save_atomically(dict(meta=meta, state_dict=state), target, force)
-    return f'wrote {target}: {holds}, epoch {meta["epoch"]}'

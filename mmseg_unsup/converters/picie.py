@@ -2,17 +2,16 @@
 
 Names of the released model: modules/fpn.py and modules/backbone.py of github.com/janghyuncho/PiCIE.
 """
-import os.path as osp
 import re
 from collections import OrderedDict
-from typing import List, Optional, Sequence
+from typing import List, Optional
 
 from mmengine.config import Config
 from mmseg.models.backbones import ResNet
 from torch import Tensor
 
 from ..registry import DATASETS
-from .files import check_tensors, load_released, refuse_existing, save_atomically
+from .files import check_tensors
 
 # released name -> ours; theirs count from the coarsest level, ours from the finest
 LATERALS = {f'decoder.layer{4 - i}.': f'neck.laterals.{i}.' for i in range(4)}
@@ -102,30 +101,7 @@ def _depth(state: dict) -> Optional[int]:
     return None
 
 
-def meta_of(cfg: Config, source: str, epoch: int) -> dict:
-    """What mmengine writes beside the weights, as far as inference reads it."""
+def dataset_meta(cfg: Config) -> dict:
+    """What a run of the config would say about its classes."""
     dataset = cfg.test_dataloader.dataset
-    info = {**getattr(DATASETS.get(dataset.type), 'METAINFO', {}), **dataset.get('metainfo', {})}
-    return dict(epoch=epoch, source=osp.basename(source), cfg=cfg.pretty_text, dataset_meta=info)
-
-
-def convert_file(source: str, target: str, cfg: Config, drop_bias: bool = False, allow: Sequence[str] = (),
-                 force: bool = False) -> str:
-    """Convert a released checkpoint into the file that a run of the config would have saved; a line on what it holds.
-
-    Args:
-        drop_bias: convert a classifier with a bias, without it.
-        allow: globals that the file may load, see :func:`load_released`.
-        force: replace ``target`` if it is there.
-
-    Raises:
-        FileExistsError: ``target`` is there.
-        ValueError: it is no such checkpoint, or does not fit the config.
-    """
-    refuse_existing(target, force)
-    checkpoint = load_released(source, allow)
-    state = convert(checkpoint, drop_bias)
-    holds = check_fits(state, cfg)
-    epoch = int(checkpoint.get('epoch', 0))
-    save_atomically(dict(meta=meta_of(cfg, source, epoch), state_dict=state), target, force)
-    return f'wrote {target}: {holds}, epoch {epoch}'
+    return {**getattr(DATASETS.get(dataset.type), 'METAINFO', {}), **dataset.get('metainfo', {})}

@@ -1,5 +1,5 @@
 """Functions of tensors that know neither models nor data sets."""
-from .class_map import class_map, enlarge, winner_map
+from .class_map import class_map, to_image_size, winner_map
 from .fingerprint import fingerprint
 from .pooling import object_means, object_rows, resize_ids, sample_object_rows
 from .segments import connected_segments, describe_segments
@@ -7,6 +7,6 @@ from .views import unit, view_features
 from .warp import warp
 
 __all__ = [
-    'class_map', 'connected_segments', 'describe_segments', 'enlarge', 'fingerprint', 'object_means', 'object_rows',
-    'resize_ids', 'sample_object_rows', 'unit', 'view_features', 'warp', 'winner_map'
+    'class_map', 'connected_segments', 'describe_segments', 'fingerprint', 'object_means', 'object_rows', 'resize_ids',
+    'sample_object_rows', 'to_image_size', 'unit', 'view_features', 'warp', 'winner_map'
 ]

@@ -27,7 +27,7 @@ def winner_map(scores: Tensor, img_meta: dict, align_corners: bool = False) -> T
     per_block = max(1, _BLOCK_BYTES // (4 * height * width))
     best, winner = None, None
     for start in range(0, len(scores), per_block):
-        values, index = enlarge(scores[start:start + per_block], img_meta, align_corners).max(0)
+        values, index = to_image_size(scores[start:start + per_block], img_meta, align_corners).max(0)
         if best is None:
             best, winner = values, index
         else:
@@ -36,7 +36,7 @@ def winner_map(scores: Tensor, img_meta: dict, align_corners: bool = False) -> T
     return winner.short(), best
 
 
-def enlarge(scores: Tensor, img_meta: dict, align_corners: bool) -> Tensor:
+def to_image_size(scores: Tensor, img_meta: dict, align_corners: bool) -> Tensor:
     """(k, h, w) -> (k, H, W), bilinearly to the size of the input and from there to ``ori_shape``."""
     height, width = img_meta.get('pad_shape', img_meta['img_shape'])[:2]
     scores = F.interpolate(scores[None], (height, width), mode='bilinear', align_corners=align_corners)

@@ -9,7 +9,6 @@ import socket
 import sys
 import zipfile
 from contextlib import contextmanager
-from difflib import get_close_matches
 from http.client import HTTPException
 from typing import Dict, Iterator, Optional
 from urllib.error import URLError
@@ -20,6 +19,7 @@ from filelock import FileLock
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as of_mmengine
 
+from ..utils.near_names import did_you_mean, similar
 from ..utils.weight_addresses import REMEDY, TABLES, TORCHVISION, place_in_cache
 from .safe_loading import UnreadableCheckpoint, load_safely
 
@@ -86,9 +86,8 @@ def _look_up(scheme: str, name: str) -> str:
     if name not in table and scheme in TORCHVISION:
         table = {**_of_newer_torchvision(), **table}
     if not table.get(name):
-        near = get_close_matches(name, table, n=3, cutoff=0) or list(table)
-        raise ValueError(f'{scheme}://{name}: there are no published weights of this name; the nearest are '
-                         f'{", ".join(near)}: take one of these, or {REMEDY}')
+        raise ValueError(f'{scheme}://{name}: there are no published weights of this name: '
+                          + did_you_mean([f'{scheme}://{other}' for other in similar(name, table)], REMEDY))
     return table[name]
 
 

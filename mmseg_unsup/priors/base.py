@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from skimage.filters import threshold_otsu
 
+from ..utils.checks import is_finite
+
 
 class Prior(metaclass=ABCMeta):
     """Maps an image to a guess of its objects, the same on every machine and in every order of images.
@@ -28,10 +30,10 @@ class Prior(metaclass=ABCMeta):
     labels = 'none'
 
     def __init__(self, threshold: Union[str, float] = 'otsu', min_area: float = 0.01) -> None:
-        if threshold != 'otsu' and not (_is_number(threshold) and 0 <= threshold < 1):
+        if threshold != 'otsu' and not (is_finite(threshold) and 0 <= threshold < 1):
             raise ValueError(f"threshold={threshold!r} of {type(self).__name__}: give 'otsu' or a number from 0 to "
                              'less than 1')
-        if not (_is_number(min_area) and 0 <= min_area < 0.5):
+        if not (is_finite(min_area) and 0 <= min_area < 0.5):
             raise ValueError(f'min_area={min_area!r} of {type(self).__name__} is a share of the image: give a number '
                              'from 0 to less than 0.5')
         self.threshold, self.min_area = threshold, min_area
@@ -122,10 +124,6 @@ def rescale(values: np.ndarray) -> np.ndarray:
 
 def _border_values(ids: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _jsonable(value: Any) -> Any:

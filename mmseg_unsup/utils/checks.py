@@ -1,9 +1,10 @@
 """Options of a config: what is wrong with them is said when they are read, not after hours."""
 import argparse
 import math
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, Callable, Iterable
+
+from .near_names import did_you_mean, similar
 
 
 def check_count(name: str, value: Any, low: int = 1) -> None:
@@ -47,8 +48,8 @@ def check_choice(kind: str, value: Any, known: Iterable[str], further: str = '')
     """
     names = list(known)
     if value not in names:
-        near = get_close_matches(str(value), names)
-        told = f' (did you mean {" or ".join(near)}?)' if near else ''
+        asked = did_you_mean(similar(str(value), names))
+        told = f' ({asked})' if asked else ''
         raise ValueError(f'there is no {kind} {value!r}{told}: give one of {", ".join(names)}{further}')
 
 

@@ -1,5 +1,4 @@
 """Reading configs: package references, and command-line variables that reach every place they are used."""
-import difflib
 import os
 import os.path as osp
 import sys
@@ -11,6 +10,7 @@ from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from .config_keys import concrete_keys, find_keys
+from .near_names import did_you_mean, similar
 from .old_names import present_config
 from .options import check_options
 
@@ -38,9 +38,9 @@ def find_config(reference: str) -> str:
         raise FileNotFoundError(f'there is no config {name!r}: {near or _FORMS}')
     folder = _configs_of(package)
     if folder is None:
-        near = difflib.get_close_matches(package, ('mmseg_unsup', 'mmseg'), 1)
-        raise FileNotFoundError(f'there is no config {reference!r}: no installed package {package!r} has configs'
-                                + (f': did you mean {near[0]}::{name}?' if near else ''))
+        near = [f'{other}::{name}' for other in similar(package, ('mmseg_unsup', 'mmseg'))]
+        raise FileNotFoundError(f'there is no config {reference!r}: no installed package {package!r} has configs: '
+                                + did_you_mean(near, _FORMS))
     for path in (osp.join(folder, name), osp.join(folder, f'{name}.py')):
         if osp.isfile(path):
             return path
@@ -71,8 +71,7 @@ def _names(package: str) -> List[str]:
 def _nearest(name: str, found: List[str]) -> str:
     """A question that names up to three configs whose file names are spelt nearly as ``name``; empty without any."""
     paths = {osp.splitext(osp.basename(path))[0]: path for path in sorted(found)}
-    near = difflib.get_close_matches(osp.splitext(osp.basename(name))[0], paths)
-    return f'did you mean {" or ".join(paths[stem] for stem in near)}?' if near else ''
+    return did_you_mean([paths[stem] for stem in similar(osp.splitext(osp.basename(name))[0], paths)])
 
 
 def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:

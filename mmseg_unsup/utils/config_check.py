@@ -8,7 +8,8 @@ from mmengine.config import Config
 from mmengine.runner.priority import get_priority
 
 from .checks import check_count, check_positive
-from .registered import BUILDERS, KNOWN_SCOPES, advice, found_types, parameters_of, similar_types
+from .near_names import advice, did_you_mean
+from .registered import BUILDERS, KNOWN_SCOPES, found_types, parameters_of, similar_types
 from .stack import check_mmpretrain
 
 # what each stage is built of; one needs all its parts, and a training may have no validation
@@ -190,9 +191,8 @@ def _registered(key: str, name: str, scopes: Tuple[str, ...]) -> Optional[list]:
     if found == [] and is_foreign and not get_close_matches(prefix, KNOWN_SCOPES, 1, _MISSPELT):
         raise ImportError(f'{key}={name!r} is of the package {prefix}, which is not installed: install it')
     if found == []:
-        near = similar_types(name)
-        remedy = f'did you mean {" or ".join(near)}?' if near else (
-            'check its name, or name the module that registers it in custom_imports')
+        remedy = did_you_mean(similar_types(name), 'check its name, or name the module that registers it in '
+                              'custom_imports')
         raise ValueError(f'{key}={name!r} is no type that is registered: {remedy}')
     return found
 

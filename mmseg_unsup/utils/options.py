@@ -5,7 +5,8 @@ from typing import Dict, Iterable, List, Optional, Sequence, Set
 
 from mmengine.config import Config, DictAction
 
-from .registered import BUILDERS, advice, found_types, parameters_of
+from .near_names import advice
+from .registered import BUILDERS, found_types, parameters_of
 
 # last names of keys whose values are paths or addresses, whatever these look like
 _PATHS = ('data_root', 'root', 'mask_root', 'out', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file',

@@ -1,8 +1,9 @@
 """Names of files: whether they leave the folder that they belong to, how to print them, and which are spelt alike."""
-import difflib
 import os
 import os.path as osp
 from typing import Callable
+
+from .near_names import did_you_mean, similar
 
 
 def is_outside(path: str, root: str) -> bool:
@@ -36,6 +37,6 @@ def path_remedy(path: str, is_wanted: Callable[[str], bool] = osp.exists, otherw
     folder, name = osp.split(path.rstrip('/\\'))
     place = folder or '.'
     beside = os.listdir(place) if osp.isdir(place) and os.access(place, os.R_OK) else []
-    near = [osp.join(folder, other) for other in difflib.get_close_matches(name, {*beside} - {name})]
+    near = [osp.join(folder, other) for other in similar(name, {*beside} - {name})]
     near = [printable(other) for other in near if is_wanted(other)]
-    return f'did you mean {" or ".join(near)}?' if near else otherwise
+    return did_you_mean(near, otherwise)

@@ -1,14 +1,15 @@
 """What is registered under the names of types in configs, and which arguments it takes."""
 import inspect
 import re
-from difflib import SequenceMatcher, get_close_matches
 from importlib.util import find_spec
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set
+from typing import Dict, Iterator, List, Optional, Sequence, Set
 
 import mmengine.registry
 from mmengine.model import BaseModule
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
+
+from .near_names import similar
 
 # whose registries are there as soon as this package is; those of other packages are imported by what is built
 KNOWN_SCOPES = ('mmengine', 'mmseg', 'mmseg_unsup')
@@ -16,9 +17,6 @@ KNOWN_SCOPES = ('mmengine', 'mmseg', 'mmseg_unsup')
 BUILDERS = ('type', '_scope_', '_delete_', 'convert_to_iter_based', 'constructor', 'paramwise_cfg', 'priority')
 # a call of an __init__ that ends with **kwargs; its other arguments may hold calls themselves
 _HANDED_ON = re.compile(r'__init__\((?:[^()]|\([^()]*\))*\*\*\w+')
-_MAX_NEAR, _MAX_LISTED = 3, 20
-# difference of the ratios of names that are about as near
-_TIE = 0.1
 
 
 def found_types(name: str, scopes: Sequence[str] = KNOWN_SCOPES) -> Optional[list]:
@@ -49,26 +47,7 @@ def registered_names() -> List[str]:
 def similar_types(name: str) -> List[str]:
     """Registered names that are spelt nearly so, whatever their scopes."""
     full = {other.rpartition('.')[2]: other for other in registered_names()}
-    bare = name.rpartition('.')[2]
-    near = get_close_matches(bare, full, _MAX_NEAR)
-    ratios = [SequenceMatcher(None, bare, other).ratio() for other in near]
-    return [full[other] for other, ratio in zip(near, ratios) if ratio > ratios[0] - _TIE]
-
-
-def similar(name: str, names: Iterable[str]) -> List[str]:
-    """Up to three that are spelt nearly so, the nearest first."""
-    names = [*names]
-    return (get_close_matches(name, names, _MAX_NEAR) or
-            get_close_matches(name.replace('_', ''), names, _MAX_NEAR, 0.5))
-
-
-def advice(name: str, names: Iterable[str]) -> str:
-    """The end of a message on an unknown name: those like it, or all of them where they are few."""
-    names = sorted(names)
-    near = similar(name, names)
-    if near:
-        return f': did you mean {" or ".join(near)}?'
-    return f': there are {", ".join(names)}' if 0 < len(names) <= _MAX_LISTED else ', nor any name like it'
+    return [full[other] for other in similar(name.rpartition('.')[2], full)]
 
 
 def parameters_of(cls: type, strict: bool = False) -> Optional[Set[str]]:

@@ -1,7 +1,6 @@
 """What the folder of a run says about it."""
 import glob
 import json
-import math
 import os
 import os.path as osp
 from dataclasses import dataclass, field
@@ -26,10 +25,6 @@ class RunLog:
     steps: List[dict] = field(default_factory=list)
     evaluations: Dict[int, Dict[str, float]] = field(default_factory=dict)
     phases: Dict[int, Dict[str, float]] = field(default_factory=dict)
-
-
-def is_number(value) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def labels_seen(work_dir: str) -> str:

@@ -3,7 +3,7 @@ from typing import Dict, Mapping, Optional, Sequence
 
 from prettytable import PrettyTable
 
-from .run_logs import is_number
+from .checks import is_finite
 
 MAX_COLUMNS = 80
 _MAIN = ('mIoU', 'aAcc')
@@ -37,7 +37,7 @@ def by_set(metrics: Mapping[str, float]) -> Dict[str, Dict[str, float]]:
 
 def number(value: Optional[float]) -> str:
     """Two digits behind the point; ``-`` for none and what is no number."""
-    return f'{value:.2f}' if is_number(value) else '-'
+    return f'{value:.2f}' if is_finite(value) else '-'
 
 
 def change_table(before: Optional[Mapping[str, float]], after: Mapping[str, float]) -> str:

@@ -31,8 +31,9 @@ def line_chart(lines: Dict[str, Sequence[Tuple[float, float]]], x_title: str) ->
     axes.tick_params(length=0, labelcolor=_TEXT)
     axes.spines[:].set_visible(False)
     file = io.StringIO()
+    unsaid = dict.fromkeys(('Date', 'Creator', 'Format', 'Type'))
     with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': ' '.join(lines)}):  # ids of the same bytes
-        figure.savefig(file, format='svg', transparent=True, metadata=dict.fromkeys(('Date', 'Creator', 'Format', 'Type')))
+        figure.savefig(file, format='svg', transparent=True, metadata=unsaid)
     titles = [f'{name} {_number(y)} at {_number(x)}' for name, line in lines.items() for x, y in line]
     return Markup(_inline(file.getvalue(), ', '.join(lines), titles))
 

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
-from ..utils.run_logs import RunLog, is_number
-from .line_chart import line_chart
+from ..utils.checks import is_finite
+from ..utils.run_logs import RunLog
 from .html import render_page
+from .line_chart import line_chart
 
 _MAX_LINES, _MAX_POINTS = 6, 200
 # of the lines of the training, in this order; what begins with loss comes first
@@ -50,7 +51,7 @@ def _score_table(log: RunLog, unit: str) -> dict:
     if not log.evaluations:
         return {}
     steps = sorted({min(log.evaluations), max(log.evaluations)})
-    names = [name for name, value in log.evaluations[steps[-1]].items() if is_number(value)]
+    names = [name for name, value in log.evaluations[steps[-1]].items() if is_finite(value)]
     rows = [(name, [log.evaluations[step].get(name) for step in steps]) for name in names]
     return dict(columns=[f'{unit} {step}' for step in steps], rows=rows)
 
@@ -65,7 +66,7 @@ def _curves(log: RunLog, unit: str) -> List[Tuple[str, List[str], Markup]]:
 def _series(steps: Sequence[dict], prefix: str) -> Dict[str, list]:
     names = dict.fromkeys(name for values in steps for name in values
                           if name.startswith(prefix) and name not in _NO_CURVES)
-    series = {name: [(values['iter'], values[name]) for values in steps if is_number(values.get(name))]
+    series = {name: [(values['iter'], values[name]) for values in steps if is_finite(values.get(name))]
               for name in list(names)[:_MAX_LINES]}
     return {name: _thin(points) for name, points in series.items() if points}
 
@@ -75,7 +76,7 @@ def _score_series(log: RunLog) -> Dict[str, Dict[str, list]]:
     groups: Dict[str, Dict[str, list]] = {}
     for step in sorted(log.evaluations):
         for name, value in log.evaluations[step].items():
-            if is_number(value) and not name.endswith('_std'):
+            if is_finite(value) and not name.endswith('_std'):
                 group, _, score = name.rpartition('/')
                 lines = groups.setdefault(f'Scores, {group}' if group else 'Scores', {})
                 lines.setdefault(score, []).append((step, value))

@@ -111,7 +111,7 @@ WEIGHTS = {
     f'{INIT}={{p}}/half.pth': 'half.pth | it is cut off | download it again',
     f'{INIT}={{p}}/plain.pth': "plain.pth holds no tensors but ['a'] | another one",
     f'{INIT}={{p}}/run/epoch_1.pth model.backbone.depth=34': 'holds a ResNet-18, and the config builds a ResNet-34',
-    f'{INIT}=torchvision://resnt18': 'no published weights of this name; the nearest are resnet18',
+    f'{INIT}=torchvision://resnt18': 'no published weights of this name: did you mean torchvision://resnet18',
     f'{SET} load_from={{p}}/none.pth': "there is no checkpoint '{p}/none.pth': check the path",
     f'{SET} load_from={{p}}/plain.pth': 'none of the 1 entries of the checkpoint | name a checkpoint of this config',
     f'{SET} load_from={{p}}/list.pth': 'is a list and holds no dict of weights',

@@ -4,7 +4,7 @@ import torch
 
 from mmseg.structures import SegDataSample
 
-from mmseg_unsup.functional import enlarge, fingerprint, winner_map
+from mmseg_unsup.functional import to_image_size, fingerprint, winner_map
 from ..test_apis.tiny_models import METHODS, K, tiny_model
 
 SETS = dict(PiCIE='view1', MDC='view1', IIC='classifier', MaskContrast='objects')
@@ -65,7 +65,7 @@ def test_scores_give_the_predicted_map(method):
     for sample, of_image in zip(predicted, scores):
         winner, best = winner_map(of_image, metas)
         assert len(winner.unique()) > 1 and torch.equal(winner[None].long(), sample.pred_sem_seg.data.long())
-        torch.testing.assert_close(best, enlarge(of_image, metas, False).amax(0))
+        torch.testing.assert_close(best, to_image_size(of_image, metas, False).amax(0))
 
 
 def test_scores_of_components_give_the_predicted_map():

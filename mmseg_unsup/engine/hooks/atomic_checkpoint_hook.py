@@ -12,7 +12,7 @@ from mmengine.runner import BaseLoop
 from ...registry import HOOKS
 from ...utils.atomic import remove_parts, replacing
 from ...utils.console import say
-from ...utils.registered import advice
+from ...utils.near_names import advice
 from ..checkpoint_files import LAST, PREEMPTED, Search, find_checkpoint, name_pattern, verify_checkpoint
 from ..loops import ResumableTrainLoop
 from ..run_state import (gather_rank_states, own_state, pack_history, random_state, restore_rank_state,

@@ -9,7 +9,7 @@ from ...registry import METRICS
 from ...utils.checks import check_count
 from ..functional import confusion_matrix, match_clusters, matched_confusion, scores_from_confusion
 from ..functional.descriptor_kmeans import fit_descriptor_kmeans
-from .repeated_iou import mean_and_std
+from .repeated_iou import mean_scores
 
 
 # What an image contributes: (S, D) descriptors; (C, 1 + S) pixels of each class outside all objects and in each.
@@ -101,7 +101,7 @@ class ObjectKMeansMetric(BaseMetric):
         for repeat in range(self.repeats):
             clusters = self._cluster(descriptors, n_clusters, self.seed + repeat)
             scores.append(self._score(_confusion(results, clusters, n_classes, 1 + n_clusters)))
-        return mean_and_std(scores) if self.repeats > 1 else scores[0]
+        return mean_scores(scores) if self.repeats > 1 else scores[0]
 
     def _cluster(self, descriptors: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
         """(S, D) -> (S,) from 1 on."""

@@ -59,10 +59,10 @@ class RepeatedIoUMetric(BaseMetric):
         for metric in self._metrics:
             metric.dataset_meta = self.dataset_meta
         scores = [metric.compute_metrics(list(of_set)) for metric, of_set in zip(self._metrics, zip(*results))]
-        return mean_and_std(scores) if self.summary == 'mean' else _last_and_best(scores)
+        return mean_scores(scores) if self.summary == 'mean' else _last_and_best(scores)
 
 
-def mean_and_std(scores: List[Dict[str, float]]) -> Dict[str, float]:
+def mean_scores(scores: List[Dict[str, float]]) -> Dict[str, float]:
     summary = {}
     for name in scores[0]:
         values = [of_set[name] for of_set in scores]
