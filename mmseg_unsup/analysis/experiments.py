@@ -96,7 +96,7 @@ def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -
 
 
 def check_plan(runs: Sequence[Run], table: str) -> None:
-    """Nothing of former runs may be lost to these, neither their folders nor the table that was made of them.
+    """Check that nothing of former runs is lost to these, neither their folders nor the table that was made of them.
 
     Args:
         table: JSON file that will be written, with ``runs`` that have a ``work_dir``.
@@ -239,7 +239,7 @@ def format_mean_and_std(score: dict) -> str:
 
 
 def finite(value) -> Optional[float]:
-    """JSON has no NaN."""
+    """The number, or None for what JSON does not have, such as NaN."""
     return value if is_finite(value) else None
 
 

@@ -49,7 +49,7 @@ def time_losses(model: nn.Module,
 
 
 def _disc(size: int) -> Tensor:
-    """(size, size) uint8, a third of it 1."""
+    """A mask (size, size) uint8, a third of it 1."""
     offsets = (torch.arange(size) + 0.5) / size - 0.5
     return (offsets.square() + offsets[:, None].square() < 1 / 3 / torch.pi).byte()
 

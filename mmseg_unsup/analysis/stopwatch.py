@@ -36,7 +36,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> Dict[Tuple[str, str], Seconds]:
-        """``(phase, part)`` -> seconds so far."""
+        """Seconds so far by ``(phase, part)``."""
         self._book()
         return dict(self._seconds)
 

@@ -232,7 +232,7 @@ def pictures(found: SurveyedFolder, side: int, root: str) -> Dict:
 
 
 def _jpegs(found: SurveyedFolder, places: Sequence, side: int) -> Dict[object, bytes]:
-    """By image, and by cluster and rank of its places."""
+    """JPEGs by image, and by cluster and rank of its places."""
     wanted = defaultdict(list)  # image -> its places
     for k, of_cluster in enumerate(places):
         for rank, place in enumerate(of_cluster):

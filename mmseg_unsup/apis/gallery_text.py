@@ -80,7 +80,7 @@ def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional
 
 
 def foreground(shares: np.ndarray, background: Optional[int], mask_share: Optional[float]) -> List[tuple]:
-    """The same of methods that tell objects from a background: what share of all pixels objects have.
+    """The number of methods that tell objects from a background: what share of all pixels objects have.
 
     Args:
         mask_share: of the masks that the model was trained on.

@@ -30,7 +30,7 @@ WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
 
 
 def _name_of(path: str, root: Optional[str]) -> str:
-    """Of an image, below the folder of all images; None for one flat folder."""
+    """The name of an image, below the folder of all images; None for one flat folder."""
     return osp.relpath(path, root) if root else osp.basename(path)
 
 
@@ -169,7 +169,7 @@ class UnsupInferencer(BaseInferencer):
         return self.postprocess(predictions, self.visualize(inputs, predictions) if return_vis else [])
 
     def stream(self, inputs: Union[InputType, Sequence[InputType]], batch_size: int = 1) -> Iterator[Prediction]:
-        """The same image by image: no more than a batch is in memory.
+        """Predict image by image: no more than a batch is in memory.
 
         Raises:
             MemoryError: an image needs more than there is, see :meth:`bytes_needed`; before the first is predicted.
@@ -303,10 +303,10 @@ class UnsupInferencer(BaseInferencer):
         return Compose(whole_image_pipeline(cfg, self.size))
 
     def _init_collate(self, cfg: Config) -> None:
-        """None: pictures of one size are stacked as they are."""
+        """No collate function: pictures of one size are stacked as they are."""
 
     def _init_visualizer(self, cfg: Config) -> None:
-        """None: :meth:`draw` does it."""
+        """No visualizer: :meth:`draw` does it."""
 
     def visualize(self, inputs, preds: List[Prediction], show: bool = False, **kwargs) -> List[np.ndarray]:
         """The pictures of :meth:`draw`."""

@@ -243,7 +243,7 @@ def without_main() -> Iterator[None]:
 
 
 def run_here(jobs: Sequence[tuple], config: dict) -> Iterable[Result]:
-    """The same in this process, on one thread."""
+    """Make the masks in this process, on one thread."""
     global PRIOR
     threads, PRIOR = (torch.get_num_threads(), cv2.getNumThreads()), PRIORS.build(config)
     torch.set_num_threads(1)

@@ -69,7 +69,7 @@ class Request:
         return self.method == 'maskcontrast'
 
     def path(self, *parts: str) -> str:
-        """Of what is written."""
+        """The path of something that is written."""
         return osp.join(self.out, *parts)
 
     def recorded(self) -> Dict[str, Any]:

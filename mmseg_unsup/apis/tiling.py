@@ -47,7 +47,7 @@ def blend_tiles(shape: Tuple[int, int], tile: int, overlap: int, n_clusters: int
 
 
 def _ramp(length: int, overlap: int, rises: bool, falls: bool) -> Tensor:
-    """(length,) weights."""
+    """Weights (length,) of a tile, which rise and fall over what it shares with its neighbours."""
     ramp = torch.from_numpy(np.minimum(1., (np.arange(length) + 0.5) / max(overlap, 1))).float()
     weights = torch.ones(length)
     if rises:

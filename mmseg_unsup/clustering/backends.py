@@ -47,7 +47,7 @@ class FaissBackend:
             self.resources = faiss.StandardGpuResources()
 
     def assign(self, rows: Tensor, centers: Tensor, with_distance: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
-        """As :meth:`TorchBackend.assign`."""
+        """The nearest centres, as :meth:`TorchBackend.assign` gives them."""
         if self.resources is not None:
             squared, index = self.faiss.knn_gpu(self.resources, rows.contiguous(), centers.contiguous(), 1)
         else:

@@ -37,7 +37,7 @@ class RowBuffer:
 
     @property
     def rows(self) -> Optional[Tensor]:
-        """(N, C), or None if there are none."""
+        """The (N, C) rows, or None if there are none."""
         return None if self._block is None else self._block[:self._n_rows]
 
 
@@ -69,7 +69,7 @@ class PositionedRows:
         return values.split([int(self.counts[position]) for position in self.positions]) if self.positions else []
 
     def coarse(self, step: int) -> Tensor:
-        """(n, C) one row in ``step`` of this rank's rows, the same whatever the number of ranks."""
+        """One row in ``step`` of this rank's rows, (n, C), the same whatever the number of ranks."""
         parts = [self.local[position][position % step::step] for position in self.positions]
         return torch.cat(parts) if parts else self.rows
 
@@ -79,7 +79,7 @@ class PositionedRows:
         return int(np.maximum(0, -(-(self.counts - offsets) // step)).sum())
 
     def take(self, indices: Sequence[int]) -> Tensor:
-        """(k, C) rows by global index. Collectives: one all-reduce; the rank that holds a row contributes it."""
+        """Rows (k, C) by global index. Collectives: one all-reduce; the rank that holds a row contributes it."""
         out = torch.zeros((len(indices), self.n_channels), device=self.device)
         for i, index in enumerate(indices):
             position = int(np.searchsorted(self.ends, index, side='right'))
@@ -115,12 +115,12 @@ class PositionedRows:
 
 
 def draw_uniform(sample: PositionedRows, n_clusters: int, rng: np.random.Generator) -> Tensor:
-    """(K, C) different rows, drawn uniformly."""
+    """Draw (K, C) different rows uniformly."""
     return sample.take(rng.choice(len(sample), n_clusters, replace=False))
 
 
 def draw_plus_plus(sample: PositionedRows, n_clusters: int, rng: np.random.Generator) -> Tensor:
-    """(K, C) rows by k-means++: each by its squared distance from those drawn before."""
+    """Draw (K, C) rows by k-means++: each by its squared distance from those drawn before."""
     seeds = sample.take([int(rng.integers(len(sample)))])
     distances = _squared_distances(sample.rows, seeds)
     for _ in range(n_clusters - 1):
@@ -131,7 +131,7 @@ def draw_plus_plus(sample: PositionedRows, n_clusters: int, rng: np.random.Gener
 
 
 def _squared_distances(rows: Tensor, center: Tensor) -> Tensor:
-    """(N, C), (1, C) -> (N,) float64."""
+    """Squared distances (N,) float64 of rows (N, C) from one, (1, C)."""
     parts = [rows.new_zeros(0)]
     ChunkedRows().for_each(rows, 1, lambda chunk: parts.append(TorchBackend().assign(chunk, center, True)[1]))
     return torch.cat(parts).double()

@@ -152,7 +152,7 @@ class StreamingKMeans:
             self._buffers[v] = None
 
     def _gather_row_counts(self) -> Tuple[np.ndarray, float]:
-        """(init_images,) rows that each position holds, over all ranks, and the cells that each row stands for.
+        """Numbers (init_images,) of the rows of each position, over all ranks, and of the cells that a row stands for.
 
         Both are the same for every view. Collectives: one all-reduce.
         """
@@ -169,7 +169,7 @@ class StreamingKMeans:
         return counts, n_cells / counts.sum()
 
     def _draw_seeds(self, sample: PositionedRows, model: MiniBatchKMeans, key: Tuple[int, int]) -> Tensor:
-        """(n_init, K, C) rows of the initial sample, each start from its own keyed generator."""
+        """Draw (n_init, K, C) rows of the initial sample, each start from its own keyed generator."""
         draw = draw_plus_plus if model.init_method == 'k-means++' else draw_uniform
         return torch.stack([
             draw(sample, model.n_clusters, keyed_generator(*self.seed, _SEED_ROWS, *key, i))

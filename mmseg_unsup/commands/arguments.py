@@ -20,7 +20,7 @@ class OptionsAction(argparse.Action):
 
 
 class WordsAction(OptionsAction):
-    """Also keeps the words of the command line, for the processes that train."""
+    """An :class:`OptionsAction` that also keeps the words of the command line, for the processes that train."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         super().__call__(parser, namespace, values, option_string)
@@ -33,7 +33,7 @@ def add_options_argument(parser: argparse.ArgumentParser,
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
-    """What every command takes that runs a config, ``config`` first."""
+    """Add what every command takes that runs a config, ``config`` first."""
     parser.add_argument('config', help='config file, or its name, PACKAGE::PATH, such as '
                         'mmseg_unsup::picie/picie_fpn_camvid.py')
     parser.add_argument('--work-dir', help='folder of logs, scores and checkpoints (default: work_dirs/CONFIG_NAME)')
@@ -80,7 +80,7 @@ def add_on_error_argument(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def offering_to_skip() -> Iterator[None]:
-    """In the block the error of an image that is unreadable names that option."""
+    """A block in which the error of an image that is unreadable names that option."""
     from ..datasets.errors import UnreadableImageError
     try:
         yield
@@ -90,7 +90,7 @@ def offering_to_skip() -> Iterator[None]:
 
 
 def add_released_arguments(parser: argparse.ArgumentParser, config: str) -> None:
-    """Of the commands that convert checkpoints of released code; ``config`` is what they convert for by default."""
+    """The arguments of commands that convert checkpoints of released code, by default for ``config``."""
     parser.add_argument('source', metavar='IN', help='checkpoint of the released code')
     parser.add_argument('target', metavar='OUT', help='file to write')
     parser.add_argument('--config', default=config, help='what to convert for (default: %(default)s)')

@@ -68,7 +68,7 @@ def _report(error: Exception, status: int, show_traceback: bool, former_logs: li
 
 
 def _rank() -> int:
-    """Of this process among those that were started together."""
+    """The rank of this process among those that were started together."""
     for rank, number in (('RANK', 'WORLD_SIZE'), ('SLURM_PROCID', 'SLURM_NTASKS'),
                          ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE')):
         if _number(number) > 1:

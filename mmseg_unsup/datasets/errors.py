@@ -60,7 +60,7 @@ class ErrorPolicy:
         self._unreadable = torch.zeros(n_images, dtype=torch.bool).share_memory_()
 
     def load(self, idx: int, load: Callable[[int, bool], dict]) -> dict:
-        """``load(idx, replaced)`` of the first image from ``idx`` on that can be read.
+        """The result of ``load(idx, replaced)`` for the first image from ``idx`` on that can be read.
 
         Raises:
             UnreadableImageError: with ``'raise'``.

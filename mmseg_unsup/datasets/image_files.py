@@ -93,7 +93,7 @@ def mark_output(folder: str) -> None:
 
 
 def _tell_once(message: str) -> None:
-    """Several data sets of a run list the same folder."""
+    """Log a message once, though several data sets of a run list the same folder."""
     if message not in _told:
         _told.add(message)
         say(message)

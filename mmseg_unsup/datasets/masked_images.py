@@ -86,7 +86,7 @@ class MaskedImageDataset(FolderDataset):
         return [dict(img_path=image, mask_path=mask, seg_fields=[]) for image, mask in usable]
 
     def _pair(self) -> List[Tuple[str, str]]:
-        """All images and the paths that their masks must have."""
+        """Pair all images with the paths that their masks must have."""
         folder = osp.normpath(self.data_prefix['img_path'])
         check_folder(folder)
         images = self._listed(folder) if self.ann_file else find_images(folder)

@@ -13,7 +13,7 @@ from ..utils.atomic import MAX_NAME, replacing
 
 
 def read_rgb(path: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB.
+    """Read an image as (H, W, 3) uint8 RGB.
 
     Raises:
         UnreadableImageError: it cannot be used.

@@ -43,7 +43,7 @@ def object_rows(feats: Tensor, ids: Tensor, n_objects: int) -> Tuple[Tensor, Ten
 
 
 def sample_object_rows(feats: Tensor, ids: Tensor, n_objects: int, count: int) -> Tuple[Tensor, Tensor]:
-    """At most ``count`` random object pixels an image, with the bilinear embedding there; otherwise as
+    """The embeddings of at most ``count`` random object pixels an image, bilinear there; otherwise as
     :func:`object_rows`.
 
     ``ids`` may be finer than ``feats``. Draws from the generator of torch on the device of ``ids``.

@@ -131,7 +131,7 @@ def _own_table() -> Dict[str, str]:
 
 
 def _own_file(source: str, name: str) -> str:
-    """Of a table that names a file, relative to its folder, in place of an address."""
+    """The path of a file that a table names, relative to its folder, in place of an address."""
     path = osp.join(_own_folder(), osp.expanduser(name))
     if not osp.isfile(path):
         raise ValueError(f'{source} stands for the file {path} by a table in {_own_folder()}, and it is not there: '

@@ -143,7 +143,7 @@ def _harmless(checkpoint):
 
 
 def _reduce_config(meta) -> None:
-    """Of ``config``, which is executed as Python, keep what is looked for in it."""
+    """Keep of ``config``, which is executed as Python, what is looked for in it."""
     if isinstance(meta, dict) and 'config' in meta:
         config = meta.pop('config')
         gpu_ids = parse_config_text(config).get('gpu_ids') if isinstance(config, str) else None

@@ -17,7 +17,7 @@ _reason: Optional[str] = None
 
 
 def survive_misfit_torchvision() -> None:
-    """From now on ``import torchvision`` works or raises ModuleNotFoundError; this alone imports nothing."""
+    """Have ``import torchvision`` work or raise ModuleNotFoundError from now on; this alone imports nothing."""
     around_import(_NAME, _absent_if_misfit)
 
 

@@ -116,7 +116,7 @@ def enlarge(saliency: np.ndarray, shape: tuple) -> np.ndarray:
 
 
 def rescale(values: np.ndarray) -> np.ndarray:
-    """The same array from 0 to 1; zero where nothing varies."""
+    """An array stretched to 0 to 1; zero where nothing varies."""
     low, high = values.min(), values.max()
     # rounding alone must not become a picture
     return (values - low) / (high - low) if high - low > 1e-6 * max(abs(high), abs(low)) else np.zeros_like(values)

@@ -37,7 +37,7 @@ class FolderPrior(Prior):
         self.mask_labels = self.labels = mask_labels
 
     def saliency(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
-        """As :meth:`Prior.saliency`; ``stem`` names the file."""
+        """The map in the file that ``stem`` names, as :meth:`Prior.saliency`."""
         if stem is None:
             raise ValueError('FolderPrior needs the stem of the image: its path below its folder, without suffix')
         path = find_mask(self.root, stem)
@@ -56,7 +56,7 @@ class FolderPrior(Prior):
         return values.astype(np.float32) / (top or 1 if self.threshold is None else 255)
 
     def mask(self, saliency: np.ndarray) -> np.ndarray:
-        """As :meth:`Prior.mask`; a mask of two values needs no threshold."""
+        """The mask of :meth:`Prior.mask`; one of two values needs no threshold."""
         if self.threshold is not None:
             return super().mask(saliency)
         return clean_mask(saliency > 0, self.min_area)

@@ -62,7 +62,7 @@ class ModelPrior(Prior):
         self._predict = self._open_config() if onnx is None else self._open_onnx()
 
     def saliency(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
-        """As :meth:`Prior.saliency`."""
+        """The prediction of the network, as :meth:`Prior.saliency`."""
         return enlarge(self._predict(image), image.shape)
 
     def _open_config(self):

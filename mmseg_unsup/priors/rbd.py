@@ -66,7 +66,7 @@ class RBDPrior(Prior):
                 raise ValueError(f'{name}={getattr(self, name)!r} of RBDPrior must be positive')
 
     def saliency(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
-        """As :meth:`Prior.saliency`."""
+        """The contrast of the superpixels, as :meth:`Prior.saliency`."""
         small = shrink(image, self.max_side)
         maps = [self._saliency_of(find_superpixels(small, n, self.compactness)) for n in self._counts]
         saliency = np.mean(maps, 0)

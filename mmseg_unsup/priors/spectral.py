@@ -79,7 +79,7 @@ class SpectralPrior(Prior):
         self._other = PRIORS.build(dict(fused_with)) if fusion_weight < 1 else None
 
     def saliency(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
-        """As :meth:`Prior.saliency`."""
+        """The map of the cut, as :meth:`Prior.saliency`."""
         saliency = enlarge(cut_map(self._features(image), self.affinity_threshold), image.shape)
         if self._other is not None:
             saliency = self.fusion_weight * saliency + (1 - self.fusion_weight) * self._other.saliency(image, stem)
@@ -132,7 +132,7 @@ def load_backbone(config: dict) -> torch.nn.Module:
 
 
 def check_own_initialization(backbone: torch.nn.Module, checkpoint: str) -> None:
-    """For a network that converts names by itself: its parameters must be in the file, under whatever names.
+    """Check a network that converts names by itself: its parameters must be in the file, under whatever names.
 
     Raises:
         ValueError: less than half of them are; some need not be, as position embeddings are interpolated.

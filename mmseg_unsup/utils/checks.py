@@ -15,7 +15,7 @@ def check_count(name: str, value: Any, low: int = 1) -> None:
 
 
 def check_counts(low: int = 1, **values: Any) -> None:
-    """Several of them by name."""
+    """Raise ValueError unless all of these are whole numbers of at least ``low``."""
     for name, value in values.items():
         check_count(name, value, low)
 

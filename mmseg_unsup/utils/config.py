@@ -63,7 +63,7 @@ def reference_of(path: str) -> str:
 
 
 def _names(package: str) -> List[str]:
-    """Of the configs of a package, without those that are inherited only."""
+    """Names of the configs of a package, without those that are inherited only."""
     folder = _configs_of(package)
     return [f'{package}::{path}' for path in glob('[!_]*/**/*.py', root_dir=folder, recursive=True)] if folder else []
 
@@ -132,7 +132,7 @@ def _read_file(path: str) -> Config:
 
 
 def _import_custom_modules(path: str, custom_imports: dict) -> None:
-    """As ``Config.fromfile`` does, but modules may lie beside the config; what is installed goes first."""
+    """Import modules as ``Config.fromfile`` does, also those beside the config; what is installed goes first."""
     folder = osp.dirname(osp.abspath(path))
     if folder not in sys.path:
         sys.path.append(folder)
@@ -185,7 +185,7 @@ def _open_up(cfg: Config, key: str) -> None:
 
 
 def _reach_visualizer(cfg: Config) -> None:
-    """In configs of MMSegmentation too, the visualizer has a copy of ``vis_backends`` from when the file was read."""
+    """Give the visualizer ``vis_backends``, of which it has a copy from when the file was read."""
     backends = cfg.get('vis_backends')
     if backends and isinstance(cfg.get('visualizer'), dict):
         backends = [backends] if isinstance(backends, (str, dict)) else backends

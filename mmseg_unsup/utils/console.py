@@ -32,7 +32,7 @@ def warn_once(text: str, about: Optional[str] = None) -> None:
 
 @contextmanager
 def quiet_console() -> Iterator[None]:
-    """In the block the console has only what is said, and errors; warnings of other packages are logged."""
+    """A block in which the console has only what is said, and errors; warnings of other packages are logged."""
     global _is_quiet
     before, show_before = _is_quiet, warnings.showwarning
     _is_quiet, warnings.showwarning = True, _log_warning
@@ -55,7 +55,7 @@ def hush(logger: MMLogger) -> None:
 
 
 def log_files() -> List[logging.FileHandler]:
-    """Of the logger of the moment."""
+    """Paths of the files of the logger of the moment."""
     return [handler for handler in MMLogger.get_current_instance().handlers if isinstance(handler, logging.FileHandler)]
 
 
@@ -99,7 +99,7 @@ def _log(text: str) -> None:
 
 
 def _log_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    """In the place of ``warnings.showwarning``."""
+    """Log a warning, in the place of ``warnings.showwarning``."""
     is_ours = f'/{_PACKAGE}/' in filename.replace('\\', '/')
     MMLogger.get_current_instance().log(logging.WARNING, str(message), extra={_FLAG: is_ours})
 

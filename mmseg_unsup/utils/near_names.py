@@ -8,7 +8,7 @@ _TIE = 0.1
 
 
 def similar(name: str, names: Iterable[str]) -> List[str]:
-    """Up to three names that are spelt nearly so, the nearest first, the others about as near."""
+    """Names that are spelt nearly so, three at most: the nearest first, the others about as near."""
     names = [*names]
     for wanted, cutoff in ((name, 0.6), (name.replace('_', ''), 0.5)):
         near = get_close_matches(wanted, names, cutoff=cutoff)

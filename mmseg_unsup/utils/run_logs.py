@@ -44,7 +44,7 @@ def score_logs(work_dir: str) -> List[str]:
 
 
 def log_pattern(work_dir: str) -> str:
-    """Where they would be, for messages."""
+    """The pattern of the JSON logs of a run, for messages."""
     return osp.join(work_dir, _SCALARS)
 
 
@@ -56,7 +56,7 @@ def _own_logs(work_dir: str, pattern: str) -> List[str]:
 
 
 def read_run_log(work_dir: str) -> RunLog:
-    """From the JSON logs of a run, in the order in which it was continued: of what it repeated, the latest counts.
+    """Read the JSON logs of a run in the order in which it was continued: of what it repeated, the latest counts.
 
     Raises:
         FileNotFoundError: there is none.

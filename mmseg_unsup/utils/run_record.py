@@ -47,7 +47,7 @@ def differing_settings(then: Dict[str, str], now: Dict[str, str]) -> List[str]:
 
 
 def differing_for_resume(then: Dict[str, str], now: Dict[str, str]) -> List[str]:
-    """The same, without those that a run may go on with."""
+    """Settings that differ, without those that a run may go on with."""
     return [key for key in _differing(then, now, _name_of_file) if not _RESUMABLE.fullmatch(key)]
 
 

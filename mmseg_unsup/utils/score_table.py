@@ -13,7 +13,7 @@ _MAX_ROWS = 12
 
 
 def main_scores(metrics: Mapping[str, float]) -> Dict[str, float]:
-    """Those of what predicts, which have no prefix; without any, those of the first prefix."""
+    """The scores of what predicts, which have no prefix; without any, those of the first prefix."""
     sets = by_set(metrics)
     return next(iter(sets.values()), {}) if '' not in sets else sets['']
 

@@ -18,7 +18,7 @@ def adapt_loaders(cfg: Config) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Without a GPU, let the C library keep freed memory instead of handing it back; True where that is possible.
+    """Let the C library keep freed memory, where there is no GPU; True where that is possible.
 
     glibc returns every block of more than 32 MB at once, and the kernel clears its pages anew at the next allocation: a
     tenth of the time of a training epoch. The peak of memory grows by about as much.

@@ -56,7 +56,7 @@ def cut_place(picture: np.ndarray, box: Sequence[float], side: int) -> np.ndarra
 
 
 def fit_jpegs(jpegs: Dict[object, bytes], max_bytes: int) -> Dict[object, bytes]:
-    """The same pictures, of as high a quality as fits into ``max_bytes`` together; of the lowest where none does."""
+    """JPEGs of as high a quality as fits into ``max_bytes`` together; of the lowest where none does."""
     fitted = jpegs
     for quality in QUALITIES[1:]:
         if sum(map(len, fitted.values())) <= max_bytes:

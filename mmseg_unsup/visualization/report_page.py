@@ -95,7 +95,7 @@ def _times(log: RunLog, n_images: int) -> dict:
 
 
 def _thin(points: List[tuple]) -> List[tuple]:
-    """At most so many, the last one among them."""
+    """At most ``_MAX_POINTS`` of the points, the last one among them."""
     stride = -(-len(points) // _MAX_POINTS)
     return points[::-1][::stride][::-1]
 

@@ -178,7 +178,7 @@ def check_unchanged(module: nn.Module, part: str) -> None:
 
 
 def check_stock_initialization(module: nn.Module, part: str = 'backbone', strict: bool = False) -> None:
-    """The same check for a module that ``type='Pretrained'`` of mmengine has loaded, which drops tensors silently.
+    """Check a module that ``type='Pretrained'`` of mmengine has loaded, which drops tensors silently.
 
     Modules without such an ``init_cfg``, and those that convert names by an ``init_weights`` of their own, are left
     alone. Without a prefix the file may hold more than the module has: heads of any name.

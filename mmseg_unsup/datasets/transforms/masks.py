@@ -160,7 +160,7 @@ class TwoMaskedViews(BaseTransform):
         return results
 
     def _draw_boxes(self, mask: np.ndarray) -> list:
-        """Two (top, left, height, width)."""
+        """Draw two boxes (top, left, height, width)."""
         low, high = self.area
         if np.count_nonzero(mask) >= high * mask.size:
             high = np.inf
@@ -197,7 +197,7 @@ def _cut(img: np.ndarray, box: tuple) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class PackMaskedViews(PackViews):
-    """As :class:`PackViews`, with the masks of the views as ``view_masks`` (V, H, W) uint8 of the data sample."""
+    """:class:`PackViews` with the masks of the views as ``view_masks`` (V, H, W) uint8 of the data sample."""
 
     def transform(self, results: dict) -> dict:
         packed = super().transform(results)

@@ -93,12 +93,12 @@ class ClusterSurvey:
 
     @property
     def shares(self) -> np.ndarray:
-        """(K,) of all pixels."""
+        """The (K,) shares of all pixels."""
         return self.pixels / max(self.pixels.sum(), 1)
 
     @property
     def directions(self) -> np.ndarray:
-        """(K, D) of unit length; zero for a cluster without any."""
+        """The (K, D) mean directions, of unit length; zero for a cluster without any."""
         if self._centers is not None:
             return self._centers
         return np.zeros((self.n_clusters, 1)) if self._sums is None else _unit(self._sums)
@@ -112,11 +112,11 @@ class ClusterSurvey:
         return self._images[k]
 
     def held_images(self) -> Set[int]:
-        """Those that :meth:`images` may still give for some cluster."""
+        """Numbers of the images that :meth:`images` may still give for some cluster."""
         return {typical.image for of_cluster in self._images for typical in of_cluster}
 
     def similarities(self) -> np.ndarray:
-        """(K, K) between the directions of clusters; NaN where one has none."""
+        """The (K, K) cosine similarities of the directions of clusters; NaN where one has none."""
         directions = self.directions
         cosines = np.clip(directions @ directions.T, -1, 1)
         missing = ~directions.any(1)
@@ -132,7 +132,7 @@ class ClusterSurvey:
             self._places[k] = [entry[1:] for entry in self._ranked(k)[:4 * self.n_places]]
 
     def _ranked(self, k: int) -> list:
-        """(similarity, image, box, feature), the most similar first, then by image."""
+        """Places (similarity, image, box, feature), the most similar first, then by image."""
         direction = self._direction(k)
         ranked = [(float(entry[2] @ direction), *entry) for entry in self._places[k]]
         return sorted(ranked, key=lambda entry: (-entry[0], entry[1]))

@@ -74,7 +74,7 @@ class ClusterMaps(BaseMetric):
                     balance=round(float(balance), 4))
 
     def _colored(self, sample: dict) -> Tuple[np.ndarray, np.ndarray]:
-        """(H, W) ids and their palette."""
+        """The ids of an image, (H, W), and their palette."""
         clusters = sample['pred_sem_seg']['data'][0].cpu().numpy()
         if self.names is None:
             return clusters, cluster_palette(sample['n_clusters'])

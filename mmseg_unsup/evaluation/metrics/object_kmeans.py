@@ -104,7 +104,7 @@ class ObjectKMeansMetric(BaseMetric):
         return mean_scores(scores) if self.repeats > 1 else scores[0]
 
     def _cluster(self, descriptors: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-        """(S, D) -> (S,) from 1 on."""
+        """Clusters (S,) of the descriptors (S, D), from 1 on."""
         if not len(descriptors):
             return np.zeros(0, np.int64)
         weight, bias = fit_descriptor_kmeans(descriptors, n_clusters, seed, self.whiten)
@@ -117,7 +117,7 @@ class ObjectKMeansMetric(BaseMetric):
 
 
 def _confusion(results: Sequence[ImageObjects], clusters: np.ndarray, n_classes: int, n_clusters: int) -> np.ndarray:
-    """(C, K) pixels of each class in each cluster; 0 is outside all objects."""
+    """Pixels of each class in each cluster, (C, K); cluster 0 is outside all objects."""
     confusion, start = np.zeros((n_classes, n_clusters), np.int64), 0
     for descriptors, counts in results:
         end = start + len(descriptors)

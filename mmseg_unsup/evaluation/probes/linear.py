@@ -76,7 +76,7 @@ class LinearProbe(LabelledCellsProbe):
         return f'{len(rows)} cells of {len(labels.unique())} classes, {accuracy:.1f} % of them right after training'
 
     def _train(self, rows: Tensor, labels: Tensor) -> List[Tuple[Tensor, Tensor]]:
-        """(M, C) standardised rows, (M,) -> per stage, weight (K, C) and bias (K,)."""
+        """Train on (M, C) standardised rows of (M,) classes -> per stage, weight (K, C) and bias (K,)."""
         weight = torch.zeros(self.n_classes, self.n_channels, device=rows.device, requires_grad=True)
         bias = torch.zeros(self.n_classes, device=rows.device, requires_grad=True)
         optimizer = torch.optim.AdamW([dict(params=[weight], weight_decay=self.weight_decay),
