@@ -4,17 +4,17 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.runner import CheckpointLoader
 
 from ..datasets.label_folder import LabelFolder
 from ..evaluation.evaluators import cluster_metric
 from ..evaluation.functional import match_clusters, matched_confusion, partition_scores, scores_from_confusion
 from ..evaluation.functional.matching import UNMATCHED
-from ..weights import weights_seen
 from ..structures import ClusterNames
 from ..utils.paths import printable
 from ..version import __version__
 from ..visualization import cluster_palette
+from ..weights import weights_seen
+from .loading import read_weights
 
 
 class Matching(NamedTuple):
@@ -101,7 +101,7 @@ def title_of(cfg: Config, checkpoint: str) -> str:
 def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str], names: ClusterNames,
                unreadable: Sequence[str]) -> List[str]:
     """Lines that say what the page was made from."""
-    seen = weights_seen(checkpoint, CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu').get('meta'))
+    seen = weights_seen(checkpoint, read_weights(checkpoint)[0].get('meta'))
     return [
         *map(printable, [
             f'Checkpoint {checkpoint} of {cfg.filename or "the config in it"}; its weights have seen: {seen}.',

@@ -1,5 +1,6 @@
 """A trained model from its config and checkpoint, for use outside a runner."""
 import copy
+import zipfile
 from typing import Optional, Tuple, Union
 
 from mmengine.config import Config
@@ -8,7 +9,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from ..hosts.safe_loading import allow_globals
+from ..hosts.safe_loading import allow_globals, load_safely
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..registry import MODELS
 from ..utils.config import load_config, merge_options
@@ -46,7 +47,7 @@ def model_config(config: Union[str, Config, None], weights: str, options: Option
         return read_config(config, options)
     init_default_scope('mmseg')
     weights = find_model(weights)
-    return _stored_config(_read_weights(weights)[0], weights, options)
+    return _stored_config(read_weights(weights)[0], weights, options)
 
 
 def mmseg_config(config: Union[str, Config], options: Optional[dict] = None) -> Config:
@@ -86,7 +87,7 @@ def load_segmentor(config: Union[str, Config, None],
     cfg = None if config is None else read_config(config, options)
     allow_globals((cfg or {}).get('allowed_globals', []))
     weights = find_model(weights)
-    checkpoint, state = _read_weights(weights)
+    checkpoint, state = read_weights(weights)
     if cfg is None:
         cfg = _stored_config(checkpoint, weights, options)
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
@@ -97,13 +98,14 @@ def load_segmentor(config: Union[str, Config, None],
     return cfg, model.to(device).eval()
 
 
-def _read_weights(path: str) -> Tuple[dict, dict]:
-    """The checkpoint and the weights in it.
+def read_weights(path: str) -> Tuple[dict, dict]:
+    """The checkpoint and the weights in it, whose tensors are read from the disk when they are used.
 
     Raises:
         FileNotFoundError: there is none; ValueError: it holds no weights, or more than data.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    checkpoint = load_safely(path, 'cpu', mmap=True) if zipfile.is_zipfile(path) else \
+        CheckpointLoader.load_checkpoint(path, map_location='cpu')  # an address, or of the format of old releases
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict):
         raise ValueError(f'{path} holds no dict of weights: give a checkpoint that a training wrote')
