@@ -78,8 +78,9 @@ def test_real_images_and_weights(camvid_root, resnet18_weights, tmp_path):
     """One short epoch on CamVid from ImageNet weights: every tensor lands, clusters are far from chance, and the start
     is scored alike without a training."""
     options = [*NO_WORKERS, f'data_root={camvid_root}', f'init={resnet18_weights}', 'train_cfg.max_epochs=1',
-               'train_dataloader.dataset.dataset.indices=24', 'probe_dataloader.dataset.dataset.indices=24',
-               'val_dataloader.dataset.indices=12', 'test_dataloader.dataset.indices=12', 'randomness.seed=1']
+               'train_dataloader.dataset.dataset.indices=16', 'probe_dataloader.dataset.dataset.indices=16',
+               'val_dataloader.dataset.indices=12', 'test_dataloader.dataset.indices=12', 'randomness.seed=1',
+               *(f'default_hooks.{hook}.init_pixels=5000' for hook in ('clustering', 'fresh_kmeans'))]
     run_tool('train.py', config('picie_fpn_camvid'), '--work-dir', tmp_path, '--cfg-options', *options)
     log = run_log(tmp_path)
     assert f'init: loaded 120/120 backbone tensors from {resnet18_weights}' in log
