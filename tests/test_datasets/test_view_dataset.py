@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from mmseg_unsup.datasets import ViewDataset
 from mmseg_unsup.registry import DATASETS
+from ..forks import start_server
 
 PIPELINE = [
     dict(type='mmseg_unsup.LoadImage'),
@@ -49,10 +50,11 @@ def assert_same(first, second):
 @pytest.mark.parametrize('kwargs', [
     dict(batch_size=3, num_workers=1),
     dict(batch_size=5, num_workers=2),
-    dict(batch_size=2, num_workers=2, multiprocessing_context='spawn'),
+    dict(batch_size=2, num_workers=2, multiprocessing_context='forkserver'),  # pickled as for processes that are new
     dict(batch_size=4, shuffle=True),
 ])
 def test_views_depend_on_seed_epoch_and_index_only(image_folder, kwargs):
+    start_server()  # with all imports
     dataset = build(image_folder)
     reference = collect(dataset, batch_size=1)
     assert len(reference) == 8
