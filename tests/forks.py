@@ -48,7 +48,10 @@ def run_script(path: str, args, *, cwd=None, env, restrict=None, apart: bool = F
         names = output.name, errors.name if apart else output.name
         process = start_server().Process(target=_run, args=(path, args, str(cwd or os.getcwd()), env, names, restrict))
         process.start()
-        process.join()
+        try:
+            process.join()
+        finally:  # of a test that took too long
+            process.kill()
         stdout, stderr = (file.read().decode() for file in (output, errors))
     return subprocess.CompletedProcess([path, *args], process.exitcode, stdout, stderr)
 

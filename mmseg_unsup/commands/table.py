@@ -13,8 +13,6 @@ from ..utils.near_names import did_you_mean, similar
 from ..version import __version__
 
 PROG = 'mmseg-unsup'
-# what they define stays as long as a command runs
-_LARGE = ('mmseg.models', 'mmseg.engine', 'torch._dynamo')
 # what the user is about to do -> command -> what it does
 GROUPS = {
     'With photographs': dict(
@@ -100,8 +98,8 @@ def run_command(name: str, argv: Optional[Sequence[str]] = None, prog: Optional[
         prog: what messages call it.
     """
     args = make_parser(name, prog).parse_intermixed_args(argv)
-    for host in _LARGE:  # mmengine collects garbage for every data set, a quarter of a second each
-        after_import(host, gc.freeze)
+    # mmengine collects garbage for every data set: a quarter of a second each, were all that is imported looked at
+    after_import('mmseg.models', gc.freeze)
     from .running import running  # seconds, which a help text need not wait for
     with running(vars(args).pop('verbose'), vars(args).pop('traceback')) as ending:
         ending.status = load_command(name).run(args) or 0
