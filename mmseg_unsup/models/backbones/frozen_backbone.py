@@ -8,7 +8,7 @@ from mmengine.model import BaseModule, revert_sync_batchnorm
 from torch import Tensor, nn
 
 from ...registry import MODELS
-from ...utils.registered import advice
+from ...utils.near_names import advice
 from ...weights import (check_stock_initialization, identity_text, initial_source, quiet_init_weights, stated_source,
                         weights_identity)
 from ...weights.identity import COUNTER
