@@ -6,13 +6,13 @@ definitions).
 """
 import os
 import os.path as osp
-import re
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence
 
 from mmengine.config import Config
 from mmengine.fileio import load
 
+from ..engine.checkpoint_files import numbered_checkpoints
 from ..evaluation.evaluators import cluster_metric
 from ..utils.atomic import write_json, write_text
 from ..utils.checks import is_finite
@@ -99,8 +99,7 @@ def describe_protocol(cfg: Config, amp: bool) -> dict:
 
 def kept_checkpoints(run: Run) -> Dict[int, str]:
     """Epoch -> path."""
-    found = (re.fullmatch(r'epoch_(\d+)\.pth', name) for name in os.listdir(run.work_dir))
-    return {int(match[1]): osp.join(run.work_dir, match[0]) for match in found if match}
+    return {number: path for (kind, number), path in numbered_checkpoints(run.work_dir).items() if kind == 'epoch'}
 
 
 def score_without_labels(run: Run, select: bool, n_images: int, n_cells: int) -> None:

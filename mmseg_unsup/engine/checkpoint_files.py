@@ -3,7 +3,7 @@ import os
 import os.path as osp
 import re
 import zipfile
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ..hosts.safe_loading import load_safely
 
@@ -67,12 +67,15 @@ def last_checkpoint(folder: str) -> Optional[str]:
     for path in () if named is None else (osp.join(folder, osp.basename(named)), named):
         if osp.isfile(path):
             return path
+    numbered = numbered_checkpoints(folder)
+    return numbered[max(numbered, key=lambda key: (key[0] == 'epoch', key[1]))] if numbered else None
+
+
+def numbered_checkpoints(folder: str) -> Dict[Tuple[str, int], str]:
+    """Paths of the checkpoints in a folder by what is counted and the number, such as ``('epoch', 5)``."""
     names = os.listdir(folder) if osp.isdir(folder) else []
-    numbered = [match for match in map(_NUMBERED.fullmatch, names) if match]
-    if not numbered:
-        return None
-    last = max(numbered, key=lambda match: (match[1] == 'epoch', int(match[2])))
-    return osp.join(folder, last[0])
+    found = filter(None, map(_NUMBERED.fullmatch, names))
+    return {(match[1], int(match[2])): osp.join(folder, match[0]) for match in found}
 
 
 def name_pattern(template: str) -> 're.Pattern':
