@@ -25,13 +25,13 @@ DOCUMENT = open(osp.join(ROOT, 'docs', 'mim.md'), encoding='utf-8').read()
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     """The unpacked wheel of the source distribution of this checkout."""
-    return make_wheel(tmp_path_factory)
+    return make_wheel(tmp_path_factory.getbasetemp())
 
 
 @functools.lru_cache()  # for several modules
-def make_wheel(tmp_path_factory):
+def make_wheel(base):
     pytest.importorskip('setuptools')
-    folder = tmp_path_factory.mktemp('wheel')
+    folder = base / 'wheel'
     copy_checkout(folder / 'checkout')
     shutil.unpack_archive(build(folder / 'checkout', 'sdist', folder / 'dist'), folder / 'sdist')
     source, = (folder / 'sdist').iterdir()
