@@ -113,7 +113,6 @@ def training(name: str, workers: int, **trouble) -> list:
     small = [option for option in SMALL if 'workers' not in option]
     small += [f'{loader}.num_workers={workers}' for loader in LOADERS]
     small += [f'{loader}.persistent_workers={workers > 0}' for loader in LOADERS]
-    small += ['default_hooks.report=None', 'default_hooks.cluster_pictures=None']
     if trouble:
         trouble['type'] = 'mmseg_unsup.Trouble'
     return [f'{ROOT}/tools/train.py', 'mmseg_unsup::picie/picie_fpn_folder.py', '--work-dir', name, '--cfg-options',
