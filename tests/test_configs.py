@@ -36,8 +36,8 @@ def test_builds(path):
 def check_parts(cfg):
     """Every part of a config of a method builds, and knows the numbers that several of them share."""
     init_default_scope(cfg.default_scope)
-    # numbers of weights take most of the time; what mmpretrain builds asks for some
-    with nullcontext() if cfg.model.backbone.type.startswith('mmpretrain.') else torch.device('meta'):
+    # numbers of weights take most of the time
+    with torch.device('cpu' if cfg.model.backbone.type.startswith('mmpretrain.') else 'meta'):
         model = MODELS.build(cfg.model)
     if cfg.model.type == 'mmseg_unsup.MaskContrast':
         assert cfg.default_hooks.object_clustering.n_clusters == cfg.n_clusters

@@ -140,8 +140,12 @@ def limit_files() -> None:
 
 def obey_permissions() -> None:
     """Drop the capability of root to pass over the permissions of files."""
-    drop_from_bounding_set, dac_override = 24, 1  # linux/prctl.h, linux/capability.h
-    if os.geteuid() == 0 and ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override, 0, 0, 0):
+    version_3, dac_override = 0x20080522, 1  # linux/capability.h
+    header, sets = (ctypes.c_uint32 * 2)(version_3, 0), (ctypes.c_uint32 * 6)()  # the first set is the effective one
+    libc = ctypes.CDLL(None)
+    failed = libc.capget(header, sets)
+    sets[0] &= ~(1 << dac_override)
+    if failed or libc.capset(header, sets):
         raise OSError('the capability cannot be dropped')
 
 
