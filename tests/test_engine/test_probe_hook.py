@@ -157,7 +157,8 @@ def test_what_is_fitted_for_an_evaluation_shares_a_pass(root, tmp_path):
     for name, probes in (('shared', [KNN, KMEANS]), ('apart', [KNN, dict(type='SegmentRetrievalProbe')])):
         runner = probe_runner(root, tmp_path / name, probes, [], default_hooks__probes__on_val=True,
                               val_evaluator=[dict(type='mmseg_unsup.ClusterIoUMetric')], test_evaluator=[],
-                              probe_dataloader__batch_size=4, train_cfg__max_epochs=1)
+                              probe_dataloader__batch_size=4, train_cfg__max_epochs=1,
+                              default_hooks__probes__max_images=5, default_hooks__fresh_kmeans__n_clusters=None)
         seen = count_batches(runner)
         runner.train()
         log = run_log(tmp_path / name)

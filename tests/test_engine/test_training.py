@@ -1,4 +1,5 @@
 import os.path as osp
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
+from mmseg_unsup.engine import PCAInitHook
 from mmseg_unsup.engine.feature_pass import CollapsedError, set_view_key
 from mmseg_unsup.engine.fitting import feature_batches
 from mmseg_unsup.functional import unit, view_features
+from mmseg_unsup.models.necks import LateralSumNeck
 from .tiny import feats_of_the_teacher, tiny_config, tiny_runner
 
 
@@ -200,6 +203,14 @@ def test_over_clustering_averages_the_losses_of_all_heads(image_folder, tmp_path
                 total[name] += share * F.cross_entropy(logits, labels[b], level.class_weights[b]) / 2 / 2
     for name, value in total.items():  # half the mean over two terms
         torch.testing.assert_close(losses[name], value, check_dtype=False)
+
+
+def test_necks_that_take_no_projection_are_left_alone():
+    due = []
+    for neck in (torch.nn.Identity(), LateralSumNeck(), LateralSumNeck(init='pca')):
+        runner = SimpleNamespace(model=SimpleNamespace(neck=neck), _has_loaded=False, _train_loop=None)
+        due.append(PCAInitHook().is_due(runner, 'before_train'))
+    assert due == [False, False, True]
 
 
 def test_testing_needs_the_checkpoint_only(image_folder, tmp_path):

@@ -37,9 +37,9 @@ class PCAInitHook(FitHook):
 
     def is_due(self, runner, event: str) -> bool:
         neck = getattr(unwrap(runner.model), 'neck', None)
-        is_asked_for = getattr(neck, 'init', None) == 'pca' and not hasattr(neck, 'initialization')
+        takes_it = hasattr(neck, 'set_projection') and neck.init == 'pca' and not hasattr(neck, 'initialization')
         # asked to resume, a run without a checkpoint starts anew: what counts is whether one was loaded
-        return super().is_due(runner, event) and is_asked_for and not runner._has_loaded
+        return super().is_due(runner, event) and takes_it and not runner._has_loaded
 
     def times(self, runner) -> Sequence[int]:
         return [0] * self.is_due(runner, 'before_train')
