@@ -179,7 +179,7 @@ def test_what_is_fitted_for_an_evaluation_shares_a_pass(root, tmp_path):
     (dict(labelled_probe_dataloader__dataset__dataset__type='mmseg_unsup.MSRCv2Dataset'),
      'training and test set of the probes have different classes'),
     (dict(test_dataloader__dataset__ignore_index=11), 'ignore different labels, 255 and 11'),
-    (dict(model__test_cfg__mode='slide'), "probes need whole images: set model.test_cfg.mode='whole'"),
+    (dict(model__test_cfg__mode='slide'), "probes and CRFs need whole images: set model.test_cfg.mode='whole'"),
 ])
 def test_a_wrong_protocol_does_not_pass(root, tmp_path, options, message):
     options['default_hooks__check_data__label_maps'] = 0  # it would find some of this too
