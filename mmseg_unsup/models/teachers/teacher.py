@@ -54,6 +54,9 @@ class Teacher(nn.Module):
                 else:
                     value.copy_(sources[key])
 
+    def follow(self, student: nn.Module, steps_per_epoch: float) -> None:
+        """Move after a step of the student's optimiser; a copy stays as it is."""
+
     @torch.no_grad()
     def extract(self, images: Tensor) -> Tuple[Tensor, ...]:
         """(N, 3, H, W) -> what the last part gives."""
