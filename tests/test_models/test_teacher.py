@@ -1,7 +1,6 @@
 """Copies of what trains, and the labels that they give."""
 from types import SimpleNamespace
 
-import pytest
 import torch
 from torch import nn
 
