@@ -79,8 +79,8 @@ def frozen_weights(backbone, source: str) -> Optional[dict]:
     try:
         checkpoint = harmless_source(checkpoint)
     except ValueError as error:
-        raise ValueError(f'the config that {source} carries has model.backbone.backbone.init_cfg.checkpoint, and {error}'
-                         f'; {_REMEDY}') from None
+        raise ValueError(f'the config that {source} carries has model.backbone.backbone.init_cfg.checkpoint, and '
+                         f'{error}; {_REMEDY}') from None
     return {key: init_cfg[key] for key in _OPTIONS if key in init_cfg} | dict(checkpoint=checkpoint)
 
 

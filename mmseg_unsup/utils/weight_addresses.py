@@ -8,7 +8,8 @@ TORCHVISION = ('torchvision', 'modelzoo')
 TABLES = (*TORCHVISION, 'open-mmlab', 'openmmlab', 'mmcls')
 REMEDY = 'name another file (--cfg-options init=FILE)'
 # whose files may be fetched for a model of a stranger
-_PUBLISHERS = ('https://download.pytorch.org/models/', 'https://dl.fbaipublicfiles.com/', 'https://download.openmmlab.com/')
+_PUBLISHERS = ('https://download.pytorch.org/models/', 'https://dl.fbaipublicfiles.com/',
+               'https://download.openmmlab.com/')
 
 
 def place_in_cache(address: str, is_published: bool) -> str:
@@ -35,6 +36,6 @@ def harmless_source(source: str) -> str:
         return source
     if separator and scheme in ('http', 'https'):
         return place_in_cache(source, is_published=False)
-    if ':' in source[2:] or source[:2] in ('//', '\\\\'):  # a drive may have one; what has two slashes is another machine
+    if ':' in source[2:] or source[:2] in ('//', '\\\\'):  # a drive has one, two slashes another machine
         raise ValueError(f'{source!r} is neither a file nor published weights')
     return source

@@ -116,14 +116,15 @@ def _read_frozen(source: str, config: dict, identity: Tensor, meta: dict, target
     """The weights of a frozen backbone, which its checkpoint has not, from the file that its config names."""
     init_cfg = frozen_weights((config.get('model') or {}).get('backbone'), source) or {}
     named = init_cfg.get('checkpoint')
-    lacking = f'{source} is of a frozen backbone and does not hold its weights {identity_text(identity)}, '
+    digits = identity_text(identity)
+    lacking = f'{source} is of a frozen backbone and does not hold its weights {digits}, '
     if not named:
         raise ValueError(f'{lacking}nor does its config say where they are: name their file in its place')
     try:
         found = read_part(named, 'backbone', init_cfg.get('prefix'), init_cfg.get('averaged'), target, follows=False)
     except FileNotFoundError:
         raise ValueError(f'{lacking}whose file {named} is not there: name their file in its place') from None
-    return replace(found, seen=weights_seen(source, meta), config=config, is_ours=True, identity=identity_text(identity))
+    return replace(found, seen=weights_seen(source, meta), config=config, is_ours=True, identity=digits)
 
 
 def _load(source: str) -> dict:

@@ -106,7 +106,8 @@ def test_other_files_hold_the_weights(run, tmp_path):
     written = torch.load(tmp_path / 'out.pth')['state_dict']
     assert not differences(torch.load(weights)['state_dict'], written)
     images = [cv2.imread(path)[:64, :64, ::-1].copy() for path in list_inputs(root)[:2]]
-    export_segmentor(inferencer_of(checkpoint).model, str(tmp_path / 'model.onnx'), images)  # checks that maps are equal
+    # which checks that the maps are equal
+    export_segmentor(inferencer_of(checkpoint).model, str(tmp_path / 'model.onnx'), images)
     assert osp.getsize(tmp_path / 'model.onnx') > sum(value.nbytes for name, value in written.items()
                                                       if name.endswith('weight'))
 

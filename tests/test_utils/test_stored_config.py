@@ -149,7 +149,7 @@ def frozen(checkpoint, **settings) -> str:
     ('torchvision://resnet18', None), ('open-mmlab://resnet50_v1c', None), ('weights/dino.pth', None),
     ('https://dl.fbaipublicfiles.com/dino/a.pth', None), ('C:/weights/dino.pth', None),
     ('http://evil.org/a/../../b.pth', 'hub/checkpoints/evil.org/b.pth'),
-    ('https://download.pytorch.org.evil.org/models/a.pth', 'hub/checkpoints/download.pytorch.org.evil.org/models/a.pth'),
+    ('https://download.pytorch.org.evil/models/a.pth', 'hub/checkpoints/download.pytorch.org.evil/models/a.pth'),
 ])
 def test_weights_of_a_frozen_backbone(monkeypatch, checkpoint, expected):
     """The checkpoint does not hold them; nothing is fetched for it but what is known to be published."""

@@ -179,7 +179,7 @@ class FrozenBackbone(BaseModule):
 
 
 def frozen_networks(model: nn.Module) -> List[nn.Module]:
-    """The networks of all :class:`FrozenBackbone` in a module, each once, whose parameters are not among the module's."""
+    """The networks of all frozen backbones in a module, among whose parameters theirs are not."""
     return [module.network for module in model.modules() if getattr(module, 'is_frozen', False)]
 
 
