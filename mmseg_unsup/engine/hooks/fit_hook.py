@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from ..feature_pass import limit_images, unwrap
 from ..fitting import Fit, fit_on_pass
-from ..forecast import Pass
+from ..forecast import Pass, evaluations, progress_of
 from ..preemption import Preempted
 from ..probe_loader import loader_of_fits
 from .phase_timer_hook import time_phase, validates_now
@@ -45,14 +45,17 @@ class FitHook(Fit, Hook):
         needs_labels (bool): whether a fit reads labels.
         reads_clusters (bool): whether a fit reads what the model makes of its clusters, such as segments; it then
             comes after the passes that fit these.
-        in_checkpoint (bool): the checkpoint carries what was fitted, so also the last one without an evaluation does.
+        in_checkpoint (bool): the checkpoint carries what was fitted, the last one also without an evaluation, so
+            ``tools/test.py`` and inference need no training images. One of between two evaluations has none, rather
+            than that of older weights.
+        refit_on_test (bool): fit again in a test though the checkpoint has brought it.
     """
 
     moment = EVALUATION
     phase = ''
     needs_labels = False
     reads_clusters = False
-    in_checkpoint = False
+    in_checkpoint = refit_on_test = False
     _fitted_at: Optional[int] = None  # iteration; -1 outside a training
 
     # after TrainProgressHook (BELOW_NORMAL, 60) closed its display; before ParamSchedulerHook (LOW, 70), whose step a
@@ -69,6 +72,10 @@ class FitHook(Fit, Hook):
     def forget(self, model: torch.nn.Module) -> None:
         """Drop what was fitted for an evaluation."""
 
+    def is_fitted(self, model: torch.nn.Module) -> bool:
+        """Whether the model has what a test needs, because the checkpoint brought it."""
+        return False
+
     def reading(self, runner, labelled: bool = False) -> Reading:
         """How this hook reads the images: those of ``probe_dataloader``, as evaluation sees them.
 
@@ -83,7 +90,7 @@ class FitHook(Fit, Hook):
             return False
         if event == 'after_train_epoch':
             return validates_now(runner) or self.in_checkpoint and self.is_last_train_epoch(runner)
-        return True
+        return event != 'before_test_epoch' or self.refit_on_test or not self.is_fitted(unwrap(runner.model))
 
     def fit(self, runner, others: Sequence['FitHook'] = (), reading: Optional[Reading] = None) -> None:
         """Fit now, in one pass with other hooks that read alike."""
@@ -101,8 +108,9 @@ class FitHook(Fit, Hook):
                 hook._fitted_at = _iteration(runner)
 
     def times(self, runner) -> Sequence[int]:
-        """Epochs, or iterations where the run counts those, at which it will fit."""
-        return []
+        """Epochs, or iterations where the run counts those, at which it will fit; by default for evaluations."""
+        at, (start, end) = evaluations(runner), progress_of(runner)
+        return at + [end - 1] * (self.in_checkpoint and start < end and end - 1 not in at)
 
     def assigned_rows(self, runner, n_images: int, n_cells: int) -> List[Tuple[int, int]]:
         """Work of the fit beside the network's, see :func:`mmseg_unsup.clustering.streaming.assigned_rows`."""

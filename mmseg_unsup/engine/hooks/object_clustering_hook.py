@@ -10,12 +10,12 @@ from ...registry import HOOKS
 from ...utils.checks import check_count
 from ...utils.console import warn_once
 from ..fitting import FeatureBatch
-from .fresh_kmeans_hook import FreshFitHook
+from .fit_hook import FitHook
 
 
 @HOOKS.register_module()
-class ObjectClusteringHook(FreshFitHook):
-    """Gives :class:`mmseg_unsup.MaskContrast` clusters of objects, see :class:`FreshFitHook`, from the images of
+class ObjectClusteringHook(FitHook):
+    """Gives :class:`mmseg_unsup.MaskContrast` clusters of objects, see :class:`FitHook`, from the images of
     ``probe_dataloader``: it then predicts 0 outside objects and 1 to K inside.
 
     :class:`mmseg_unsup.ObjectKMeansMetric` clusters the evaluated images instead, as published.
@@ -24,13 +24,14 @@ class ObjectClusteringHook(FreshFitHook):
         n_clusters: K, without the background.
         whiten, seed: see :func:`mmseg_unsup.evaluation.functional.fit_descriptor_kmeans`.
         max_images: images, or as a float the share of them, to cluster; None for all.
-        refit_on_test: see :class:`FreshFitHook`.
+        refit_on_test: see :class:`FitHook`.
 
     Raises:
         ValueError: bad option.
     """
 
     name = phase = 'object clustering'
+    in_checkpoint = True
 
     def __init__(self,
                  n_clusters: int,
@@ -38,9 +39,9 @@ class ObjectClusteringHook(FreshFitHook):
                  seed: int = 1234,
                  max_images: Optional[Union[int, float]] = None,
                  refit_on_test: bool = False) -> None:
-        super().__init__(refit_on_test)
         check_count('n_clusters', n_clusters)
-        self.n_clusters, self.whiten, self.seed, self.max_images = n_clusters, whiten, seed, max_images
+        self.n_clusters, self.whiten, self.seed = n_clusters, whiten, seed
+        self.max_images, self.refit_on_test = max_images, refit_on_test
 
     def forget(self, model: torch.nn.Module) -> None:
         model.clusters['objects'].fit(None)

@@ -12,7 +12,6 @@ from ...utils.old_names import present_config
 from ...weights.old_names import renamed_state
 from ..feature_pass import unwrap
 from ..fitting import FeatureBatch
-from ..forecast import evaluations
 from .fit_hook import FitHook
 
 # what a model predicts with that does not say it
@@ -82,7 +81,7 @@ class ProbeHook(FitHook):
         return super().is_due(runner, event) and (self.on_val or event == 'before_test_epoch')
 
     def times(self, runner) -> Sequence[int]:
-        return evaluations(runner) if self.on_val else []
+        return super().times(runner) if self.on_val else []
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         """Let go of probes that training is about to outdate."""
