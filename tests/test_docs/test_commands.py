@@ -239,7 +239,7 @@ def first_commands() -> Dict[str, Tuple[str, str]]:
 
 def may_fork(document: str, command: str) -> bool:
     """Whether the start of what it runs is that of an earlier command too."""
-    return document != 'README.md' and (document, command) not in first_commands().values()
+    return (document, command) not in first_commands().values()
 
 
 def document_lines(document: str, folder, init: Optional[str] = 'none') -> List[str]:
@@ -270,7 +270,7 @@ def test_the_readme_as_a_stranger_runs_it(folder, tmp_path):
     with serving(tmp_path / 'served') as server:
         published = publish(tmp_path / 'served', state, 'resnet18')
         write_table(tmp_path / '.cache' / 'mmengine', dict(resnet18=f'{server.address}/{published}'))
-        run_in_plain_shell(document_lines('README.md', folder, init=None), folder, home=tmp_path)
+        run_lines(document_lines('README.md', folder, init=None), folder, home=tmp_path)
     assert server.requests == [published]
     log = min((folder / 'work_dirs' / 'picie_fpn_camvid').glob('*/*.log'))  # folders by time
     assert 'init: loaded 120/120 backbone tensors from torchvision://resnet18' in log.read_text()
