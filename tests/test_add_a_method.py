@@ -59,9 +59,9 @@ def test_it_trains_resumes_and_predicts(wheel, tmp_path):  # noqa: F811
     def command(tool, *arguments):
         return [str(wheel / 'mmseg_unsup' / '.mim' / 'tools' / tool), CONFIG, *arguments, '--cfg-options', *SMALL]
 
-    (tmp_path / 'copy.py').write_text("import shutil; shutil.copy('whole/epoch_1.pth', 'resumed')")
+    (tmp_path / 'half_a_run.py').write_text("import shutil; shutil.copy('whole/epoch_1.pth', 'resumed')")
     (tmp_path / 'resumed').mkdir()
-    run_scripts(wheel, tmp_path, command('train.py', '--work-dir', 'whole'), ['copy.py'],
+    run_scripts(wheel, tmp_path, command('train.py', '--work-dir', 'whole'), ['half_a_run.py'],
                 command('train.py', '--work-dir', 'resumed', '--resume'),
                 command('predict.py', 'resumed/epoch_2.pth', 'data/images/val', '--out', 'predicted'))
 

@@ -118,10 +118,16 @@ QUESTIONS = [
 ]
 
 
-@pytest.fixture(scope='module')
-def answers(wheel, tmp_path_factory):
+@pytest.fixture
+def answers(wheel):
     """What each of the questions printed."""
-    folder = tmp_path_factory.mktemp('questions')
+    return ask(wheel)
+
+
+@functools.lru_cache()
+def ask(wheel):
+    folder = wheel.parent / 'questions'
+    folder.mkdir()
     (folder / 'child.py').write_text("_base_ = ['mmseg_unsup::picie/picie_fpn_camvid.py']\n")
     code = f"for code in {QUESTIONS!r}:\n    exec(code, {{}})\n    print('-' * 9)"
     printed = run_python(wheel, folder, '-c', code, str(wheel), str(folder / 'child.py')).split('-' * 9 + '\n')
