@@ -47,6 +47,7 @@ class PrototypeTeacher(Teacher):
             check_positive('model.target_generator.epochs', epochs)
         super().__init__(student, parts)
         self.num_views, self.epochs, self.rounding = num_views, epochs, rounding
+        self._is_fitted = False
         head = student.decode_head
         self.in_index = head.in_index
         self.levels = add_levels(
@@ -65,7 +66,19 @@ class PrototypeTeacher(Teacher):
 
     @torch.no_grad()
     def forward(self, views: List[Tensor], data_samples: list) -> List[List[Tensor]]:
-        """V image batches -> per level, V maps (N, h, w) of the nearest prototype on the grid of the first view."""
+        """V image batches -> per level, V maps (N, h, w) of the nearest prototype on the grid of the first view.
+
+        Raises:
+            RuntimeError: the prototypes have not been fitted.
+        """
+        self._check_fitted()
         maps = view_features(lambda images: self.extract(images)[self.in_index], views, data_samples, self.rounding)
         feats = [unit(feat) for feat in maps]
         return [[of_view.assign(feat) for of_view, feat in zip(level.sets, feats)] for level in self.levels]
+
+    def _check_fitted(self) -> None:
+        if not self._is_fitted:  # asked until it is so: the answer of a GPU takes time
+            self._is_fitted = all(of_view.is_fitted for level in self.levels for of_view in level.sets)
+        if not self._is_fitted:
+            raise RuntimeError('there are no prototypes to label by: add clustering=dict(type='
+                               "'mmseg_unsup.PixelClusteringHook') to default_hooks, which fits them before an epoch")
