@@ -15,6 +15,9 @@ def present_config(cfg: dict) -> dict:
             for old, new in _KEYS.items():
                 if old in entry:
                     entry[new] = entry.pop(old)
+            if entry.get('group_definition') == 'legacy_partition':
+                del entry['group_definition']
+                entry['type'] = 'mmseg_unsup.ReleasedGroupsIoUMetric'
     model, hooks = cfg.get('model'), cfg.get('default_hooks')
     if isinstance(model, dict):
         _present_model(model)

@@ -36,10 +36,11 @@ def test_models(old, present):
 
 def test_metrics_and_hooks():
     metrics = [dict(prototype_set='fresh'), dict(prediction='view1')]
-    old = dict(val_evaluator=metrics, test_evaluator=dict(prototype_set='x'),
+    old = dict(val_evaluator=metrics, test_evaluator=dict(prototype_set='x', group_definition='legacy_partition'),
                default_hooks=dict(momentum_update=dict(type='mmseg_unsup.MomentumUpdateHook')))
     assert present_config(old) == dict(
-        val_evaluator=[dict(prediction='fresh'), dict(prediction='view1')], test_evaluator=dict(prediction='x'),
+        val_evaluator=[dict(prediction='fresh'), dict(prediction='view1')],
+        test_evaluator=dict(prediction='x', type='mmseg_unsup.ReleasedGroupsIoUMetric'),
         default_hooks=dict(teacher=TEACHER))
     clustered = dict(default_hooks=dict(clustering=dict(init_images=1)))  # had moved the labeller, too
     assert present_config(clustered)['default_hooks'] == dict(clustering=dict(init_images=1), teacher=TEACHER)
