@@ -7,6 +7,7 @@ from PIL import Image
 
 from mmseg_unsup.evaluation.functional import fit_descriptor_kmeans
 from .test_mask_contrast_training import folders, tiny_config, tiny_runner  # noqa: F401
+from ..test_models.test_object_segmentor import described
 
 OPTIONS = dict(
     n_clusters=3, eval_size=32, train_cfg__val_interval=1, model__decode_head__saliency_threshold=-10.,
@@ -25,7 +26,7 @@ def test_clusters_of_the_training_images_predict_and_stay(folders, tmp_path):  #
         items = [runner._probe_dataloader.dataset[i] for i in order[start:start + 3]]
         views, metas = [item['inputs'][0] for item in items], [item['data_samples'].metainfo for item in items]
         images = model.data_preprocessor(dict(inputs=[views], data_samples=None))['inputs'][0]
-        descriptors += [of_image[0] for of_image in model.eval().describe_objects(images, metas)]
+        descriptors += [of_image[0] for of_image in described(model.eval(), images, metas)]
     weight, bias = fit_descriptor_kmeans(np.stack(descriptors), 3, seed=1234)
     np.testing.assert_allclose(model.clusters['objects'].weight, weight, rtol=1e-3, atol=1e-3)
     expected = 1 + (np.stack(descriptors) @ weight.T + bias).argmax(1)

@@ -25,6 +25,13 @@ class TopLeftPrior(Prior):
         return (image[..., 0] > 128).astype(np.float32)
 
 
+@torch.no_grad()
+def described(model, *batch):
+    """Per image, the descriptors of its objects."""
+    return model.forward_maps(*batch).descriptors()
+
+
+
 def segmentor(**test_cfg):
     model = build(test_cfg=ConfigDict(test_cfg)).eval()
     model.decode_head.saliency.weight.data.mul_(20)
@@ -81,7 +88,7 @@ def test_a_prior_in_place_of_the_saliency():
     with torch.no_grad():
         feats = F.normalize(model.backbone(inputs)[-1][0], dim=0)
     torch.testing.assert_close(first.object_descriptors[0], F.normalize(feats[:, :3, :3].sum((1, 2)), dim=0))
-    assert [len(rows) for rows in model.describe_objects(inputs)] == [1, 0]
+    assert [len(rows) for rows in described(model, inputs)] == [1, 0]
 
 
 @pytest.fixture
@@ -102,7 +109,7 @@ def test_images_keep_the_masks_they_have(masked):
     with torch.no_grad():
         found = model.predict(inputs, data_samples)
         embeddings = F.normalize(maps(model, inputs)[0], dim=1)
-        described = model.describe_objects(inputs, metas)
+        described = described(model, inputs, metas)
     for sample, mask, e, rows in zip(found, masks, embeddings, described):
         shown = sample.object_map.data[0].numpy() > 0
         assert (shown & (mask > 0)).sum() / (shown | (mask > 0)).sum() > 0.95  # through the 48 x 48 of the input
@@ -144,14 +151,14 @@ def test_an_image_without_a_mask_is_told_once(masked, monkeypatch):
     monkeypatch.setattr(object_segmentor, 'say', told.append)
     model, inputs = segmentor(**test_cfg), views(1)[0]
     for meta in (metas[0], metas[2], metas[2]):
-        model.describe_objects(inputs, [meta])
+        described(model, inputs, [meta])
     start = f'images/c.jpg has no usable mask below {test_cfg["masks"]["mask_root"]}: '
     assert len(told) == 1 and told[0].startswith(start)
 
 
 def test_clusters_name_the_objects():
     model, inputs = segmentor(), views(3)[0]
-    descriptors = np.concatenate(model.describe_objects(inputs))
+    descriptors = np.concatenate(described(model, inputs))
     model.clusters['objects'].fit(torch.from_numpy(descriptors)[[2, 0, 1]], torch.zeros(3))
     for sample, cluster in zip(predict(model, inputs), (1, 2, 0)):
         inside = sample.object_map.data == 1

@@ -14,6 +14,7 @@ from mmseg_unsup.functional.dense_crf import DenseCRF
 from mmseg_unsup.registry import MODELS
 from ..conftest import smooth_image
 from ..test_apis.tiny_models import model_config, tiny_model
+from .test_object_segmentor import described
 
 SETTINGS, SIZE = dict(temperature=0.05, n_iter=3), (48, 64)
 METAS = dict(img_shape=SIZE, ori_shape=(60, 72))
@@ -48,7 +49,7 @@ def test_a_set_after_a_crf(method, name, monkeypatch):
         else:  # background and the one object of an image, which has the cluster of its descriptor
             feats, margin = model._read_maps(batch)
             grids = torch.stack([torch.zeros_like(margin), margin], 1)
-            names = [[0, *(1 + model.cluster_objects(rows))] for rows in model.describe_objects(batch)]
+            names = [[0, *(1 + model.cluster_objects(rows))] for rows in described(model, batch)]
     for sample, image, grid, of_image in zip(found, images, grids, names):
         scores = F.interpolate(grid[None], SIZE, mode='bilinear', align_corners=False)[0]
         refined = class_map(torch.from_numpy(DenseCRF(**SETTINGS)(image, scores.numpy())), METAS)

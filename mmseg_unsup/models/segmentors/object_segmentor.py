@@ -146,15 +146,6 @@ class ObjectSegmentor(ClusterSegmentor):
         read = self._read(inputs, metas)
         return ForwardMaps(read.feats, lambda: read.ids - 1, lambda: self._descriptors(read))
 
-    @torch.no_grad()
-    def describe_objects(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> List[Tensor]:
-        """(N, 3, H, W) normalised images -> per image (S, D) descriptors of its objects, of unit length.
-
-        Args:
-            metas: as of :meth:`cluster_scores`.
-        """
-        return self._descriptors(self._read(inputs, metas))
-
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
         """See the class; fitted probes predict beside, from the same pass."""
         read, identity = self._read(inputs, [sample.metainfo for sample in data_samples]), self.cluster_identity()
