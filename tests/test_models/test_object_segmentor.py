@@ -109,8 +109,7 @@ def test_images_keep_the_masks_they_have(masked):
     with torch.no_grad():
         found = model.predict(inputs, data_samples)
         embeddings = F.normalize(maps(model, inputs)[0], dim=1)
-        described = described(model, inputs, metas)
-    for sample, mask, e, rows in zip(found, masks, embeddings, described):
+    for sample, mask, e, rows in zip(found, masks, embeddings, described(model, inputs, metas)):
         shown = sample.object_map.data[0].numpy() > 0
         assert (shown & (mask > 0)).sum() / (shown | (mask > 0)).sum() > 0.95  # through the 48 x 48 of the input
         cells = cv2.resize(mask, (6, 6), interpolation=cv2.INTER_NEAREST_EXACT) > 0
