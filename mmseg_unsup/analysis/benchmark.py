@@ -1,15 +1,8 @@
-"""The epoch of a config: images/s and seconds per image of each phase, and memory; k-means, and the losses of
-MaskContrast, by themselves.
-
-On a CPU the data are loaded in the measured process and costs are CPU seconds, with what each phase consists of. On a
-GPU the loader keeps its workers and costs are seconds on the clock.
-"""
+"""The work of ``mmseg-unsup benchmark``: an epoch, k-means and losses, measured and printed."""
 import os
 import os.path as osp
 import resource
 import tempfile
-import time
-from collections import defaultdict
 from typing import Dict, Optional, Sequence, Tuple
 
 import cv2
@@ -34,7 +27,7 @@ from ..utils.progress import track_progress
 from ..utils.registered import class_of
 from .kmeans_benchmark import time_lloyd
 from .loss_benchmark import time_losses
-from .stopwatch import Stopwatch
+from .stopwatch import REST, Seconds, Stopwatch
 
 # what k-means is compared with
 REFERENCES = ('faiss.Kmeans', 'sklearn')
@@ -130,15 +123,15 @@ def measure_loading(runner: Runner) -> Dict[str, float]:
     """Seconds for one pass over the training loader and nothing else."""
     loader = runner.train_dataloader
     loader.dataset.set_key(runner.seed, 0)
-    wall, cpu, n_images = time.perf_counter(), time.process_time(), 0
+    stopwatch, n_images = Stopwatch(), 0
     with track_progress('loading alone', len(loader.dataset)) as advance:
         for batch in loader:
             n_images += len(batch['data_samples'])
             advance(len(batch['data_samples']))
-    return dict(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu, images=n_images)
+    return dict(stopwatch.seconds[REST, REST]._asdict(), images=n_images)
 
 
-def measure_epoch(runner: Runner, warmup: int, parts: bool) -> Dict[tuple, tuple]:
+def measure_epoch(runner: Runner, warmup: int, parts: bool) -> Dict[tuple, Seconds]:
     """Train ``warmup + 1`` epochs; ``(phase, part)`` -> seconds of the last one."""
     stopwatch = Stopwatch(next(runner.model.parameters()).device)
     runner.register_hook(StopwatchHook(stopwatch, warmup, parts))
@@ -151,17 +144,12 @@ def measure_epoch(runner: Runner, warmup: int, parts: bool) -> Dict[tuple, tuple
 def summarise(runner: Runner, loading: dict, seconds: dict, work_dir: str) -> dict:
     """Everything that was measured, as one JSON-able dict."""
     n_train, n_val = len(runner.train_dataloader.dataset), len(runner.val_dataloader.dataset) if runner.val_loop else 0
-    images = defaultdict(lambda: n_train, evaluate=n_val)
-    world_size = runner.world_size
-    phases = defaultdict(lambda: dict(wall=0., cpu=0., parts={}))
-    for (phase, part), (wall, cpu) in seconds.items():
-        if phase in TRAINING + EVALUATION:
-            phases[phase]['wall'] += wall
-            phases[phase]['cpu'] += cpu
-            phases[phase]['parts'][part] = dict(wall=wall, cpu=cpu)
-    phases = {'load only': dict(loading, parts={}), **phases}
-    for name, phase in phases.items():
-        phase.setdefault('images', images[name])
+    phases = {'load only': dict(loading, parts={})}
+    for name in dict.fromkeys(phase for phase, _ in seconds if phase in TRAINING + EVALUATION):
+        parts = {part: cost._asdict() for (phase, part), cost in seconds.items() if phase == name}
+        wall, cpu = (sum(cost[kind] for cost in parts.values()) for kind in ('wall', 'cpu'))
+        phases[name] = dict(wall=wall, cpu=cpu, parts=parts, images=n_val if name == 'evaluate' else n_train)
+    for phase in phases.values():
         phase['images_per_second'] = phase['images'] / phase['wall']
     epoch, evaluation = ({kind: sum(phases[name][kind] for name in names if name in phases) for kind in ('wall', 'cpu')}
                          for names in (TRAINING, EVALUATION))
@@ -171,7 +159,7 @@ def summarise(runner: Runner, loading: dict, seconds: dict, work_dir: str) -> di
         config=runner.cfg.filename,
         device=torch.cuda.get_device_name() if on_gpu else f'CPU, {torch.get_num_threads()} thread(s)',
         torch=torch.__version__,
-        processes=world_size,
+        processes=runner.world_size,
         batch_size=runner.train_dataloader.batch_size,
         phases=phases,
         epoch=dict(epoch, images=n_train, share_of_clustering=clustering / epoch['wall']),
@@ -182,7 +170,7 @@ def summarise(runner: Runner, loading: dict, seconds: dict, work_dir: str) -> di
 
 
 def print_report(report: dict) -> None:
-    """Two tables: throughput of the phases, and what an image costs in each."""
+    """Two tables: throughput of the phases, and what an image costs in each part of them."""
     table = PrettyTable(['phase', 'images', 's', 'images/s', 'CPU ms/image'], float_format='.1', align='r')
     for name, phase in report['phases'].items():
         table.add_row([name, phase['images'], phase['wall'], phase['images_per_second'],
@@ -200,10 +188,10 @@ def print_report(report: dict) -> None:
           f'{report["peak_device_bytes"] / gib:.2f} GiB; files written: {report["bytes_written"] / 2**20:.1f} MiB')
     phases = [name for name, phase in report['phases'].items() if len(phase['parts']) > 1]
     if phases:
-        print_parts(report, phases)
+        print(cost_table(report, phases))
 
 
-def print_parts(report: dict, phases: list) -> None:
+def cost_table(report: dict, phases: list) -> PrettyTable:
     """CPU ms per training image, a row per part and a column per phase."""
     n_images = report['epoch']['images']
     parts = sorted({part for name in phases for part in report['phases'][name]['parts']})
@@ -211,7 +199,7 @@ def print_parts(report: dict, phases: list) -> None:
     for part in parts:
         costs = [1000 * report['phases'][name]['parts'].get(part, dict(cpu=0.))['cpu'] / n_images for name in phases]
         table.add_row([part, *costs, sum(costs)])
-    print(table)
+    return table
 
 
 def print_kmeans(report: dict) -> None:
@@ -240,11 +228,7 @@ def print_losses(report: dict) -> None:
 
 
 def choose_device(name: Optional[str]) -> None:
-    """Hide the GPUs for ``'cpu'``.
-
-    Raises:
-        ValueError: a GPU is asked for where there is none.
-    """
+    """Hide the GPUs for ``'cpu'``, and make sure that there is one for ``'cuda'``."""
     if name == 'cpu':
         os.environ['CUDA_VISIBLE_DEVICES'] = ''
     elif name == 'cuda' and not torch.cuda.is_available():
@@ -266,11 +250,7 @@ def measure_kmeans(cfg: Config, n_points: int, n_clusters: Optional[Sequence[int
 
 
 def measure_losses(cfg: Config) -> dict:
-    """The losses of MaskContrast by themselves, on random maps of stride 8.
-
-    Raises:
-        ValueError: the config is of another method.
-    """
+    """The losses of MaskContrast, and of no other method, by themselves, on random maps of stride 8."""
     if not measures_losses(cfg):
         raise ValueError(f'--only losses measures mmseg_unsup.MaskContrast, but the config has {cfg.model.type}')
     init_default_scope(cfg.default_scope)

@@ -1,5 +1,4 @@
 """The speed of Lloyd's iterations, beside other libraries and what the machine could do at best."""
-import time
 from importlib.util import find_spec
 from typing import Callable, Dict
 
@@ -9,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..clustering import MiniBatchKMeans
+from .stopwatch import cost_clock
 
 
 def time_lloyd(n_points: int, n_channels: int, n_clusters: int, n_iter: int,
@@ -32,9 +32,11 @@ def time_lloyd(n_points: int, n_channels: int, n_clusters: int, n_iter: int,
     copy, product = torch.zeros_like(rows), rows @ seeds.t()  # memory taken before, as page faults cost more
     runs['copy'] = lambda: _repeat(lambda: copy.copy_(rows), n_iter)
     runs['product'] = lambda: _repeat(lambda: torch.mm(rows, seeds.t(), out=product), n_iter)
-    report = {}
+    report, now = {}, cost_clock(device)
     for name, run in runs.items():
-        seconds, inertia = _time(run, device)
+        start = now()
+        inertia = run()
+        seconds = now() - start
         report[name] = dict(seconds=seconds, points_per_second=n_points * n_iter / seconds, inertia=inertia)
     return report
 
@@ -44,18 +46,6 @@ def _unit_rows(n_points: int, n_channels: int) -> Tensor:
     rows = rng.standard_normal((n_points, n_channels), np.float32)
     rows += rng.standard_normal((40, n_channels), np.float32)[rng.integers(40, size=n_points)]
     return F.normalize(torch.from_numpy(rows), dim=1)
-
-
-def _time(run: Callable[[], float], device: torch.device):
-    def now() -> float:
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-            return time.perf_counter()
-        return time.process_time()
-
-    start = now()
-    inertia = run()
-    return now() - start, inertia
 
 
 def _repeat(function: Callable[[], Tensor], times: int) -> None:

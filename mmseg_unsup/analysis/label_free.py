@@ -3,7 +3,7 @@
 Letters: N rows (pixel features), C channels, K clusters. All scores are plain floats; shares lie in [0, 1].
 """
 import math
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -23,25 +23,12 @@ def assign_rows(rows: Tensor, centers: Tensor) -> Tuple[Tensor, Tensor]:
     """(N, C), (K, C) -> (N,) int64 nearest centre, and (N,) float64 squared distance to it."""
     index, squared = [], []
     centers = centers.double()
-    for chunk in rows.split(_chunk_size(len(centers) + rows.size(1))):
+    for chunk in _chunks(rows, len(centers) + rows.size(1)):
         chunk = chunk.double()
         nearest = (centers.square().sum(1) / 2 - chunk @ centers.t()).argmin(1)
         index.append(nearest)
         squared.append((chunk - centers[nearest]).square().sum(1))
     return torch.cat(index), torch.cat(squared)
-
-
-def kmeans_loss(rows: Tensor, centers: Tensor) -> float:
-    """Mean squared distance of (N, C) rows to the nearest of (K, C) centres.
-
-    It falls with K, and with features that collapse: compare it at equal K and scale only.
-
-    Raises:
-        ValueError: no rows.
-    """
-    if not len(rows):
-        raise ValueError('the k-means loss is a mean over rows, but there are none: give at least one')
-    return float(assign_rows(rows, centers)[1].mean())
 
 
 def cluster_balance(counts) -> float:
@@ -109,52 +96,38 @@ def silhouette(rows: Tensor, clusters: Tensor, max_rows: Optional[int] = 2000, s
     if len(ids) < 2:
         return float('nan')
     rows, members = rows.double(), torch.nn.functional.one_hot(own).double()
-    sizes = members.sum(0)
-    total, start = 0., 0
-    for chunk in rows.split(_chunk_size(len(rows))):
-        stop = start + len(chunk)
-        total += float(_silhouettes(chunk, rows, start, own[start:stop], members, sizes).sum())
-        start = stop
-    return total / len(rows)
-
-
-def _silhouettes(chunk: Tensor, rows: Tensor, start: int, own: Tensor, members: Tensor, sizes: Tensor) -> Tensor:
-    """(n, C) rows from ``start`` on among (N, C) -> (n,); ``own`` (n,) cluster, ``members`` (N, K), ``sizes`` (K,)."""
-    distances = torch.cdist(chunk, rows)
-    here = torch.arange(len(chunk), device=rows.device)
-    distances[here, start + here] = 0.  # of a row to itself, rounding aside
-    sums = distances @ members
-    inner = sums[here, own] / (sizes[own] - 1).clamp(min=1)
-    means = sums / sizes
+    sizes, sums = members.sum(0), []  # (K,), and of the distances of a row to those of each cluster
+    chunks = _chunks(rows, len(rows))
+    for i, chunk in enumerate(chunks):
+        distances = torch.cdist(chunk, rows)
+        distances.diagonal(i * len(chunks[0])).zero_()  # of a row to itself, rounding aside
+        sums.append(distances @ members)
+    total, here = torch.cat(sums), torch.arange(len(rows), device=rows.device)
+    inner = total[here, own] / (sizes[own] - 1).clamp(min=1)
+    means = total / sizes
     means[here, own] = math.inf
     outer = means.min(1).values
     values = (outer - inner) / torch.maximum(inner, outer).clamp(min=torch.finfo(torch.double).tiny)
-    return torch.where(sizes[own] > 1, values, 0.)
+    return float(torch.where(sizes[own] > 1, values, 0.).sum()) / len(rows)
 
 
-def label_free_scores(rows: Tensor,
-                      centers: Tensor,
-                      views: Optional[Tuple[Tensor, Tensor]] = None,
-                      max_rows: Optional[int] = 2000,
-                      seed: int = 0) -> Dict[str, float]:
+def label_free_scores(rows: Tensor, centers: Tensor, views: Tuple[Tensor, Tensor]) -> Dict[str, float]:
     """All scores of the clusters around (K, C) centres, by the names of ``SCORES``.
+
+    The k-means loss, the mean squared distance to the nearest centre, falls with K, and with features that collapse:
+    compare it at equal K and scale only.
 
     Args:
         rows: (N, C) features.
-        views: two times (M, C) features of the same cells in two views; without them there are no scores of views.
-        max_rows, seed: of :func:`silhouette`.
+        views: two times (M, C) features of the same cells in two views.
     """
     clusters, squared = assign_rows(rows, centers)
-    scores = dict(
-        kmeans_loss=float(squared.mean()),
-        balance=cluster_balance(torch.bincount(clusters, minlength=len(centers)).cpu().numpy()),
-        silhouette=silhouette(rows, clusters, max_rows, seed))
-    if views is not None:
-        first, second = (assign_rows(view, centers)[0].cpu().numpy() for view in views)
-        agreement = cluster_agreement(first, second, len(centers))
-        scores.update({f'view_{name}': value for name, value in agreement.items()})
-    return scores
+    counts = torch.bincount(clusters, minlength=len(centers)).cpu().numpy()
+    agreement = cluster_agreement(*(assign_rows(view, centers)[0].cpu().numpy() for view in views), len(centers))
+    return dict(kmeans_loss=float(squared.mean()), balance=cluster_balance(counts), silhouette=silhouette(rows, clusters),
+                **{f'view_{name}': value for name, value in agreement.items()})
 
 
-def _chunk_size(n_columns: int) -> int:
-    return max(1, CHUNK_BYTES // (8 * n_columns))
+def _chunks(rows: Tensor, n_columns: int) -> Sequence[Tensor]:
+    """Rows of which so many columns of float64 fit into ``CHUNK_BYTES``."""
+    return rows.split(max(1, CHUNK_BYTES // (8 * n_columns)))

@@ -1,9 +1,11 @@
 """What the losses of MaskContrast cost beside the networks, for several kinds of anchors."""
-import time
 from typing import Dict, Sequence, Union
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
+
+from .stopwatch import cost_clock
 
 
 def time_losses(model: nn.Module,
@@ -34,17 +36,14 @@ def time_losses(model: nn.Module,
     shapes = ((batch_size, channels, side, side), (batch_size, 1, side, side), (batch_size, channels, side, side))
     query, saliency, key = (torch.randn(shape, generator=generator).to(device) for shape in shapes)
     masks = _disc(size).to(device).expand(batch_size, 2, size, size).contiguous()
-    before, report = model.anchor, {}
-    try:
-        for anchor in anchors:
-            model.anchor = anchor
-            if device.type == 'cuda':
-                torch.cuda.reset_peak_memory_stats(device)
+    report = {}
+    for anchor in anchors:
+        if device.type == 'cuda':
+            torch.cuda.reset_peak_memory_stats(device)
+        with mock.patch.object(model, 'anchor', anchor):
             seconds = [_time_step(model, query, saliency, key, masks) for _ in range(1 + repeats)]
-            peak = torch.cuda.max_memory_allocated(device) if device.type == 'cuda' else 0
-            report[str(anchor)] = dict(seconds=min(seconds[1:]), peak_bytes=peak)
-    finally:
-        model.anchor = before
+        peak = torch.cuda.max_memory_allocated(device) if device.type == 'cuda' else 0
+        report[str(anchor)] = dict(seconds=min(seconds[1:]), peak_bytes=peak)
     return report
 
 
@@ -56,14 +55,8 @@ def _disc(size: int) -> Tensor:
 
 def _time_step(model: nn.Module, query: Tensor, saliency: Tensor, key: Tensor, masks: Tensor) -> float:
     query, saliency = (x.clone().requires_grad_() for x in (query, saliency))
-    start = _now(query.device)
+    now = cost_clock(query.device)
+    start = now()
     losses = model.map_losses(query, saliency, key, masks)
     (losses['loss_contrast'] + losses['loss_saliency']).backward()
-    return _now(query.device) - start
-
-
-def _now(device: torch.device) -> float:
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
-        return time.perf_counter()
-    return time.process_time()
+    return now() - start

@@ -16,6 +16,7 @@ from ..priors.folder import find_mask, read_mask
 from ..registry import PRIORS
 from ..utils import track_progress
 from ..datasets.pictures import read_rgb
+from .experiments import markdown_table
 
 BETA_SQUARED = 0.3
 COLUMNS = dict(
@@ -102,12 +103,11 @@ def configs_of(names: Sequence[str], weights: Sequence[str], styles: Sequence[st
 
 
 def markdown(results: Sequence[dict]) -> str:
-    lines = ['| prior | ' + ' | '.join(COLUMNS.values()) + ' |', '| --- |' + ' --- |' * len(COLUMNS)]
-    for result in results:
-        cells = ['-' if result[key] is None else f'{result[key]:.0f}' if key == 'cpu_ms' else
-                 f'{result[key]:.1%}' if key == 'kept' else f'{result[key]:.3f}' for key in COLUMNS]
-        lines.append(f'| {result["prior"]} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+    """A row per prior."""
+    formats = dict(cpu_ms='.0f', kept='.1%')
+    rows = [[result['prior'], *('-' if result[key] is None else format(result[key], formats.get(key, '.3f'))
+                                for key in COLUMNS)] for result in results]
+    return markdown_table(['prior', *COLUMNS.values()], rows)
 
 
 def score_folder(images: str, labels: str, configs: Dict[str, dict], every: int = 1) -> List[dict]:

@@ -1,9 +1,9 @@
 """Where the time of a program goes, by phase and part, without overlap."""
-import functools
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Tuple
+from unittest import mock
 
 import torch
 
@@ -16,6 +16,14 @@ class Seconds(NamedTuple):
     cpu: float
 
 
+def cost_clock(device: torch.device) -> Callable[[], float]:
+    """What measures a cost: seconds of CPU, or those on the clock once a GPU has done all that it was given."""
+    if device.type == 'cpu':
+        return time.process_time
+    from torch.utils.benchmark import timer  # which looks for GPUs at once, before any could be hidden
+    return timer
+
+
 class Stopwatch:
     """Books every moment on exactly one ``(phase, part)``, the innermost of each that is open.
 
@@ -26,7 +34,7 @@ class Stopwatch:
     def __init__(self, device: torch.device = torch.device('cpu')) -> None:
         self.device = device
         self._stack = ExitStack()
-        self._phase, self._part = REST, REST
+        self._open = REST, REST
         self.reset()
 
     def reset(self) -> None:
@@ -41,53 +49,33 @@ class Stopwatch:
         return dict(self._seconds)
 
     @contextmanager
-    def phase(self, name: str):
-        """Book the block on a phase; parts opened inside belong to it."""
-        before = self._phase, self._part
-        self._switch(name, REST)
+    def span(self, phase: str = None, part: str = REST):
+        """Book the block on a phase, or on a part of the open one; parts opened inside a phase belong to it."""
+        before = self._open
+        self._switch(phase or before[0], part)
         try:
             yield
         finally:
             self._switch(*before)
 
-    @contextmanager
-    def part(self, name: str):
-        """Book the block on a part of the open phase."""
-        before = self._part
-        self._switch(self._phase, name)
-        try:
-            yield
-        finally:
-            self._switch(self._phase, before)
-
-    def watch(self, owner: Any, attribute: str, *, phase: str = None, part: str = None) -> None:
-        """Book all calls of a function, method or module function; :meth:`release` takes the watch off again."""
-        function = getattr(owner, attribute)
-        is_own = attribute in vars(owner)
-        span = functools.partial(self.phase, phase) if phase else functools.partial(self.part, part)
-
-        @functools.wraps(function)
-        def watched(*args, **kwargs):
-            with span():
-                return function(*args, **kwargs)
-
-        setattr(owner, attribute, watched)
-        self._stack.callback(setattr if is_own else lambda o, a, _: delattr(o, a), owner, attribute, function)
+    def watch(self, owner: Any, attribute: str, **span: str) -> None:
+        """Book all calls of a function, method or module function on a :meth:`span`, until :meth:`release`."""
+        watched = self.span(**span)(getattr(owner, attribute))
+        self._stack.enter_context(mock.patch.object(owner, attribute, watched))
 
     def release(self) -> None:
         """Take all watches off."""
         self._stack.close()
 
     def _switch(self, phase: str, part: str) -> None:
-        if phase != self._phase and self.device.type == 'cuda':
+        if phase != self._open[0] and self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
         self._book()
-        self._phase, self._part = phase, part
+        self._open = phase, part
 
     def _book(self) -> None:
-        now, key = self._now(), (self._phase, self._part)
-        so_far = self._seconds[key]
-        self._seconds[key] = Seconds(so_far.wall + now.wall - self._last.wall, so_far.cpu + now.cpu - self._last.cpu)
+        now, so_far = self._now(), self._seconds[self._open]
+        self._seconds[self._open] = Seconds(*(total + new - old for total, new, old in zip(so_far, now, self._last)))
         self._last = now
 
     @staticmethod

@@ -39,14 +39,18 @@ def _width_and_height(text: str) -> Tuple[int, int]:
 
 def run(args: argparse.Namespace) -> None:
     from ..analysis import benchmark
+    from ..engine.run_config import apply_speed_arguments, config_from
     from ..utils import load_config
+    from ..utils.atomic import write_json
     benchmark.choose_device(args.device)
     cfg = load_config(args.config, args.cfg_options)
-    of_losses = benchmark.measures_losses(cfg)
-    parts = [args.only] if args.only else ['epoch', 'losses' if of_losses else 'kmeans']
+    parts = [args.only] if args.only else ['epoch', 'losses' if benchmark.measures_losses(cfg) else 'kmeans']
     report = {}
     if 'epoch' in parts:
-        report.update(_measure_epoch(args))
+        run_cfg = config_from(args, ('train', 'val'))
+        run_cfg.work_dir = args.work_dir
+        apply_speed_arguments(run_cfg, args)
+        report.update(benchmark.measure_config(run_cfg, args.warmup, args.images, args.size, not args.compile))
         benchmark.print_report(report)
     if 'kmeans' in parts:
         report['kmeans'] = benchmark.measure_kmeans(cfg, args.kmeans_points, args.kmeans_clusters)
@@ -55,15 +59,5 @@ def run(args: argparse.Namespace) -> None:
         report['losses'] = benchmark.measure_losses(cfg)
         benchmark.print_losses(report['losses'])
     if args.out:
-        from ..utils.atomic import write_json
         write_json(args.out, report)
         print(f'wrote {args.out}')
-
-
-def _measure_epoch(args: argparse.Namespace) -> dict:
-    from ..analysis.benchmark import measure_config
-    from ..engine.run_config import apply_speed_arguments, config_from
-    cfg = config_from(args, ('train', 'val'))
-    cfg.work_dir = args.work_dir
-    apply_speed_arguments(cfg, args)
-    return measure_config(cfg, args.warmup, args.images, args.size, parts=not args.compile)

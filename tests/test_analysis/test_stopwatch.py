@@ -20,13 +20,13 @@ def clock(monkeypatch):
 def test_innermost_phase_and_part_get_the_time(clock):
     watch = Stopwatch()
     clock(1)
-    with watch.phase('train'):
+    with watch.span(phase='train'):
         clock(2)
-        with watch.part('forward'):
+        with watch.span(part='forward'):
             clock(4)
-            with watch.phase('label'):
+            with watch.span(phase='label'):
                 clock(8)
-                with watch.part('forward'):
+                with watch.span(part='forward'):
                     clock(16)
             clock(32)
         clock(64)
@@ -40,7 +40,7 @@ def test_innermost_phase_and_part_get_the_time(clock):
 
 def test_an_error_closes_what_it_leaves(clock):
     watch = Stopwatch()
-    with pytest.raises(RuntimeError), watch.phase('train'), watch.part('forward'):
+    with pytest.raises(RuntimeError), watch.span(phase='train'), watch.span(part='forward'):
         clock(1)
         raise RuntimeError
     clock(2)
