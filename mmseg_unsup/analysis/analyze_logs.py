@@ -29,16 +29,14 @@ def differing_settings(runs: Sequence[str]) -> Dict[str, List[str]]:
     flat = []
     for run in runs:
         configs = sorted(glob.glob(osp.join(run, '*.py')), key=osp.getmtime)
-        flat.append({key: str(value) for key, value in flatten_config(_read_dumped(configs[-1]))} if configs else {})
+        settings = {}
+        if configs:  # as mmengine dumps them: results are read, not run
+            with open(configs[-1], encoding='utf-8', errors='replace') as file:
+                settings = parse_config_text(file.read())
+        flat.append({key: str(value) for key, value in flatten_config(settings)})
     keys = dict.fromkeys(key for settings in flat for key in settings if key not in _LOCAL)
     values = {key: [settings.get(key, '-') for settings in flat] for key in keys}
     return {key: found for key, found in values.items() if len(set(found)) > 1}
-
-
-def _read_dumped(path: str) -> dict:
-    """A config as mmengine writes it into the folder of a run: results are read, not run."""
-    with open(path, encoding='utf-8', errors='replace') as file:
-        return parse_config_text(file.read())
 
 
 def table(names: Sequence[str], logs: Sequence[RunLog], runs: Sequence[str], keys: Sequence[str]) -> str:
@@ -63,11 +61,7 @@ def curve(log: RunLog, key: str) -> List[tuple]:
 
 
 def plot(names: Sequence[str], logs: Sequence[RunLog], keys: Sequence[str], path: str) -> None:
-    """A panel per key, a line per run.
-
-    Raises:
-        ValueError: no run has a key.
-    """
+    """A panel per key, which some run must have, and a line per run."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(6 * len(keys), 4), layout='constrained')
     for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys):
@@ -94,10 +88,6 @@ def compare_runs(runs: Sequence[str], keys: Sequence[str] = (), out: str = 'curv
         runs: work directories.
         keys: names in the log to draw, and the scores of the table; without any there are all scores and no curves.
         out: picture of the curves.
-
-    Raises:
-        FileNotFoundError: a folder has no log.
-        ValueError: a run is given twice, or no run has a key.
     """
     names = names_of(runs)
     logs = [read_run_log(run) for run in runs]

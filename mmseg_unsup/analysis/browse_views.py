@@ -44,23 +44,14 @@ def frame(picture: np.ndarray, box: tuple, flip: bool) -> np.ndarray:
     return picture
 
 
-def sheet_of(dataset, n_images: int) -> np.ndarray:
-    """Rows of evenly spread images."""
-    chosen = np.linspace(0, len(dataset) - 1, min(n_images, len(dataset))).round().astype(int)
-    rows = [describe_views(dataset[int(idx)]) for idx in chosen]
-    return contact_sheet([list(row.values()) for row in rows], list(rows[0]), tile=200)
-
-
 def draw_views(cfg: Config, path: str, n_images: int = 8, epoch: int = 0) -> None:
-    """Draw the views of an epoch as a picture, a row per image.
-
-    Raises:
-        ValueError: the config makes no views; the picture has no known suffix.
-    """
+    """Draw the views of an epoch as a picture, a row for each of some evenly spread images."""
     check_picture(path)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     if not hasattr(dataset, 'set_key'):
         raise ValueError(f'{cfg.filename} trains on {type(dataset).__name__}, which makes no views: give a config of '
                          'unsupervised training')
     dataset.set_key(cfg.randomness.get('seed') or 0, epoch)
-    write_picture(path, sheet_of(dataset, n_images))
+    chosen = np.linspace(0, len(dataset) - 1, min(n_images, len(dataset))).round().astype(int)
+    rows = [describe_views(dataset[int(idx)]) for idx in chosen]
+    write_picture(path, contact_sheet([list(row.values()) for row in rows], list(rows[0]), tile=200))

@@ -1,8 +1,6 @@
 """What the number of clusters k does on the features of a checkpoint, measured without labels.
 
-The advice follows one rule. The stability of a k is the smaller of two ARIs: between starts, of the labels of the same
-cells (mean over pairs), and between two augmented views (mean over starts). Of the k whose stability is within 0.05 of
-the best one, the largest is advised: the finest clusters that are as reproducible as any.
+The help of ``mmseg-unsup choose-k`` has the rule that the advice follows.
 """
 import itertools
 import math
@@ -30,13 +28,14 @@ def measure(sample: FeatureSample, ks: Sequence[int], n_seeds: int, settings: di
             silhouette_cells: int) -> List[dict]:
     """A dict of scores per k, in ascending order, and ``relative_gain``, the share of the inertia that the step from
     the next smaller k takes away."""
-    results = []
+    results, previous = [], None
     with track_progress('k-means', len(ks), 'k') as advance:
         for k in ks:
             fits = [fit_kmeans(sample.rows, k, settings, seed) for seed in range(n_seeds)]
-            results.append(dict(k=k, **_scores(sample, k, fits, silhouette_cells)))
-            previous, inertia = results[-2]['inertia'] if len(results) > 1 else None, results[-1]['inertia']
-            results[-1]['relative_gain'] = 1 - inertia / previous if previous else None
+            scores = _scores(sample, k, fits, silhouette_cells)
+            gain = 1 - scores['inertia'] / previous if previous else None
+            results.append(dict(k=k, **scores, relative_gain=gain))
+            previous = scores['inertia']
             advance(1)
     return results
 
@@ -64,7 +63,7 @@ def _mean(scores: List[dict], name: str) -> float:
 
 
 def advise(results: List[dict]) -> Tuple[int, str]:
-    """The k of the rule at the top of this file, and a sentence that says why."""
+    """The k of the rule in the help of the command, and a sentence that says why."""
     best = max(result['stability'] for result in results)
     chosen = [result for result in results if result['stability'] >= best - TOLERANCE][-1]
     k, ks = chosen['k'], [result['k'] for result in results]
@@ -123,11 +122,7 @@ def to_text(report: dict) -> str:
 
 
 def check_arguments(ks: Sequence[int], n_seeds: int) -> List[int]:
-    """The list of k, sorted, each once; fails before the features are computed.
-
-    Raises:
-        ValueError: a k below 2; a single start, which has no stability.
-    """
+    """The list of k, sorted, each once; what cannot work fails before the features are computed."""
     if min(ks) < 2:
         raise ValueError(f'--k {min(ks)} cannot tell cells apart: give numbers of clusters from 2 on')
     if n_seeds < 2:
@@ -137,23 +132,13 @@ def check_arguments(ks: Sequence[int], n_seeds: int) -> List[int]:
 
 def choose_k(cfg: Config, checkpoint: str, ks: Sequence[int], out: str, n_seeds: int = 3, n_images: int = 256,
              n_cells: int = 20_000, silhouette_cells: int = 2000, seed: int = 0) -> dict:
-    """Measure and advise; writes ``choose_k.json`` and ``choose_k.png``.
+    """Measure and advise; writes ``choose_k.json``, whose content it returns, and ``choose_k.png`` into a folder.
 
     Args:
-        ks: numbers of clusters to compare.
-        out: folder of the files.
-        n_seeds: starts of k-means per k.
-        n_images: training images to take cells from.
-        n_cells: feature cells in the sample.
-        silhouette_cells: of them, those of the silhouette.
+        ks: numbers of clusters to compare, with ``n_seeds`` starts of k-means each.
+        n_images: training images, from which ``n_cells`` cells are taken.
+        silhouette_cells: of these cells, those of the silhouette.
         seed: which images, views and cells are sampled.
-
-    Returns:
-        dict: what the JSON file holds.
-
-    Raises:
-        FileNotFoundError: no such checkpoint.
-        ValueError: as :func:`check_arguments`; there are fewer cells than clusters.
     """
     ks = check_arguments(ks, n_seeds)
     sample = sample_features(cfg, checkpoint, n_images, n_cells, seed)

@@ -10,7 +10,7 @@ import sys
 import time
 from argparse import Namespace
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from mmengine.config import Config
 from mmengine.fileio import load
@@ -84,11 +84,7 @@ def _option_word(key: str, value) -> str:
 
 
 def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -> Config:
-    """The config that mmseg-unsup train will see.
-
-    Raises:
-        FileNotFoundError: no such config.
-    """
+    """The config that mmseg-unsup train will see."""
     cfg = load_config(path, parse_options(words))
     adapt_loaders(cfg)
     prepare_training(cfg, Namespace(amp='--amp' in flags, compile='--compile' in flags))
@@ -105,9 +101,7 @@ def check_plan(runs: Sequence[Run], table: str) -> None:
         ValueError: a folder holds a run with other settings; the table is of other runs.
     """
     for run in runs:
-        record = read_record(run.work_dir)
-        if record is not None:
-            _check_same_settings(run, record['settings'])
+        _own_record(run)
     former = load(table)['runs'] if osp.isfile(table) else []
     lost = sorted({osp.realpath(run['work_dir']) for run in former} - {osp.realpath(run.work_dir) for run in runs})
     if lost:
@@ -115,47 +109,33 @@ def check_plan(runs: Sequence[Run], table: str) -> None:
                          f'{lost[0]}): give another --out-dir, or those runs too')
 
 
-def train_all(runs: Sequence[Run], check: Callable[[int], None]) -> None:
-    """Bring all runs to their end and read their evaluations; ``check`` is called after each with how many are there.
+def train_all(runs: Sequence[Run], metrics: Sequence[str], n_first: int) -> None:
+    """Bring all runs to their end and read their evaluations.
 
-    Raises:
-        ValueError, RuntimeError: see :func:`train` and :func:`read_evaluations`.
+    A metric that none of the ``n_first`` first runs reports is an error after those: it must not cost the others.
     """
     minutes: List[float] = []
     for i, run in enumerate(runs):
         title, start = f'{run.title} ({i + 1} of {len(runs)})', time.time()
         if train(run, title):
             minutes.append((time.time() - start) / 60)
-            left = sum(not _is_finished(later) for later in runs[i + 1:])
+            left = sum(not _own_record(later).get('finished') for later in runs[i + 1:])
             rest = f', about {left * statistics.fmean(minutes):.0f} min for the {left} that are left' if left else ''
             say(f'{title}: done in {minutes[-1]:.1f} min{rest}')
         read_evaluations(run)
-        check(i + 1)
-
-
-def _is_finished(run: Run) -> bool:
-    return (read_record(run.work_dir) or {}).get('finished', False)
+        if i + 1 == n_first:
+            check_metrics(runs[:n_first], metrics)
 
 
 def train(run: Run, title: str) -> bool:
-    """Bring a run to its end, unless it is there.
-
-    Args:
-        title: what the console calls it.
-
-    Returns:
-        whether it was trained now.
+    """Bring a run to its end, unless it is there; whether it was trained now. The console calls it ``title``.
 
     Raises:
-        ValueError: the folder holds a run with other settings.
         RuntimeError: the training failed.
     """
-    record = read_record(run.work_dir)
-    if record is not None:
-        _check_same_settings(run, record['settings'])
-        if record['finished']:
-            say(f'{title}: finished before')
-            return False
+    if _own_record(run).get('finished'):
+        say(f'{title}: finished before')
+        return False
     os.makedirs(run.work_dir, exist_ok=True)
     command = [*_program(), 'train', run.config, '--work-dir', run.work_dir, *run.flags]
     if last_checkpoint(run.work_dir):
@@ -177,13 +157,17 @@ def _program() -> List[str]:
             'sys.exit(main())']
 
 
-def _check_same_settings(run: Run, settings: Dict[str, str]) -> None:
+def _own_record(run: Run) -> dict:
+    """The record in the folder of a run, empty before it began; of a run with other settings it is an error."""
+    record = read_record(run.work_dir) or {}
+    settings = record.get('settings', run.settings)
     differing = differing_settings(settings, run.settings)
     if differing:
         key = differing[0]
         raise ValueError(f'{run.work_dir} holds a run with other settings ({len(differing)} differ, such as {key}: '
                          f'{settings.get(key)} there, {run.settings.get(key)} now): give another --work-dir, or remove '
                          'that folder')
+    return record
 
 
 def _cause(path: str) -> str:
@@ -211,10 +195,7 @@ def read_evaluations(run: Run) -> None:
 
 
 def check_metrics(runs: Sequence[Run], metrics: Sequence[str]) -> None:
-    """
-    Raises:
-        ValueError: a metric that no run reported.
-    """
+    """Raise ValueError for a metric that no run reported."""
     reported = sorted({name for run in runs for name in run.evaluations[run.last]})
     for metric in metrics:
         if metric not in reported:
@@ -224,11 +205,9 @@ def check_metrics(runs: Sequence[Run], metrics: Sequence[str]) -> None:
 
 def mean_and_std(values: Sequence) -> dict:
     """``values``, ``mean`` and ``std`` (n - 1); None where there is none."""
-    usable = bool(values) and all(is_finite(value) for value in values)
-    return dict(
-        values=[finite(value) for value in values],
-        mean=statistics.fmean(values) if usable else None,
-        std=statistics.stdev(values) if usable and len(values) > 1 else None)
+    usable = values if all(map(is_finite, values)) else []
+    return dict(values=[finite(value) for value in values], mean=statistics.fmean(usable) if usable else None,
+                std=statistics.stdev(usable) if len(usable) > 1 else None)
 
 
 def format_mean_and_std(score: dict) -> str:

@@ -36,10 +36,6 @@ def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, s
     """Features of about ``n_cells`` cells of ``n_images`` random training images; no label is read.
 
     The same seed means the same images, views and cells, whatever the checkpoint.
-
-    Raises:
-        FileNotFoundError: no such checkpoint.
-        KeyError: the config lacks a loader.
     """
     model = build_model(cfg, checkpoint)
     rows, count = _sample_loader(model, cfg, 'probe_dataloader', n_images, n_cells, seed)

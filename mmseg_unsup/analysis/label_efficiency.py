@@ -3,7 +3,7 @@ import os
 import os.path as osp
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Sequence
+from typing import List, Sequence
 
 from mmengine.config import Config
 from mmengine.fileio import list_from_file
@@ -13,7 +13,7 @@ from ..utils.atomic import write_json, write_text
 from ..utils.config import find_config
 from ..datasets.pictures import write_figure
 from ..utils.run_logs import labels_seen
-from .experiments import (Run, check_metrics, check_plan, describe_evaluation, describe_training, finite,
+from .experiments import (Run, check_plan, describe_evaluation, describe_training, finite,
                           format_mean_and_std, markdown_table, mean_and_std, option_words, planned_config, software_of,
                           train_all)
 
@@ -31,13 +31,7 @@ class LabelRun(Run):
 
 
 def read_settings(path: str) -> dict:
-    """The entries of a YAML, JSON or Python file, all of them there; ``mmseg_unsup::NAME`` is one of the package.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        KeyError: an entry is missing or unknown.
-        ValueError: an entry is empty or has a value twice.
-    """
+    """The entries of a YAML, JSON or Python file, all of them there; ``mmseg_unsup::NAME`` is one of the package."""
     path = find_config(path) if '::' in path else path
     if not osp.isfile(path):
         raise FileNotFoundError(f'there is no file {path!r}: give one such as '
@@ -63,12 +57,7 @@ def read_settings(path: str) -> dict:
 
 
 def plan_runs(settings: dict, work_dir: str, words: Sequence[str] = ()) -> List[LabelRun]:
-    """The runs, seed by seed, so that all starts are compared early; writes the lists of the subsets.
-
-    Raises:
-        FileNotFoundError: the config or the weights of a start do not exist.
-        ValueError: no subset can be drawn, or an option cannot be given.
-    """
+    """The runs, seed by seed, so that all starts are compared early; writes the lists of the subsets."""
     words = [*option_words(settings['cfg_options']), *words]
     dataset = planned_config(settings['config'], words).train_dataloader.dataset
     runs = []
@@ -148,12 +137,9 @@ def to_markdown(report: dict) -> str:
 
 
 def _metric_table(report: dict, metric: str) -> str:
-    by_start: Dict[str, list] = {}
-    for cell in report['cells']:
-        by_start.setdefault(cell['start'], []).append(cell)
-    columns = [f'{cell["percent"]:g} % ({cell["images"]} images)' for cell in next(iter(by_start.values()))]
-    rows = [[start, report['labels'][start], *(format_mean_and_std(cell['scores'][metric]) for cell in cells)]
-            for start, cells in by_start.items()]
+    columns = dict.fromkeys(f'{cell["percent"]:g} % ({cell["images"]} images)' for cell in report['cells'])
+    rows = [[start, labels, *(format_mean_and_std(cell['scores'][metric]) for cell in report['cells']
+                              if cell['start'] == start)] for start, labels in report['labels'].items()]
     return markdown_table(['start', 'labels', *columns], rows)
 
 
@@ -183,26 +169,12 @@ def plot(report: dict, metric: str, path: str) -> None:
 
 
 def compare_starts(settings: dict, work_dir: str, out: str, words: Sequence[str] = ()) -> str:
-    """Train the runs of :func:`read_settings`, and write ``label_efficiency.{md,json,png}``; the table, in Markdown.
-
-    Args:
-        work_dir: folder of the runs and the lists.
-        out: folder of table, numbers and plot.
-        words: of ``--cfg-options``, for all runs.
-
-    Raises:
-        FileNotFoundError, ValueError: see :func:`plan_runs`; folders or table are of other runs.
-        RuntimeError: a training failed.
-    """
+    """Train the runs of :func:`read_settings` with the words of ``--cfg-options``, and write
+    ``label_efficiency.{md,json,png}`` into the folder ``out``; the table, in Markdown."""
     runs = plan_runs(settings, work_dir, words)
     table = osp.join(out, 'label_efficiency.json')
     check_plan(runs, table)
-
-    def check(n_done: int) -> None:
-        if n_done == 1:  # a wrong metric must not cost the other runs
-            check_metrics(runs[:1], settings['metrics'])
-
-    train_all(runs, check)
+    train_all(runs, settings['metrics'], n_first=1)
     report = summarise(runs, settings)
     os.makedirs(out, exist_ok=True)
     write_json(table, report)

@@ -65,11 +65,7 @@ def score_prior(name: str, prior: Prior, pairs: Sequence[tuple]) -> dict:
 
 
 def spectral_config(checkpoint: str, style: str) -> dict:
-    """SpectralPrior on a ResNet whose depth follows from the names in its file.
-
-    Raises:
-        ValueError: they are no ResNet's; the file cannot be read.
-    """
+    """SpectralPrior on a ResNet whose depth follows from the names in its file."""
     pretrained = read_part(checkpoint)
     depth = resnet_depth(pretrained.state)
     if depth is None:
@@ -79,12 +75,7 @@ def spectral_config(checkpoint: str, style: str) -> dict:
 
 
 def configs_of(names: Sequence[str], weights: Sequence[str], styles: Sequence[str]) -> Dict[str, dict]:
-    """Name in the table -> config; ``spectral`` once per file of weights.
-
-    Raises:
-        ValueError: ``spectral`` without weights, weights without it, or styles for some of them only.
-        FileNotFoundError: weights are not there.
-    """
+    """Name in the table -> config; ``spectral`` once per file of weights, which must be there."""
     styles = styles or ['pytorch'] * len(weights)
     if ('spectral' in names) != bool(weights) or len(styles) != len(weights):
         raise ValueError(f'--priors spectral needs --weights, and one of --styles for each or none: got --priors '

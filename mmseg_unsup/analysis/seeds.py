@@ -1,9 +1,4 @@
-"""Trainings of configs with several seeds, and one table: mean ± standard deviation (n - 1) of the last checkpoint.
-
-Label-free scores compare clusters of checkpoints on the same cells of the same training images: a k-means with the
-settings of the config's fresh one is fitted to each checkpoint (mmseg_unsup/analysis/label_free.py has the
-definitions).
-"""
+"""Trainings of configs with several seeds, and one table: the work of ``mmseg-unsup seeds``."""
 import os
 import os.path as osp
 from dataclasses import dataclass, field
@@ -18,7 +13,7 @@ from ..utils.atomic import write_json, write_text
 from ..utils.checks import is_finite
 from ..utils.console import say
 from ..utils.run_logs import labels_seen
-from .experiments import (check_metrics, check_plan, describe_evaluation, describe_training, finite,
+from .experiments import (check_plan, describe_evaluation, describe_training, finite,
                           format_mean_and_std, markdown_table, mean_and_std, planned_config, software_of, train_all)
 from .experiments import Run as TrainingRun
 from .feature_sample import fit_kmeans, fresh_settings, sample_features
@@ -49,16 +44,11 @@ class Run(TrainingRun):
 
 def plan_runs(configs: Sequence[str], seeds: Sequence[int], work_dir: str, words: Sequence[str] = (),
               flags: Sequence[str] = ()) -> List[Run]:
-    """The runs, seed by seed, so that all configs are compared early.
+    """The runs ``WORK_DIR/CONFIG/seed_S``, seed by seed, so that all configs are compared early.
 
     Args:
-        work_dir: folder of the runs, ``WORK_DIR/CONFIG/seed_S``.
         words: of ``--cfg-options``, for all of them.
         flags: ``--amp`` and ``--compile``.
-
-    Raises:
-        FileNotFoundError: a config does not exist.
-        ValueError: two configs of one name, or a seed given twice.
     """
     names = {}
     for path in configs:
@@ -81,11 +71,7 @@ def plan_runs(configs: Sequence[str], seeds: Sequence[int], work_dir: str, words
 
 
 def describe_protocol(cfg: Config, amp: bool) -> dict:
-    """What the scores of a config were taken on.
-
-    Raises:
-        ValueError: the config does not evaluate.
-    """
+    """What the scores of a config, which must evaluate, were taken on."""
     evaluation = describe_evaluation(cfg)
     metric = cluster_metric(cfg, 'val')
     matching = '-' if metric is None else f'{metric.get("match", "hungarian")}, on {metric.get("match_on", "count")}'
@@ -131,12 +117,11 @@ def summarise(runs: List[Run], protocols: Dict[str, dict], metrics: Sequence[str
         words: the options of all runs.
         select: also name a checkpoint per run, without labels.
     """
-    names = list(protocols)
-    by_name = {name: [run for run in runs if run.name == name] for name in names}
+    by_name = {name: [run for run in runs if run.name == name] for name in protocols}
     rows = [dict(name=title, **_row(by_name[members[0]], metrics, untrained=True))
             for title, members in untrained_groups(by_name, metrics).items()]
-    rows += [dict(name=name, **_row(by_name[name], metrics)) for name in names]
     for name, of_config in by_name.items():
+        rows.append(dict(name=name, **_row(of_config, metrics)))
         protocols[name]['labels'] = ' and '.join(sorted({labels_seen(run.work_dir) for run in of_config}))
     reports = [_run_report(run, metrics, protocols[run.name]['matching'] != '-', select) for run in runs]
     return dict(seeds=list(dict.fromkeys(run.seed for run in runs)), metrics=list(metrics), options=list(words),
@@ -241,29 +226,12 @@ def _label_free_table(report: dict) -> str:
 
 def train_seeds(runs: List[Run], out: str, metrics: Sequence[str], words: Sequence[str] = (), amp: bool = False,
                 select: bool = False, n_images: int = 256, n_cells: int = 20_000) -> str:
-    """Train runs that :func:`plan_runs` has planned, and write their table; the table, in Markdown.
-
-    Args:
-        out: folder of ``seeds.md`` and ``seeds.json``.
-        metrics: scores by their names in the log.
-        words, select: see :func:`summarise`.
-        amp: whether they train in mixed precision.
-        n_images: training images of the label-free scores.
-        n_cells: feature cells of them.
-
-    Raises:
-        ValueError: folders or table are of other runs; a config does not evaluate; no run reports a metric.
-        RuntimeError: a training failed.
-    """
+    """Train runs that :func:`plan_runs` has planned, and write ``seeds.md`` and ``seeds.json`` into the folder ``out``;
+    the table, in Markdown. Label-free scores are of ``n_cells`` cells of ``n_images`` training images."""
     table = osp.join(out, 'seeds.json')
     check_plan(runs, table)
     protocols = {run.name: describe_protocol(run.cfg, amp) for run in runs if run.seed == runs[0].seed}
-
-    def check(n_done: int) -> None:  # every config has run once: a wrong metric must not cost the other seeds
-        if n_done == len(protocols):
-            check_metrics(runs[:n_done], metrics)
-
-    train_all(runs, check)
+    train_all(runs, metrics, n_first=len(protocols))  # every config with one seed
     for run in runs:
         score_without_labels(run, select, n_images, n_cells)
     report = summarise(runs, protocols, metrics, words, select)

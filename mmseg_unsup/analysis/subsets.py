@@ -11,9 +11,6 @@ from ..utils.paths import is_outside
 from ..utils.random import keyed_generator
 from ..datasets.unlabelled_folder import UnlabelledFolder
 
-# the usual shares
-PERCENTS = (1, 2, 5, 12.5, 25, 100)
-
 
 def nested_subsets(names: Sequence[str], percents: Sequence[float], seed: int) -> Dict[float, List[str]]:
     """Percent -> names, in the order of ``names``; each subset holds every smaller one.
@@ -38,11 +35,7 @@ def nested_subsets(names: Sequence[str], percents: Sequence[float], seed: int) -
 def list_names(config: dict) -> List[str]:
     """Names of the images of a data set as its ``ann_file`` has them: below the image folder, without suffix, sorted.
 
-    Args:
-        config: of a data set of mmseg or of this package, without wrappers.
-
-    Raises:
-        ValueError: it has no image folder to which a list could refer, or an image outside of it.
+    The config is of a data set of mmseg or of this package, without wrappers.
     """
     dataset = DATASETS.build(dict(config, pipeline=[]))
     root = getattr(dataset, 'data_prefix', {}).get('img_path')
@@ -62,9 +55,6 @@ def write_subsets(config: dict, folder: str, percents: Sequence[float], seed: in
     """Percent -> path of a list, ``FOLDER/seed_S/percent_P.txt``; what is there already stays.
 
     A data set with ``splits`` takes such a list with ``splits=None``; its names begin with the split.
-
-    Raises:
-        ValueError: as :func:`nested_subsets`; a list is there that the data set and the seed do not give.
     """
     paths = {}
     for percent, names in nested_subsets(list_names(config), percents, seed).items():

@@ -17,16 +17,12 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|Cannot allocat
 # of mmengine's messages
 _BOILERPLATE = re.compile(r'\. Please check whether the value of .*|\. More details can be found at .*')
 _REMEDIES = {
-    errno.ENOENT: 'check the path',
-    errno.ENOSPC: 'free space there, or write elsewhere',
-    errno.EDQUOT: 'free space there, or write elsewhere',
-    errno.EFBIG: 'free space there, or write elsewhere',
-    errno.EACCES: 'change its permissions, or take another place',
-    errno.EPERM: 'change its permissions, or take another place',
-    errno.EROFS: 'take a place that can be written to',
-    errno.EEXIST: 'a folder is needed, and a file is in its place: move it, or take another place',
-    errno.ENOTDIR: 'a folder is needed, and a file is in its place: move it, or take another place',
-    errno.EMFILE: 'raise the limit (ulimit -n), or take fewer num_workers',
+    'check the path': (errno.ENOENT, ),
+    'free space there, or write elsewhere': (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    'change its permissions, or take another place': (errno.EACCES, errno.EPERM),
+    'take a place that can be written to': (errno.EROFS, ),
+    'a folder is needed, and a file is in its place: move it, or take another place': (errno.EEXIST, errno.ENOTDIR),
+    'raise the limit (ulimit -n), or take fewer num_workers': (errno.EMFILE, ),
 }
 _MAX_CHARS = 600
 
@@ -75,7 +71,7 @@ def sentence_of(error: BaseException) -> str:
 def _advised(error: BaseException, text: str) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = printable(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else ''
-        remedy = _REMEDIES.get(error.errno)
+        remedy = next((remedy for remedy, numbers in _REMEDIES.items() if error.errno in numbers), None)
         return ': '.join(filter(None, (place, error.strerror, remedy)))
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f'{text}: install the package {error.name.partition(".")[0]}' if text.startswith('No module') else text

@@ -1,9 +1,4 @@
-"""The curated COCO-Stuff lists of IIC and PiCIE, from the annotations alone.
-
-An image is kept if both sides have at least 360 pixels and at least 75 % of all its pixels belong to stuff classes
-(IIC's coco164k_prepare.py, version 7). For the complete annotations of 2017 that gives 49,629 training and 2,175
-validation images.
-"""
+"""The curated COCO-Stuff lists of IIC and PiCIE, from the annotations alone (IIC's coco164k_prepare.py, version 7)."""
 import functools
 import hashlib
 import logging
@@ -29,11 +24,7 @@ PUBLISHED = {
 
 
 def is_curated(path: str) -> bool:
-    """Whether an annotation PNG satisfies the rule.
-
-    Raises:
-        ValueError: the file cannot be read as one 8-bit channel.
-    """
+    """Whether both sides of an annotation PNG are long enough, and enough of its pixels belong to stuff classes."""
     labels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
     if labels is None or labels.ndim != 2:
         raise ValueError(f'cannot read the annotation {path} as an 8-bit map with one channel')
@@ -51,11 +42,7 @@ def _stuff_values():
 
 
 def curated_ids(folder: str, workers: int) -> List[str]:
-    """Sorted ids of the annotations in a folder that satisfy the rule.
-
-    Raises:
-        FileNotFoundError: the folder does not exist or has no PNG.
-    """
+    """Sorted ids of the annotations in a folder that satisfy the rule; none at all are an error."""
     names = sorted(name for name in os.listdir(folder) if name.endswith('.png')) if osp.isdir(folder) else []
     # mmseg's converter leaves *_labelTrainIds.png beside the originals
     ids = [name[:-4] for name in names if not name.endswith('_labelTrainIds.png')]
@@ -85,16 +72,7 @@ def is_published(split: str, ids: List[str]) -> bool:
 
 
 def write_curated_lists(data_root: str, workers: int) -> bool:
-    """Write ``curated/{train2017,val2017}.txt``; whether they are the published lists.
-
-    Args:
-        data_root: folder with ``annotations/{train2017,val2017}/*.png``.
-        workers: processes that read annotations.
-
-    Raises:
-        FileNotFoundError: there are no annotations.
-        ValueError: an annotation cannot be read.
-    """
+    """Write ``curated/{train2017,val2017}.txt`` beside ``annotations/``; whether they are the published lists."""
     same = []
     for split in PUBLISHED:
         ids = curated_ids(osp.join(data_root, 'annotations', split), workers)

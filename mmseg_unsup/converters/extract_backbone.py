@@ -1,8 +1,4 @@
-"""The backbone of a checkpoint as a plain file for other code.
-
-A file is written after a model of the other code, loaded from it, gave the same features, bit by bit. Where the other
-code cannot be imported, a ResNet of mmseg with that code's settings takes its place.
-"""
+"""The backbone of a checkpoint as a plain file for other code: the work of ``mmseg-unsup extract-backbone``."""
 import importlib
 import os.path as osp
 from typing import Dict, List, Optional, Tuple
@@ -31,11 +27,8 @@ _COMMON_SETTINGS = ('depth', 'in_channels', 'stem_channels', 'base_channels', 's
 
 
 def backbone_config(pretrained: PretrainedPart, config: Optional[str] = None) -> dict:
-    """Settings of the backbone, from a config file or from the config that the checkpoint holds.
-
-    Raises:
-        ValueError: there is neither; that of the checkpoint names more than registered types.
-    """
+    """Settings of the backbone, from a config file or from the config that the checkpoint holds, if it names nothing but
+    registered types."""
     model = load_config(config).model if config else pretrained.config.get('model') or {}
     if 'backbone' not in model:
         raise ValueError(f'{pretrained.source} does not hold the config of its run: give it with --config')
@@ -48,11 +41,7 @@ def backbone_config(pretrained: PretrainedPart, config: Optional[str] = None) ->
 
 
 def build_reference(pretrained: PretrainedPart, cfg: dict) -> nn.Module:
-    """The backbone that the checkpoint is of.
-
-    Raises:
-        ValueError: the tensors are not those of the config.
-    """
+    """The backbone that the checkpoint is of, if its tensors are those of the config."""
     backbone = MODELS.build(cfg)
     match = match_tensors(pretrained, backbone.state_dict())
     if not match.is_complete:
@@ -63,19 +52,8 @@ def build_reference(pretrained: PretrainedPart, cfg: dict) -> nn.Module:
     return backbone
 
 
-def contents(state: Dict[str, Tensor], form: str, meta: dict) -> dict:
-    """What the file holds."""
-    if form in ('torchvision', 'timm'):
-        return state
-    prefix = 'backbone.' if form == 'mmpretrain' else ''
-    return dict(meta=meta, state_dict={f'{prefix}{name}': value for name, value in state.items()})
-
-
 def check_is_resnet(cfg: dict, state: Dict[str, Tensor], form: str) -> None:
-    """
-    Raises:
-        ValueError: not a ResNet with a plain stem.
-    """
+    """Raise ValueError for what is not a ResNet with a plain stem."""
     if cfg['type'].split('.')[-1] != 'ResNet' or resnet_depth(state) is None or 'conv1.weight' not in state:
         raise ValueError(f'--format {form} is for backbones of type ResNet with a plain stem, but this one is of type '
                          f'{cfg["type"]!r}: use --format mmseg')
@@ -136,11 +114,7 @@ def features(model: nn.Module, images: Tensor) -> List[Tensor]:
 
 
 def verify(path: str, form: str, reference: nn.Module, cfg: dict) -> str:
-    """Compare the features of a written file with those of the checkpoint; what it was verified with.
-
-    Raises:
-        ValueError: they are not equal to the bit.
-    """
+    """Make sure that a written file gives the features of the checkpoint, bit by bit; what it was verified with."""
     model, name = load_back(path, form, cfg)
     model.eval()
     images = torch.randn(2, 3, 96, 64, generator=torch.Generator().manual_seed(0))
@@ -162,17 +136,11 @@ def extract_backbone(source: str, target: str, form: str, weights: str = 'auto',
 
     Args:
         source: checkpoint of a run.
-        target: file to write.
+        target: file to write, replaced with ``force`` only.
         form: one of :data:`FORMATS`.
         weights: one of :data:`WEIGHTS`.
         config: of the run, if the checkpoint does not hold it.
         seen: labels that the weights have seen, if the checkpoint does not say it.
-        force: replace a file that is there.
-
-    Raises:
-        FileNotFoundError: there is no such checkpoint.
-        FileExistsError: the file is there.
-        ValueError: the format cannot express the backbone; its config is not known.
     """
     refuse_existing(target, force)
     init_default_scope('mmseg')
@@ -185,8 +153,10 @@ def extract_backbone(source: str, target: str, form: str, weights: str = 'auto',
     state = {name: as_checkpoint_tensor(value) for name, value in reference.state_dict().items()}
     labels = stated_labels(seen) if seen and pretrained.seen == 'unknown' else pretrained.seen
     meta = dict(weights_seen=labels, source=osp.basename(source), tensors=pretrained.prefix)
+    prefix = 'backbone.' if form == 'mmpretrain' else ''
+    content = dict(meta=meta, state_dict={f'{prefix}{name}': value for name, value in state.items()})
     with replacing(target) as part:
-        write_from_memory(part, lambda file: torch.save(contents(state, form, meta), file))
+        write_from_memory(part, lambda file: torch.save(state if form in ('torchvision', 'timm') else content, file))
         name = verify(part, form, reference, cfg)
     return (f'wrote {target}: {len(state)} backbone tensors of {pretrained}; labels: {labels}; equal features, bit by '
             f'bit, in {name}')

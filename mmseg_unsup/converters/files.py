@@ -22,7 +22,8 @@ def convert_file(source: str, target: str, cfg: Config, convert: Callable[[dict]
         convert: makes our state dict of the checkpoint.
         check_fits: says what a state dict holds, or raises ValueError.
         dataset_meta: classes and colours, as runs save them.
-        allow: globals that the file may load, see :func:`load_released`.
+        allow: globals that the file may load, ``module.name``, beside tensors, plain values and ``argparse.Namespace``,
+            whatever other packages have allowed before.
         force: replace ``target`` if it is there.
 
     Raises:
@@ -30,28 +31,16 @@ def convert_file(source: str, target: str, cfg: Config, convert: Callable[[dict]
         ValueError: it is no such checkpoint, or does not fit the config.
     """
     refuse_existing(target, force)
-    checkpoint = load_released(source, allow)
+    allowed = [argparse.Namespace, *resolve_globals(allow, '--allow ')]
+    checkpoint = load_safely(source, 'cpu', allowed, 'If you trust the file, add --allow {name}')
     state = convert(checkpoint)
     holds, epoch = check_fits(state, cfg), checkpoint.get('epoch')
     meta = dict(epoch=epoch if isinstance(epoch, int) else 0, source=osp.basename(source), cfg=cfg.pretty_text,
                 dataset_meta=dataset_meta)
-    save_atomically(dict(meta=meta, state_dict=state), target, force)
+    with replacing(target) as part:
+        write_from_memory(part, lambda file: torch.save(dict(meta=meta, state_dict=state), file))
+        refuse_existing(target, force)
     return f'wrote {target}: {holds}, epoch {meta["epoch"]}'
-
-
-def load_released(path: str, allow: Sequence[str] = ()) -> dict:
-    """Read a file that was pickled, without running code from it.
-
-    Tensors, plain values and ``argparse.Namespace`` pass; nothing else, whatever other packages have allowed before.
-
-    Args:
-        allow: further globals, ``module.name``, that the caller trusts.
-
-    Raises:
-        ValueError: the file names another global, or is no checkpoint.
-    """
-    allowed = [argparse.Namespace, *resolve_globals(allow, '--allow ')]
-    return load_safely(path, 'cpu', allowed, 'If you trust the file, add --allow {name}')
 
 
 def check_tensors(state: dict, cfg: Config, not_needed: re.Pattern, any_shape: str = '') -> None:
@@ -77,22 +66,7 @@ def check_tensors(state: dict, cfg: Config, not_needed: re.Pattern, any_shape: s
                              f'{tuple(expected[key].shape)} in the model of the config')
 
 
-def save_atomically(data: dict, path: str, force: bool = False) -> None:
-    """Write a new file beside ``path``, then rename it.
-
-    Raises:
-        FileExistsError: ``path`` is there and ``force`` is off.
-    """
-    refuse_existing(path, force)
-    with replacing(path) as part:
-        write_from_memory(part, lambda file: torch.save(data, file))
-        refuse_existing(path, force)
-
-
 def refuse_existing(path: str, force: bool) -> None:
-    """
-    Raises:
-        FileExistsError: ``path`` is there and ``force`` is off.
-    """
+    """Raise FileExistsError if ``path`` is there and ``force`` is off."""
     if osp.lexists(path) and not force:
         raise FileExistsError(f'{path} is there already: choose another name, or replace it with --force')

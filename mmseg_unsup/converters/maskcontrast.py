@@ -56,12 +56,10 @@ def convert(checkpoint: dict) -> 'OrderedDict[str, Tensor]':
 
 def _state_dict(checkpoint: dict) -> dict:
     """The weights without ``module.``, wherever the file keeps them."""
-    for name in ('model', 'state_dict'):
-        if isinstance(checkpoint, dict) and isinstance(checkpoint.get(name), dict):
-            checkpoint = checkpoint[name]
-            break
     if isinstance(checkpoint, dict):
-        released = {str(key).removeprefix('module.'): value for key, value in checkpoint.items()}
+        parts = (checkpoint.get('model'), checkpoint.get('state_dict'), checkpoint)
+        weights = next(part for part in parts if isinstance(part, dict))
+        released = {str(key).removeprefix('module.'): value for key, value in weights.items()}
         if any(key.startswith('model_q.') for key in released):
             return released
     raise ValueError('not a checkpoint of the released MaskContrast code: no tensor is named module.model_q.*')

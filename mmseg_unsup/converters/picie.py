@@ -4,17 +4,15 @@ Names of the released model: modules/fpn.py and modules/backbone.py of github.co
 """
 import re
 from collections import OrderedDict
-from typing import List, Optional
+from typing import List
 
 from mmengine.config import Config
-from mmseg.models.backbones import ResNet
 from torch import Tensor
 
 from ..registry import DATASETS
+from ..weights import resnet_depth
 from .files import check_tensors
 
-# released name -> ours; theirs count from the coarsest level, ours from the finest
-LATERALS = {f'decoder.layer{4 - i}.': f'neck.laterals.{i}.' for i in range(4)}
 # what a model makes anew, and parts that only train
 NOT_NEEDED = re.compile(r'num_batches_tracked$|\.over\d+_|^classifiers\.')
 VIEWS = [f'decode_head.clusters.view{v}' for v in (1, 2)]
@@ -30,18 +28,18 @@ def convert(checkpoint: dict, drop_bias: bool = False) -> 'OrderedDict[str, Tens
                if not isinstance(checkpoint, dict) or key not in checkpoint]
     if lacking:
         raise ValueError(f'not a checkpoint of the released PiCIE or MDC code: it has no {" and no ".join(lacking)}')
-    state = OrderedDict()
-    for key, value in _without_module(checkpoint['state_dict']).items():
-        for released, ours in LATERALS.items():
-            key = key.replace(released, ours) if key.startswith(released) else key
-        state[key] = value
-    for key in list(state):
-        state[f'target_generator.{key}'] = state[key]
+    state = OrderedDict((_rename(key), value) for key, value in _without_module(checkpoint['state_dict']).items())
+    state.update([(f'target_generator.{key}', value) for key, value in state.items()])
     centres = _centres(checkpoint, drop_bias)
     state['decode_head.clusters.fresh.weight'] = centres[0].new_zeros(0, centres[0].size(1))
     for name, of_view in zip(VIEWS, centres):
         state[f'{name}.weight'], state[f'{name}.class_weights'] = of_view, of_view.new_ones(len(of_view))
     return state
+
+
+def _rename(key: str) -> str:
+    """Released name -> ours; they count levels from the coarsest one, we from the finest."""
+    return re.sub(r'^decoder\.layer([1-4])\.', lambda found: f'neck.laterals.{4 - int(found[1])}.', key)
 
 
 def _centres(checkpoint: dict, drop_bias: bool) -> List[Tensor]:
@@ -72,7 +70,7 @@ def check_fits(state: dict, cfg: Config) -> str:
     Raises:
         ValueError: depth, views, clusters, missing, unknown or misshaped tensors, in this order.
     """
-    depth = _depth(state)
+    depth = resnet_depth({key.removeprefix('backbone.'): value for key, value in state.items()})
     if depth not in (None, cfg.model.backbone.depth):
         raise ValueError(f'the checkpoint holds a ResNet-{depth}, but the config builds a '
                          f'ResNet-{cfg.model.backbone.depth}: give a --config with model.backbone.depth={depth}')
@@ -88,17 +86,6 @@ def check_fits(state: dict, cfg: Config) -> str:
     check_tensors(state, cfg, NOT_NEEDED, any_shape='fresh.weight')
     n_tensors = sum(key.startswith('backbone.') for key in state)
     return f'ResNet-{cfg.model.backbone.depth} ({n_tensors} tensors), {views} x {clusters} prototypes'
-
-
-def _depth(state: dict) -> Optional[int]:
-    """Depth of a ResNet by its blocks, None where there is no such ResNet."""
-    blocks = tuple(
-        len({key.split('.')[2] for key in state if key.startswith(f'backbone.layer{i}.')}) for i in range(1, 5))
-    expansion = 4 if 'backbone.layer1.0.conv3.weight' in state else 1
-    for depth, (block, stages) in ResNet.arch_settings.items():
-        if stages == blocks and block.expansion == expansion:
-            return depth
-    return None
 
 
 def dataset_meta(cfg: Config) -> dict:

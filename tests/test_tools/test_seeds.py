@@ -213,7 +213,7 @@ def test_runs_go_on_or_stop_with_their_log(tmp_path, monkeypatch):
     assert commands[0][3:7] == ['train', 'a.py', '--work-dir', run.work_dir] and '--amp' in commands[0]
     assert commands[0][-3:] == ['--cfg-options', 'x=1', 'randomness.seed=5']
     status = 0
-    open(osp.join(run.work_dir, 'last_checkpoint'), 'w').close()
+    open(osp.join(run.work_dir, 'epoch_1.pth'), 'w').close()
     experiments.train(run, run.title)
     assert '--resume' in commands[1]
     run.settings['model.n_clusters'] = '4'
@@ -223,7 +223,7 @@ def test_runs_go_on_or_stop_with_their_log(tmp_path, monkeypatch):
 
 def test_the_console_says_which_run_it_is_and_what_is_left(tmp_path, monkeypatch):
     runs = [make_run(tmp_path, 'a', seed, {2: scores(1, 2)}) for seed in (1, 2, 3, 4)]
-    clock, said, done = [0.], [], []
+    clock, said = [0.], []
     for run in runs[1:]:
         write_record(run.work_dir, run.settings, finished=False)
 
@@ -234,11 +234,14 @@ def test_the_console_says_which_run_it_is_and_what_is_left(tmp_path, monkeypatch
     monkeypatch.setattr(experiments.subprocess, 'run', fake_run)
     monkeypatch.setattr(experiments.time, 'time', lambda: clock[0])
     monkeypatch.setattr(experiments, 'say', said.append)
-    experiments.train_all(runs, done.append)
-    assert said[0] == 'a, seed 1 (1 of 4): finished before' and done == [1, 2, 3, 4]
+    experiments.train_all(runs, ['aAcc'], n_first=2)
+    assert said[0] == 'a, seed 1 (1 of 4): finished before' and all(run.last == 2 for run in runs)
     assert said[1].startswith('a, seed 2 (2 of 4): training, log ') and len(said) == 7
     assert said[2] == 'a, seed 2 (2 of 4): done in 2.0 min, about 4 min for the 2 that are left'
     assert said[6] == 'a, seed 4 (4 of 4): done in 2.0 min'
+    with pytest.raises(ValueError, match="no run reported the metric 'kappa'"):
+        experiments.train_all(runs, ['kappa'], n_first=2)
+    assert said[-1].startswith('a, seed 2 (2 of 4): done')  # the others are not trained
 
 
 def test_a_table_of_other_runs_is_kept(tmp_path):
