@@ -1,5 +1,6 @@
 """What all mask priors share: a map of saliency, and the mask that is made from it. Pure functions of an image."""
 import inspect
+import json
 from abc import ABCMeta, abstractmethod
 from typing import Any, Dict, Optional, Union
 
@@ -52,11 +53,7 @@ class Prior(metaclass=ABCMeta):
         return clean_mask(saliency > threshold, self.min_area)
 
     def __call__(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
-        """(H, W, 3) uint8 RGB -> (H, W) uint8 mask: 0 is background, other values are objects.
-
-        Raises:
-            TypeError: the array is no such image.
-        """
+        """(H, W, 3) uint8 RGB -> (H, W) uint8 mask: 0 is background, other values are objects."""
         check_image(image)
         return self.mask(self.saliency(image, stem))
 
@@ -68,8 +65,9 @@ class Prior(metaclass=ABCMeta):
             for name, parameter in inspect.signature(cls.__init__).parameters.items()
             if name != 'self' and parameter.kind is not parameter.VAR_KEYWORD
         }
-        parameters = {name: _jsonable(getattr(self, name)) for name in sorted(names)}
-        return dict(method=type(self).__name__, parameters=parameters, labels=self.labels)
+        parameters = {name: getattr(self, name) for name in sorted(names)}
+        plain = json.loads(json.dumps(parameters, default=str))  # containers of a config as plain ones
+        return dict(method=type(self).__name__, parameters=plain, labels=self.labels)
 
 
 def check_image(image: np.ndarray) -> None:
@@ -94,7 +92,7 @@ def clean_mask(mask: np.ndarray, min_area: float) -> np.ndarray:
     _, ids, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
     fill = stats[:, cv2.CC_STAT_AREA] < smallest
     fill[0] = False
-    fill[_border_values(ids)] = False
+    fill[border_values(ids)] = False
     mask = mask | fill[ids]
     covered = mask.sum()
     is_usable = covered and smallest <= covered <= mask.size - smallest
@@ -122,14 +120,6 @@ def rescale(values: np.ndarray) -> np.ndarray:
     return (values - low) / (high - low) if high - low > 1e-6 * max(abs(high), abs(low)) else np.zeros_like(values)
 
 
-def _border_values(ids: np.ndarray) -> np.ndarray:
+def border_values(ids: np.ndarray) -> np.ndarray:
+    """The values that occur on the border of an (H, W) map."""
     return np.unique(np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]))
-
-
-def _jsonable(value: Any) -> Any:
-    """Containers of a config as plain ones."""
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -57,18 +57,11 @@ class FolderPrior(Prior):
 
     def mask(self, saliency: np.ndarray) -> np.ndarray:
         """The mask of :meth:`Prior.mask`; one of two values needs no threshold."""
-        if self.threshold is not None:
-            return super().mask(saliency)
-        return clean_mask(saliency > 0, self.min_area)
+        return clean_mask(saliency > 0, self.min_area) if self.threshold is None else super().mask(saliency)
 
 
 def find_mask(root: str, stem: str) -> str:
-    """Path of the one mask of an image below a folder.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: there are several, or the stem leads out of the folder.
-    """
+    """Path of the one mask of an image below a folder, which the stem must not lead out of."""
     if is_outside(stem, root):
         raise ValueError(f'the image {stem!r} has its mask outside of {root!r}: give the path of the image below its '
                          'folder')

@@ -25,8 +25,7 @@ class ModelPrior(Prior):
         to_rgb: False for an ONNX file that takes BGR.
         sigmoid: whether the ONNX file gives logits.
         weights_labels: which labels the weights have seen.
-        threshold: as of :class:`Prior`, 0.5 by default.
-        min_area: as of :class:`Prior`.
+        threshold, min_area: as of :class:`Prior`.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -112,11 +111,7 @@ class ModelPrior(Prior):
 
 
 def load_network(model, checkpoint: str, config: str) -> None:
-    """Give a segmentor of mmseg its weights; those of auxiliary heads may be missing.
-
-    Raises:
-        ValueError: the file cannot be read, or lacks other tensors of the model.
-    """
+    """Give a segmentor of mmseg its weights; ValueError if others than those of auxiliary heads are missing."""
     from ..weights import match_tensors, read_part
     match = match_tensors(read_part(checkpoint, prefix=''), model.state_dict())
     lacking = [name for name in match.missing + match.misshaped if not name.startswith('auxiliary_head.')]
@@ -127,12 +122,7 @@ def load_network(model, checkpoint: str, config: str) -> None:
 
 
 def check_onnx(path: str, session, image_size: Optional[Tuple[int, int]]) -> Tuple[int, int]:
-    """(height, width) of the input of a saliency model.
-
-    Raises:
-        ValueError: not one float input (1, 3, H, W) and one output of a map; H and W are open, or others than
-            ``image_size``.
-    """
+    """(height, width) of the input of a saliency model; ValueError if it is none, or not of one size, that given."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     found = (f'inputs {[(i.type, i.shape) for i in inputs]} and outputs {[(o.type, o.shape) for o in outputs]}')
     shape = inputs[0].shape if len(inputs) == 1 else []

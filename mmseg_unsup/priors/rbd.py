@@ -93,7 +93,7 @@ def background_probability(superpixels: Superpixels, differences: np.ndarray, ge
 
     Source: sections 3.1 and 3.2; equations 2 to 6.
     """
-    graph = superpixels.neighbors | _border_pairs(superpixels)
+    graph = superpixels.neighbors | np.outer(superpixels.on_border, superpixels.on_border)  # all of the border meets
     smallest = np.where(superpixels.neighbors, differences, np.inf).min(1)
     smallest = smallest[np.isfinite(smallest)]
     # differences within a region add up along a path unless small ones count for nothing
@@ -124,16 +124,9 @@ def _distances(rows: np.ndarray) -> np.ndarray:
     return np.sqrt(((rows[:, None] - rows[None])**2).sum(-1))
 
 
-def _border_pairs(superpixels: Superpixels) -> np.ndarray:
-    """(S, S) bool: both on the border; the paper connects them all."""
-    pairs = np.outer(superpixels.on_border, superpixels.on_border)
-    np.fill_diagonal(pairs, False)
-    return pairs
-
-
 def _second_neighbors(superpixels: Superpixels) -> np.ndarray:
     """(S, S) bool: neighbours, their neighbours, and all pairs on the border."""
-    neighbors = superpixels.neighbors
-    pairs = neighbors | (neighbors.astype(np.float32) @ neighbors > 0) | _border_pairs(superpixels)
+    neighbors, border = superpixels.neighbors, superpixels.on_border
+    pairs = neighbors | (neighbors.astype(np.float32) @ neighbors > 0) | np.outer(border, border)
     np.fill_diagonal(pairs, False)
     return pairs

@@ -74,9 +74,7 @@ def merge_regions(superpixels: Superpixels, max_difference: float) -> np.ndarray
     for first, second in zip(*np.nonzero(np.triu(superpixels.neighbors))):
         graph.add_edge(int(first), int(second), **_difference(graph, None, first, second))
     # the labels of the superpixels themselves: one look-up instead of one over all pixels
-    return merge_hierarchical(
-        np.arange(len(sizes)), graph, max_difference, False, True, merge_func=_join,
-        weight_func=_difference)
+    return merge_hierarchical(np.arange(len(sizes)), graph, max_difference, False, True, _join, _difference)
 
 
 def number_regions(regions: np.ndarray, min_area: float, max_regions: int) -> np.ndarray:

@@ -104,11 +104,7 @@ class SpectralPrior(Prior):
 
 
 def load_backbone(config: dict) -> torch.nn.Module:
-    """Build a backbone with its weights, ready to extract features.
-
-    Raises:
-        ValueError: it has no weights, or the file lacks tensors.
-    """
+    """Build a backbone with its weights, ready to extract features; ValueError if it would lack some."""
     from ..weights import check_stock_initialization, quiet_init_weights, read_part
     init_cfg = config.get('init_cfg') or {}
     if not isinstance(init_cfg, dict) or init_cfg.get('type') not in _INITS:
@@ -132,11 +128,8 @@ def load_backbone(config: dict) -> torch.nn.Module:
 
 
 def check_own_initialization(backbone: torch.nn.Module, checkpoint: str) -> None:
-    """Check a network that converts names by itself: its parameters must be in the file, under whatever names.
-
-    Raises:
-        ValueError: less than half of them are; some need not be, as position embeddings are interpolated.
-    """
+    """Raise ValueError if less than half of the parameters of a network that converts names by itself are in the file,
+    under whatever names; some need not be, as position embeddings are interpolated."""
     from ..functional import fingerprint
     from ..weights import read_part
     known = {fingerprint([value]) for value in read_part(checkpoint, prefix='').state.values()}

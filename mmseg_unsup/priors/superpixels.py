@@ -1,9 +1,11 @@
 """Superpixels, and what is known of each and of neighbours."""
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 from skimage.color import rgb2lab
 from skimage.segmentation import slic
+
+from .base import border_values
 
 
 class Superpixels(NamedTuple):
@@ -37,8 +39,7 @@ def find_superpixels(image: np.ndarray, n_superpixels: int, compactness: float) 
     ids = slic(lab, n_superpixels, compactness / span, convert2lab=False, start_label=0)
     ids = np.unique(ids, return_inverse=True)[1].reshape(ids.shape)
     pixels = np.stack(np.indices(ids.shape), -1) / max(ids.shape)
-    border = np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]])
-    on_border = np.isin(np.arange(ids.max() + 1), border)
+    on_border = np.isin(np.arange(ids.max() + 1), border_values(ids))
     return Superpixels(ids, region_means(lab, ids), region_means(pixels, ids), touching(ids), on_border)
 
 
@@ -52,12 +53,9 @@ def region_means(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
 def touching(ids: np.ndarray) -> np.ndarray:
     """(h, w) ids 0..S-1 -> (S, S) bool, which touch by a side or a corner."""
     result = np.zeros((ids.max() + 1, ) * 2, bool)
-    for first, second in _shifted(ids):
-        result[first.ravel(), second.ravel()] = True
+    for first, second in ((ids[:, 1:], ids[:, :-1]), (ids[1:], ids[:-1]), (ids[1:, 1:], ids[:-1, :-1]),
+                          (ids[1:, :-1], ids[:-1, 1:])):
+        result[first, second] = True
     result |= result.T
     np.fill_diagonal(result, False)
     return result
-
-
-def _shifted(ids: np.ndarray) -> Tuple[Tuple[np.ndarray, np.ndarray], ...]:
-    return ((ids[:, 1:], ids[:, :-1]), (ids[1:], ids[:-1]), (ids[1:, 1:], ids[:-1, :-1]), (ids[1:, :-1], ids[:-1, 1:]))
