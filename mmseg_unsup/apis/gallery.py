@@ -20,11 +20,10 @@ from ..datasets.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
 from ..utils.whole_images import whole_image_pipeline
-from ..visualization.gallery_page import render_gallery
+from ..visualization import cluster_palette
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
-from ..visualization.html import write_page
-from .gallery_text import (Matching, facts, foreground, label_data, label_rows, label_scores, matching_of, names_data,
-                           provenance, title_of)
+from ..visualization.html import as_json, render_page, write_page
+from .gallery_text import (Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of)
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
 from .loading import load_segmentor
@@ -106,12 +105,14 @@ def make_gallery(cfg: Config,
                *foreground(found.survey.shares, model.background_cluster, mask_share)],
         place_name='patches' if place == 'patch' else 'objects',
         direction_name='mean' if model.cluster_centers is None else 'prototype',
-        labels=None if scores is None else label_rows(scores, reference),
+        labels=scores and label_rows(scores, reference),
         provenance=provenance(cfg, checkpoint, images, labels, names, found.unreadable))
     data = dict(
-        names_data(names), background=model.background_cluster, place_name=place,
-        labels=None if scores is None else label_data(scores, reference), **pictures(found, side, images))
-    write_page(out, render_gallery(page, data))
+        names=names.to_dict(), palette=cluster_palette(names.n_clusters).tolist(), background=model.background_cluster,
+        place_name=place, labels=scores and dict(
+            names=reference.classes, colors=reference.palette.tolist(), confusion=scores['confusion'].tolist()),
+        **pictures(found, side, images))
+    write_page(out, render_page('gallery', page=page, data=as_json(data)))
     return found
 
 
@@ -122,11 +123,7 @@ def check_page(out: str) -> None:
 
 
 def chosen_images(root: str, max_images: Optional[int], seed: int = 0) -> List[str]:
-    """The images below a folder, or ``max_images`` random ones of them, in the order of their names.
-
-    Raises:
-        FileNotFoundError, ValueError: there are none; ``max_images`` is not positive.
-    """
+    """The images below a folder, or ``max_images`` random ones of them, in the order of their names."""
     check_folder(root, path_remedy(root, osp.isdir))
     paths = find_images(root)
     if max_images is None or max_images >= len(paths):
@@ -153,12 +150,6 @@ def survey_images(model: torch.nn.Module,
         reference: of their labels; None without.
         side: of the packed ids, the longer one.
         on_image: is given the path of every image, (H, W, 3) uint8 RGB and (H, W) clusters.
-
-    Raises:
-        UnreadableImageError: with ``on_error='raise'``.
-        LabelError: of a label map, always.
-        MemoryError: an image needs more than there is; before the first is looked at.
-        ValueError: no image can be read; no pixel is labelled.
     """
     for path in paths:
         check_fits(path, lambda shape: WHOLE_BYTES * shape[0] * shape[1])

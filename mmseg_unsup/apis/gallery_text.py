@@ -12,7 +12,6 @@ from ..evaluation.functional.matching import UNMATCHED
 from ..structures import ClusterNames
 from ..utils.paths import printable
 from ..version import __version__
-from ..visualization import cluster_palette
 from ..weights import weights_seen
 from .loading import read_weights
 
@@ -34,16 +33,6 @@ def label_scores(confusion: np.ndarray, matching: Matching) -> Dict:
     matched = match_clusters(confusion, *matching)
     scores = scores_from_confusion(matched_confusion(confusion, matched))
     return dict(scores, **partition_scores(confusion), confusion=confusion, matched=matched, how=matching)
-
-
-def names_data(names: ClusterNames) -> Dict:
-    """What the page edits: the content of ``clusters.json``, and the colours of clusters."""
-    return dict(names=names.to_dict(), palette=cluster_palette(names.n_clusters).tolist())
-
-
-def label_data(scores: Dict, reference: LabelFolder) -> Dict:
-    """What the page computes IoUs from."""
-    return dict(names=reference.classes, colors=reference.palette.tolist(), confusion=scores['confusion'].tolist())
 
 
 def label_rows(scores: Dict, reference: LabelFolder) -> Dict:

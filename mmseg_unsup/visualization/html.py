@@ -1,6 +1,8 @@
 """HTML files that need nothing else: no network, no second file."""
+import json
 import os
 import os.path as osp
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -12,11 +14,14 @@ _PAGES = jinja2.Environment(
 
 
 def render_page(name: str, **values) -> str:
-    """``page/NAME.html``, with ``css``, the common style and ``page/NAME.css``, and ``js``, ``page/NAME.js`` if there
-    is one."""
-    sources = [_source(f'{name}.css'), _source(f'{name}.js') if f'{name}.js' in _PAGES.list_templates() else '']
-    css, js = Markup(_source('base.css') + sources[0]), Markup(sources[1])
-    return _PAGES.get_template(f'{name}.html').render(css=css, js=js, **values)
+    """``page/NAME.html`` filled with values; beside them it has ``source``, which gives a file of ``page`` as it is."""
+    return _PAGES.get_template(f'{name}.html').render(source=_source, **values)
+
+
+def as_json(data: Any) -> Markup:
+    """Plain values for a script element, which no text inside can close."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(',', ':'))
+    return Markup(text.replace('<', '\\u003c'))
 
 
 def write_page(path: str, text: str, flush: bool = True) -> None:
@@ -30,5 +35,5 @@ def write_page(path: str, text: str, flush: bool = True) -> None:
         file.write(text)
 
 
-def _source(file: str) -> str:
-    return _PAGES.loader.get_source(_PAGES, file)[0]
+def _source(file: str) -> Markup:
+    return Markup(_PAGES.loader.get_source(_PAGES, file)[0])

@@ -59,15 +59,11 @@
 
   // Every class goes to its best label; those without labelled pixels stay.
   function namedAfterLabels() {
-    const groups = new Map();
-    const rest = [];
-    for (const one of classes) {
-      const c = bestLabel(one)?.label;
-      if (c === undefined) rest.push(one);
-      else groups.set(c, [...(groups.get(c) || []), ...one.clusters]);
-    }
-    const found = [...groups].sort(([a], [b]) => a - b).map(([c, clusters]) =>
-      ({ name: labels.names[c], color: labels.colors[c], clusters: clusters.sort((a, b) => a - b) }));
+    const found = labels.names.flatMap((name, c) => {
+      const clusters = classes.flatMap((one) => (bestLabel(one)?.label === c ? one.clusters : []));
+      return clusters.length ? [{ name, color: labels.colors[c], clusters: clusters.sort((a, b) => a - b) }] : [];
+    });
+    const rest = classes.filter((one) => !bestLabel(one));
     const taken = new Set(found.map((one) => one.name));
     return [...found, ...rest.map((one) => (taken.has(one.name)
       ? { ...one, name: freeName(keyOf(one), [...found, ...classes]) } : one))];
@@ -107,6 +103,8 @@
     return counts[label] > 0 ? { label, iou: iouOf(counts, label) } : null;
   }
 
+  const bestName = (one) => labels?.names[bestLabel(one)?.label] ?? '';
+
   // The label that a class counts as: that of its name, or else its best one; -1 without.
   function labelOf(one) {
     const named = labels.names.indexOf(one.name);
@@ -126,18 +124,14 @@
 
   // ---- pictures: an image, and over it a canvas made from its map of cluster ids ----
 
-  const maps = new Map();
+  const maps = [];
+  const mapOf = (index) => (maps[index] ??= inflate(data.images[index].ids));
 
   async function inflate(text) {
     const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
     const buffer = await new Response(stream).arrayBuffer();
     return head.n_clusters > 256 ? new Uint16Array(buffer) : new Uint8Array(buffer);
-  }
-
-  function mapOf(index) {
-    if (!maps.has(index)) maps.set(index, inflate(data.images[index].ids));
-    return maps.get(index);
   }
 
   const classTable = () => {
@@ -218,9 +212,7 @@
     for (const img of $$('img:not([src])', block)) {
       img.src = 'data:image/jpeg;base64,' + (img.jpeg ?? data.images[img.parentNode.index].jpeg);
     }
-    for (const figure of $$('.typical .picture', block)) {
-      paintTypical(figure);
-    }
+    $$('.typical .picture', block).forEach(paintTypical);
   }
 
   // ---- blocks: what is shown of a cluster; made once, moved when classes change ----
@@ -276,7 +268,7 @@
     id: (one) => keyOf(one),
     name: (one) => one.name.toLowerCase(),
     share: shareOf,
-    label: (one) => (bestLabel(one) ? labels.names[bestLabel(one).label] : ''),
+    label: bestName,
     iou: (one) => bestLabel(one)?.iou ?? 0,
   };
 
@@ -288,38 +280,26 @@
     return pairs.sort(([a], [b]) => (sort.descending ? -1 : 1) * compare(a, b)).map(([, one]) => one);
   }
 
-  function nameInput(key) {
-    const input = el('input', { className: 'name', type: 'text', autocomplete: 'off', spellcheck: false });
-    input.setAttribute('aria-label', `Name of cluster ${key}`);
-    input.key = key;
-    return input;
-  }
-
-  function editors(one) {
-    const key = keyOf(one);
-    const box = el('input', { type: 'checkbox', className: 'select' });
-    const color = el('input', { type: 'color', className: 'color' });
-    color.setAttribute('aria-label', `Colour of cluster ${key}`);
-    box.setAttribute('aria-label', `Select cluster ${key}`);
-    box.key = color.key = key;
-    return [box, color, nameInput(key)];
+  function editors(key) {
+    const input = (type, className, aim, further) => Object.assign(
+      el('input', { type, className, 'aria-label': `${aim} cluster ${key}`, ...further }), { key });
+    return [input('checkbox', 'select', 'Select'), input('color', 'color', 'Colour of'),
+      input('text', 'name', 'Name of', { autocomplete: 'off', spellcheck: false })];
   }
 
   function rowOf(one) {
-    const [box, color, name] = editors(one);
-    const row = el('tr', {}, el('td', {}, box), el('td', {}, color),
-      el('td', {}, el('a', { className: 'ids', href: `#cluster-${keyOf(one)}` })), el('td', {}, name),
+    const key = keyOf(one);
+    const [box, color, name] = editors(key);
+    const ids = el('a', { className: 'ids', href: `#cluster-${key}` });
+    const row = el('tr', {}, ...[box, color, ids, name].map((content) => el('td', {}, content)),
       el('td', { className: 'share' }));
     if (labels) row.append(el('td', { className: 'label' }), el('td', { className: 'number iou' }));
-    row.key = keyOf(one);
-    return row;
+    return Object.assign(row, { key });
   }
 
   function cardOf(one) {
-    const header = el('header', {}, ...editors(one), el('div', { className: 'facts-line' }));
-    const card = el('article', { className: 'card' }, header, ...one.clusters.map((k) => blocks[k]));
-    card.key = keyOf(one);
-    return card;
+    const header = el('header', {}, ...editors(keyOf(one)), el('div', { className: 'facts-line' }));
+    return el('article', { className: 'card' }, header, ...one.clusters.map((k) => blocks[k]));
   }
 
   // Rebuild what follows from which clusters are one class, and in which order they are shown.
@@ -355,8 +335,8 @@
       cell.style.setProperty('--share', (100 * shareOf(one)) / longest);
       if (labels) {
         const best = bestLabel(one);
-        $('.label', row).textContent = best ? labels.names[best.label] : '';
-        $('.label', row).title = best ? labels.names[best.label] : 'no labelled pixel';
+        $('.label', row).textContent = bestName(one);
+        $('.label', row).title = bestName(one) || 'no labelled pixel';
         $('.iou', row).textContent = best ? (100 * best.iou).toFixed(1) : '';
       }
       $('.facts-line', card).replaceChildren(...factsOf(one));
@@ -364,11 +344,9 @@
     refreshBlocks();
     refreshSelection();
     $('#undo').disabled = !history.length;
-    $$('#table thead [data-sort]').forEach((button) => {
-      const head = button.parentNode;
-      if (button.dataset.sort === sort.by) head.setAttribute('aria-sort', sort.descending ? 'descending' : 'ascending');
-      else head.removeAttribute('aria-sort');
-    });
+    $('#table thead [aria-sort]')?.removeAttribute('aria-sort');
+    const sorted = $(`#table thead [data-sort=${sort.by}]`).parentNode;
+    sorted.setAttribute('aria-sort', sort.descending ? 'descending' : 'ascending');
     repaint();
     if (labels) {
       drawHeat();
@@ -384,16 +362,21 @@
       : [count > 1 ? 'clusters ' : 'cluster ', bold(one.clusters.join(', '))])),
     el('span', {}, bold(percent(shareOf(one))), ' of pixels')];
     if (one.clusters.includes(data.background)) facts.push(el('span', {}, 'outside all objects'));
-    if (labels) {
-      const best = bestLabel(one);
-      if (best) facts.push(el('span', {}, 'IoU ', bold((100 * best.iou).toFixed(1)), ` with ${labels.names[best.label]}`));
-    }
+    const best = labels && bestLabel(one);
+    if (best) facts.push(el('span', {}, 'IoU ', bold((100 * best.iou).toFixed(1)), ` with ${bestName(one)}`));
     if (count > 1) {
       const button = el('button', { type: 'button', className: 'split' }, 'Split');
       button.key = keyOf(one);
       facts.push(button);
     }
     return facts;
+  }
+
+  const shownKeys = () => $$('#table tbody tr:not([hidden])').map((row) => row.key);
+
+  function select(keys) {
+    selected = keys;
+    refreshSelection();
   }
 
   function refreshSelection() {
@@ -403,8 +386,8 @@
         $('.select', part).checked = selected.includes(key);
       }
     }
-    const shown = $$('#table tbody tr:not([hidden])');
-    $('#select-all').checked = shown.length > 0 && shown.every((row) => selected.includes(row.key));
+    const shown = shownKeys();
+    $('#select-all').checked = shown.length > 0 && shown.every((key) => selected.includes(key));
     $('#selection').hidden = !selected.length;
     if (!selected.length) return;
     $('#selection span').textContent = `${selected.length} selected`;
@@ -417,8 +400,7 @@
     const wanted = $('#filter').value.trim().toLowerCase();
     let count = 0;
     for (const one of classes) {
-      const best = labels && bestLabel(one);
-      const texts = [one.name.toLowerCase(), best ? labels.names[best.label].toLowerCase() : ''];
+      const texts = [one.name, bestName(one)].map((text) => text.toLowerCase());
       const isNumber = /^\d+$/.test(wanted);
       const fits = isNumber ? one.clusters.includes(Number(wanted)) || texts[0].split(/\s+/).includes(wanted)
         : texts.some((text) => text.includes(wanted));
@@ -454,13 +436,11 @@
       const swatch = el('i', { className: 'swatch', style: `background: ${hex(one.color)}` });
       return el('tr', {}, el('th', { scope: 'row' }, swatch, one.name), ...counts.map((count, c) => {
         const value = count / ((byRow ? total : labelTotals[c]) || 1);
-        const cell = el('td', { title: `${one.name} / ${labels.names[c]}: ${(100 * value).toFixed(1)} %` },
-          value >= 0.005 || c === label ? (100 * value).toFixed(0) : '');
-        cell.style.setProperty('--value', value.toFixed(3));
-        cell.classList.toggle('half', value > 0.6);
-        cell.classList.toggle('full', value > 0.77);
-        cell.classList.toggle('matched', c === label);
-        return cell;
+        const classNames = [value > 0.6 && 'half', value > 0.77 && 'full', c === label && 'matched'];
+        return el('td', {
+          className: classNames.filter(Boolean).join(' '), style: `--value: ${value.toFixed(3)}`,
+          title: `${one.name} / ${labels.names[c]}: ${(100 * value).toFixed(1)} %`,
+        }, value >= 0.005 || c === label ? (100 * value).toFixed(0) : '');
       }));
     });
     $('#heat').replaceChildren(el('thead', {}, head), el('tbody', {}, ...body));
@@ -502,8 +482,7 @@
 
   function clearProblem(input) {
     input.removeAttribute('aria-invalid');
-    const text = input.parentNode && $('.problem', input.parentNode);
-    if (text) text.remove();
+    $('.problem', input.parentNode)?.remove();
   }
 
   // Give a class the name that was typed; false if it cannot have it.
@@ -535,10 +514,8 @@
   function nextName(input, step) {
     const inputs = $$('.name', input.closest('#table tbody, #cards')).filter((one) => one.offsetParent);
     const next = inputs[inputs.indexOf(input) + step];
-    if (next) {
-      next.focus();
-      next.select();
-    }
+    next?.focus();
+    next?.select();
   }
 
   function download() {
@@ -555,14 +532,10 @@
   document.addEventListener('change', ({ target }) => {
     if (target.matches('.name')) commitName(target);
     else if (target.matches('.color')) change(edited(indexOf(target.key), { color: rgb(target.value) }));
-    else if (target.matches('.select')) {
-      selected = target.checked ? [...selected, target.key] : selected.filter((key) => key !== target.key);
-      refreshSelection();
-    } else if (target.id === 'select-all') {
-      const shown = $$('#table tbody tr:not([hidden])').map((row) => row.key);
-      const others = selected.filter((key) => !shown.includes(key));
-      selected = target.checked ? [...others, ...shown] : others;
-      refreshSelection();
+    else if (target.matches('.select, #select-all')) {
+      const keys = target.id ? shownKeys() : [target.key];
+      const others = selected.filter((key) => !keys.includes(key));
+      select(target.checked ? [...others, ...keys] : others);
     } else if (target.id === 'normalise') drawHeat();
   });
 
@@ -598,24 +571,17 @@
       event.preventDefault();
       $('#filter').focus();
     } else if (key === 'm' && selected.length > 1) merge(selected);
-    else if (key === 'Escape' && selected.length) {
-      selected = [];
-      refreshSelection();
-    }
+    else if (key === 'Escape') select([]);
   });
 
   document.addEventListener('focusin', ({ target }) => {
-    const row = target.closest('#table tbody tr');
-    $$('#table tr.current').forEach((one) => one.classList.remove('current'));
-    if (row) row.classList.add('current');
+    $('#table tr.current')?.classList.remove('current');
+    target.closest('#table tbody tr')?.classList.add('current');
   });
 
   $('#filter').addEventListener('input', applyFilter);
   $('#merge').addEventListener('click', () => merge(selected));
-  $('#clear').addEventListener('click', () => {
-    selected = [];
-    refreshSelection();
-  });
+  $('#clear').addEventListener('click', () => select([]));
   $('#undo').addEventListener('click', undo);
   $('#download').addEventListener('click', download);
   $('#opacity').addEventListener('input', () => $$('#samples .picture').forEach(paintSample));
@@ -625,22 +591,22 @@
 
   // ---- light and dark ----
 
-  const labelTheme = () => { $('#theme').textContent = isDark() ? 'Light' : 'Dark'; };
+  function showTheme() {
+    $('#theme').textContent = isDark() ? 'Light' : 'Dark';
+    repaint();
+  }
+
   const memory = { // pages from a disk may have no storage
     get: () => { try { return localStorage.getItem('gallery-theme'); } catch { return null; } },
     set: (value) => { try { localStorage.setItem('gallery-theme', value); } catch { /* only this visit, then */ } },
   };
   if (memory.get()) root.dataset.theme = memory.get();
-  labelTheme();
-  prefersDark.addEventListener('change', () => {
-    labelTheme();
-    repaint();
-  });
+  showTheme();
+  prefersDark.addEventListener('change', showTheme);
   $('#theme').addEventListener('click', () => {
     root.dataset.theme = isDark() ? 'light' : 'dark';
     memory.set(root.dataset.theme);
-    labelTheme();
-    repaint();
+    showTheme();
   });
 
   // ---- start ----
