@@ -2,7 +2,6 @@
 import os
 import os.path as osp
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -60,14 +59,10 @@ def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str
 
 
 def read_picture(entry: Union[str, np.ndarray, Image.Image], bytes_needed) -> Picture:
-    """Decode an input.
+    """Decode an input that memory holds; UnreadableImageError if it cannot be used.
 
     Args:
-        bytes_needed: (height, width) -> bytes of memory that predicting it takes, with what was decoded.
-
-    Raises:
-        UnreadableImageError: it cannot be used.
-        MemoryError: it needs more memory than there is.
+        bytes_needed: see :func:`check_fits`.
     """
     check_fits(entry, bytes_needed, TILES)
     if isinstance(entry, np.ndarray):
@@ -81,10 +76,15 @@ def check_fits(entry: Union[str, np.ndarray, Image.Image], bytes_needed, remedy:
     """Raise MemoryError if an input, a file by its header, needs more memory than there is.
 
     Args:
-        bytes_needed: see :func:`read_picture`.
+        bytes_needed: (height, width) -> bytes of memory that predicting it takes, with what was decoded.
         remedy: besides cutting the file in parts.
     """
-    shape, name = _shape_and_name(entry)
+    if isinstance(entry, str):
+        shape, name = header_shape(entry), entry
+    elif isinstance(entry, Image.Image):
+        shape, name = entry.size[::-1], 'a PIL image'
+    else:
+        shape, name = entry.shape[:2], 'an array'
     if shape is None:
         return
     n_pixels = shape[0] * shape[1]
@@ -101,27 +101,24 @@ def unreadable_images(paths: Sequence[str], bytes_needed) -> List[str]:
     """Why images cannot be used, a sentence for each that cannot; all are decoded.
 
     Args:
-        bytes_needed: see :func:`read_picture`.
-
-    Raises:
-        MemoryError: one needs more memory than there is.
+        bytes_needed: see :func:`check_fits`, which is asked first.
     """
     for path in paths:
         check_fits(path, bytes_needed)
     with ThreadPoolExecutor(_READERS) as pool, track_progress('checking images', len(paths)) as advance:
         faults = []
         for fault in pool.map(_fault, paths):
-            faults += [] if fault is None else [fault]
+            faults += fault
             advance(1)
     return faults
 
 
-def _fault(path: str) -> Optional[str]:
+def _fault(path: str) -> List[str]:
     try:
         _LOAD(dict(img_path=path))
+        return []
     except UnreadableImageError as error:
-        return str(error)
-    return None
+        return [str(error)]
 
 
 def _list_path(path: str) -> List[str]:
@@ -133,28 +130,13 @@ def _list_path(path: str) -> List[str]:
     return [path]
 
 
-def _shape_and_name(entry: Union[str, np.ndarray, Image.Image]) -> Tuple[Optional[Tuple[int, int]], str]:
-    if isinstance(entry, np.ndarray):
-        return entry.shape[:2], 'an array'
-    if isinstance(entry, Image.Image):
-        return entry.size[::-1], 'a PIL image'
-    return header_shape(entry), entry
-
-
 def header_shape(path: str) -> Optional[Tuple[int, int]]:
     """(height, width) by the header; None where Pillow cannot read it."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # Pillow takes large images for an attack
     try:
-        with _no_pixel_limit(), Image.open(path) as image:
+        with Image.open(path) as image:
             return image.size[::-1]
     except Exception:  # LoadImage says what is wrong with a file
         return None
-
-
-@contextmanager
-def _no_pixel_limit():
-    """Pillow takes large images for an attack; nothing is decoded here."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
     finally:
-        Image.MAX_IMAGE_PIXELS = before
+        Image.MAX_IMAGE_PIXELS = limit

@@ -2,7 +2,8 @@
 import logging
 import os
 import os.path as osp
-from contextlib import contextmanager
+import time
+from contextlib import nullcontext
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -17,11 +18,11 @@ from ..functional import to_image_size, winner_map
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
-from ..utils.console import say
+from ..utils.console import counted, say
 from ..utils.whole_images import whole_image_pipeline
 from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
 from .loading import load_segmentor, read_config
-from .map_files import MapFiles, check_map_folder, check_names
+from .map_files import MAPS, OVERLAYS, MapFiles, check_map_folder, check_names
 from .model_files import download_model, find_model, find_names, is_hub_name
 from .tiling import blend_tiles
 
@@ -32,11 +33,6 @@ WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
 def _name_of(path: str, root: Optional[str]) -> str:
     """The name of an image, below the folder of all images; None for one flat folder."""
     return osp.relpath(path, root) if root else osp.basename(path)
-
-
-@contextmanager
-def _silent():
-    yield lambda n: None
 
 
 class Prediction(NamedTuple):
@@ -180,7 +176,8 @@ class UnsupInferencer(BaseInferencer):
         for entry in entries:
             check_fits(entry, lambda shape: self.bytes_needed(shape, batch_size), TILES)
         self.skipped = []
-        with track_progress('inference', len(entries)) if self.show_progress else _silent() as advance:
+        shown = track_progress('inference', len(entries)) if self.show_progress else nullcontext(lambda n: None)
+        with shown as advance:
             for pictures in self.preprocess(entries, batch_size, advance):
                 for prediction in self.forward(pictures, batch_size):
                     advance(1)
@@ -318,3 +315,27 @@ class UnsupInferencer(BaseInferencer):
         predictions = [dict(path=prediction.path, ids=prediction.ids, scores=prediction.scores,
                             shares=self.shares(prediction)) for prediction in preds]
         return dict(predictions=predictions, names=self.names, visualization=visualization)
+
+
+def predict_folder(inferencer: UnsupInferencer, images: str, out: str, batch_size: int = 1) -> str:
+    """Write what is found in the images of a folder, or in one image, image by image.
+
+    Args:
+        out: what ``maps/``, ``overlays/`` and ``predictions.json`` go to.
+        batch_size: images of one size, or tiles, at a time.
+
+    Returns:
+        a line that says what was done.
+    """
+    start, shares = time.perf_counter(), {}
+    root = images if osp.isdir(images) else osp.dirname(images) or '.'
+    inferencer.check_output(images, out, root)
+    for prediction in inferencer.stream(images, batch_size):
+        inferencer.save(prediction, out, root)
+        shares[osp.relpath(prediction.path, root)] = inferencer.shares(prediction)
+    record = inferencer.save_record(out, shares)
+    files = ', '.join([osp.join(out, MAPS), osp.join(out, OVERLAYS), record])
+    facts = [counted(len(shares), 'image'), f'{len(inferencer.names)} classes',
+             *([f'{len(inferencer.skipped)} skipped'] if inferencer.skipped else []),
+             f'{time.perf_counter() - start:.1f} s']
+    return f'{", ".join(facts)}: {files}'

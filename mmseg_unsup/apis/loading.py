@@ -27,27 +27,19 @@ def read_config(config: Union[str, Config], options: Optional[dict] = None) -> C
         ValueError: it is no config.
     """
     if isinstance(config, Config):
-        config = copy.deepcopy(config)
-        merge_options(config, options or {})
-        return config
+        return _with_options(copy.deepcopy(config), options)
     check_config_path(str(config))
     return load_config(str(config), options)
 
 
 def model_config(config: Union[str, Config, None], weights: str, options: Optional[dict] = None) -> Config:
-    """The config of a model: :func:`read_config`, or without one what the checkpoint carries, as data.
-
-    Args:
-        weights: see :func:`load_segmentor`.
-
-    Raises:
-        FileNotFoundError, ValueError: see :func:`load_segmentor`.
-    """
+    """The config of a model: :func:`read_config`, or without one what the checkpoint carries, as data; for what is
+    raised see :func:`load_segmentor`."""
     if config is not None:
         return read_config(config, options)
     init_default_scope('mmseg')
     weights = find_model(weights)
-    return _stored_config(read_weights(weights)[0], weights, options)
+    return _with_options(Config(read_stored_config(read_weights(weights)[0], weights)), options)
 
 
 def mmseg_config(config: Union[str, Config], options: Optional[dict] = None) -> Config:
@@ -89,7 +81,7 @@ def load_segmentor(config: Union[str, Config, None],
     weights = find_model(weights)
     checkpoint, state = read_weights(weights)
     if cfg is None:
-        cfg = _stored_config(checkpoint, weights, options)
+        cfg = _with_options(Config(read_stored_config(checkpoint, weights)), options)
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
     if not isinstance(model, ClusterSegmentor):
         raise TypeError(f'model.type={cfg.model.type!r} is not a method of mmseg_unsup with clusters: use '
@@ -99,11 +91,7 @@ def load_segmentor(config: Union[str, Config, None],
 
 
 def read_weights(path: str) -> Tuple[dict, dict]:
-    """The checkpoint and the weights in it, whose tensors are read from the disk when they are used.
-
-    Raises:
-        FileNotFoundError: there is none; ValueError: it holds no weights, or more than data.
-    """
+    """The checkpoint and the weights in it, whose tensors are read from the disk when they are used."""
     checkpoint = load_safely(path, 'cpu', mmap=True) if zipfile.is_zipfile(path) else \
         CheckpointLoader.load_checkpoint(path, map_location='cpu')  # an address, or of the format of old releases
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
@@ -112,8 +100,7 @@ def read_weights(path: str) -> Tuple[dict, dict]:
     return checkpoint, state
 
 
-def _stored_config(checkpoint: dict, path: str, options: Optional[dict]) -> Config:
-    cfg = Config(read_stored_config(checkpoint, path))
+def _with_options(cfg: Config, options: Optional[dict]) -> Config:
     merge_options(cfg, options or {})
     return cfg
 

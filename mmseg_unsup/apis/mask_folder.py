@@ -106,11 +106,7 @@ def too_few(record: dict, out: str, min_kept: float = MIN_KEPT) -> str:
 
 
 def prior_config(name: str, options: Optional[dict] = None) -> dict:
-    """Config of a prior by short name or registered type, with dotted options.
-
-    Raises:
-        ValueError: there is no such prior.
-    """
+    """Config of a prior by short name or registered type, with dotted options; ValueError if there is no such prior."""
     if name not in SHORT_NAMES and PRIORS.get(name) is None:
         check_choice('prior', name, SHORT_NAMES, ', or a registered type')
     kind = SHORT_NAMES.get(name, name)
@@ -120,11 +116,7 @@ def prior_config(name: str, options: Optional[dict] = None) -> dict:
 
 
 def build_prior(config: dict) -> Prior:
-    """The prior of a config.
-
-    Raises:
-        ValueError: it lacks an option, or has one that cannot be.
-    """
+    """The prior of a config; ValueError if it lacks an option, or has one that cannot be."""
     try:
         return PRIORS.build(config)
     except TypeError as error:
@@ -136,19 +128,14 @@ def build_prior(config: dict) -> Prior:
 
 
 def stems_of(paths: List[str], root: str) -> List[str]:
-    """Paths below the root without suffix.
-
-    Raises:
-        ValueError: two images would get one mask.
-    """
-    stems = [osp.splitext(osp.relpath(path, root))[0] for path in paths]
-    seen: Dict[str, str] = {}
-    for stem, path in zip(stems, paths):
-        if stem in seen:
-            raise ValueError(f'{printable(seen[stem])} and {printable(path)} would get the same mask '
+    """Paths below the root without suffix; ValueError if two images would get one mask."""
+    path_of: Dict[str, str] = {}
+    for path in paths:
+        stem = osp.splitext(osp.relpath(path, root))[0]
+        if path_of.setdefault(stem, path) is not path:
+            raise ValueError(f'{printable(path_of[stem])} and {printable(path)} would get the same mask '
                              f'{printable(stem)}.png: rename one')
-        seen[stem] = path
-    return stems
+    return [*path_of]
 
 
 def start_worker(config: dict) -> None:
@@ -193,11 +180,7 @@ def area_of(target: str) -> float:
 
 def make_masks(paths: Sequence[str], stems: Sequence[str], out: str, config: dict, workers: int,
                on_error: str) -> List[Result]:
-    """Results of all images, in their order; those with a mask are not read again.
-
-    Raises:
-        UnreadableImageError: an image cannot be used, unless ``on_error`` is 'skip'.
-    """
+    """Results of all images, in their order; those with a mask are not read again."""
     targets = [osp.join(out, f'{stem}.png') for stem in stems]
     results = {stem: Result(stem, area_of(target)) for stem, target in zip(stems, targets) if osp.exists(target)}
     todo = [job for job in zip(paths, stems, targets) if job[1] not in results]
@@ -257,11 +240,7 @@ def run_here(jobs: Sequence[tuple], config: dict) -> Iterable[Result]:
 
 
 def check_record(record: dict, settings: dict, path: str) -> None:
-    """Masks of one folder have one origin.
-
-    Raises:
-        ValueError: a setting differs from that of the masks which are there.
-    """
+    """Raise ValueError if a setting differs from that of the masks which are there."""
     old, new = (dict(flatten_config({key: of.get(key) for key in settings})) for of in (record, settings))
     for key in sorted({*old, *new}):
         if old.get(key) != new.get(key):
@@ -270,10 +249,7 @@ def check_record(record: dict, settings: dict, path: str) -> None:
 
 
 def make_record(settings: dict, results: Sequence[Result], wall: float, earlier: dict) -> dict:
-    """What priors.json holds, but for ``complete``.
-
-    Times are of the last call that made masks.
-    """
+    """What priors.json holds, but for ``complete``; times are of the last call that made masks."""
     areas = np.array([result.area for result in results if result.area is not None])
     kept = areas[areas > 0]
     seconds = [result.seconds for result in results if result.seconds is not None]
@@ -281,14 +257,11 @@ def make_record(settings: dict, results: Sequence[Result], wall: float, earlier:
                  cpu_ms_per_image=round(1000 * float(np.mean(seconds)), 1)) if seconds else {
                      key: earlier.get(key) for key in ('wall_s', 'images_timed', 'cpu_ms_per_image')}
     counts, edges = np.histogram(kept, AREA_BINS, (0, 1))
+    area = dict(mean=float(kept.mean()) if len(kept) else None, bin_edges=edges.round(3).tolist(),
+                counts=counts.tolist())
     return dict(
-        settings,
-        n_images=len(results),
-        kept=len(kept),
-        kept_fraction=len(kept) / max(len(areas), 1),
-        foreground_area=dict(
-            mean=float(kept.mean()) if len(kept) else None, bin_edges=edges.round(3).tolist(), counts=counts.tolist()),
-        **times,
+        settings, n_images=len(results), kept=len(kept), kept_fraction=len(kept) / max(len(areas), 1),
+        foreground_area=area, **times,
         not_kept=[result.stem for result in results if result.area == 0],
         unreadable={result.stem: result.error for result in results if result.area is None})
 
@@ -305,14 +278,13 @@ def write_sheet(paths: Sequence[str], results: Sequence[Result], out: str, seed:
     """Images beside their masks, a random sample in the order of the files."""
     readable = [i for i, result in enumerate(results) if result.area is not None]
     n = min(len(readable), SHEET_ROWS * SHEET_COLUMNS)
-    chosen = sorted(keyed_generator(seed).choice(readable, n, replace=False)) if n else []
+    if not n:
+        return
     pictures = []
-    for i in chosen:
+    for i in sorted(keyed_generator(seed).choice(readable, n, replace=False)):
         image = read_rgb(paths[i])
         pictures += [image, overlay(image, read_mask(osp.join(out, f'{results[i].stem}.png')))]
     columns = min(SHEET_COLUMNS, n)
-    if not n:
-        return
     blank = np.full((1, 1, 3), 255, np.uint8)
     pictures += [blank] * (-len(pictures) % (2 * columns))
     rows = [pictures[i:i + 2 * columns] for i in range(0, len(pictures), 2 * columns)]

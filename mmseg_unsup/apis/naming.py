@@ -27,17 +27,13 @@ def name_clusters(config: Optional[str],
 
     Args:
         config, model, options: see :func:`load_segmentor`.
-        clusters: the file; None for ``clusters.json`` in the folder ``model``.
+        clusters: the file; None for ``clusters.json`` in the folder ``model``, which then must not be a file.
         new_names: ``'3=sky'``: the name of a cluster or class.
         groups: ``'3,7=sky'`` or ``'1,2'``: clusters or classes to merge, after that.
         from_labels: a matching of clusters to the classes of labelled images, whose names they get at the beginning.
 
     Returns:
         a table of the classes, and a line that says what was done.
-
-    Raises:
-        ValueError: ``model`` is a file, and ``clusters`` is not given; names that cannot be given; see
-            :func:`load_segmentor`.
     """
     start = time.perf_counter()
     path = clusters or osp.join(osp.expanduser(model), NAMES_FILE)

@@ -30,12 +30,7 @@ _FREE = ('out', 'workers', 'epochs', 'options')
 
 @dataclass
 class Request:
-    """The arguments of :func:`mmseg_unsup.segment_folder`; ``config`` becomes a path.
-
-    Raises:
-        FileNotFoundError: there is no such folder or config.
-        ValueError: there is no such method or choice.
-    """
+    """The arguments of :func:`mmseg_unsup.segment_folder`, each checked on its own; ``config`` becomes a path."""
     images: str
     out: str
     method: str = 'maskcontrast'
@@ -101,11 +96,7 @@ def read_settings(request: Request) -> Config:
 
 
 def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
-    """Raise ValueError for what a run of hours would end with.
-
-    Args:
-        paths: of the images.
-    """
+    """Raise ValueError for what a run of hours over the images of these paths would end with."""
     _check_clusters(request, len(paths))
     if request.finds_objects:
         build_prior(prior_config(request.prior))

@@ -8,9 +8,8 @@ from mmengine.fileio import load
 from ..utils.atomic import write_json
 from ..utils.console import duration, say
 from ..utils.log_files import make_current, open_log
-from .segment_console import LOG
 
-RECORD = 'segment_folder.json'
+RECORD, LOG = 'segment_folder.json', 'segment_folder.log'
 CHECKS = ('images', 'weights')  # stages that make nothing
 _REMEDY = 'use another --out, or remove that folder'
 

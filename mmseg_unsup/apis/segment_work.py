@@ -2,34 +2,35 @@
 import os
 import os.path as osp
 import time
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
 from mmengine.config import Config
 from mmengine.fileio import load
+from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
 from ..datasets.image_files import find_images, mark_output
 from ..engine.checkpoint_files import last_checkpoint
+from ..engine.run_config import prepare_training
 from ..engine.training import train_config
 from ..hosts.safe_loading import allow_globals
-from ..engine.run_config import prepare_training
 from ..utils.console import counted, duration, say
 from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules
 from ..utils.speed import adapt_loaders, trim_before_forks
 from .gallery import make_gallery
-from .image_input import unreadable_images
+from .image_input import header_shape, unreadable_images
 from .inferencer import WHOLE_BYTES
 from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
-from .segment_console import tell_faults, tell_shares, tell_start
 from .segment_request import FOLDERS, Request, check_settings, read_settings
-from .segment_stages import Stages
+from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
 GALLERY = 'gallery.html'
+_MAX_HEADERS, _MAX_CLUSTERS, _MAX_FAULTS = 1000, 6, 5  # headers are read, the others told
 
 
 def find_segments(request: Request) -> SegmentedFolder:
@@ -146,3 +147,39 @@ def tell_result(found: SegmentedFolder, seconds: float) -> None:
                           (found.maps, 'a PNG of cluster ids per image'),
                           (found.predictions, 'the share of each cluster per image')):
         say(f'{shown(path)}: {content}')
+
+
+def tell_start(request: Request, cfg: Config, paths: Sequence[str]) -> None:
+    """The images, and what is done with them."""
+    clusters = f', {counted(cfg.n_clusters, "cluster")}' if 'n_clusters' in cfg else ''
+    say(f'{counted(len(paths), "image")} in {shown(request.images)}{_sizes(paths)}')
+    say(f'{request.method}, {counted(cfg.train_cfg.max_epochs, "epoch")}{clusters}')
+
+
+def _sizes(paths: Sequence[str]) -> str:
+    """The smallest and the largest, by the headers of some; empty if there is none that can be read."""
+    headers = [header_shape(path) for path in paths[::-(-len(paths) // _MAX_HEADERS)]]
+    shapes = sorted({shape for shape in headers if shape is not None}, key=lambda shape: shape[0] * shape[1])
+    texts = [f'{width}x{height}' for height, width in shapes]
+    return f', {" to ".join(dict.fromkeys([texts[0], texts[-1]]))} pixels' if texts else ''
+
+
+def tell_faults(faults: List[str]) -> None:
+    """Why images cannot be read; the log has all."""
+    for fault in faults[:_MAX_FAULTS]:
+        say(fault)
+    for fault in faults[_MAX_FAULTS:]:
+        print_log(fault, 'current')
+    if len(faults) > _MAX_FAULTS:
+        say(f'and {len(faults) - _MAX_FAULTS} more, see {LOG}')
+
+
+def tell_shares(shares: Dict[str, float]) -> None:
+    """A table of the largest clusters."""
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    rows, rest = ordered[:_MAX_CLUSTERS], ordered[_MAX_CLUSTERS:]
+    if rest:
+        rows.append((f'{len(rest)} smaller', sum(share for _, share in rest)))
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, share in rows:
+        say(f'  {name:{width}}  {share:6.1%}')

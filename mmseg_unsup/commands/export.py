@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from ..apis.exporting import export_model
+    from ..apis.export import export_model
     from ..apis.model_files import choose_files
     model, names = choose_files(args.model, args.clusters)
     print(export_model(args.config, model, args.out, names, args.images, args.check_images, args.size, args.opset,

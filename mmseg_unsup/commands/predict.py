@@ -34,9 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..apis.image_input import list_inputs
-    from ..apis.inferencer import UnsupInferencer
+    from ..apis.inferencer import UnsupInferencer, predict_folder
     from ..apis.model_files import choose_files
-    from ..apis.predicting import predict_folder
     model, names = choose_files(args.model, args.clusters)
     list_inputs(args.images)  # an empty folder must fail before anything is loaded
     inferencer = UnsupInferencer(args.config, model, names, args.device, args.size, args.tile, args.overlap,
