@@ -122,7 +122,7 @@ def check_page(out: str) -> None:
         raise ValueError(f'the page {out!r} must be a file whose name ends in .html')
 
 
-def chosen_images(root: str, max_images: Optional[int], seed: int = 0) -> List[str]:
+def chosen_images(root: str, max_images: Optional[int]) -> List[str]:
     """The images below a folder, or ``max_images`` random ones of them, in the order of their names."""
     check_folder(root, path_remedy(root, osp.isdir))
     paths = find_images(root)
@@ -130,7 +130,7 @@ def chosen_images(root: str, max_images: Optional[int], seed: int = 0) -> List[s
         return paths
     if max_images < 1:
         raise ValueError(f'max_images must be None or at least 1, but it is {max_images}')
-    return [paths[i] for i in sorted(keyed_generator(seed).choice(len(paths), max_images, replace=False))]
+    return [paths[i] for i in sorted(keyed_generator(0).choice(len(paths), max_images, replace=False))]
 
 
 @torch.no_grad()

@@ -1,24 +1,28 @@
 """What an inferencer is given, as pictures; a picture that memory does not hold is refused before it is decoded."""
+import io
 import os
 import os.path as osp
 from concurrent.futures import ThreadPoolExecutor
 from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import IMAGE_SUFFIXES, find_images
-from ..datasets.transforms.loading import LoadImage
+from ..datasets.transforms.loading import LoadImage, decode_image
 from ..utils.memory import available_memory
 from ..utils.paths import path_remedy
 from ..utils.progress import track_progress
-from .pil_images import check_pil_image, read_pil_image
 
 InputType = Union[str, os.PathLike, np.ndarray, Image.Image]
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
 _READERS = 4  # threads; decoding releases the interpreter
 _LOAD = LoadImage()  # as trainings read
+# modes of PIL images: of files, that become RGB, and how Pillow before 11 opens files of 16 bits
+_OF_PNG = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16')
+_AS_RGB = ('CMYK', 'YCbCr', 'HSV', 'RGBX', 'PA')
+_AS_16_BITS = 'I'
 TILES = 'use (smaller) tiles, as by --tile 512, or '
 
 
@@ -29,13 +33,7 @@ class Picture(NamedTuple):
 
 
 def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str, np.ndarray, Image.Image]]:
-    """Paths, arrays and PIL images; a folder stands for all images below it.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        TypeError: an input is something else, or an array or PIL image of another kind.
-        ValueError: a folder without images, or no input.
-    """
+    """Paths that exist, arrays and PIL images, one at least; a folder stands for all images below it."""
     if not isinstance(inputs, (list, tuple)):
         inputs = [inputs]
     listed = []
@@ -46,7 +44,7 @@ def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str
                                 'uint8 in the order BGR, as OpenCV reads files')
             listed.append(entry)
         elif isinstance(entry, Image.Image):
-            check_pil_image(entry)
+            _check_pil_image(entry)
             listed.append(entry)
         elif isinstance(entry, (str, os.PathLike)):
             listed.extend(_list_path(os.fspath(entry)))
@@ -140,3 +138,29 @@ def header_shape(path: str) -> Optional[Tuple[int, int]]:
         return None
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_pil_image(image: Image.Image) -> None:
+    """Raise TypeError if an image has no pixels, or of a kind that no file of photographs has."""
+    if image.mode not in (*_OF_PNG, *_AS_RGB, _AS_16_BITS) or not min(image.size):
+        raise TypeError(f'a PIL image has mode {image.mode!r} and {image.width}x{image.height} pixels: expected one '
+                        f'with pixels, of mode {", ".join((*_OF_PNG, *_AS_RGB))}; image.convert("RGB") makes one of '
+                        'most')
+
+
+def read_pil_image(image: Image.Image) -> np.ndarray:
+    """(H, W, 3) uint8 BGR of an image: what :class:`LoadImage` reads from the PNG that it is saved as, after it was
+    turned upright as its EXIF says and, of a mode that PNG does not have, converted to RGB; UnreadableImageError if
+    its file is cut off, closed or damaged."""
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in _AS_RGB:
+            image = image.convert('RGB')
+        elif image.mode == _AS_16_BITS:
+            image = Image.fromarray(np.clip(np.asarray(image), 0, 2**16 - 1).astype(np.uint16))
+        file = io.BytesIO()
+        image.save(file, 'PNG', compress_level=0, exif=b'')
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UnreadableImageError.of(getattr(image, 'filename', '') or 'given as a PIL image',
+                                      f'Pillow cannot decode it ({error})') from None
+    return decode_image(file.getvalue())

@@ -107,9 +107,8 @@ class UnsupInferencer(BaseInferencer):
         self.cluster_names.check(*identity)
         self.names, self.palette = self.cluster_names.names, self.cluster_names.palette
         self._table = self.cluster_names.table.astype(np.int16)
-        background = self.model.background_cluster
-        self.background = None if background is None else int(self._table[background])
-        self._files = MapFiles(self.cluster_names, self.background)
+        self._files = MapFiles(self.cluster_names, self.model.background_cluster)
+        self.background = self._files.background
 
     @classmethod
     def from_pretrained(cls,

@@ -19,11 +19,11 @@ class MapFiles:
 
     Args:
         names: of the classes, with their colours.
-        background: class outside all objects, None for methods without.
+        background: cluster outside all objects, None for methods without; as an attribute its class.
     """
 
     def __init__(self, names: ClusterNames, background: Optional[int]) -> None:
-        self.names, self.background = names, background
+        self.names, self.background = names, None if background is None else int(names.table[background])
         self._made = set()  # folders
 
     def shares(self, ids: np.ndarray) -> Dict[str, float]:
@@ -80,13 +80,12 @@ class MapFolder:
     Args:
         out: what ``maps/``, ``overlays/`` and ``predictions.json`` go to.
         images: the folder, whose structure is kept.
-        names: of the classes.
-        background: cluster outside all objects, None for methods without.
+        names, background: see :class:`MapFiles`.
     """
 
     def __init__(self, out: str, images: str, names: ClusterNames, background: Optional[int]) -> None:
         self.out, self.images = out, images
-        self.files = MapFiles(names, None if background is None else int(names.table[background]))
+        self.files = MapFiles(names, background)
         self.shares: Dict[str, Dict[str, float]] = {}
 
     def add(self, path: str, image: np.ndarray, clusters: np.ndarray) -> None:

@@ -41,17 +41,11 @@ SHEET_ROWS, SHEET_COLUMNS = 4, 3
 
 
 class Result(NamedTuple):
-    """What is known of an image.
-
-    Attributes:
-        area: share of foreground, 0 without a usable mask; None if the image is unreadable.
-        seconds: CPU time; None if its mask was there before.
-        error: why it is unreadable.
-    """
+    """What is known of an image."""
     stem: str
-    area: Optional[float]
-    seconds: Optional[float] = None
-    error: str = ''
+    area: Optional[float]  # share of foreground, 0 without a usable mask; None if the image is unreadable
+    seconds: Optional[float] = None  # CPU time; None if its mask was there before
+    error: str = ''  # why it is unreadable
 
 
 def make_mask_folder(images: str, out: str, config: dict, workers: int = 1, on_error: str = 'raise',

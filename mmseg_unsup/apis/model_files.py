@@ -11,8 +11,6 @@ from ..utils.paths import path_remedy, printable
 
 # a folder that is a model of its own, as on the hub
 MODEL_FILE, NAMES_FILE = 'model.pth', 'clusters.json'
-NO_NAMES = 'none'
-_TRAINING = 'train'  # below what `mmseg-unsup segment` writes
 _SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 _KINDS = ('a model is a checkpoint file, the work directory of a training, or the folder that `mmseg-unsup segment` '
           'wrote')
@@ -50,7 +48,7 @@ def find_names(model: str, clusters: Optional[str]) -> Optional[str]:
         clusters: another file, which goes first, or ``'none'``.
     """
     if clusters is not None:
-        return None if clusters == NO_NAMES else clusters
+        return None if clusters == 'none' else clusters
     beside = osp.join(osp.expanduser(os.fspath(model)), NAMES_FILE)
     return beside if osp.isfile(beside) else None
 
@@ -89,11 +87,6 @@ def download_model(name: str) -> str:
 
     Args:
         name: ``owner/name``, or ``owner/name@revision`` for a branch, tag or commit.
-
-    Raises:
-        ImportError: huggingface_hub is not installed.
-        OSError: there is no such repository or revision, or the hub cannot be reached.
-        FileNotFoundError: the repository has no ``model.pth``.
     """
     try:
         from huggingface_hub import snapshot_download
@@ -114,7 +107,7 @@ def download_model(name: str) -> str:
 
 
 def _checkpoint_of(folder: str) -> str:
-    training = osp.join(folder, _TRAINING)
+    training = osp.join(folder, 'train')  # below what `mmseg-unsup segment` writes
     for path in filter(osp.isdir, (folder, training)):
         found = last_checkpoint(path)
         if found is not None:

@@ -20,11 +20,7 @@ class Stages:
     Args:
         out: the folder, which is there.
         settings: plain values that must be the same in every call.
-        epochs: of the training; more of them than before undo what depends on it.
-
-    Raises:
-        ValueError: the folder was made by a call with other settings, or has been trained for longer; its record is
-            broken.
+        epochs: of the training; more of them than before undo what depends on it, fewer are refused.
     """
 
     def __init__(self, out: str, settings: Dict[str, Any], epochs: int) -> None:
@@ -36,7 +32,7 @@ class Stages:
         if epochs != record.get('epochs'):
             record['finished'] = [name for name in record['finished'] if name in (*CHECKS, 'masks')]
         self.record = dict(record, settings=settings, epochs=epochs)
-        self._write()
+        write_json(self.path, self.record)
         self._log = open_log(osp.join(out, LOG))
 
     def run(self, name: str, stage: Callable[..., str], *args) -> None:
@@ -59,7 +55,7 @@ class Stages:
         make_current(self._log)  # a training has its own
         say(f'{name}: {found}, {duration(time.time() - start)}')
         self.record['finished'].append(name)
-        self._write()
+        write_json(self.path, self.record)
 
     def _check(self, record: Dict, settings: Dict[str, Any], epochs: int) -> None:
         for key in sorted({*record['settings'], *settings}):
@@ -83,6 +79,3 @@ class Stages:
         if str(config).startswith('configs/'):  # as former versions called those of the package
             record['settings']['config'] = f'mmseg_unsup::{config[len("configs/"):]}'
         return record
-
-    def _write(self) -> None:
-        write_json(self.path, self.record)

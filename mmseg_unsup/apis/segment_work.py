@@ -86,14 +86,10 @@ def make_masks(request: Request, n_images: int) -> str:
     return f'{record["kept"]} of {n_images} images have one, {record["foreground_area"]["mean"]:.0%} of the pixels'
 
 
-def mask_record(request: Request) -> Dict:
-    return load(request.path('masks', MASK_RECORD))
-
-
 def train(request: Request, cfg: Config, n_images: int) -> str:
     """Train, or go on with the training; the maps are a stage of their own."""
     if request.finds_objects:
-        n_images = mask_record(request)['kept']
+        n_images = load(request.path('masks', MASK_RECORD))['kept']
     cfg.train_dataloader.batch_size = min(cfg.train_dataloader.batch_size, n_images)  # what is no batch is left out
     cfg.work_dir = request.path('train')
     cfg.resume = last_checkpoint(cfg.work_dir) is not None
@@ -111,7 +107,7 @@ def train(request: Request, cfg: Config, n_images: int) -> str:
 def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
     """Look at every image once, for maps, overlays and page."""
     say('maps: drawing maps, overlays and the page')
-    mask_share = mask_record(request)['foreground_area']['mean'] if request.finds_objects else None
+    mask_share = load(request.path('masks', MASK_RECORD))['foreground_area']['mean'] if request.finds_objects else None
     found = make_gallery(cfg, last_checkpoint(request.path('train')), request.images, request.path(GALLERY),
                          on_error=request.on_error, maps=request.out, mask_share=mask_share)
     stages.record['shares'] = found.survey.shares.tolist()

@@ -31,9 +31,6 @@ class RBDPrior(Prior):
     Source: Zhu et al., Saliency Optimization from Robust Background Detection, CVPR 2014, sections 3 to 5. There
     n_superpixels=200, geodesic_sigma=7, position_sigma=0.4, smoothness_floor=0.1 and no GrabCut; the defaults here were
     chosen on 150 images of ECSSD.
-
-    Raises:
-        ValueError: an option out of its range.
     """
 
     def __init__(self,

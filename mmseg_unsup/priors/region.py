@@ -28,9 +28,6 @@ class RegionPrior(Prior):
         min_area: as of :class:`Prior`.
 
     Source: the regions are those of scikit-image's ``merge_hierarchical`` on a region adjacency graph.
-
-    Raises:
-        ValueError: an option out of its range.
     """
 
     def __init__(self,

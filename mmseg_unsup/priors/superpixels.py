@@ -9,20 +9,12 @@ from .base import border_values
 
 
 class Superpixels(NamedTuple):
-    """S superpixels of an image of h x w pixels.
-
-    Attributes:
-        ids: (h, w) int64, 0..S-1.
-        colors: (S, 3) mean CIELAB colour.
-        positions: (S, 2) centre (y, x), where 1 is the longer side.
-        neighbors: (S, S) bool, which touch (8-connected); False on the diagonal.
-        on_border: (S,) bool, which touch the border of the image.
-    """
-    ids: np.ndarray
-    colors: np.ndarray
-    positions: np.ndarray
-    neighbors: np.ndarray
-    on_border: np.ndarray
+    """S superpixels of an image of h x w pixels."""
+    ids: np.ndarray  # (h, w) int64, 0..S-1
+    colors: np.ndarray  # (S, 3) mean CIELAB colour
+    positions: np.ndarray  # (S, 2) centre (y, x), where 1 is the longer side
+    neighbors: np.ndarray  # (S, S) bool, which touch (8-connected); False on the diagonal
+    on_border: np.ndarray  # (S,) bool, which touch the border of the image
 
 
 def find_superpixels(image: np.ndarray, n_superpixels: int, compactness: float) -> Superpixels:

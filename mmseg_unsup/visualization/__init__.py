@@ -1,7 +1,6 @@
 from .charts import heat_map, size_chart
 from .contact_sheet import contact_sheet
-from .legend import with_legend
-from .overlay import overlay
+from .overlay import overlay, with_legend
 from .palette import cluster_palette
 
 __all__ = ['cluster_palette', 'contact_sheet', 'heat_map', 'overlay', 'size_chart', 'with_legend']

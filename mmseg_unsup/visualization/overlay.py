@@ -1,8 +1,14 @@
-"""Cluster maps over their images."""
-from typing import Optional
+"""Cluster maps over their images, with the names of the colours."""
+import os.path as osp
+from typing import Optional, Sequence
 
 import cv2
+import matplotlib
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_SIZE, _LINE, _MARGIN = 13, 20, 8
+_FONT = osp.join(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')  # has accents, Greek and Cyrillic
 
 
 def overlay(image: np.ndarray, clusters: np.ndarray, palette: np.ndarray, background: Optional[int] = None,
@@ -33,3 +39,28 @@ def _edges(ids: np.ndarray) -> np.ndarray:
     edges[:, :-1] |= ids[:, :-1] != ids[:, 1:]
     edges[:-1] |= ids[:-1] != ids[1:]
     return edges
+
+
+def with_legend(picture: np.ndarray, names: Sequence[str], palette: np.ndarray) -> np.ndarray:
+    """A picture with a column of coloured squares and names at its right.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        names: L lines.
+        palette: (L, 3) uint8 RGB.
+
+    Returns:
+        (H', W', 3) uint8 RGB, on white where it is longer than the picture.
+    """
+    font = ImageFont.truetype(_FONT, _SIZE)
+    widest = max((font.getlength(name) for name in names), default=0)
+    width = picture.shape[1] + 3 * _MARGIN + _SIZE + int(np.ceil(widest))
+    height = max(picture.shape[0], len(names) * _LINE + 2 * _MARGIN)
+    canvas = Image.new('RGB', (width, height), 'white')
+    canvas.paste(Image.fromarray(picture), (0, 0))
+    draw, left = ImageDraw.Draw(canvas), picture.shape[1] + _MARGIN
+    for i, (name, color) in enumerate(zip(names, palette.tolist())):
+        top = _MARGIN + i * _LINE
+        draw.rectangle((left, top, left + _SIZE, top + _SIZE), fill=tuple(color), outline=(60, 60, 60))
+        draw.text((left + _SIZE + _MARGIN, top - 1), name, fill=(30, 30, 30), font=font)
+    return np.asarray(canvas)

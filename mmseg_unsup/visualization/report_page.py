@@ -20,23 +20,14 @@ _NO_CURVES = ('iter', 'step', 'epoch', 'time', 'data_time', 'memory', 'base_lr')
 
 @dataclass
 class RunFacts:
-    """
-    Attributes:
-        title: name of the config.
-        unit: what evaluations are counted in, ``'epoch'`` or ``'iteration'``.
-        n_images: training images that an epoch reads, over all processes.
-        facts: name -> value; shown at the top.
-        software: name -> version.
-        settings: text of the config.
-        pictures: name -> (H, W, 3) uint8 RGB, the clusters of the last evaluation.
-    """
-    title: str
-    unit: str
-    n_images: int
-    facts: Dict[str, str]
-    software: Dict[str, str]
-    settings: str
-    pictures: Dict[str, np.ndarray] = field(default_factory=dict)
+    """What the page says of a run beside its log."""
+    title: str  # name of the config
+    unit: str  # what evaluations are counted in, 'epoch' or 'iteration'
+    n_images: int  # training images that an epoch reads, over all processes
+    facts: Dict[str, str]  # name -> value; shown at the top
+    software: Dict[str, str]  # name -> version
+    settings: str  # text of the config
+    pictures: Dict[str, np.ndarray] = field(default_factory=dict)  # RGB, clusters of the last evaluation
 
 
 def render_report(run: RunFacts, log: RunLog) -> str:

@@ -141,10 +141,9 @@
   };
 
   // paint(id of the pixel by the table, whether it borders on another id) -> [r, g, b, a]
-  function draw(canvas, { width, height }, ids, table, paint) {
-    canvas.width = width;
-    canvas.height = height;
-    const context = canvas.getContext('2d');
+  function draw(figure, ids, table, paint) {
+    const { width, height } = data.images[figure.index];
+    const context = Object.assign($('canvas', figure), { width, height }).getContext('2d');
     const picture = context.createImageData(width, height);
     for (let y = 0, at = 0; y < height; y++) {
       for (let x = 0; x < width; x++, at++) {
@@ -169,8 +168,7 @@
     const line = [...classes[classTable()[figure.cluster]].color, 255];
     const veil = isDark() ? [78, 80, 86, 205] : [246, 245, 242, 190];
     const clear = [0, 0, 0, 0];
-    const paint = (own, edge) => (edge ? line : own ? clear : veil);
-    draw($('canvas', figure), data.images[figure.index], ids, table, paint);
+    draw(figure, ids, table, (own, edge) => (edge ? line : own ? clear : veil));
   }
 
   async function paintSample(figure) {
@@ -179,8 +177,7 @@
     const isBackground = (one) => one.clusters.every((k) => k === data.background);
     const colors = classes.map((one) => [...one.color, isBackground(one) ? 0 : alpha]);
     const line = [255, 255, 255, alpha && Math.min(255, alpha + 60)];
-    const paint = (own, edge) => (edge ? line : colors[own]);
-    draw($('canvas', figure), data.images[figure.index], ids, classTable(), paint);
+    draw(figure, ids, classTable(), (own, edge) => (edge ? line : colors[own]));
   }
 
   function repaint() {
