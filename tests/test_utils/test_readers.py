@@ -73,6 +73,7 @@ ALLOWED = {
     'mmseg_unsup/apis/segment_work.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                          'mmengine.fileio.load': TEXT},
     'mmseg_unsup/apis/segment_request.py': {'json.loads': OWN},
+    'mmseg_unsup/priors/base.py': {'json.loads': OWN},
     'mmseg_unsup/apis/segment_stages.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/analysis/seeds.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/analysis/analyze_logs.py': {'open': TEXT},
