@@ -154,12 +154,6 @@ class MiniBatchKMeans:
         self._step_inertias.append(float(squared / total))
         self.n_steps_ += 1
 
-    def partial_fit(self, rows: Tensor) -> 'MiniBatchKMeans':
-        """One streaming step: :meth:`accumulate`, then :meth:`update`."""
-        self.accumulate(rows)
-        self.update()
-        return self
-
     def predict(self, rows: Tensor) -> Tensor:
         """(N, C) -> (N,) int64 index of the nearest centre."""
         assert self.cluster_centers_ is not None, 'call init() before predict()'

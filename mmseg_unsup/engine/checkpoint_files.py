@@ -10,7 +10,7 @@ from ..hosts.safe_loading import load_safely
 # written when a run is stopped by a signal; the next checkpoint replaces it
 PREEMPTED = 'preempted.pth'
 LAST = 'last_checkpoint'
-_NUMBERED = re.compile(r'(epoch|iter)_(\d+)\.pth')
+NUMBERED = re.compile(r'(epoch|iter)_(\d+)\.pth')
 _NEEDED = ('meta', 'state_dict', 'message_hub')
 
 
@@ -74,7 +74,7 @@ def last_checkpoint(folder: str) -> Optional[str]:
 def numbered_checkpoints(folder: str) -> Dict[Tuple[str, int], str]:
     """Paths of the checkpoints in a folder by what is counted and the number, such as ``('epoch', 5)``."""
     names = os.listdir(folder) if osp.isdir(folder) else []
-    found = filter(None, map(_NUMBERED.fullmatch, names))
+    found = filter(None, map(NUMBERED.fullmatch, names))
     return {(match[1], int(match[2])): osp.join(folder, match[0]) for match in found}
 
 
@@ -88,9 +88,7 @@ def _candidates(folder: str, pattern: 're.Pattern', work_dir: str) -> Tuple[List
     names = os.listdir(folder) if osp.isdir(folder) else []
     paths = [osp.join(folder, name) for name in sorted(names) if pattern.fullmatch(name)]
     named = _named_in(work_dir)
-    if named is None:
-        return paths, []
-    if any(osp.basename(path) == osp.basename(named) for path in paths):
+    if named is None or osp.basename(named) in map(osp.basename, paths):
         return paths, []
     if osp.isfile(named):
         return [*paths, named], []

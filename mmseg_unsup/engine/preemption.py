@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Iterator
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import all_reduce
 from torch.utils.data import DataLoader
 
 from ..utils.console import say
@@ -88,8 +88,7 @@ def stop_if_asked() -> None:
     if _listener is None:
         return
     signum = torch.tensor(_listener.received)
-    if get_world_size() > 1:
-        all_reduce(signum, 'max')
+    all_reduce(signum, 'max')
     if signum:
         name = signal.Signals(int(signum)).name
         say(f'{name}: stopping; a second signal ends the run at once')

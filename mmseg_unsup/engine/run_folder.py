@@ -13,7 +13,7 @@ from mmengine.dist import is_main_process
 from ..utils.console import say
 from ..utils.distributed import on_first_rank
 from ..utils.run_record import differing_for_resume, read_record, run_settings, write_record
-from .checkpoint_files import LAST, name_pattern
+from .checkpoint_files import LAST, NUMBERED, PREEMPTED
 
 try:
     import fcntl
@@ -21,7 +21,6 @@ except ImportError:  # Windows
     fcntl = None
 
 LOCK = 'run.lock'
-_TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
 # values in messages
 _MAX_CHARS = 60
 
@@ -49,9 +48,8 @@ class RunFolder:
         folders = [self.path]
         if self._out_dir is not None:  # where mmengine's hook writes then
             folders.append(osp.join(self._out_dir, osp.basename(osp.abspath(self.path))))
-        patterns = [name_pattern(template) for template in _TEMPLATES]
         return [osp.join(folder, name) for folder in folders if osp.isdir(folder) for name in sorted(os.listdir(folder))
-                if name == LAST or any(pattern.fullmatch(name) for pattern in patterns)]
+                if name in (LAST, PREEMPTED) or NUMBERED.fullmatch(name)]
 
     def check(self, resume: bool, source: Optional[str], restart: bool) -> None:
         """See :func:`owned_folder`."""
@@ -59,12 +57,15 @@ class RunFolder:
         if resume and source is not None and '://' not in source and not osp.isfile(source):
             raise FileNotFoundError(f'there is no checkpoint {source!r} to resume from: check the path')
         if restart or not kept:
-            self.outdated, self._former_logs = kept, self._logs()
-        elif kept and not resume:
+            # folders of logs that are there before this run has one
+            self._former_logs = sorted(name for name in os.listdir(self.path)
+                                       if osp.isdir(osp.join(self.path, name, 'vis_data')))
+            self.outdated = kept
+        elif not resume:
             raise ValueError(f'{self.path} holds the checkpoints of another run ({_listing(kept)}): go on with it '
                              '(--resume), give this one a folder of its own (--work-dir), or let it take the place of '
                              'the other (--restart)')
-        elif kept:
+        else:
             self._check_continued(source, kept)
             self.record = read_record(self.path) or {}
 
@@ -109,10 +110,6 @@ class RunFolder:
         """Record that the training came to its end."""
         if is_main_process():
             self._write(finished=True)
-
-    def _logs(self) -> List[str]:
-        """Folders of logs that are there before this run has one."""
-        return sorted(name for name in os.listdir(self.path) if osp.isdir(osp.join(self.path, name, 'vis_data')))
 
     def _write(self, finished: bool) -> None:
         write_record(self.path, self.settings, finished, **self.record)

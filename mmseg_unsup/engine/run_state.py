@@ -8,7 +8,7 @@ import torch
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import apply_to
-from torch import Tensor, nn
+from torch import Tensor
 
 from .feature_pass import unwrap
 
@@ -41,12 +41,12 @@ def gather_rank_states(runner, randomness: dict) -> List[dict]:
     """
     buffers = dict(unwrap(runner.model).named_buffers())
     digests = {name: _digest(buffer) for name, buffer in buffers.items()} if get_world_size() > 1 else {}
-    first = _gather(digests)[0]
+    first = all_gather_object(digests)[0]
     own = dict(
         random=randomness,
         buffers={name: buffers[name].cpu() for name, digest in digests.items() if digest != first[name]},
         gradients=_pending_gradients(runner))
-    return _gather(own)
+    return all_gather_object(own)
 
 
 def restore_rank_state(runner, state: dict) -> None:
@@ -84,19 +84,13 @@ def unpack_history(checkpoint: dict) -> None:
             scalars[key] = HistoryBuffer(values, counts, packed['max_length'])
 
 
-def _gather(thing) -> list:
-    return all_gather_object(thing) if get_world_size() > 1 else [thing]
-
-
 def _digest(tensor: Tensor) -> bytes:
     return hashlib.sha256(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()).digest()
 
 
 def _pending_gradients(runner) -> Dict[str, Tensor]:
     """Gradients of an accumulation that is not complete."""
-    model: nn.Module = unwrap(runner.model)
-    if getattr(runner.optim_wrapper, '_accumulative_counts', 1) == 1:
+    if getattr(runner.optim_wrapper, '_accumulative_counts', 1) == 1 or runner.optim_wrapper.should_update():
         return {}
-    if runner.optim_wrapper.should_update():
-        return {}
-    return {name: param.grad.cpu() for name, param in model.named_parameters() if param.grad is not None}
+    named = unwrap(runner.model).named_parameters()
+    return {name: param.grad.cpu() for name, param in named if param.grad is not None}

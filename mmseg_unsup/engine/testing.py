@@ -17,7 +17,7 @@ from ..utils.paths import shown
 from ..utils.registered import class_of
 from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
-from .hooks.fit_hook import fit_at_start
+from .hooks.fit_hook import fit_due
 from .run_facts import config_fact, data_fact, device_fact, folder_fact, say_end, say_facts
 from .runner import ConsoleRunner
 
@@ -98,5 +98,5 @@ def initialize(runner: Runner) -> None:
     """Give the model the weights that a training of its config starts from."""
     model = unwrap(runner.model)
     model.init_weights()
-    fit_at_start(runner)
+    fit_due(runner, 'before_train')  # such as principal components
     model.start(is_new=True)

@@ -59,7 +59,8 @@ def test_streaming_is_a_running_mean(spherical):
             for x in piece[labels == k]:
                 counts[k] += 1
                 means[k] += (x - means[k]) / counts[k]
-        model.partial_fit(rows[start:start + 100])
+        model.accumulate(rows[start:start + 100])
+        model.update()
     expected = means / np.linalg.norm(means, axis=1, keepdims=True) if spherical else means
     np.testing.assert_allclose(model.cluster_centers_, expected, atol=1e-5)
     np.testing.assert_array_equal(model.counts_, counts)
@@ -72,7 +73,8 @@ def test_pieces_of_one_update_may_be_split():
     whole, pieces = MiniBatchKMeans(5), MiniBatchKMeans(5)
     for model in (whole, pieces):
         model.init(rows[:300], rows[None, :5])
-    whole.partial_fit(rows[300:])
+    whole.accumulate(rows[300:])
+    whole.update()
     for start in range(300, 1000, 7):
         pieces.accumulate(rows[start:start + 7])
     pieces.update()

@@ -48,8 +48,10 @@ def test_streaming_equals_a_plain_schedule():
     for seed in seeds.flatten(0, 1):  # rows of the initial sample, all different
         assert (rows[:10].reshape(-1, 6) == seed).all(1).sum() == 1
     plain.init(rows[:10].reshape(-1, 6), seeds)
-    plain.partial_fit(rows[10:25].reshape(-1, 6))
-    plain.partial_fit(rows[25:40].reshape(-1, 6))
+    plain.accumulate(rows[10:25].reshape(-1, 6))
+    plain.update()
+    plain.accumulate(rows[25:40].reshape(-1, 6))
+    plain.update()
     torch.testing.assert_close(model.cluster_centers_, plain.cluster_centers_, atol=1e-6, rtol=0)
 
 

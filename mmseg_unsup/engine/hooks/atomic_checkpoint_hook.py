@@ -12,8 +12,9 @@ from mmengine.runner import BaseLoop
 from ...registry import HOOKS
 from ...utils.atomic import remove_parts, replacing
 from ...utils.console import say
+from ...utils.distributed import on_first_rank
 from ...utils.near_names import advice
-from ..checkpoint_files import LAST, PREEMPTED, Search, find_checkpoint, name_pattern, verify_checkpoint
+from ..checkpoint_files import LAST, PREEMPTED, find_checkpoint, name_pattern, verify_checkpoint
 from ..loops import ResumableTrainLoop
 from ..run_state import (gather_rank_states, own_state, pack_history, random_state, restore_rank_state,
                          set_random_state, unpack_history)
@@ -48,14 +49,16 @@ class AtomicCheckpointHook(CheckpointHook):
         """Choose the checkpoint of a run that is asked to resume but not told from where."""
         if not runner._resume or runner._load_from is not None:
             return
-        found = [self._search(runner) if is_main_process() else None]
-        broadcast_object_list(found)
-        path, skipped = found[0]
+        folder = runner.work_dir
+        if self.out_dir not in (None, folder):
+            folder = osp.join(self.out_dir, osp.basename(folder.rstrip(osp.sep)))
+        path, skipped = on_first_rank(
+            lambda: find_checkpoint(folder, name_pattern(self.filename_tmpl), runner.work_dir))
         for reason in skipped:
             say(f'not resumed from {reason}', logging.WARNING)
         if path is None and skipped:
-            raise ValueError(f'no checkpoint in {self._folder(runner)} can be resumed from: {"; ".join(skipped)}. To '
-                             'start anew, remove these files or take another work_dir')
+            raise ValueError(f'no checkpoint in {folder} can be resumed from: {"; ".join(skipped)}. To start anew, '
+                             'remove these files or take another work_dir')
         runner._load_from = path
 
     def before_train(self, runner) -> None:
@@ -70,19 +73,21 @@ class AtomicCheckpointHook(CheckpointHook):
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Hand the state of the run to the loop, which knows when to use it."""
         unpack_history(checkpoint)
-        if runner._resume and isinstance(runner._train_loop, BaseLoop) and not _says_where(checkpoint):
+        state = checkpoint.pop('run_state', None)
+        if not runner._resume or not isinstance(runner._train_loop, BaseLoop):
+            return
+        if not {'epoch', 'iter'} <= {*(checkpoint.get('meta') or {})}:
             raise ValueError('the checkpoint to resume from does not say how far its run was: name one that '
                              'mmseg-unsup train wrote, or begin with its weights (--cfg-options load_from=PATH)')
-        state = checkpoint.pop('run_state', None)
-        if state is None or not runner._resume or not isinstance(runner._train_loop, BaseLoop):
+        if state is None:
             return
         if isinstance(runner.train_loop, ResumableTrainLoop):
             runner.train_loop.load_state_dict(state['loop'], state['ranks'])
-            return
-        if state['loop'].get('position'):
+        elif state['loop'].get('position'):
             raise ValueError('the checkpoint was taken inside an epoch, where only train_cfg.type='
                              f"'mmseg_unsup.ResumableTrainLoop' can continue, not {type(runner.train_loop).__name__}")
-        self._resumed = own_state(state['ranks'])
+        else:
+            self._resumed = own_state(state['ranks'])
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add the state of the run; runs on the first rank."""
@@ -148,12 +153,10 @@ class AtomicCheckpointHook(CheckpointHook):
             removed = self.file_backend.paths
         finally:
             self.file_backend = backend
+        best = [getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()]
         for path in removed:
-            if path not in self._best_paths() and osp.isfile(path):
+            if path not in best and osp.isfile(path):
                 self.file_backend.remove(path)
-
-    def _best_paths(self) -> list:
-        return [getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()]
 
     def _save(self, runner, name: str, meta: dict) -> None:
         """Collective: write a file of this name and point ``last_checkpoint`` at it."""
@@ -196,14 +199,6 @@ class AtomicCheckpointHook(CheckpointHook):
     def _is_local(self) -> bool:
         return isinstance(self.file_backend, (LocalBackend, _LateRemoval))
 
-    def _folder(self, runner) -> str:
-        if self.out_dir in (None, runner.work_dir):
-            return runner.work_dir
-        return osp.join(self.out_dir, osp.basename(runner.work_dir.rstrip(osp.sep)))
-
-    def _search(self, runner) -> Search:
-        return find_checkpoint(self._folder(runner), name_pattern(self.filename_tmpl), runner.work_dir)
-
 
 class _AtomicRunner:
     """A runner whose ``save_checkpoint`` is another one."""
@@ -228,10 +223,6 @@ class _LateRemoval(LocalBackend):
 
     def remove(self, filepath: str) -> None:
         self.paths.append(filepath)
-
-
-def _says_where(checkpoint: dict) -> bool:
-    return {'epoch', 'iter'} <= {*(checkpoint.get('meta') or {})}
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 
 from ..feature_pass import limit_images, unwrap
 from ..fitting import Fit, fit_on_pass
-from ..forecast import Pass, evaluations, progress_of
+from ..forecast import Pass, evaluates_after, evaluations, progress_of
 from ..preemption import Preempted
 from ..probe_loader import loader_of_fits
-from .phase_timer_hook import time_phase, validates_now
+from .phase_timer_hook import time_phase
 
 START, EPOCH, EVALUATION = 'start', 'epoch', 'evaluation'
 # methods of a hook -> the moment that they are
@@ -89,7 +89,7 @@ class FitHook(Fit, Hook):
         if EVENTS[event] != self.moment or self._fitted_at == _iteration(runner):
             return False
         if event == 'after_train_epoch':
-            return validates_now(runner) or self.in_checkpoint and self.is_last_train_epoch(runner)
+            return evaluates_after(runner, runner.epoch + 1) or self.in_checkpoint and self.is_last_train_epoch(runner)
         return event != 'before_test_epoch' or self.refit_on_test or not self.is_fitted(unwrap(runner.model))
 
     def fit(self, runner, others: Sequence['FitHook'] = (), reading: Optional[Reading] = None) -> None:
@@ -150,11 +150,6 @@ def fit_due(runner, event: str) -> None:
     due = [hook for hook in _fit_hooks(runner) if hook.is_due(runner, event)]
     for reading, (first, *others) in _by_reading(runner, due):
         first.fit(runner, others, reading)
-
-
-def fit_at_start(runner) -> None:
-    """Fit what a training fits before its first step, such as principal components."""
-    fit_due(runner, 'before_train')
 
 
 def _fit_hooks(runner) -> List[FitHook]:

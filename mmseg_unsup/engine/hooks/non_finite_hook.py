@@ -2,10 +2,9 @@
 from typing import List
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
-from torch import Tensor
 
 from ...registry import HOOKS
 from ...utils.checks import check_count
@@ -58,25 +57,21 @@ class NonFiniteHook(Hook):
         self._paths += [sample.img_path for sample in data_batch['data_samples']]
         self._is_bad = False
         if self.action == 'skip':
-            self._statistics = [buffer.clone() for buffer in _statistics(runner)]
+            self._statistics = [buffer.clone() for buffer in unwrap(runner.model).buffers()]
 
     def _check_gradients(self, optimizer, args, kwargs) -> None:
         """Without gradients a step changes nothing. They are averaged over ranks, so all ranks see the same."""
-        gradients = [param.grad for group in optimizer.param_groups for param in group['params']
-                     if param.grad is not None]
-        if gradients and not bool(torch.stack([gradient.sum() for gradient in gradients]).isfinite().all()):
+        params = [param for group in optimizer.param_groups for param in group['params'] if param.grad is not None]
+        if params and not bool(torch.stack([param.grad.sum() for param in params]).isfinite().all()):
             self._is_bad = True
-            for group in optimizer.param_groups:
-                for param in group['params']:
-                    param.grad = None
+            for param in params:
+                param.grad = None
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Stop, or undo what the forward pass did."""
-        loss = (outputs or {}).get('loss', 0.)
-        is_bad = self._is_bad or not bool(torch.as_tensor(loss).isfinite())
-        flag = torch.tensor(int(is_bad))
-        if get_world_size() > 1:
-            all_reduce(flag, 'max')
+        loss = torch.as_tensor((outputs or {}).get('loss', 0.))
+        flag = torch.tensor(int(self._is_bad or not loss.isfinite()))
+        all_reduce(flag, 'max')
         if not flag:
             self._in_a_row = 0
             return
@@ -88,11 +83,6 @@ class NonFiniteHook(Hook):
             raise NonFiniteError(f'{message}; the last good checkpoint is {last or "none"}. Resume from it without --amp '
                                  'or with default_hooks.non_finite.action=skip, or start anew with a lower '
                                  'optim_wrapper.optimizer.lr')
-        for buffer, value in zip(_statistics(runner), self._statistics):
+        for buffer, value in zip(unwrap(runner.model).buffers(), self._statistics):
             buffer.copy_(value)
         warn_once(f'step skipped: {message}', about='skipped steps')
-
-
-def _statistics(runner) -> List[Tensor]:
-    """The running statistics of batch norm, and whatever else a forward pass writes."""
-    return list(unwrap(runner.model).buffers())

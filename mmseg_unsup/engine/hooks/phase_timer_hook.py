@@ -1,7 +1,7 @@
 """Seconds per phase of an epoch."""
 import time
 from contextlib import contextmanager
-from typing import Dict
+from typing import Dict, Iterator
 
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
@@ -14,7 +14,7 @@ _INFO_KEY = 'phase_seconds'
 
 
 @contextmanager
-def time_phase(name: str):
+def time_phase(name: str) -> Iterator[None]:
     """Add the seconds of the block to a phase of the running epoch."""
     start = time.time()
     try:
@@ -30,11 +30,6 @@ def add_phase_seconds(name: str, seconds: float) -> None:
     hub.update_info(_INFO_KEY, phases, resumed=False)
 
 
-def validates_now(runner) -> bool:
-    """Whether an evaluation follows the training epoch that just ended."""
-    return evaluates_after(runner, runner.epoch + 1)
-
-
 @HOOKS.register_module()
 class PhaseTimerHook(Hook):
     """Logs ``seconds per phase: cluster 12.3, train 20.1, evaluate 4.5`` after each epoch and its evaluation, and gives
@@ -44,11 +39,9 @@ class PhaseTimerHook(Hook):
     evaluation are timed here.
     """
 
-    # last before an epoch or an evaluation, when clustering and k-means, which time themselves, are over
-    priority = 'LOWEST'
+    priority = 'LOWEST'  # before an epoch or an evaluation, clustering and k-means are over then
 
     def before_train_epoch(self, runner) -> None:
-        """Start the clock of the training."""
         self._start = self._last = time.time()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -57,7 +50,7 @@ class PhaseTimerHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         add_phase_seconds('train', self._last - self._start)
-        if not validates_now(runner):
+        if not evaluates_after(runner, runner.epoch + 1):
             self._report(runner, runner.epoch + 1)
 
     def before_val_epoch(self, runner) -> None:

@@ -24,15 +24,12 @@ class RunFolderHook(Hook):
         self.folder = folder
 
     def before_run(self, runner) -> None:
-        has_checkpoints = on_first_rank(lambda: self._begin(runner))
+        on_first_rank(lambda: self.folder.begin(_images(runner)))
+        has_checkpoints = on_first_rank(lambda: bool(self.folder.checkpoints()))
         if runner._resume and runner._load_from is None and not has_checkpoints:
             say(f'there is no checkpoint in {self.folder.path} to resume from: the run starts from its beginning',
                 logging.WARNING)
             runner._resume = False
-
-    def _begin(self, runner) -> bool:
-        self.folder.begin(_images(runner))
-        return bool(self.folder.checkpoints())
 
 
 def _images(runner) -> Dict[str, dict]:

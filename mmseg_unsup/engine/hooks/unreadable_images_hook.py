@@ -2,7 +2,7 @@
 import os.path as osp
 from typing import List
 
-from mmengine.dist import all_gather_object, get_world_size, is_main_process
+from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
 from ...registry import HOOKS
@@ -26,22 +26,19 @@ class UnreadableImagesHook(Hook):
         self.filename = filename
 
     def after_train_epoch(self, runner) -> None:
-        """Images of the epoch and of what was fitted before it."""
-        probe = getattr(runner, '_probe_dataloader', None)
-        self._report(runner, 'were replaced by others', runner.train_dataloader, probe)
+        self._report(runner, 'were replaced by others', runner.train_dataloader)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        """Images without a prediction."""
-        self._report(runner, 'have no prediction', runner.val_dataloader)
+        self._report(runner, 'have no prediction', runner.val_dataloader, with_fits=False)
 
     def after_test_epoch(self, runner, metrics=None) -> None:
-        """Images without a prediction."""
-        self._report(runner, 'have no prediction', runner.test_dataloader, getattr(runner, '_probe_dataloader', None))
+        self._report(runner, 'have no prediction', runner.test_dataloader)
 
-    def _report(self, runner, consequence: str, loader, *others) -> None:
-        """Gather, count, write; the count is that of the first loader."""
+    def _report(self, runner, consequence: str, loader, with_fits: bool = True) -> None:
+        """Gather, count, write; images of what was fitted before are listed, but not counted."""
+        others = [getattr(runner, '_probe_dataloader', None)] if with_fits else []
         own = [_unreadable(each) for each in (loader, *others)]
-        by_rank = all_gather_object(own) if get_world_size() > 1 else [own]
+        by_rank = all_gather_object(own)
         found = {path for lists in by_rank for paths in lists for path in paths}
         if not is_main_process() or not found:
             return

@@ -13,6 +13,11 @@ from ...utils.console import say
 from ..preemption import EXIT_CODE, Preempted, stop_if_asked
 from ..run_state import own_state, random_state, restore_rank_state, set_random_state
 
+# arguments of a loader that also hold for the rest of its batches
+_KEPT = ('num_workers', 'collate_fn', 'pin_memory', 'timeout', 'worker_init_fn', 'prefetch_factor',
+         'multiprocessing_context')
+
+
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
     """Continues a run at the step, clustering or evaluation where its checkpoint was taken; it ends with the same bits.
@@ -26,8 +31,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     (``on_preemption``) and ends the process with exit status 75.
 
     Raises:
-        ValueError: ``val_interval`` is below 1; the checkpoint was taken inside an epoch by another
-            number of processes, batch size or images.
+        ValueError: ``val_interval`` is below 1; the checkpoint was taken inside an epoch by another number of
+            processes, batch size or images.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -68,10 +73,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             say(f'the checkpoint is of {len(ranks)} processes: random states start anew', logging.WARNING)
 
     def _layout(self) -> dict:
-        return dict(
-            processes=get_world_size(),
-            batch_size=self.dataloader.batch_size or 0,
-            images=len(self.dataloader.dataset))
+        loader = self.dataloader
+        return dict(processes=get_world_size(), batch_size=loader.batch_size or 0, images=len(loader.dataset))
 
     def run(self):
         """Train, evaluate when it is due."""
@@ -101,7 +104,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         set_random_state(self._random)
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        for idx, data_batch in enumerate(self._batches(), self.position):
+        batches = remaining_batches(self.dataloader, self.position) if self.position else self.dataloader
+        for idx, data_batch in enumerate(batches, self.position):
             if not self._in_steps:
                 set_random_state(self._random)
                 self._in_steps = True
@@ -116,10 +120,6 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.position = idx + 1  # hooks that save after this step count it
         super().run_iter(idx, data_batch)
         stop_if_asked()
-
-    def _batches(self):
-        loader, start = self.dataloader, self.position
-        return loader if start == 0 else remaining_batches(loader, start)
 
     def _evaluate_if_due(self) -> None:
         """At the end of an epoch, unless it is done already."""
@@ -136,14 +136,5 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
 def remaining_batches(loader: DataLoader, start: int) -> DataLoader:
     """A loader of the batches of an epoch from number ``start`` on; no image of those before is read."""
-    workers = dict(prefetch_factor=loader.prefetch_factor,
-                   multiprocessing_context=loader.multiprocessing_context) if loader.num_workers else {}
-    return DataLoader(
-        loader.dataset,
-        batch_sampler=list(islice(loader.batch_sampler, start, None)),
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-        pin_memory=loader.pin_memory,
-        timeout=loader.timeout,
-        worker_init_fn=loader.worker_init_fn,
-        **workers)
+    same = {name: getattr(loader, name) for name in _KEPT}
+    return DataLoader(loader.dataset, batch_sampler=list(islice(loader.batch_sampler, start, None)), **same)

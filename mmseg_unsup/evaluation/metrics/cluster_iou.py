@@ -91,11 +91,10 @@ class ClusterIoUMetric(BaseMetric):
             if key not in sample:
                 raise KeyError(f'no prediction of the cluster set {self.prediction!r}: add it to '
                                'model.test_cfg.cluster_sets, or a probe of that name to ProbeHook')
-            if self.names is not None:
-                self.names.check(*sample['cluster_identity'])
             labels = sample['gt_sem_seg']['data'][0].cpu().numpy()
             clusters = sample[key]['data'][0].cpu().numpy()
             if self.names is not None:
+                self.names.check(*sample['cluster_identity'])
                 clusters = self.names.table[clusters]
             if labels.shape != clusters.shape:
                 raise ValueError(f'the prediction for {path} has shape {clusters.shape}, its labels {labels.shape}')

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...clustering.sampling import sample_cells
 from ...clustering.seeding import RowBuffer
 from ...functional.dense_crf import DenseCRF
-from ...utils.checks import check_count
+from ...utils.checks import check_count, check_positive
 
 
 class Probe(metaclass=ABCMeta):
@@ -143,13 +143,51 @@ class LabelledRowsProbe(Probe):
         self._rows, self._labels, self._positions = None, [], []
         all_reduce(rows)  # every row has one rank that holds it: the sums are exact
         all_reduce(labels)
-        if labels.min() < 0 or labels.max() >= self.n_classes:
-            wrong = int(labels.min() if labels.min() < 0 else labels.max())
-            raise ValueError(f'label {wrong} is out of range for the probe {self.name!r}: expected '
-                             f'0..{self.n_classes - 1} or {self.ignore_index} (ignored)')
+        self.check_classes(labels)
         if not rows.isfinite().all():
             raise ValueError(f'features for the probe {self.name!r} are not finite: check the checkpoint')
         return rows, labels.to(self.device)
+
+
+    def check_classes(self, labels: Tensor) -> None:
+        """Raise ValueError unless all labels, of at least one row, are classes."""
+        wrong = labels[(labels < 0) | (labels >= self.n_classes)]
+        if len(wrong):
+            raise ValueError(f'label {int(wrong[0])} is out of range for the probe {self.name!r}: expected '
+                             f'0..{self.n_classes - 1} or {self.ignore_index} (ignored)')
+
+
+class NeighboursProbe(LabelledRowsProbe):
+    """A probe that keeps its rows as a bank, of which the ``k`` nearest to a row vote for its class.
+
+    Raises:
+        ValueError: bad option; at :meth:`finish`: the bank has fewer than ``k`` rows; see :class:`LabelledRowsProbe`.
+    """
+    remedy = 'give more images'
+
+    def __init__(self, name: str, k: int, temperature: float, **kwargs) -> None:
+        super().__init__(name, **kwargs)
+        check_count(f'k of the probe {name!r}', k)
+        check_positive(f'temperature of the probe {name!r}', temperature)
+        self.k, self.temperature = k, temperature
+
+    def finish(self) -> str:
+        self.bank, self.bank_labels = self.gather()
+        if len(self.bank) < self.k:
+            raise ValueError(f'the probe {self.name!r} asks for k={self.k} neighbours, but the images gave '
+                             f'{len(self.bank)} labelled {self.unit}s: lower k, or {self.remedy}')
+        return f'a bank of {len(self.bank)} {self.unit}s of {len(self.bank_labels.unique())} classes'
+
+    def vote(self, rows: Tensor) -> Tensor:
+        """(n, C) rows -> (n, classes) shares of the vote of the ``k`` rows of the bank with the largest dot product s.
+
+        Each votes for its label with weight ``exp(s / temperature)``.
+
+        Source: arXiv 1805.01978, section 3.4.
+        """
+        similarity, neighbours = (rows @ self.bank.t()).topk(self.k, dim=1)
+        weights = (similarity / self.temperature).softmax(1)
+        return weights.new_zeros(len(rows), self.n_classes).scatter_add_(1, self.bank_labels[neighbours], weights)
 
 
 class LabelledCellsProbe(LabelledRowsProbe):
@@ -172,11 +210,7 @@ class LabelledCellsProbe(LabelledRowsProbe):
         self._per_image = max(1, self.max_cells // n_images)
         self._begin_rows(self._per_image * math.ceil(min(n_images, self.max_cells) / get_world_size()))
 
-    def add(self,
-            positions: Sequence[int],
-            feats: Tensor,
-            labels: Optional[Tensor] = None,
-            segments: Optional[Tensor] = None) -> None:
+    def add(self, positions: Sequence[int], feats: Tensor, labels=None, segments=None) -> None:
         if labels is None:
             raise ValueError(f'the probe {self.name!r} learns from labels, but got none')
         for position, rows, of_image in zip(positions, feats.permute(0, 2, 3, 1).flatten(1, 2), labels.flatten(1)):
@@ -199,23 +233,6 @@ def labels_on_grid(labels: Tensor, shape: Tuple[int, int]) -> Tensor:
 def linear_scores(feats: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(N, C, h, w), (K, C), (K,) -> (N, K, h, w)."""
     return (feats.permute(0, 2, 3, 1) @ weight.t() + bias).permute(0, 3, 1, 2)
-
-
-def vote_of_neighbours(rows: Tensor, bank: Tensor, labels: Tensor, n_classes: int, k: int,
-                       temperature: float) -> Tensor:
-    """(n, C) rows -> (n, classes) shares of the vote of the ``k`` rows of the bank with the largest dot product s.
-
-    Each votes for its label with weight ``exp(s / temperature)``.
-
-    Args:
-        bank: (M, C), at least ``k`` rows.
-        labels: (M,) int64 theirs.
-
-    Source: arXiv 1805.01978, section 3.4.
-    """
-    similarity, neighbours = (rows @ bank.t()).topk(k, dim=1)
-    weights = (similarity / temperature).softmax(1)
-    return weights.new_zeros(len(rows), n_classes).scatter_add_(1, labels[neighbours], weights)
 
 
 def repeated_names(name: str, repeats: int) -> List[str]:

@@ -5,18 +5,17 @@ import torch
 from torch import Tensor
 
 from ...registry import PROBES
-from ...utils.checks import check_count, check_positive
-from .base import LabelledCellsProbe, vote_of_neighbours
+from .base import LabelledCellsProbe, NeighboursProbe
 
 # Bytes of the similarities of a chunk of cells, by device.
 _CHUNK_BYTES = dict(cpu=2**25, cuda=2**29)
 
 
 @PROBES.register_module()
-class DenseKNNProbe(LabelledCellsProbe):
+class DenseKNNProbe(NeighboursProbe, LabelledCellsProbe):
     """Each cell is classified by its nearest labelled cells of the training images; score it by ``match='identity'``.
 
-    Scores are shares of a vote, see :func:`vote_of_neighbours`. Nothing is trained.
+    Scores are shares of a vote, see :meth:`vote`. Nothing is trained.
 
     Args:
         k: neighbours.
@@ -28,8 +27,9 @@ class DenseKNNProbe(LabelledCellsProbe):
     uses for images.
 
     Raises:
-        ValueError: bad option; the bank has fewer than ``k`` cells; see also :class:`LabelledCellsProbe`.
+        ValueError: see :class:`NeighboursProbe`.
     """
+    remedy = 'give more images or max_cells'
 
     def __init__(self,
                  name: str = 'knn',
@@ -38,24 +38,11 @@ class DenseKNNProbe(LabelledCellsProbe):
                  temperature: float = 0.07,
                  chunk_bytes: int = None,
                  **kwargs) -> None:
-        super().__init__(name, max_cells, **kwargs)
-        check_count(f'k of the probe {name!r}', k)
-        check_positive(f'temperature of the probe {name!r}', temperature)
-        self.k, self.temperature, self.chunk_bytes = k, temperature, chunk_bytes
-
-    def finish(self) -> str:
-        self.bank, self.bank_labels = self.gather()
-        if len(self.bank) < self.k:
-            raise ValueError(f'the probe {self.name!r} asks for k={self.k} neighbours, but the images gave '
-                             f'{len(self.bank)} labelled cells: lower k, or give more images or max_cells')
-        return f'a bank of {len(self.bank)} cells of {len(self.bank_labels.unique())} classes'
+        super().__init__(name, k, temperature, max_cells=max_cells, **kwargs)
+        self.chunk_bytes = chunk_bytes
 
     def scores(self, feats: Tensor, index: int = 0, segments: Optional[Tensor] = None) -> Tensor:
         rows = feats.permute(0, 2, 3, 1)
         budget = self.chunk_bytes or _CHUNK_BYTES.get(feats.device.type, _CHUNK_BYTES['cpu'])
         chunks = rows.flatten(0, 2).split(max(1, budget // (4 * len(self.bank))))
-        votes = [
-            vote_of_neighbours(chunk, self.bank, self.bank_labels, self.n_classes, self.k, self.temperature)
-            for chunk in chunks
-        ]
-        return torch.cat(votes).unflatten(0, rows.shape[:3]).permute(0, 3, 1, 2)
+        return torch.cat([self.vote(chunk) for chunk in chunks]).unflatten(0, rows.shape[:3]).permute(0, 3, 1, 2)

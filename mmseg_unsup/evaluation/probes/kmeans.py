@@ -66,11 +66,7 @@ class KMeansProbe(Probe):
         self._stream = StreamingKMeans([self.models], self.n_images, seed=(self.seed, ), device=self.device,
                                        **self.stream)
 
-    def add(self,
-            positions: Sequence[int],
-            feats: Tensor,
-            labels: Optional[Tensor] = None,
-            segments: Optional[Tensor] = None) -> None:
+    def add(self, positions: Sequence[int], feats: Tensor, labels=None, segments=None) -> None:
         self._stream.add(positions, [feats])
 
     def advance(self, end: int) -> None:

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ...functional import describe_segments
 from ...registry import PROBES
-from ...utils.checks import check_count, check_positive
-from .base import LabelledRowsProbe, vote_of_neighbours
+from ...utils.checks import check_count
+from .base import NeighboursProbe
 
 
 @PROBES.register_module()
-class SegmentRetrievalProbe(LabelledRowsProbe):
+class SegmentRetrievalProbe(NeighboursProbe):
     """Each segment gets the class of the most similar segment of the training images; score it by ``match='identity'``.
 
     Segments are the model's own (``segments`` of the segmentor), found without labels. A segment is described by the
@@ -31,7 +31,7 @@ class SegmentRetrievalProbe(LabelledRowsProbe):
     Source: MaskContrast, arXiv 2102.06191 (``k=1``, one segment per image, its salient object).
 
     Raises:
-        ValueError: bad option; the bank has fewer than ``k`` segments; see also :class:`LabelledRowsProbe`.
+        ValueError: see :class:`NeighboursProbe`.
     """
     needs_segments = True
     unit = 'segment'
@@ -43,11 +43,9 @@ class SegmentRetrievalProbe(LabelledRowsProbe):
                  temperature: float = 0.07,
                  background: Optional[int] = None,
                  **kwargs) -> None:
-        super().__init__(name, **kwargs)
-        check_count(f'k of the probe {name!r}', k)
+        super().__init__(name, k, temperature, **kwargs)
         check_count(f'max_segments of the probe {name!r}', max_segments)
-        check_positive(f'temperature of the probe {name!r}', temperature)
-        self.k, self.max_segments, self.temperature, self.background = k, max_segments, temperature, background
+        self.max_segments, self.background = max_segments, background
 
     def begin(self, n_channels: int, n_classes: int, n_images: int, *args, **kwargs) -> None:
         super().begin(n_channels, n_classes, n_images, *args, **kwargs)
@@ -56,11 +54,7 @@ class SegmentRetrievalProbe(LabelledRowsProbe):
                              f'0..{n_classes - 1}')
         self._begin_rows(4 * math.ceil(n_images / get_world_size()))
 
-    def add(self,
-            positions: Sequence[int],
-            feats: Tensor,
-            labels: Optional[Tensor] = None,
-            segments: Optional[Tensor] = None) -> None:
+    def add(self, positions: Sequence[int], feats: Tensor, labels=None, segments=None) -> None:
         if labels is None or segments is None:
             missing = 'labels' if labels is None else 'segments'
             raise ValueError(f'the probe {self.name!r} needs {missing}, but got none')
@@ -75,10 +69,7 @@ class SegmentRetrievalProbe(LabelledRowsProbe):
     def _classes_of_segments(self, labels: Tensor, ids: Tensor, n_segments: int) -> Tensor:
         """(h, w), (h, w) -> (S,) int64 most frequent class, -1 without one."""
         valid = (ids >= 0) & (labels != self.ignore_index)
-        wrong = labels[valid & ((labels < 0) | (labels >= self.n_classes))]
-        if len(wrong):
-            raise ValueError(f'label {int(wrong[0])} is out of range for the probe {self.name!r}: expected '
-                             f'0..{self.n_classes - 1} or {self.ignore_index} (ignored)')
+        self.check_classes(labels[valid])
         counts = torch.bincount(ids[valid] * self.n_classes + labels[valid], minlength=n_segments * self.n_classes)
         counts = counts.view(n_segments, self.n_classes)
         if self.background is not None:
@@ -86,19 +77,12 @@ class SegmentRetrievalProbe(LabelledRowsProbe):
         most, classes = counts.max(1)
         return classes.where(most > 0, torch.full_like(classes, -1))
 
-    def finish(self) -> str:
-        self.bank, self.bank_labels = self.gather()
-        if len(self.bank) < self.k:
-            raise ValueError(f'the probe {self.name!r} asks for k={self.k} neighbours, but the images gave '
-                             f'{len(self.bank)} labelled segments: lower k, or give more images')
-        return f'a bank of {len(self.bank)} segments of {len(self.bank_labels.unique())} classes'
-
     def scores(self, feats: Tensor, index: int = 0, segments: Optional[Tensor] = None) -> Tensor:
         return torch.stack([self._paint(of_image, ids) for of_image, ids in zip(feats, segments)])
 
     def _paint(self, feats: Tensor, ids: Tensor) -> Tensor:
         """(C, h, w), (h, w) -> (classes, h, w) shares of the vote of each cell's segment."""
         descriptors, _ = describe_segments(feats, ids)
-        votes = vote_of_neighbours(descriptors, self.bank, self.bank_labels, self.n_classes, self.k, self.temperature)
+        votes = self.vote(descriptors)
         outside = F.one_hot(ids.new_tensor([self.background or 0]), self.n_classes).to(votes)
         return torch.cat([votes, outside])[ids].permute(2, 0, 1)  # -1, no segment, is the last row
