@@ -8,7 +8,7 @@ from mmengine.runner import Runner, load_checkpoint
 from torch import Tensor
 
 from ..clustering import MiniBatchKMeans, StreamingKMeans
-from ..clustering.sampling import sample_cells
+from ..clustering.seeding import sample_cells
 from ..engine.checkpoint_files import existing_checkpoint
 from ..engine.feature_pass import check_view_loader, limit_images, set_view_key
 from ..engine.fitting import feature_batches

@@ -10,8 +10,7 @@ from torch import Tensor
 from ..utils.checks import check_count, check_counts
 from ..utils.random import keyed_generator
 from .kmeans import MIN_COARSE_ROWS_PER_CLUSTER, MiniBatchKMeans
-from .sampling import sample_cells
-from .seeding import PositionedRows, RowBuffer, draw_plus_plus, draw_uniform
+from .seeding import PositionedRows, RowBuffer, draw_plus_plus, draw_uniform, sample_cells
 
 # Stream of the keyed generator that picks the rows to start from.
 _SEED_ROWS = 1

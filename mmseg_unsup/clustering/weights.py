@@ -14,20 +14,12 @@ def cluster_weights(counts: Tensor, mode: str = None) -> Tensor:
 
     The cross-entropy divides by the sum of the weights in the batch, so their common scale has no effect. Clusters
     without a member get weight 0: no label can point at them.
-
-    Raises:
-        ValueError: unknown ``mode``.
     """
     if mode not in MODES:
         raise ValueError(f'class_weights={mode!r} is not one of {MODES}')
     counts = counts.double()
     filled = counts > 0
-    if mode is None:
-        weights = torch.ones_like(counts)
-    elif mode == 'frequency':
-        weights = counts
-    else:
-        weights = 1 / counts.clamp(min=1)
-    weights = weights * filled
+    by_mode = {'frequency': counts, 'inverse': 1 / counts.clamp(min=1), None: torch.ones_like(counts)}
+    weights = by_mode[mode] * filled
     n_filled = filled.sum(-1, keepdim=True).clamp(min=1)
     return (weights * n_filled / weights.sum(-1, keepdim=True).clamp(min=torch.finfo(torch.double).tiny)).float()

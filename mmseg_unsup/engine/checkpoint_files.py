@@ -105,11 +105,7 @@ def _named_in(folder: str) -> Optional[str]:
 
 
 def _read_meta(path: str) -> dict:
-    """``meta`` of a checkpoint; its tensors stay on the disk.
-
-    Raises:
-        ValueError: the archive is cut off or lacks something; OSError.
-    """
+    """``meta`` of a checkpoint; its tensors stay on the disk. Raises as :func:`verify_checkpoint`."""
     if not zipfile.is_zipfile(path):
         raise ValueError(f'the checkpoint {path} is cut off or no checkpoint')
     checkpoint = load_safely(path, map_location='cpu', mmap=True)
@@ -120,11 +116,7 @@ def _read_meta(path: str) -> dict:
 
 
 def existing_checkpoint(path: str) -> str:
-    """The path itself.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
+    """The path itself, or a FileNotFoundError if there is no such file."""
     if not osp.isfile(path):
         raise FileNotFoundError(f'there is no checkpoint {path!r}: give the path of a file that mmseg-unsup train '
                                 'wrote, such as work_dirs/CONFIG/epoch_5.pth')

@@ -20,14 +20,7 @@ class CollapsedError(ValueError):
 
 
 def check_finite(values: Any, samples: list, purpose: str) -> None:
-    """Features that are no numbers would make clusters that are none.
-
-    Args:
-        values: tensors, and containers of such.
-
-    Raises:
-        NonFiniteError: names the images of the batch.
-    """
+    """Raise NonFiniteError, with the images of the batch, if a tensor in ``values``, a container, is not finite."""
     floats = (tensor for tensor in _tensors(values) if tensor.is_floating_point())
     if all(bool(tensor.sum(dtype=torch.float64).isfinite()) for tensor in floats):
         return
@@ -46,22 +39,15 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 
 def check_not_collapsed(centers: Tensor, purpose: str) -> None:
-    """Clusters of features that are all zero are none.
-
-    Raises:
-        CollapsedError: all (K, C) centres are zero.
-    """
+    """Raise CollapsedError if all (K, C) centres are zero: the features of all images are then."""
     if not centers.any():
         raise CollapsedError(f'{purpose}: the features of all images are zero, so the network has collapsed: look at '
                              'the loss in the log, and start a new run with a lower optim_wrapper.optimizer.lr')
 
 
 def check_view_loader(dataloader: DataLoader, purpose: str) -> None:
-    """The pass needs a ViewDataset, whose draws are keyed, and mmengine's DefaultSampler, whose order is known.
-
-    Raises:
-        TypeError: it is something else.
-    """
+    """Raise TypeError unless the loader has a ViewDataset, whose draws are keyed, and mmengine's DefaultSampler, whose
+    order is known."""
     if not isinstance(dataloader.dataset, ViewDataset):
         raise TypeError(f'{purpose} needs a dataset of type mmseg_unsup.ViewDataset, but got '
                         f'{type(dataloader.dataset).__name__}: wrap it, dict(type="mmseg_unsup.ViewDataset", '

@@ -28,8 +28,7 @@ def labelled_probe_dataloader(runner) -> DataLoader:
     """The same of ``labelled_probe_dataloader``, whose samples carry ``gt_sem_seg``: for probes that need labels.
 
     Raises:
-        KeyError: the config has none.
-        TypeError: it is of the wrong kind.
+        KeyError, TypeError: as above.
         ValueError: its data set gives no labels.
     """
     loader = _build_once(runner, _LABELLED_KEY, 'a loader of the training images and their labels with the transforms '
@@ -53,17 +52,14 @@ def loader_of_fits(runner, needs_labels: bool, reads_labels: bool) -> DataLoader
     plain = probe_dataloader(runner)
     if not reads_labels:
         return plain
+    labelled = labelled_probe_dataloader(runner)
     if not hasattr(runner, '_labels_are_extra'):  # lists of files may be long
-        runner._labels_are_extra = gives_same_images(plain, labelled_probe_dataloader(runner))
-    return labelled_probe_dataloader(runner) if runner._labels_are_extra else plain
-
-
-def gives_same_images(first: DataLoader, second: DataLoader) -> bool:
-    """Whether two loaders of view data sets give the same images, in the same order, batches and state."""
-    return _facts(first) == _facts(second)
+        runner._labels_are_extra = _facts(plain) == _facts(labelled)
+    return labelled if runner._labels_are_extra else plain
 
 
 def _facts(loader: DataLoader) -> tuple:
+    """What decides which images a loader gives, in which order, batches and state."""
     sampler, dataset = loader.sampler, loader.dataset
     steps = [(type(step), vars(step)) for step in dataset.pipeline.transforms if not isinstance(step, LoadLabels)]
     paths = [dataset.dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]

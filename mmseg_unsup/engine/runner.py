@@ -17,7 +17,6 @@ class ConsoleRunner(Runner):
     :mod:`mmseg_unsup.utils.console`, and which leaves out any default hook that is None."""
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
-        """As Runner does."""
         logger = super().build_logger(*args, **kwargs)
         hush(logger)
         return logger

@@ -1,7 +1,5 @@
-from .metrics import ClusterIoUMetric, ClusterMaps, ObjectKMeansMetric, ReleasedGroupsIoUMetric, RepeatedIoUMetric
-from .probes import DenseKNNProbe, KMeansProbe, LinearProbe, SegmentRetrievalProbe
+from . import metrics, probes
+from .metrics import *  # noqa: F403
+from .probes import *  # noqa: F403
 
-__all__ = [
-    'ClusterIoUMetric', 'ClusterMaps', 'DenseKNNProbe', 'KMeansProbe', 'LinearProbe', 'ObjectKMeansMetric',
-    'ReleasedGroupsIoUMetric', 'RepeatedIoUMetric', 'SegmentRetrievalProbe'
-]
+__all__ = [*metrics.__all__, *probes.__all__]

@@ -114,11 +114,7 @@ class FeatureBatch:
 
 
 def read_labels(samples: list, feats: Tensor) -> Tensor:
-    """(N, h, w) int64 labels of the cells of (N, C, h, w) features.
-
-    Raises:
-        ValueError: a sample has no labels.
-    """
+    """(N, h, w) int64 labels of the cells of (N, C, h, w) features; a ValueError if a sample has none."""
     if not all('gt_sem_seg' in sample for sample in samples):
         raise ValueError('the samples of labelled_probe_dataloader have no labels: put mmseg_unsup.LoadLabels after '
                          'mmseg_unsup.LoadImage in its pipeline')

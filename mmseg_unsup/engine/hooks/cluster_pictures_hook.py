@@ -48,7 +48,6 @@ class ClusterPicturesHook(Hook):
         self.pictures: Dict[str, np.ndarray] = {}
 
     def before_val_epoch(self, runner) -> None:
-        """Forget the last evaluation."""
         self._rows: List[tuple] = []
         self._sizes = torch.zeros(0, dtype=torch.float64)
 
@@ -68,11 +67,9 @@ class ClusterPicturesHook(Hook):
     after_test_iter = after_val_iter
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        """Draw."""
         self._draw(runner, runner.val_loop)
 
     def after_test_epoch(self, runner, metrics=None) -> None:
-        """Draw."""
         self._draw(runner, runner.test_loop)
 
     def _draw(self, runner, loop) -> None:
@@ -120,11 +117,8 @@ class ClusterPicturesHook(Hook):
 def scored_confusion(metrics: Sequence, predicted_set: str) -> Optional[ClusterIoUMetric]:
     """The metric that has matched the clusters of ``pred_sem_seg`` to classes, if there is one; not one of
     ``clusters.json``, whose columns are merged clusters."""
-    for metric in metrics:
-        if isinstance(metric, ClusterIoUMetric) and metric.prediction in (None, predicted_set) and \
-                metric.names is None and metric.confusion is not None:
-            return metric
-    return None
+    return next((metric for metric in metrics if isinstance(metric, ClusterIoUMetric) and metric.names is None
+                 and metric.prediction in (None, predicted_set) and metric.confusion is not None), None)
 
 
 def matched_classes(metric: ClusterIoUMetric, n_clusters: int) -> np.ndarray:
@@ -139,10 +133,9 @@ def similarity_picture(tensors: List[torch.Tensor]) -> Dict[str, np.ndarray]:
     rows = max(tensors, key=torch.numel).detach().float().flatten(1)
     if len(rows) < 2:
         return {}
-    unit = F.normalize(rows, dim=1)
-    ids = [str(k) for k in range(len(rows))]
-    picture = heat_map((unit @ unit.t()).cpu().numpy(), ids, ids, 'cosine similarity of the clusters', low=-1.)
-    return dict(cluster_similarity=picture)
+    unit, ids = F.normalize(rows, dim=1), [str(k) for k in range(len(rows))]
+    cosines = (unit @ unit.t()).cpu().numpy()
+    return dict(cluster_similarity=heat_map(cosines, ids, ids, 'cosine similarity of the clusters', low=-1.))
 
 
 def confusion_picture(metric: ClusterIoUMetric, classes: Sequence[str], n_clusters: int = 0) -> np.ndarray:

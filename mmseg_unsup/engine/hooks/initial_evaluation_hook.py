@@ -8,10 +8,7 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class InitialEvaluationHook(Hook):
-    """Runs the validation once, after the first clustering and before the first step.
-
-    A resumed run has done it already.
-    """
+    """Runs the validation once, after the first clustering and before the first step; not again in a resumed run."""
 
     # after clustering (ABOVE_NORMAL), before PhaseTimerHook (LOWEST) starts the clock of the training
     priority = 'VERY_LOW'
@@ -21,7 +18,6 @@ class InitialEvaluationHook(Hook):
         return [0] * (runner.iter == 0 and runner.val_loop is not None)
 
     def before_train_epoch(self, runner) -> None:
-        """Validate the initial weights."""
         if runner.iter == 0 and runner.val_loop is not None:
             runner.logger.info('evaluation before training')
             runner.val_loop.run()

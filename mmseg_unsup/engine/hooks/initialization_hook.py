@@ -48,7 +48,6 @@ class InitializationHook(Hook):
         self._of_checkpoint = (checkpoint.get('meta') or {}).get('weights_seen')
 
     def before_train(self, runner) -> None:
-        """Check and say."""
         model = unwrap(runner.model)
         if not runner._has_loaded:  # of a resumed run, the weights have moved on
             for part in _PARTS:
@@ -57,16 +56,14 @@ class InitializationHook(Hook):
                     check_unchanged(getattr(model, part), part)
             if initial_source(model.backbone) is None:
                 runner.logger.info('init: random backbone (its init_cfg names no checkpoint)')
-        seen = self._initial(runner, model)
-        seen = self.stated if seen == UNKNOWN else seen
-        self.initially_seen = seen
-        runner.logger.info(f'labels seen by the initial weights: {seen}')
+        found = self._initial(runner, model)
+        self.weights_seen = self.initially_seen = self.stated if found == UNKNOWN else found
+        runner.logger.info(f'labels seen by the initial weights: {self.initially_seen}')
         if getattr(model, 'uses_labels', True):
-            seen = add_labels(seen, f'{_name(runner.train_dataloader.dataset)} labels')
-        self.weights_seen = seen
+            labels = f'{_name(runner.train_dataloader.dataset)} labels'
+            self.weights_seen = add_labels(self.initially_seen, labels)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Add the statement to the meta."""
         checkpoint['meta']['weights_seen'] = self.weights_seen
 
     def _initial(self, runner, model) -> str:

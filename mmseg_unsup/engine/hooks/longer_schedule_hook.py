@@ -17,7 +17,6 @@ class LongerScheduleHook(Hook):
     """
 
     def before_train(self, runner) -> None:
-        """When the checkpoint is loaded."""
         for schedule, config in zip(runner.param_schedulers or [], runner.cfg.get('param_scheduler') or []):
             if not isinstance(schedule, PolyLR) or not schedule.by_epoch:
                 continue

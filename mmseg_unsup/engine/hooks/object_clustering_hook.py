@@ -25,9 +25,6 @@ class ObjectClusteringHook(FitHook):
         whiten, seed: see :func:`mmseg_unsup.evaluation.functional.fit_descriptor_kmeans`.
         max_images: images, or as a float the share of them, to cluster; None for all.
         refit_on_test: see :class:`FitHook`.
-
-    Raises:
-        ValueError: bad option.
     """
 
     name = phase = 'object clustering'

@@ -4,7 +4,7 @@ from typing import Sequence, Tuple
 import torch
 
 from ...clustering.pca import StreamingPCA
-from ...clustering.sampling import sample_cells
+from ...clustering.seeding import sample_cells
 from ...registry import HOOKS
 from ...utils.checks import check_count
 from ..feature_pass import unwrap

@@ -130,12 +130,8 @@ class ProbeHook(FitHook):
 
 
 def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
-    """Every tensor that features are made of must be in the checkpoint, in the same shape; of a model that does not say
-    which these are, those of its prediction.
-
-    Raises:
-        ValueError: some are not.
-    """
+    """Raise ValueError unless every tensor that features are made of is in the checkpoint, in the same shape; of a model
+    that does not say which these are, those of its prediction."""
     given = _shapes(checkpoint)
     parts = getattr(model, 'feature_parts', _PREDICTION)
     own = {*dict(model.named_parameters()), *dict(model.named_buffers())}  # of a frozen part its identity only
@@ -149,12 +145,8 @@ def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
 
 
 def check_any_tensor(model: torch.nn.Module, checkpoint: dict) -> None:
-    """A training may start from a part of a model, but not from a file that has nothing of it: mmengine would
-    start from other weights without a word.
-
-    Raises:
-        ValueError: no tensor of the checkpoint fits the model.
-    """
+    """Raise ValueError unless a tensor of the checkpoint fits the model. A training may start from a part of a model, but
+    not from a file that has nothing of it: mmengine would start from other weights without a word."""
     given = _shapes(checkpoint)
     if not any(given.get(key) == value.shape for key, value in model.state_dict().items() if value.dim()):
         raise ValueError(f'none of the {len(given)} entries of the checkpoint in load_from is a tensor of '
@@ -162,11 +154,7 @@ def check_any_tensor(model: torch.nn.Module, checkpoint: dict) -> None:
 
 
 def _shapes(checkpoint) -> dict:
-    """Name -> shape of its tensors, None for what is none.
-
-    Raises:
-        ValueError: it is no dict of weights.
-    """
+    """Name -> shape of its tensors, None for what is none. Raises ValueError unless it is a dict of weights."""
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict):
         raise ValueError(f'the checkpoint is a {type(checkpoint).__name__} and holds no dict of weights: name one that '
@@ -176,11 +164,8 @@ def _shapes(checkpoint) -> dict:
 
 
 def check_teacher(model: torch.nn.Module, checkpoint: dict) -> None:
-    """A run predicts with the average of its weights or with the weights themselves; the probes must read the same.
-
-    Raises:
-        ValueError: the config that the checkpoint carries says one thing, the model does the other.
-    """
+    """Raise ValueError unless the probes read what the run of the checkpoint predicts with by its stored config: the
+    average of its weights, or the weights themselves."""
     text, teacher = checkpoint.get('meta', {}).get('cfg'), getattr(model, 'target_generator', None)
     if not isinstance(text, str) or teacher is None:
         return

@@ -39,7 +39,6 @@ class ReportHook(Hook):
         self.results = dict(report=filename)  # see run_facts.result_files
 
     def before_train(self, runner) -> None:
-        """Start the clock."""
         self._start = time.time()
 
     def after_val_epoch(self, runner, metrics=None) -> None:

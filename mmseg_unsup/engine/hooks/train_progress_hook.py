@@ -30,7 +30,6 @@ class TrainProgressHook(Hook):
             self._advance(batch_idx * runner.train_dataloader.batch_size * runner.world_size)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Advance by one batch."""
         note = f'loss {outputs["loss"].item():.4f}' if outputs and 'loss' in outputs else ''
         self._advance(runner.world_size * len(data_batch['data_samples']), note)
 

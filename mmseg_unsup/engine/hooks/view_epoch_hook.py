@@ -33,16 +33,13 @@ class ViewEpochHook(Hook):
         dataloader = runner.train_dataloader
         check_view_loader(dataloader, 'training on views')
         if get_world_size() > 1:
-            facts = {
+            check_ranks_agree({
                 'the number of training images': len(dataloader.dataset),
                 'the digest of their file names': names_digest(dataloader.dataset),
                 'the number of epochs trained before': runner.epoch,
-            }
-            check_ranks_agree(facts,
-                              'give all machines the same images below data_root, and a work_dir that they share')
+            }, 'give all machines the same images below data_root, and a work_dir that they share')
 
     def before_train_epoch(self, runner) -> None:
-        """Key the views of this epoch."""
         set_view_key(runner.train_dataloader, runner.seed, runner.epoch)
 
 

@@ -1,7 +1,7 @@
 """How well clusters and classes agree as partitions of the pixels, without matching one to the other.
 
-Both scores read the (C, K) contingency matrix of :func:`confusion_matrix` and do not care how clusters are named or how
-many there are.
+Both scores read the (C, K) contingency matrix of :func:`confusion_matrix`, with a ValueError for counts that are not
+integers of at least 0, and do not care how clusters are named or how many there are.
 """
 import numpy as np
 from scipy.special import entr
@@ -15,12 +15,6 @@ def adjusted_rand_index(confusion: np.ndarray) -> float:
     integers: billions of pixels have more pairs than 64 bits hold.
 
     Two partitions into one part each, or into single pixels each, are identical: 1. Without any pixel it is NaN.
-
-    Args:
-        confusion: (C, K) integer counts.
-
-    Raises:
-        ValueError: the counts are not integers, or negative.
 
     Source: Hubert and Arabie, Comparing partitions, Journal of Classification 2, 1985.
     """
@@ -39,12 +33,6 @@ def normalized_mutual_information(confusion: np.ndarray) -> float:
 
     If only one of the two partitions has a single part it is 0, if both have, they are identical: 1. Without any pixel
     it is NaN. No correction for chance: many clusters raise it.
-
-    Args:
-        confusion: (C, K) integer counts.
-
-    Raises:
-        ValueError: the counts are not integers, or negative.
     """
     counts = _checked(confusion).astype(np.float64)
     if not counts.any():

@@ -7,8 +7,7 @@ import torch
 from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor
 
-from ...clustering.sampling import sample_cells
-from ...clustering.seeding import RowBuffer
+from ...clustering.seeding import RowBuffer, sample_cells
 from ...functional.dense_crf import DenseCRF
 from ...utils.checks import check_count, check_positive
 

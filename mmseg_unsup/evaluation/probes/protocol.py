@@ -5,14 +5,11 @@ from .base import Probe
 
 
 def check_datasets(train, test) -> None:
-    """The labelled training set and the test set must agree on classes, their colours and the ignored label.
+    """Raise ValueError unless labelled training set and test set agree on classes, their colours and the ignored label.
 
     Args:
         train, test: data sets with ``metainfo`` and, where they have them, ``ignore_index`` and ``label_table()``;
             ``train`` is None if no probe reads labels.
-
-    Raises:
-        ValueError: they do not.
     """
     train = test if train is None else train
     for name, dataset in (('test', test), ('training', train)):
@@ -52,7 +49,7 @@ def _ignore_index(dataset) -> int:
 
 
 def check_metrics(metrics: Sequence, probes: Sequence[Probe], model_sets: Sequence[str], dataset) -> List[str]:
-    """Each metric of a set must find it, and match it to classes in a way that suits it.
+    """Raise ValueError unless each metric of a set finds it, and matches it to classes in a way that suits it.
 
     Args:
         metrics: of the evaluator; those without ``scored_sets`` or ``prediction`` are left alone.
@@ -61,9 +58,6 @@ def check_metrics(metrics: Sequence, probes: Sequence[Probe], model_sets: Sequen
 
     Returns:
         Warnings, a line each.
-
-    Raises:
-        ValueError: a protocol that measures something else than it says.
     """
     n_classes, warnings = len(dataset.metainfo['classes']), []
     by_set = {name: probe for probe in probes for name in probe.set_names}

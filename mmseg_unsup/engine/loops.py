@@ -7,11 +7,11 @@ from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
 
-from ...registry import LOOPS
-from ...utils.checks import check_count
-from ...utils.console import say
-from ..preemption import EXIT_CODE, Preempted, stop_if_asked
-from ..run_state import own_state, random_state, restore_rank_state, set_random_state
+from ..registry import LOOPS
+from ..utils.checks import check_count
+from ..utils.console import say
+from .preemption import EXIT_CODE, Preempted, stop_if_asked
+from .run_state import own_state, random_state, restore_rank_state, set_random_state
 
 # arguments of a loader that also hold for the rest of its batches
 _KEPT = ('num_workers', 'collate_fn', 'pin_memory', 'timeout', 'worker_init_fn', 'prefetch_factor',
