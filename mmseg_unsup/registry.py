@@ -9,19 +9,9 @@ listed beside ours: with ``default_scope='mmseg_unsup'`` (which ``mmengine.hub``
 from contextlib import contextmanager
 from typing import Iterator, Optional
 
-from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
+from mmengine import registry as of_mmengine
 from mmengine.registry import Registry
-from mmseg.registry import DATASETS as MMSEG_DATASETS
-from mmseg.registry import HOOKS as MMSEG_HOOKS
-from mmseg.registry import LOOPS as MMSEG_LOOPS
-from mmseg.registry import METRICS as MMSEG_METRICS
-from mmseg.registry import MODELS as MMSEG_MODELS
-from mmseg.registry import OPTIM_WRAPPERS as MMSEG_OPTIM_WRAPPERS
-from mmseg.registry import PARAM_SCHEDULERS as MMSEG_PARAM_SCHEDULERS
-from mmseg.registry import TRANSFORMS as MMSEG_TRANSFORMS
-from mmseg.registry import VISUALIZERS as MMSEG_VISUALIZERS
-from mmseg.registry import WEIGHT_INITIALIZERS as MMSEG_WEIGHT_INITIALIZERS
-
+from mmseg import registry as of_mmseg
 
 
 class OwnRegistry(Registry):
@@ -32,23 +22,23 @@ class OwnRegistry(Registry):
         yield self
 
 
-DATASETS = Registry('dataset', parent=MMSEG_DATASETS, locations=['mmseg.datasets', 'mmseg_unsup.datasets'])
+DATASETS = Registry('dataset', parent=of_mmseg.DATASETS, locations=['mmseg.datasets', 'mmseg_unsup.datasets'])
 TRANSFORMS = Registry(
     'transform',
-    parent=MMSEG_TRANSFORMS,
+    parent=of_mmseg.TRANSFORMS,
     locations=['mmseg.datasets.transforms', 'mmseg_unsup.datasets.transforms'])
-MODELS = Registry('model', parent=MMSEG_MODELS, locations=['mmseg.models', 'mmseg_unsup.models'])
-HOOKS = Registry('hook', parent=MMSEG_HOOKS, locations=['mmseg.engine.hooks', 'mmseg_unsup.engine'])
-LOOPS = Registry('loop', parent=MMSEG_LOOPS, locations=['mmseg.engine', 'mmseg_unsup.engine'])
-METRICS = Registry('metric', parent=MMSEG_METRICS, locations=['mmseg.evaluation', 'mmseg_unsup.evaluation'])
+MODELS = Registry('model', parent=of_mmseg.MODELS, locations=['mmseg.models', 'mmseg_unsup.models'])
+HOOKS = Registry('hook', parent=of_mmseg.HOOKS, locations=['mmseg.engine.hooks', 'mmseg_unsup.engine'])
+LOOPS = Registry('loop', parent=of_mmseg.LOOPS, locations=['mmseg.engine', 'mmseg_unsup.engine'])
+METRICS = Registry('metric', parent=of_mmseg.METRICS, locations=['mmseg.evaluation', 'mmseg_unsup.evaluation'])
 PROBES = OwnRegistry('probe', scope='mmseg_unsup', locations=['mmseg_unsup.evaluation'])
 PRIORS = OwnRegistry('prior', scope='mmseg_unsup', locations=['mmseg_unsup.priors'])
 PARAM_SCHEDULERS = Registry(
-    'param_scheduler', parent=MMSEG_PARAM_SCHEDULERS, locations=['mmseg.engine.schedulers', 'mmseg_unsup.engine'])
+    'param_scheduler', parent=of_mmseg.PARAM_SCHEDULERS, locations=['mmseg.engine.schedulers', 'mmseg_unsup.engine'])
 OPTIM_WRAPPERS = Registry(
-    'optim_wrapper', parent=MMSEG_OPTIM_WRAPPERS, locations=['mmseg.engine.optimizers', 'mmseg_unsup.engine'])
+    'optim_wrapper', parent=of_mmseg.OPTIM_WRAPPERS, locations=['mmseg.engine.optimizers', 'mmseg_unsup.engine'])
 WEIGHT_INITIALIZERS = Registry(
-    'weight initializer', parent=MMSEG_WEIGHT_INITIALIZERS, locations=['mmseg.models', 'mmseg_unsup.weights'])
+    'weight initializer', parent=of_mmseg.WEIGHT_INITIALIZERS, locations=['mmseg.models', 'mmseg_unsup.weights'])
 # of what a config inherits by `mmseg_unsup::`, mmengine looks up mmseg's types here
-VISUALIZERS = Registry('visualizer', parent=MMSEG_VISUALIZERS, locations=['mmseg.visualization'])
-FUNCTIONS = Registry('function', parent=MMENGINE_FUNCTIONS, locations=['mmseg_unsup.datasets.transforms'])
+VISUALIZERS = Registry('visualizer', parent=of_mmseg.VISUALIZERS, locations=['mmseg.visualization'])
+FUNCTIONS = Registry('function', parent=of_mmengine.FUNCTIONS, locations=['mmseg_unsup.datasets.transforms'])

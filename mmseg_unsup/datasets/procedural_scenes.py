@@ -104,11 +104,7 @@ def _colored(rgb: tuple, shade: np.ndarray) -> np.ndarray:
     return np.array(rgb[::-1]) * (1 + shade[..., None])
 
 
-def _sky(rng):
-    return _colored((0.55, 0.72, 0.9), 0.15 * _noise(rng, 3) + np.linspace(-0.1, 0.1, _SIZE)[:, None])
-
-
-def _brick(rng):
+def _brick(rng: np.random.Generator) -> np.ndarray:
     rows, cols = np.mgrid[:_SIZE, :_SIZE]
     height, width = rng.integers(5, 8), rng.integers(10, 15)
     course = rows // height
@@ -116,20 +112,11 @@ def _brick(rng):
     return _colored((0.62, 0.33, 0.25), np.where(mortar, 0.6, 0.1 * _noise(rng, 20)))
 
 
-def _foliage(rng):
-    return _colored((0.2, 0.36, 0.17), 0.7 * np.sign(_noise(rng, 28)) * np.abs(_noise(rng, 28))**0.5)
-
-
-def _grass(rng):
-    return _colored((0.42, 0.58, 0.26), 0.45 * _noise(rng, 12, 70))
-
-
-def _water(rng):
-    return _colored((0.2, 0.38, 0.58), 0.45 * _noise(rng, 45, 7))
-
-
-def _sand(rng):
-    return _colored((0.8, 0.7, 0.5), 0.18 * rng.uniform(-1, 1, (_SIZE, _SIZE)))
-
-
-_TEXTURES = dict(sky=_sky, brick=_brick, foliage=_foliage, grass=_grass, water=_water, sand=_sand)
+_SKY_SHADE = np.linspace(-0.1, 0.1, _SIZE)[:, None]
+_TEXTURES = dict(
+    sky=lambda rng: _colored((0.55, 0.72, 0.9), 0.15 * _noise(rng, 3) + _SKY_SHADE),
+    brick=_brick,
+    foliage=lambda rng: _colored((0.2, 0.36, 0.17), 0.7 * np.sign(_noise(rng, 28)) * np.abs(_noise(rng, 28))**0.5),
+    grass=lambda rng: _colored((0.42, 0.58, 0.26), 0.45 * _noise(rng, 12, 70)),
+    water=lambda rng: _colored((0.2, 0.38, 0.58), 0.45 * _noise(rng, 45, 7)),
+    sand=lambda rng: _colored((0.8, 0.7, 0.5), 0.18 * rng.uniform(-1, 1, (_SIZE, _SIZE))))

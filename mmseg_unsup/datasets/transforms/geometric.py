@@ -49,9 +49,6 @@ class CenterSquareCrop(BaseTransform):
         results['img_shape'] = results['img'].shape[:2]
         return results
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size})'
-
 
 @TRANSFORMS.register_module()
 class ResizeForEvaluation(BaseTransform):
@@ -92,9 +89,6 @@ class ResizeForEvaluation(BaseTransform):
                 results[key] = resize_labels(center_square(results[key]), (self.size, self.size))
         results['img_shape'] = results['img'].shape[:2]
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size}, protocol={self.protocol!r})'
 
 
 @TRANSFORMS.register_module()
@@ -146,6 +140,3 @@ class PairedCropFlip(BaseTransform):
         side = max(1, int(np.random.uniform(*self.scale) * frame))
         top, left = (int(round((frame - side) * u)) for u in np.random.rand(2))
         return left, top, side
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size}, scale={self.scale}, flip_prob={self.flip_prob})'

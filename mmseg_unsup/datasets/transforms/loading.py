@@ -76,9 +76,6 @@ class LoadImage(BaseTransform):
         results.update(img=img, img_shape=img.shape[:2], ori_shape=(height, width))
         return results
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(min_size={self.min_size}, reduce_to={self.reduce_to})'
-
 
 @TRANSFORMS.register_module()
 class LoadLabels(BaseTransform):

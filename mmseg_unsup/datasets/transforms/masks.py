@@ -185,10 +185,6 @@ class TwoMaskedViews(BaseTransform):
     def _view_mask(self, mask: np.ndarray, box: tuple) -> np.ndarray:
         return resize_labels(_cut(mask, box), (self.size, self.size))
 
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(size={self.size}, scale={self.scale}, ratio={self.ratio}, '
-                f'flip_prob={self.flip_prob}, area={self.area}, max_retries={self.max_retries})')
-
 
 def _cut(img: np.ndarray, box: tuple) -> np.ndarray:
     top, left, height, width = box

@@ -44,16 +44,24 @@ class ColorJitter(BaseTransform):
         return results
 
 
-def adjust_brightness(img: np.ndarray, factor: float) -> np.ndarray:
-    """(H, W, 3) uint8 BGR -> the same, times ``factor``: ``mmcv.adjust_brightness`` without its copies in float32."""
-    return _scale_and_shift(img, factor, 0.)
+def adjust_brightness(img: np.ndarray, factor: float, shift: float = 0.) -> np.ndarray:
+    """(H, W, 3) uint8 BGR -> the same, times ``factor``: ``mmcv.adjust_brightness`` without its copies in float32.
+
+    Clipped to [0, 255] and cut to whole grey levels, as mmcv cuts them: cv2 rounds to the nearest level, hence the half
+    taken off; the thousandth keeps what is whole already.
+
+    Args:
+        shift: in grey levels, added before that.
+    """
+    img = np.ascontiguousarray(img)
+    return cv2.addWeighted(img, factor, img, 0, shift - 0.499)
 
 
 def adjust_contrast(img: np.ndarray, factor: float) -> np.ndarray:
     """(H, W, 3) uint8 BGR -> the same, distance to the mean grey times ``factor``, as ``mmcv.adjust_contrast``."""
     img = np.ascontiguousarray(img)
     mean = round(cv2.mean(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY))[0])
-    return _scale_and_shift(img, factor, mean * (1 - factor))
+    return adjust_brightness(img, factor, mean * (1 - factor))
 
 
 def adjust_saturation(img: np.ndarray, factor: float) -> np.ndarray:
@@ -62,15 +70,6 @@ def adjust_saturation(img: np.ndarray, factor: float) -> np.ndarray:
     One pass with a 3 x 3 matrix; within one grey level of mmcv, which rounds the grey image first.
     """
     return cv2.transform(np.ascontiguousarray(img), factor * np.eye(3) + (1 - factor) * _GRAY_WEIGHTS)
-
-
-def _scale_and_shift(img: np.ndarray, factor: float, shift: float) -> np.ndarray:
-    """``img * factor + shift``, clipped to [0, 255] and cut to whole grey levels, as mmcv cuts them.
-
-    cv2 rounds to the nearest level, hence the half taken off; the thousandth keeps what is whole already.
-    """
-    img = np.ascontiguousarray(img)
-    return cv2.addWeighted(img, factor, img, 0, shift - 0.499)
 
 
 def shift_hue(img: np.ndarray, shift: float) -> np.ndarray:
