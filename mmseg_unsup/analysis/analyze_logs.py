@@ -6,7 +6,7 @@ from typing import Dict, List, Sequence
 from ..datasets.pictures import write_figure
 from ..utils.checks import is_finite
 from ..utils.config_text import parse_config_text
-from ..utils.distributed import flatten_config
+from ..utils.config_keys import flatten_config
 from ..utils.near_names import did_you_mean, similar
 from ..utils.run_logs import RunLog, labels_seen, read_run_log
 from .experiments import markdown_table

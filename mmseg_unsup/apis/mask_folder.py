@@ -26,8 +26,8 @@ from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress
 from ..utils.atomic import write_json
 from ..utils.checks import check_choice
+from ..utils.config_keys import flatten_config
 from ..utils.console import say
-from ..utils.distributed import flatten_config
 from ..utils.paths import path_remedy, printable
 from ..datasets.pictures import read_rgb, write_picture
 from ..visualization import cluster_palette, contact_sheet

@@ -67,12 +67,9 @@ def check_data(cfg: Config, workers: int = 8) -> Tuple[List[Problem], int]:
 
 
 def check_label_sample(dataset: Dataset, count: int) -> None:
-    """Read some label maps, evenly spaced over a data set, with their images. Images that cannot be read are passed
-    over, and so is a data set that reads no labels by :class:`mmseg_unsup.LoadLabels`.
-
-    Raises:
-        LabelError: of those that cannot be used.
-    """
+    """Read some label maps, evenly spaced over a data set, with their images; raise LabelError of those that cannot be
+    used. Images that cannot be read are passed over, and so is a data set that reads no labels by
+    :class:`mmseg_unsup.LoadLabels`."""
     transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
     if not any(isinstance(transform, LoadLabels) for transform in transforms):
         return

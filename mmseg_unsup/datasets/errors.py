@@ -49,9 +49,6 @@ class ErrorPolicy:
     Args:
         on_error: ``'raise'`` stops the run with the path, ``'skip'`` takes the next readable image instead.
         n_images: of the data set.
-
-    Raises:
-        ValueError: unknown ``on_error``.
     """
 
     def __init__(self, on_error: str, n_images: int) -> None:

@@ -56,11 +56,7 @@ class LabelFolder:
                                     f'whose {self._path_of[missing[0]]} does not exist: check the label folder')
 
     def read(self, image: str, shape: Sequence[int]) -> np.ndarray:
-        """(H, W) uint8 classes of an image, whose (H, W) is ``shape``.
-
-        Raises:
-            LabelError: see :class:`LoadLabels`.
-        """
+        """(H, W) uint8 classes of an image, whose (H, W) is ``shape``; LabelError as of :class:`LoadLabels`."""
         info = dict(img_path=image, seg_map_path=self._path_of[image], label_table=self._table, ori_shape=shape)
         return self._load(info)['gt_seg_map']
 

@@ -78,8 +78,8 @@ class MaskedImageDataset(FolderDataset):
             raise ValueError(f'none of the {len(pairs)} masks below {self.mask_root} can be used: {n_empty} are empty '
                              f'(all 0) and {n_small} cover less than {100 * self.min_area:g} % of their image. Set '
                              'mask_root to the right folder, make other masks, or lower min_area of the data set')
-        print_log(f'masks: {len(usable)} of {len(pairs)} images are used, object pixels {100 * _mean(areas):.1f} %',
-                  logger='current')
+        print_log(f'masks: {len(usable)} of {len(pairs)} images are used, object pixels '
+                  f'{100 * (sum(areas) / len(areas)):.1f} %', logger='current')
         if len(usable) < len(pairs):
             say(f'masks: {len(pairs) - len(usable)} of {len(pairs)} images are left out, {n_empty} with an empty mask, '
                 f'{n_small} with less than {100 * self.min_area:g} %')
@@ -139,7 +139,3 @@ def _area(path: str) -> Union[float, str]:
     except LabelError as error:
         return str(error)
     return np.count_nonzero(mask) / mask.size
-
-
-def _mean(values: List[float]) -> float:
-    return sum(values) / len(values)

@@ -20,9 +20,6 @@ class ObjectMasks:
         mask_root: folder of the masks.
         mask_suffix, min_area: see :class:`MaskedImageDataset`.
         objects: see :class:`LoadMask`.
-
-    Raises:
-        ValueError: a bad option.
     """
 
     def __init__(self,
@@ -45,11 +42,8 @@ class ObjectMasks:
         return path if not is_outside(stem, self.data_root) and osp.isfile(path) else None
 
     def object_ids(self, img_path: Optional[str], shape: Tuple[int, int]) -> Optional[np.ndarray]:
-        """(H, W) uint8 ids of the objects of an image of that shape, 0 is background; None without a usable mask.
-
-        Raises:
-            LabelError: the mask cannot be read, or has another size.
-        """
+        """(H, W) uint8 ids of the objects of an image of that shape, 0 is background; None without a usable mask,
+        LabelError where it cannot be read or has another size."""
         path = self.find(img_path)
         if path is None:
             return None

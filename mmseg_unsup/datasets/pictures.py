@@ -13,11 +13,7 @@ from ..utils.atomic import MAX_NAME, replacing
 
 
 def read_rgb(path: str) -> np.ndarray:
-    """Read an image as (H, W, 3) uint8 RGB.
-
-    Raises:
-        UnreadableImageError: it cannot be used.
-    """
+    """Read an image as (H, W, 3) uint8 RGB; UnreadableImageError where it cannot be used."""
     return np.ascontiguousarray(LoadImage(min_size=1).transform(dict(img_path=path))['img'][..., ::-1])
 
 

@@ -11,7 +11,8 @@ from ..hosts.safe_loading import allow_globals
 from ..version import __version__
 from ..utils.config import load_config
 from ..utils.config_check import check_config
-from ..utils.distributed import check_ranks_agree, flatten_config, open_process_group
+from ..utils.config_keys import flatten_config
+from ..utils.distributed import check_ranks_agree, open_process_group
 from ..utils.speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
 
 # Arguments that may differ between processes: places on one machine, and what the config shows already.

@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 
 from ..utils.console import say
 from ..utils.distributed import on_first_rank
+from ..utils.near_names import shortened
 from ..utils.run_record import differing_for_resume, read_record, run_settings, write_record
 from .checkpoint_files import LAST, NUMBERED, PREEMPTED
 
@@ -79,7 +80,8 @@ class RunFolder:
             return
         keys = differing_for_resume(record['settings'], self.settings)
         if keys:
-            then, now = (_shorten(settings.get(keys[0], 'absent')) for settings in (record['settings'], self.settings))
+            then, now = (shortened(settings.get(keys[0], 'absent'), _MAX_CHARS)
+                         for settings in (record['settings'], self.settings))
             more = f'; {len(keys) - 1} more differ' if len(keys) > 1 else ''
             raise ValueError(f'{self.path} holds a run with other settings: {keys[0]} is {then} there and {now} '
                              f'now{more}. Resume it with its own settings, or give another --work-dir')
@@ -176,7 +178,3 @@ def _lock(folder: str) -> Optional[int]:
 def _listing(paths: List[str]) -> str:
     names = [osp.basename(path) for path in paths if osp.basename(path) != LAST] or [LAST]
     return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MAX_CHARS else f'{text[:_MAX_CHARS - 3]}...'

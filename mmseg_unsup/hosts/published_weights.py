@@ -57,10 +57,8 @@ def weights_file(source: str) -> str:
     """Path of the weights that a name or an address stands for, in torch's cache; downloads what that lacks.
 
     A file of torchvision has the hash in its name, which must be right, in the cache too; of others the checksums that
-    torch wrote into them. One process downloads; the others of the machine wait for it.
-
-    Raises:
-        OSError, ValueError: as :func:`load_from_cache`.
+    torch wrote into them. One process downloads; the others of the machine wait for it. Errors are those of
+    :func:`load_from_cache`.
     """
     scheme, name = source.split('://', 1)
     address = source if scheme in ('http', 'https') else _look_up(scheme, name)

@@ -32,20 +32,13 @@ class UnreadableCheckpoint(ValueError):
 
 def allow_globals(names: Sequence[str]) -> None:
     """Let checkpoints name these things, ``module.name``, in this process: their code may run when a file is read.
-
-    Raises:
-        ValueError: there is no such thing to import.
-    """
+    ValueError where there is no such thing to import."""
     resolve_globals(names, 'allowed_globals: ')
     _allowed.extend(names)
 
 
 def resolve_globals(names: Sequence[str], option: str = '') -> list:
-    """``module.name`` -> what ``torch.serialization.add_safe_globals`` takes.
-
-    Raises:
-        ValueError: there is no such thing to import.
-    """
+    """``module.name`` -> what ``torch.serialization.add_safe_globals`` takes; ValueError where there is none."""
     found = [(pydoc.locate(name), name) for name in names]
     unknown = [name for thing, name in found if thing is None]
     if unknown:

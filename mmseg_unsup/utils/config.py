@@ -22,10 +22,7 @@ _FORMS = 'give the path of a file, or mmseg_unsup::NAME with its path below conf
 
 def find_config(reference: str) -> str:
     """Path of a config, which is given as a file or as ``package::path``, its path below the package's ``configs/``.
-
-    Raises:
-        FileNotFoundError: there is none; names those that are spelt nearly so.
-    """
+    FileNotFoundError where there is none names those that are spelt nearly so."""
     reference = str(reference)
     if osp.isfile(reference):
         return reference
@@ -144,12 +141,8 @@ def _import_custom_modules(path: str, custom_imports: dict) -> None:
 
 
 def merge_options(cfg: Config, options: dict) -> None:
-    """Merge dotted key -> value into a config, in place; variables of ``shortcuts`` reach what they stand for.
-
-    Raises:
-        KeyError: as :func:`load_config`.
-        ValueError: nothing would read a key.
-    """
+    """Merge dotted key -> value into a config, in place, as :func:`load_config` does and with its errors; variables of
+    ``shortcuts`` reach what they stand for."""
     options = {place: value for key, value in options.items() for place in concrete_keys(cfg, key)}
     check_options(cfg, options)
     shortcuts = cfg.get('shortcuts', {})
@@ -225,26 +218,14 @@ def _keep_precise_wishes(cfg: Config) -> None:
 
 
 def unapplied_shortcuts(cfg: Config) -> List[str]:
-    """Variables of ``shortcuts`` that differ from what they stand for, as in a config read by ``Config.fromfile``.
-
-    Raises:
-        KeyError: as :func:`load_config`.
-    """
-    found = []
-    for variable, keys in cfg.get('shortcuts', {}).items():
-        places = [place for key in keys for place in _existing(cfg, key, variable)]
-        if any(node[leaf] != cfg[variable] for node, leaf in places):
-            found.append(variable)
-    return found
+    """Variables of ``shortcuts`` that differ from what they stand for, as in a config read by ``Config.fromfile``."""
+    return [variable for variable, keys in cfg.get('shortcuts', {}).items()
+            if any(node[leaf] != cfg[variable] for key in keys for node, leaf in _existing(cfg, key, variable))]
 
 
 def _existing(cfg: Config, key: str, variable: str) -> List[tuple]:
     """What a key of a shortcut stands for, each the node that it lies in and its last part; none where a part above is
-    None.
-
-    Raises:
-        KeyError: the config has no such key.
-    """
+    None. KeyError where the config has no such key."""
     places = list(find_keys(cfg, key))
     if not places:
         raise KeyError(f'the shortcut {variable!r} sets {key!r}, which the config does not have')

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner.priority import get_priority
 
 from .checks import check_count, check_positive
-from .near_names import advice, did_you_mean
+from .near_names import advice, did_you_mean, shortened
 from .registered import BUILDERS, KNOWN_SCOPES, found_types, parameters_of, similar_types
 from .stack import check_mmpretrain
 
@@ -214,5 +214,4 @@ def _check_arguments(path: str, node: dict, classes: list) -> None:
 
 
 def _shorten(value) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_CHARS else f'{text[:_MAX_CHARS - 3]}...'
+    return shortened(repr(value), _MAX_CHARS)

@@ -1,8 +1,23 @@
 """Dotted keys of configs: names of dicts, numbers of lists, types of their elements, and wildcards."""
 from fnmatch import fnmatchcase
-from typing import Iterator, List, Optional, Tuple, Union
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 from mmengine.config import Config
+
+
+def walk(node: Any, key: str = '') -> Iterator[Tuple[str, Any]]:
+    """Yield ``(dotted key, value)`` of a part of a config, then of all that is in it, with indices for list items.
+
+    A container may be changed when it comes, before what is in it does.
+    """
+    yield key, node
+    for value, name, _ in _children(node):
+        yield from walk(value, f'{key}.{name}' if key else str(name))
+
+
+def flatten_config(cfg: Union[dict, Config]) -> Iterator[Tuple[str, Any]]:
+    """Yield ``(dotted key, value)`` of every leaf; an empty container is a leaf."""
+    return ((key, value) for key, value in walk(cfg) if not any(_children(value)))
 
 
 def find_keys(cfg: Config, key: str) -> Iterator[Tuple[str, Optional[Union[dict, list]], Union[str, int]]]:

@@ -5,13 +5,16 @@ import os
 import re
 import subprocess
 from datetime import timedelta
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Optional
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, broadcast_object_list, get_world_size, init_dist, is_main_process
 from mmengine.utils.dl_utils import set_multi_processing
+
+from .config_keys import walk
+from .near_names import shortened
 
 # launcher -> (the environment variables that it sets on every process, how to start it)
 _LAUNCHERS = dict(
@@ -122,40 +125,14 @@ def _adapt_to_gloo(cfg: Config) -> None:
         device_ids=None,
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False))
-    _replace_type(cfg.model, 'SyncBN', 'BN')
+    for _, part in walk(cfg.model):
+        if isinstance(part, dict) and part.get('type') == 'SyncBN':
+            part['type'] = 'BN'
     cfg.default_hooks.sync_buffers = dict(type='SyncBuffersHook')
 
 
-def _replace_type(node, old: str, new: str) -> None:
-    """Rename a ``type`` everywhere below a config node."""
-    if isinstance(node, dict):
-        if node.get('type') == old:
-            node['type'] = new
-        for child in node.values():
-            _replace_type(child, old, new)
-    elif isinstance(node, (list, tuple)):
-        for child in node:
-            _replace_type(child, old, new)
-
-
-def flatten_config(node, prefix: str = '') -> Iterator[Tuple[str, Any]]:
-    """Yield ``(dotted key, value)`` of every leaf, with indices for list items; an empty container is a leaf."""
-    if isinstance(node, (dict, Config)):
-        children = list(node.items())
-    else:
-        children = list(enumerate(node)) if isinstance(node, (list, tuple)) else []
-    if not children:
-        yield prefix, node
-    for name, child in children:
-        yield from flatten_config(child, f'{prefix}.{name}' if prefix else str(name))
-
-
 def on_first_rank(function: Callable[[], Any]) -> Any:
-    """What the function returns on the first rank, on all of them; its error is one of all ranks. Collective.
-
-    Raises:
-        OSError, ValueError: of the function.
-    """
+    """What the function returns on the first rank, on all of them, and so is its OSError or ValueError. Collective."""
     outcome = [None, None]
     if is_main_process():
         try:
@@ -169,7 +146,7 @@ def on_first_rank(function: Callable[[], Any]) -> Any:
 
 
 def check_ranks_agree(facts: Dict[str, Any], remedy: str) -> None:
-    """Refuse, on all ranks and with one message, to go on when a fact differs between ranks.
+    """Raise ValueError, on all ranks and with one message, where a fact differs between ranks; names up to three.
 
     Processes started from different configs or data would hang, or train on nonsense without a word. Costs nothing on
     one process. Every rank must call it.
@@ -177,9 +154,6 @@ def check_ranks_agree(facts: Dict[str, Any], remedy: str) -> None:
     Args:
         facts: name -> value; values are equal if their ``repr`` is, memory addresses aside.
         remedy: what the user should do, the last part of the message.
-
-    Raises:
-        ValueError: a fact differs; names up to three, with the first rank that differs from rank 0.
     """
     if get_world_size() == 1:
         return
@@ -189,13 +163,9 @@ def check_ranks_agree(facts: Dict[str, Any], remedy: str) -> None:
         values = [texts.get(name, 'absent') for texts in by_rank]
         other = next((rank for rank, value in enumerate(values) if value != values[0]), None)
         if other is not None:
-            first, second = (_shorten(values[rank]) for rank in (0, other))
+            first, second = (shortened(values[rank], _MAX_CHARS) for rank in (0, other))
             differing.append(f'{name} is {first} on rank 0 and {second} on rank {other}')
     if differing:
         more = len(differing) - _MAX_NAMED
         listing = '; '.join(differing[:_MAX_NAMED]) + (f'; {more} more differ' if more > 0 else '')
         raise ValueError(f'the processes disagree: {listing}: {remedy}')
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MAX_CHARS else f'{text[:_MAX_CHARS - 3]}...'

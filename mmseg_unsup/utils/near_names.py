@@ -23,6 +23,11 @@ def did_you_mean(near: Sequence[str], otherwise: str = '') -> str:
     return f'did you mean {" or ".join(near)}?' if near else otherwise
 
 
+def shortened(text: str, length: int) -> str:
+    """A text for a message: what is too long ends with dots."""
+    return text if len(text) <= length else f'{text[:length - 3]}...'
+
+
 def advice(name: str, names: Iterable[str]) -> str:
     """The end of a message on an unknown name: those like it, or all of them where they are few."""
     names = sorted(names)

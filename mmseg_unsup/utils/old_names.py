@@ -1,5 +1,5 @@
 """What configs of earlier versions said in other words."""
-from typing import Any, Iterator
+from .config_keys import walk
 
 _HEADS = ('mmseg_unsup.PrototypeHead', 'mmseg_unsup.SoftClusterHead')
 _KEYS = dict(prototype_sets='cluster_sets', prototype_set='prediction')
@@ -11,9 +11,9 @@ def present_config(cfg: dict) -> dict:
     Entries with present names are left alone.
     """
     for part in (cfg.get('model'), cfg.get('val_evaluator'), cfg.get('test_evaluator')):
-        for entry in _dicts(part):
+        for _, entry in walk(part):
             for old, new in _KEYS.items():
-                if old in entry:
+                if isinstance(entry, dict) and old in entry:
                     entry[new] = entry.pop(old)
             if entry.get('group_definition') == 'legacy_partition':
                 del entry['group_definition']
@@ -40,11 +40,3 @@ def _present_model(model: dict) -> None:
         head['type'] = 'mmseg_unsup.ClusterHead'
         head.pop('num_views', None)
         model.update((key, head.pop(key)) for key in ('num_sub_heads', 'momentum') if key in head)
-
-
-def _dicts(value: Any) -> Iterator[dict]:
-    """All dicts inside."""
-    if isinstance(value, dict):
-        yield value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
-        yield from _dicts(inner)

@@ -42,12 +42,9 @@ def _parse_value(key: str, text: str):
 
 
 def check_options(cfg: Config, options: Dict[str, object]) -> None:
-    """Refuse keys that nothing would read: merged into a config, they would change nothing without a word.
+    """Raise ValueError for a key that nothing would read: merged into a config, it would change nothing without a word.
 
     Known are the keys of the config, what the runner reads, and the arguments of what a ``type`` names.
-
-    Raises:
-        ValueError: names the key and those like it.
     """
     for key in options:
         name, *rest = key.split('.')

@@ -57,10 +57,7 @@ def _own_logs(work_dir: str, pattern: str) -> List[str]:
 
 def read_run_log(work_dir: str) -> RunLog:
     """Read the JSON logs of a run in the order in which it was continued: of what it repeated, the latest counts.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    FileNotFoundError where there is none."""
     paths = score_logs(work_dir)
     if not paths:
         raise FileNotFoundError(f'there is no {log_pattern(work_dir)}: give the work directory of a training whose '

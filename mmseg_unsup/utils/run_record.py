@@ -9,7 +9,7 @@ from mmengine.fileio import load
 
 from ..version import __version__
 from .atomic import write_json
-from .distributed import flatten_config
+from .config_keys import flatten_config
 
 RECORD = 'run.json'
 # Of a config, all that a training reads; what it tests on afterwards is not a part of it.
@@ -66,11 +66,8 @@ def _name_of_file(key: str, value: Optional[str]) -> Optional[str]:
 
 
 def read_record(work_dir: str) -> Optional[dict]:
-    """``finished``, ``software``, ``settings``, ``images``, ``former_logs`` of the run of a folder; None without one.
-
-    Raises:
-        ValueError: the file is no record.
-    """
+    """``finished``, ``software``, ``settings``, ``images``, ``former_logs`` of the run of a folder; None without one,
+    ValueError where the file is no record."""
     path = osp.join(work_dir, RECORD)
     if not osp.isfile(path):
         return None

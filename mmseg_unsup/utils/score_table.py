@@ -1,4 +1,5 @@
 """Scores as a person reads them: plain tables and numbers of at most 80 columns."""
+import re
 from typing import Dict, Mapping, Optional, Sequence
 
 from prettytable import PrettyTable
@@ -10,6 +11,7 @@ _MAIN = ('mIoU', 'aAcc')
 _WORDS = dict(aAcc='accuracy (aAcc)', mAcc='accuracy of a class (mAcc)')
 # rows of a table of before and after
 _MAX_ROWS = 12
+_NUMBER = re.compile(r'-|-?\d+\.?\d*')
 
 
 def main_scores(metrics: Mapping[str, float]) -> Dict[str, float]:
@@ -44,9 +46,9 @@ def change_table(before: Optional[Mapping[str, float]], after: Mapping[str, floa
     """The main scores of an evaluation beside those of an earlier one."""
     scores, former = main_scores(after), main_scores(before or {})
     names = [*(name for name in _MAIN if name in scores), *(name for name in scores if name not in _MAIN)][:_MAX_ROWS]
-    if before is None:
-        return plain_table(['score', 'after'], [[_WORDS.get(name, name), number(scores[name])] for name in names])
     rows = [[_WORDS.get(name, name), number(former.get(name)), number(scores[name])] for name in names]
+    if before is None:
+        return plain_table(['score', 'after'], [[name, value] for name, _, value in rows])
     return plain_table(['score', 'before', 'after'], rows)
 
 
@@ -59,9 +61,7 @@ def score_table(metrics: Mapping[str, float], name: str = '') -> str:
     sets = by_set(metrics)
     titles = list(dict.fromkeys(title for scores in sets.values() for title in scores))
     rows = [[prefix or name, *(number(scores.get(title)) for title in titles)] for prefix, scores in sets.items()]
-    if len(sets) == 1:
-        rows, titles = [row[1:] for row in rows], titles
-    table = plain_table(titles if len(sets) == 1 else ['clusters', *titles], rows)
+    table = plain_table(['clusters', *titles], rows) if len(sets) != 1 else plain_table(titles, [rows[0][1:]])
     if max(map(len, table.splitlines())) <= MAX_COLUMNS:
         return table
     return plain_table(['score', 'value'], [[key, number(value)] for key, value in metrics.items()
@@ -72,11 +72,7 @@ def plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The first column to the left, numbers to the right."""
     table = PrettyTable([*titles])
     table.align = 'r'
-    if titles and rows and not is_text_number(rows[0][0]):
+    if titles and rows and not _NUMBER.fullmatch(rows[0][0]):
         table.align[titles[0]] = 'l'
     table.add_rows([[*row] for row in rows])
     return table.get_string()
-
-
-def is_text_number(text: str) -> bool:
-    return text.replace('.', '', 1).replace('-', '', 1).isdigit() or text == '-'

@@ -1,11 +1,12 @@
 """The config that a checkpoint carries, as data: it may name types that are registered, and nothing else that runs."""
 import importlib
 import re
-from typing import Iterator, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, MODELS, TASK_UTILS, TRANSFORMS, Registry
 
 from ..registry import PRIORS
+from .config_keys import walk
 from .config_text import parse_config_text
 from .old_names import present_config
 from .stack import check_mmpretrain
@@ -100,7 +101,7 @@ def check_stored(settings, key: str, source: str) -> None:
         ValueError: with file, key and value.
     """
     part = key.partition('.')[0]
-    entries = list(_entries(settings, key))
+    entries = list(walk(settings, key))[1:]
     scopes = _default_scopes(entries)
     for name, value in entries:
         found = f'the config that {source} carries has {name}={value!r}, which'
@@ -115,25 +116,8 @@ def check_stored(settings, key: str, source: str) -> None:
             raise ValueError(f'{found} looks like the name of a file, an address or a module; {_REMEDY}')
 
 
-def _entries(settings, key: str) -> Iterator[Tuple[str, object]]:
-    """Dotted key and value of all entries inside, containers included."""
-    if isinstance(settings, dict):
-        items = settings.items()
-    elif isinstance(settings, (list, tuple)):
-        items = enumerate(settings)
-    else:
-        return
-    for name, value in items:
-        yield f'{key}.{name}', value
-        yield from _entries(value, f'{key}.{name}')
-
-
 def _default_scopes(entries: List[tuple]) -> List[str]:
-    """Known scopes in which a type without one may be looked up: mmseg, those of ``_scope_``, that of a backbone.
-
-    Raises:
-        ImportError: mmpretrain is one, and cannot be imported.
-    """
+    """Known scopes in which a type without one may be looked up: mmseg, those of ``_scope_``, that of a backbone."""
     texts = [(name, value) for name, value in entries if isinstance(value, str)]
     stated = [value for name, value in texts if name.endswith('._scope_') and value in SCOPES]
     of_mmpretrain = [value for _, value in texts if value.split('.')[0] == _MMPRETRAIN]

@@ -90,11 +90,7 @@ class PretrainedNeck(_PretrainedPartInit):
 
 
 def _fit_positions(pretrained: PretrainedPart, module: nn.Module) -> None:
-    """Bring position embeddings to the grid of a vision transformer of mmpretrain, as that does it on loading.
-
-    Raises:
-        ValueError: they are not those of a square grid.
-    """
+    """Bring position embeddings to the grid of a vision transformer of mmpretrain, as that does it on loading."""
     positions = pretrained.state.get('pos_embed')
     if positions is None or not hasattr(module, '_prepare_pos_embed'):
         return
@@ -144,10 +140,7 @@ def _byte_sum(value: Tensor) -> int:
 
 
 def check_identity(module: nn.Module, pretrained: PretrainedPart) -> None:
-    """
-    Raises:
-        ValueError: a module that has been loaded from the file of a frozen backbone has other weights than that had.
-    """
+    """Raise ValueError if a module that was loaded from the file of a frozen backbone has other weights than it."""
     found = identity_text(weights_identity(module.state_dict()))
     if pretrained.identity not in (None, found):
         raise ValueError(f'{pretrained.source} has the weights {found}, and not {pretrained.identity} of the frozen '
@@ -160,10 +153,7 @@ def _network_of(module: nn.Module) -> nn.Module:
 
 
 def check_unchanged(module: nn.Module, part: str) -> None:
-    """
-    Raises:
-        RuntimeError: tensors that an init class of this file loaded have changed since.
-    """
+    """Raise RuntimeError if tensors that an init class of this file loaded have changed since."""
     module = _network_of(module)
     initialization = getattr(module, 'initialization', None)
     if initialization is None:
@@ -178,7 +168,7 @@ def check_unchanged(module: nn.Module, part: str) -> None:
 
 
 def check_stock_initialization(module: nn.Module, part: str = 'backbone', strict: bool = False) -> None:
-    """Check a module that ``type='Pretrained'`` of mmengine has loaded, which drops tensors silently.
+    """Check as the init classes do what ``type='Pretrained'`` of mmengine has loaded, which drops tensors silently.
 
     Modules without such an ``init_cfg``, and those that convert names by an ``init_weights`` of their own, are left
     alone. Without a prefix the file may hold more than the module has: heads of any name.
@@ -186,9 +176,6 @@ def check_stock_initialization(module: nn.Module, part: str = 'backbone', strict
     Args:
         strict: always raise. Otherwise only for files that this package wrote and for ResNets; published weights of
             other networks may lack tensors on purpose, which is a warning.
-
-    Raises:
-        ValueError: as the init classes.
     """
     init_cfg = _stock_cfg(module)
     if init_cfg is None or _initialises_itself(module):

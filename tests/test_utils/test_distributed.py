@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 from mmseg_unsup.datasets import UnlabelledFolder, ViewDataset
 from mmseg_unsup.engine import ViewEpochHook
 from mmseg_unsup.utils import distributed
-from mmseg_unsup.utils.distributed import check_ranks_agree, flatten_config, open_process_group
+from mmseg_unsup.utils.config_keys import flatten_config
+from mmseg_unsup.utils.distributed import check_ranks_agree, open_process_group
 from ..conftest import write_images
 from ..forks import spawn
 

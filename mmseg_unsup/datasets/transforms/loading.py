@@ -65,7 +65,7 @@ class LoadImage(BaseTransform):
         path = results['img_path']
         try:
             content = _read(path, self.backend_args)
-            img, (height, width) = _decode_image(content, self.reduce_to)
+            img, (height, width) = decode_image(content, self.reduce_to)
             if content[:2] == _JPEG and (self.strict or _may_end_early(img)):
                 _check_jpeg(content, self.strict)
         except _Unreadable as fault:
@@ -134,13 +134,8 @@ def _read(path: str, backend_args: Optional[dict]) -> bytes:
     return content
 
 
-def decode_image(content: bytes) -> np.ndarray:
-    """(H, W, 3) uint8 BGR of the bytes of a file, as :class:`LoadImage` gives it."""
-    return _decode_image(content, None)[0]
-
-
-def _decode_image(content: bytes, reduce_to: Optional[int]) -> Tuple[np.ndarray, Tuple[int, int]]:
-    """Return the (h, w, 3) BGR image, at a reduced scale if it may be, and (height, width) of the file, upright."""
+def decode_image(content: bytes, reduce_to: Optional[int] = None) -> Tuple[np.ndarray, Tuple[int, int]]:
+    """Return the (h, w, 3) uint8 BGR image, at a reduced scale if it may be, and (height, width) of the upright file."""
     shape = None if reduce_to is None else _jpeg_shape(content)
     if shape is not None:
         scale = next((scale for scale in _REDUCED_FLAGS if min(shape) // scale >= reduce_to), 1)
@@ -160,11 +155,7 @@ def _may_end_early(img: np.ndarray) -> bool:
 
 
 def _check_jpeg(content: bytes, strict: bool) -> None:
-    """Decode a JPEG for faults alone; those of kinds that are not known here do not count unless ``strict``.
-
-    Raises:
-        _Unreadable: with what libjpeg found.
-    """
+    """Decode a JPEG for faults alone; those of kinds that are not known here do not count unless ``strict``."""
     import simplejpeg  # few files need it
     try:
         simplejpeg.decode_jpeg(

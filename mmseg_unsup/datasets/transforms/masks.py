@@ -122,9 +122,6 @@ class TwoMaskedViews(BaseTransform):
         max_retries: pairs of crops after the first.
 
     Source: MaskContrast (arXiv 2102.06191), section 4.1; crops are drawn as in torchvision's ``RandomResizedCrop``.
-
-    Raises:
-        ValueError: a setting is out of range.
     """
 
     def __init__(self,
