@@ -163,4 +163,4 @@ def read_pil_image(image: Image.Image) -> np.ndarray:
     except (OSError, SyntaxError, ValueError) as error:
         raise UnreadableImageError.of(getattr(image, 'filename', '') or 'given as a PIL image',
                                       f'Pillow cannot decode it ({error})') from None
-    return decode_image(file.getvalue())
+    return decode_image(file.getvalue())[0]

@@ -11,9 +11,9 @@ def present_config(cfg: dict) -> dict:
     Entries with present names are left alone.
     """
     for part in (cfg.get('model'), cfg.get('val_evaluator'), cfg.get('test_evaluator')):
-        for _, entry in walk(part):
+        for entry in [entry for _, entry in walk(part) if isinstance(entry, dict)]:
             for old, new in _KEYS.items():
-                if isinstance(entry, dict) and old in entry:
+                if old in entry:
                     entry[new] = entry.pop(old)
             if entry.get('group_definition') == 'legacy_partition':
                 del entry['group_definition']
