@@ -9,12 +9,8 @@ from ..evaluation.evaluators import cluster_metric
 
 
 def draw_confusion(cfg: Config, checkpoint: str, path: str) -> None:
-    """Evaluate a checkpoint, and draw classes by clusters, in the order of the matched classes; rows are shares of the
-    pixels of a class.
-
-    Raises:
-        ValueError: the config evaluates without labels; the picture has no known suffix.
-    """
+    """Evaluate a checkpoint by labels, and draw classes by clusters, in the order of the matched classes; rows are
+    shares of the pixels of a class."""
     check_picture(path)  # before the evaluation
     if cluster_metric(cfg, 'test') is None:
         raise ValueError(_no_labels(cfg))

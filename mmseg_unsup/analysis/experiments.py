@@ -10,7 +10,7 @@ import sys
 import time
 from argparse import Namespace
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 from mmengine.fileio import load
@@ -54,15 +54,11 @@ class Run:
     def last(self) -> int:
         return max(self.evaluations)
 
-    @property
-    def length(self) -> int:
-        """Epochs, or iterations where the run counts those."""
-        train_cfg = self.cfg.train_cfg
-        return train_cfg.max_epochs if 'max_epochs' in train_cfg else train_cfg.max_iters
 
-    @property
-    def unit(self) -> str:
-        return 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
+def length_of(cfg: Config) -> Tuple[str, int]:
+    """What a training counts, epochs or iterations, and how many of these it has."""
+    train_cfg = cfg.train_cfg
+    return ('epoch', train_cfg.max_epochs) if 'max_epochs' in train_cfg else ('iteration', train_cfg.max_iters)
 
 
 def option_words(options: Dict[str, object]) -> List[str]:
@@ -178,19 +174,17 @@ def _cause(path: str) -> str:
 
 
 def read_evaluations(run: Run) -> None:
-    """Fill ``run.evaluations`` from the JSON logs; of a run that was resumed, the latest of each epoch counts.
-
-    Raises:
-        ValueError: there is none, or not that of the last epoch.
-    """
+    """Fill ``run.evaluations`` from the JSON logs, which must have that of the last epoch; of a run that was resumed,
+    the latest of each epoch counts."""
     pattern = log_pattern(run.work_dir)
     if score_logs(run.work_dir):
         run.evaluations.update(read_run_log(run.work_dir).evaluations)
     if not run.evaluations:
         raise ValueError(f'no evaluation in {pattern}: check that the config has val_dataloader, val_evaluator, '
                          'vis_backends with LocalVisBackend and train_cfg.val_begin of at most max_epochs')
-    if run.last != run.length:
-        raise ValueError(f'the last evaluation in {pattern} is of {run.unit} {run.last}, but the run has {run.length}: '
+    unit, length = length_of(run.cfg)
+    if run.last != length:
+        raise ValueError(f'the last evaluation in {pattern} is of {unit} {run.last}, but the run has {length}: '
                          f'remove {run.work_dir} and give the same command again')
 
 
@@ -234,11 +228,7 @@ def markdown_table(titles: Sequence, rows: Sequence[Sequence]) -> str:
 
 
 def describe_evaluation(cfg: Config) -> dict:
-    """What the scores of a config are taken on.
-
-    Raises:
-        ValueError: the config does not evaluate.
-    """
+    """What the scores of a config, which must evaluate, are taken on."""
     if not cfg.get('val_dataloader') or not cfg.get('val_evaluator'):
         raise ValueError(f'{cfg.filename} has no val_dataloader or val_evaluator, so its runs would have no scores: '
                          'add them, as in configs/_base_/datasets/')
@@ -257,9 +247,9 @@ def describe_evaluation(cfg: Config) -> dict:
 def describe_training(cfg: Config, mixed: bool) -> dict:
     """Schedule of a config; ``mixed`` precision or not."""
     optimizer = cfg.optim_wrapper.optimizer
-    length = 'epochs' if 'max_epochs' in cfg.train_cfg else 'iterations'
+    unit, length = length_of(cfg)
     return {
-        length: cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters,
+        f'{unit}s': length,
         'batch': cfg.train_dataloader.batch_size,
         'optimiser': f'{optimizer.type}, lr {optimizer.get("lr", "-")}',
         'precision': 'mixed' if mixed else 'float32',

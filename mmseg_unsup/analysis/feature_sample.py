@@ -75,11 +75,7 @@ def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:
 
 
 def check_enough_cells(n_clusters: int, n_cells: int) -> None:
-    """Every cluster needs a cell.
-
-    Raises:
-        ValueError: there are fewer.
-    """
+    """Raise ValueError if there are fewer cells than clusters."""
     if n_clusters > n_cells:
         raise ValueError(f'k={n_clusters} is more than the {n_cells} sampled cells: give a smaller k, or sample more '
                          '(--cells, --images)')

@@ -30,8 +30,8 @@ def time_lloyd(n_points: int, n_channels: int, n_clusters: int, n_iter: int,
     if find_spec('sklearn') is not None and device.type == 'cpu':
         runs['sklearn'] = lambda: _fit_sklearn(rows, seeds, n_iter)
     copy, product = torch.zeros_like(rows), rows @ seeds.t()  # memory taken before, as page faults cost more
-    runs['copy'] = lambda: _repeat(lambda: copy.copy_(rows), n_iter)
-    runs['product'] = lambda: _repeat(lambda: torch.mm(rows, seeds.t(), out=product), n_iter)
+    runs['copy'] = lambda: _repeat(n_iter, copy.copy_, rows)
+    runs['product'] = lambda: _repeat(n_iter, torch.mm, rows, seeds.t(), out=product)
     report, now = {}, cost_clock(device)
     for name, run in runs.items():
         start = now()
@@ -48,9 +48,9 @@ def _unit_rows(n_points: int, n_channels: int) -> Tensor:
     return F.normalize(torch.from_numpy(rows), dim=1)
 
 
-def _repeat(function: Callable[[], Tensor], times: int) -> None:
+def _repeat(times: int, function: Callable, *args, **kwargs) -> None:
     for _ in range(times):
-        function()
+        function(*args, **kwargs)
 
 
 def _fit_ours(rows: Tensor, seeds: Tensor, n_iter: int, backend: str) -> float:

@@ -124,8 +124,8 @@ def label_free_scores(rows: Tensor, centers: Tensor, views: Tuple[Tensor, Tensor
     clusters, squared = assign_rows(rows, centers)
     counts = torch.bincount(clusters, minlength=len(centers)).cpu().numpy()
     agreement = cluster_agreement(*(assign_rows(view, centers)[0].cpu().numpy() for view in views), len(centers))
-    return dict(kmeans_loss=float(squared.mean()), balance=cluster_balance(counts), silhouette=silhouette(rows, clusters),
-                **{f'view_{name}': value for name, value in agreement.items()})
+    return dict(kmeans_loss=float(squared.mean()), balance=cluster_balance(counts),
+                silhouette=silhouette(rows, clusters), **{f'view_{name}': value for name, value in agreement.items()})
 
 
 def _chunks(rows: Tensor, n_columns: int) -> Sequence[Tensor]:

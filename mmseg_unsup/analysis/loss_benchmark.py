@@ -11,10 +11,9 @@ from .stopwatch import cost_clock
 def time_losses(model: nn.Module,
                 batch_size: int = 32,
                 size: int = 224,
-                stride: int = 8,
                 anchors: Sequence[Union[str, int]] = ('stride', 512, 'full'),
                 repeats: int = 3) -> Dict[str, dict]:
-    """Forward and backward pass of the losses, from maps of the networks on.
+    """Forward and backward pass of the losses, from maps of the networks, of stride 8, on.
 
     The objects are discs that cover a third of the view.
 
@@ -22,7 +21,6 @@ def time_losses(model: nn.Module,
         model: a :class:`mmseg_unsup.MaskContrast`, on the device to measure; its networks are not run.
         batch_size: N.
         size: pixels of the side of a view.
-        stride: of the maps.
         anchors: values of ``anchor`` to compare.
         repeats: of which the fastest counts, after one that does not.
 
@@ -32,7 +30,7 @@ def time_losses(model: nn.Module,
     """
     device = model.queue.prototypes.device
     generator = torch.Generator().manual_seed(0)
-    side, channels = -(-size // stride), model.queue.prototypes.size(1)
+    side, channels = -(-size // 8), model.queue.prototypes.size(1)
     shapes = ((batch_size, channels, side, side), (batch_size, 1, side, side), (batch_size, channels, side, side))
     query, saliency, key = (torch.randn(shape, generator=generator).to(device) for shape in shapes)
     masks = _disc(size).to(device).expand(batch_size, 2, size, size).contiguous()

@@ -27,8 +27,8 @@ _COMMON_SETTINGS = ('depth', 'in_channels', 'stem_channels', 'base_channels', 's
 
 
 def backbone_config(pretrained: PretrainedPart, config: Optional[str] = None) -> dict:
-    """Settings of the backbone, from a config file or from the config that the checkpoint holds, if it names nothing but
-    registered types."""
+    """Settings of the backbone, from a config file or from the config that the checkpoint holds, which may name nothing
+    but registered types."""
     model = load_config(config).model if config else pretrained.config.get('model') or {}
     if 'backbone' not in model:
         raise ValueError(f'{pretrained.source} does not hold the config of its run: give it with --config')
