@@ -72,15 +72,10 @@ def plan_runs(configs: Sequence[str], seeds: Sequence[int], work_dir: str, words
 
 def describe_protocol(cfg: Config, amp: bool) -> dict:
     """What the scores of a config, which must evaluate, were taken on."""
-    evaluation = describe_evaluation(cfg)
-    metric = cluster_metric(cfg, 'val')
+    evaluation, metric = describe_evaluation(cfg), cluster_metric(cfg, 'val')
     matching = '-' if metric is None else f'{metric.get("match", "hungarian")}, on {metric.get("match_on", "count")}'
-    return {
-        **evaluation,
-        'K': fresh_settings(cfg)[0] or cfg.model.decode_head.n_clusters,
-        'matching': matching,
-        **describe_training(cfg, amp),
-    }
+    n_clusters = fresh_settings(cfg)[0] or cfg.model.decode_head.n_clusters
+    return dict(evaluation, K=n_clusters, matching=matching, **describe_training(cfg, amp))
 
 
 def kept_checkpoints(run: Run) -> Dict[int, str]:
@@ -170,7 +165,9 @@ def to_markdown(report: dict) -> str:
     title = f'Last checkpoint of a single seed, {seeds}: no standard deviation.' if is_single else (
         f'Last checkpoint, mean ± standard deviation (n - 1) over seeds {seeds}.')
     software = ', '.join(f'{name} {" and ".join(versions)}' for name, versions in report['software'].items())
-    parts = [title, _score_table(report), '## Protocol', _protocol_table(report),
+    columns = next(iter(report['protocols'].values()))
+    protocols = [[name, *protocol.values()] for name, protocol in report['protocols'].items()]
+    parts = [title, _score_table(report), '## Protocol', markdown_table(['', *columns], protocols),
              f'{software}; options: {" ".join(report["options"]) or "none"}', '## Checkpoints',
              _checkpoint_table(report)]
     not_before = sorted({run['name'] for run in report['runs'] if 0 not in run['evaluations']})
@@ -187,12 +184,6 @@ def _score_table(report: dict) -> str:
     rows = [[row['name'], *(format_mean_and_std(row['scores'][metric]) for metric in metrics), row['n']]
             for row in report['rows']]
     return markdown_table(['', *(TITLES.get(metric, metric) for metric in metrics), 'seeds'], rows)
-
-
-def _protocol_table(report: dict) -> str:
-    columns = list(next(iter(report['protocols'].values())))
-    rows = [[name, *protocol.values()] for name, protocol in report['protocols'].items()]
-    return markdown_table(['', *columns], rows)
 
 
 def _checkpoint_table(report: dict) -> str:

@@ -46,7 +46,7 @@ def convert(checkpoint: dict) -> 'OrderedDict[str, Tensor]':
                 state[prefix + _rename(key[len(branch):])] = value
     has_key = any(key.startswith('model_k.') for key in released)
     if not has_key:
-        state.update([(f'key_branch.module.{key}', value.clone()) for key, value in list(state.items())])
+        state.update([(f'key_branch.module.{key}', value.clone()) for key, value in state.items()])
     state['key_branch.steps'] = torch.tensor(int(has_key))  # with 0 training would start from a copy
     if 'queue' in released:
         state['queue.prototypes'] = released['queue'].t().contiguous()
