@@ -53,12 +53,7 @@ def label_rows(scores: Dict, reference: LabelFolder) -> Dict:
 
 
 def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional[Dict]) -> List[tuple]:
-    """The numbers at the top of the page: name, value, note.
-
-    Args:
-        shares: (K,) of all pixels.
-        n_images: that could be read.
-    """
+    """The numbers at the top of the page: name, value, note. ``shares`` (K,) are of all pixels."""
     used = int((shares > 0).sum())
     lines = [('Images', f'{n_images}', f'{n_unreadable} unreadable' if n_unreadable else ''),
              ('Clusters', f'{len(shares)}', '' if used == len(shares) else f'{used} occur')]
@@ -69,15 +64,12 @@ def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional
 
 
 def foreground(shares: np.ndarray, background: Optional[int], mask_share: Optional[float]) -> List[tuple]:
-    """The number of methods that tell objects from a background: what share of all pixels objects have.
-
-    Args:
-        mask_share: of the masks that the model was trained on.
-    """
+    """The number of methods that tell objects from a background: what share of all pixels objects have, and had in the
+    masks that the model was trained on."""
     if background is None:
         return []
-    note = '' if mask_share is None else f'of all pixels; of the masks {100 * mask_share:.1f} %'
-    return [('Foreground', f'{100 * (1 - shares[background]):.1f} %', note or 'of all pixels')]
+    note = 'of all pixels' + ('' if mask_share is None else f'; of the masks {100 * mask_share:.1f} %')
+    return [('Foreground', f'{100 * (1 - shares[background]):.1f} %', note)]
 
 
 def title_of(cfg: Config, checkpoint: str) -> str:

@@ -38,14 +38,8 @@ class MapFiles:
         return with_legend(picture, [self.names.names[c] for c in shown], self.names.palette[shown])
 
     def write(self, out: str, name: str, image: np.ndarray, ids: np.ndarray) -> str:
-        """Write the map, a PNG whose values are the classes, below ``out/maps`` and the drawing below ``out/overlays``.
-
-        Args:
-            name: of the image, below the folder of all images.
-
-        Returns:
-            the path below ``maps``.
-        """
+        """Write the map of an image named so below the folder of all images, a PNG whose values are the classes, below
+        ``out/maps``, and the drawing below ``out/overlays``; returns the path below ``maps``."""
         path = map_name(name)
         if out not in self._made:
             for folder in (MAPS, OVERLAYS):
@@ -56,21 +50,15 @@ class MapFiles:
         return path
 
     def write_record(self, out: str, shares: Dict[str, Dict[str, float]], skipped: Sequence[str]) -> str:
-        """Write ``out/predictions.json``.
+        """Write ``out/predictions.json``, whose path is returned.
 
         Args:
             shares: :meth:`shares` by the name of the image.
             skipped: which images were left out, or why.
-
-        Returns:
-            its path.
         """
         path = osp.join(out, RECORD)
-        content = dict(
-            classes=self.names.names,
-            images={printable(name): of_image for name, of_image in shares.items()},
-            skipped=[printable(text) for text in skipped])
-        write_json(path, content)
+        images = {printable(name): of_image for name, of_image in shares.items()}
+        write_json(path, dict(classes=self.names.names, images=images, skipped=[*map(printable, skipped)]))
         return path
 
 

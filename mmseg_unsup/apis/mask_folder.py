@@ -247,9 +247,10 @@ def make_record(settings: dict, results: Sequence[Result], wall: float, earlier:
     areas = np.array([result.area for result in results if result.area is not None])
     kept = areas[areas > 0]
     seconds = [result.seconds for result in results if result.seconds is not None]
-    times = dict(wall_s=round(wall, 3), images_timed=len(seconds),
-                 cpu_ms_per_image=round(1000 * float(np.mean(seconds)), 1)) if seconds else {
-                     key: earlier.get(key) for key in ('wall_s', 'images_timed', 'cpu_ms_per_image')}
+    times = {key: earlier.get(key) for key in ('wall_s', 'images_timed', 'cpu_ms_per_image')}
+    if seconds:
+        times.update(wall_s=round(wall, 3), images_timed=len(seconds),
+                     cpu_ms_per_image=round(1000 * float(np.mean(seconds)), 1))
     counts, edges = np.histogram(kept, AREA_BINS, (0, 1))
     area = dict(mean=float(kept.mean()) if len(kept) else None, bin_edges=edges.round(3).tolist(),
                 counts=counts.tolist())

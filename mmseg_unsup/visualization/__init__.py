@@ -1,6 +1,5 @@
 from .charts import heat_map, size_chart
 from .contact_sheet import contact_sheet
-from .overlay import overlay, with_legend
-from .palette import cluster_palette
+from .overlay import cluster_palette, overlay, with_legend
 
 __all__ = ['cluster_palette', 'contact_sheet', 'heat_map', 'overlay', 'size_chart', 'with_legend']

@@ -1,4 +1,5 @@
-"""Cluster maps over their images, with the names of the colours."""
+"""Cluster maps over their images: colours, lines and names."""
+import colorsys
 import os.path as osp
 from typing import Optional, Sequence
 
@@ -9,6 +10,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 _SIZE, _LINE, _MARGIN = 13, 20, 8
 _FONT = osp.join(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')  # has accents, Greek and Cyrillic
+
+
+def cluster_palette(n_clusters: int) -> np.ndarray:
+    """(K, 3) uint8 RGB colours that stay apart: hues by the golden ratio, three levels of brightness in turn."""
+    golden = 0.6180339887
+    colors = [
+        colorsys.hsv_to_rgb((0.05 + k * golden) % 1, (0.75, 0.55, 0.9)[k % 3], (0.95, 0.7, 0.5)[k // 3 % 3])
+        for k in range(n_clusters)
+    ]
+    return np.round(255 * np.array(colors).reshape(-1, 3)).astype(np.uint8)
 
 
 def overlay(image: np.ndarray, clusters: np.ndarray, palette: np.ndarray, background: Optional[int] = None,

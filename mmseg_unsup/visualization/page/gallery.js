@@ -59,11 +59,12 @@
 
   // Every class goes to its best label; those without labelled pixels stay.
   function namedAfterLabels() {
+    const best = classes.map((one) => bestLabel(one)?.label);
     const found = labels.names.flatMap((name, c) => {
-      const clusters = classes.flatMap((one) => (bestLabel(one)?.label === c ? one.clusters : []));
+      const clusters = classes.flatMap((one, at) => (best[at] === c ? one.clusters : []));
       return clusters.length ? [{ name, color: labels.colors[c], clusters: clusters.sort((a, b) => a - b) }] : [];
     });
-    const rest = classes.filter((one) => !bestLabel(one));
+    const rest = classes.filter((_, at) => best[at] === undefined);
     const taken = new Set(found.map((one) => one.name));
     return [...found, ...rest.map((one) => (taken.has(one.name)
       ? { ...one, name: freeName(keyOf(one), [...found, ...classes]) } : one))];
@@ -303,8 +304,7 @@
   function render() {
     selected = selected.filter((key) => indexOf(key) >= 0);
     rows.clear();
-    const order = sortedClasses();
-    for (const one of order) rows.set(keyOf(one), { row: rowOf(one), card: cardOf(one) });
+    for (const one of sortedClasses()) rows.set(keyOf(one), { row: rowOf(one), card: cardOf(one) });
     $('#table tbody').replaceChildren(...[...rows.values()].map(({ row }) => row));
     $('#cards').replaceChildren(...[...rows.values()].map(({ card }) => card));
     refresh();
@@ -318,10 +318,7 @@
       const { row, card } = rows.get(keyOf(one));
       for (const part of [row, card]) {
         $('.color', part).value = hex(one.color);
-        const input = $('.name', part);
-        input.value = one.name;
-        input.title = one.name;
-        clearProblem(input);
+        clearProblem(Object.assign($('.name', part), { value: one.name, title: one.name }));
       }
       const many = one.clusters.length > 2;
       $('.ids', row).textContent = many ? `${keyOf(one)} +${one.clusters.length - 1}` : one.clusters.join(', ');
