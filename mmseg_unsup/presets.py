@@ -1,4 +1,4 @@
-"""Transforms and data loaders of the field as functions of their sizes, for configs to call.
+"""Transforms, data loaders and metrics of the field as functions of their sizes and names, for configs to call.
 
 A config imports them below ``_base_``, even an empty one; above it mmengine takes the file for one of its lazy configs:
 
@@ -117,3 +117,16 @@ def scene_loaders(kind: str, data_root: str, size: int, batch_size: int, num_wor
     return (view_loader(images(**train), view_pipeline(size), **sizes),
             view_loader(images(**train), probe_pipeline(size), **sizes),
             loader(images(**val, pipeline=eval_pipeline(size)), **sizes))
+
+
+def scores_of(prediction: str, **settings) -> dict:
+    """The scores of a prediction beside the main one: named after it, without a table."""
+    names = dict(prediction=prediction, prefix=prediction)
+    return dict(type='mmseg_unsup.ClusterIoUMetric', **names, show_table=False, **settings)
+
+
+def scores_of_stages(prediction: str, stages: int) -> dict:
+    """The scores of a probe at the end of its schedule and, beside them and named so, of the stage that is best on the
+    labels it is scored on."""
+    return dict(type='mmseg_unsup.RepeatedIoUMetric', prediction=prediction, repeats=stages, summary='last',
+                match='identity', prefix=prediction)

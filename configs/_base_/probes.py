@@ -1,5 +1,7 @@
 # the evaluation protocols of the field, on a frozen model; goes with a config of a method and its data set, which says
 # what `default_hooks`, `test_evaluator`, `shortcuts` and the labelled training images are (configs/probe)
+_base_ = []
+from mmseg_unsup.presets import scores_of, scores_of_stages
 probe_hook = dict(
     type='mmseg_unsup.ProbeHook',
     probes=[
@@ -20,33 +22,11 @@ probe_hook = dict(
 probe_evaluators = [
     dict(type='mmseg_unsup.ClusterIoUMetric', prediction='fresh'),
     dict(type='mmseg_unsup.RepeatedIoUMetric', prediction='kmeans', repeats=5, prefix='kmeans'),
-    dict(
-        type='mmseg_unsup.ClusterIoUMetric',
-        prediction='over100',
-        match='majority',
-        prefix='over100',
-        show_table=False),
-    dict(
-        type='mmseg_unsup.ClusterIoUMetric',
-        prediction='over500',
-        match='majority',
-        prefix='over500',
-        show_table=False),
-    # beside the end of the schedule, the stage that is best on the labels it is scored on, named so
-    dict(
-        type='mmseg_unsup.RepeatedIoUMetric',
-        prediction='linear',
-        repeats=4,
-        summary='last',
-        match='identity',
-        prefix='linear'),
-    dict(type='mmseg_unsup.ClusterIoUMetric', prediction='knn', match='identity', prefix='knn', show_table=False),
-    dict(
-        type='mmseg_unsup.ClusterIoUMetric',
-        prediction='retrieval',
-        match='identity',
-        prefix='retrieval',
-        show_table=False)
+    scores_of('over100', match='majority'),
+    scores_of('over500', match='majority'),
+    scores_of_stages('linear', stages=4),
+    scores_of('knn', match='identity'),
+    scores_of('retrieval', match='identity')
 ]
 protocol = 'center_crop'
 probe_shortcuts = dict(protocol=[

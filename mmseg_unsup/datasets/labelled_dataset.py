@@ -41,6 +41,8 @@ class LabelledDataset(FolderDataset):
             is no class.
     """
 
+    list_remedy = ''  # how a missing ann_file is made, the first part of what to do
+
     def __init__(self,
                  *args,
                  splits: Union[str, Sequence[str], None] = None,
@@ -58,11 +60,6 @@ class LabelledDataset(FolderDataset):
         if name not in classes:
             raise ValueError(f'drop_classes names {name!r}, which is none of the classes {classes}')
         return classes.index(name)
-
-    @property
-    def list_remedy(self) -> str:
-        """How a missing ``ann_file`` is made, the first part of what to do."""
-        return ''
 
     def label_table(self) -> np.ndarray:
         """(256,) uint8: PNG value -> class index, ``ignore_index``, or ``INVALID_LABEL``."""

@@ -6,11 +6,10 @@ what mmengine reads from files names nothing that runs; and importing the packag
 import mmengine  # noqa: F401 -- if this is its first import, what follows waits for its end
 
 from .config_packages import register_config_packages
-from .imports import quieten_imports
+from .imports import quieten_imports, survive_misfit_torchvision
 from .published_weights import register_weight_loaders
 from .safe_files import register_safe_handlers
 from .safe_loading import register_safe_inferencers, register_safe_loaders
-from .torchvision_guard import survive_misfit_torchvision
 
 register_config_packages()
 register_weight_loaders()

@@ -187,13 +187,11 @@ def _reach_visualizer(cfg: Config) -> None:
 
 
 def _drop_empty_initializations(cfg: Config) -> None:
-    model = cfg.get('model')
-    parts = [part for part in model.values() if isinstance(part, dict)] if isinstance(model, dict) else []
-    frozen = [part['backbone'] for part in parts if isinstance(part.get('backbone'), dict)]
-    for part in parts + frozen:
-        init_cfg = part.get('init_cfg')
-        if isinstance(init_cfg, dict) and 'checkpoint' in init_cfg and init_cfg['checkpoint'] is None:
-            part['init_cfg'] = None
+    for key in ('model.*.init_cfg', 'model.*.backbone.init_cfg'):  # the latter of what is frozen
+        for _, part, leaf in find_keys(cfg, key):
+            init_cfg = part and part[leaf]
+            if isinstance(init_cfg, dict) and init_cfg.get('checkpoint', '') is None:
+                part[leaf] = None
 
 
 def _apply_shortcuts(cfg: Config, shortcuts: dict) -> None:

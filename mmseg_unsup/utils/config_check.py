@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.runner.priority import get_priority
 
 from .checks import check_count, check_positive
+from .config_keys import find_keys
 from .near_names import advice, did_you_mean, shortened
 from .registered import BUILDERS, KNOWN_SCOPES, found_types, parameters_of, similar_types
 from .stack import check_mmpretrain
@@ -70,9 +71,9 @@ def _check_parts(cfg: Config, stages: Sequence[str]) -> None:
 
 def _check_values(cfg: Config, stages: Sequence[str]) -> None:
     for key, check in sorted(_checks(stages).items()):  # a part before what is in it
-        value = _value_at(cfg, key)
-        if value is not None:
-            check(key, value)
+        for _, node, leaf in find_keys(cfg, key):
+            if node is not None and node[leaf] is not None:
+                check(key, node[leaf])
     for name, hook in (cfg.get('default_hooks') or {}).items():
         _check_hook(f'default_hooks.{name}', hook)
     for i, hook in enumerate(cfg.get('custom_hooks') or ()):
@@ -100,13 +101,6 @@ def _checks(stages: Sequence[str]) -> Dict[str, Callable]:
             f'{loader}.batch_size': check_count, f'{loader}.num_workers': partial(check_count, low=0),
             f'{loader}.dataset.indices': _check_indices, f'{loader}.dataset.dataset.indices': _check_indices})
     return checks
-
-
-def _value_at(cfg: Config, key: str):
-    node = cfg
-    for name in key.split('.'):
-        node = node.get(name) if isinstance(node, (dict, Config)) else None
-    return node
 
 
 def _check_indices(name: str, value) -> None:

@@ -37,7 +37,8 @@ def quiet_console() -> Iterator[None]:
     before, show_before = _is_quiet, warnings.showwarning
     _is_quiet, warnings.showwarning = True, _log_warning
     hush(MMLogger.get_current_instance())
-    logger_of_mmengine.print = _log  # what print_log calls where it is given no logger
+    # what print_log calls where it is given no logger
+    logger_of_mmengine.print = lambda text: MMLogger.get_current_instance().info(text)
     try:
         yield
     finally:
@@ -92,10 +93,6 @@ class _ConsoleHandler(logging.StreamHandler):
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stdout
         super().emit(record)
-
-
-def _log(text: str) -> None:
-    MMLogger.get_current_instance().info(text)
 
 
 def _log_warning(message, category, filename, lineno, file=None, line=None) -> None:

@@ -1,6 +1,6 @@
 """How much memory there is, before it is asked for."""
 import os
-import os.path as osp
+from pathlib import Path
 from typing import Optional
 
 _CGROUP = '/sys/fs/cgroup'
@@ -27,12 +27,7 @@ def _free_memory() -> Optional[int]:
 
 def _container_memory() -> Optional[int]:
     try:
-        limit, used = (_read_text(osp.join(_CGROUP, name)) for name in ('memory.max', 'memory.current'))
+        limit, used = (Path(_CGROUP, name).read_text().strip() for name in ('memory.max', 'memory.current'))
     except OSError:
         return None
     return None if limit == 'max' else max(0, int(limit) - int(used))
-
-
-def _read_text(path: str) -> str:
-    with open(path) as file:
-        return file.read().strip()

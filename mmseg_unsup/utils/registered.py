@@ -25,7 +25,7 @@ def found_types(name: str, scopes: Sequence[str] = KNOWN_SCOPES) -> Optional[lis
     scope, _, bare = name.rpartition('.')
     if scope and scope not in KNOWN_SCOPES:
         return None if find_spec(scope.partition('.')[0]) else []
-    found = _look_up(bare, _lineage(scope) if scope else scopes)
+    found = _look_up(bare, KNOWN_SCOPES[:KNOWN_SCOPES.index(scope) + 1] if scope else scopes)
     return None if not found and scope and get_object_from_string(name) is not None else found
 
 
@@ -96,10 +96,6 @@ def _look_up(bare: str, scopes: Sequence[str]) -> list:
         if found:
             return found
     return []
-
-
-def _lineage(scope: str) -> Sequence[str]:
-    return KNOWN_SCOPES[:KNOWN_SCOPES.index(scope) + 1]
 
 
 def _nodes(scopes: Sequence[str] = KNOWN_SCOPES) -> Iterator[Registry]:

@@ -17,8 +17,7 @@ from ..utils.config_text import parse_config_text
 from ..utils.old_names import present_config
 from ..utils.stored_config import frozen_weights
 from .identity import identity_text
-from .old_names import renamed_state
-from .published_names import rename_published
+from .tensor_names import rename_published, renamed_state
 from .weights_seen import weights_seen
 
 # classifiers that files of whole networks hold beside the backbone: torchvision, timm, mmpretrain
@@ -72,7 +71,7 @@ def read_part(source: str,
         averaged: of a checkpoint with a teacher, take the teacher's weights (True) or the trained ones (False). None
             takes those by which the run predicts and is scored: the teacher's where it is a moving average.
         target: state dict of the module that takes the tensors; the names of layouts that are known
-            (:mod:`published_names`) become its names.
+            (:mod:`tensor_names`) become its names.
         follows: of a frozen backbone, read the file that the config of its checkpoint names.
 
     Raises:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 from mmengine.utils.dl_utils import collect_env
 
-from mmseg_unsup.hosts import torchvision_guard
+from mmseg_unsup.hosts import imports
 from mmseg_unsup.utils.stack import check_mmpretrain
 from ..conftest import ROOT
 from ..mmpretrain_pair import importable_pair
@@ -28,7 +28,7 @@ MISFITS = {
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     """Writes a torchvision of one statement, which has imported a module of its own before."""
-    monkeypatch.setattr(torchvision_guard, '_reason', None)
+    monkeypatch.setattr(imports, '_reason', None)
     monkeypatch.syspath_prepend(str(tmp_path / 'site'))
 
     def write(statement: str) -> str:

@@ -7,7 +7,7 @@ import torch
 
 from mmseg_unsup.apis import UnsupInferencer
 from mmseg_unsup.registry import MODELS
-from mmseg_unsup.weights.old_names import renamed_state
+from mmseg_unsup.weights.tensor_names import renamed_state
 from ..conftest import smooth_image
 
 FOLDER = osp.join(osp.dirname(__file__), 'old_checkpoints')  # of runs of an epoch on eight images, two channels wide

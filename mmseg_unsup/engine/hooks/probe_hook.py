@@ -9,7 +9,7 @@ from ...registry import HOOKS, PROBES
 from ...utils.config_text import parse_config_text
 from ...utils.console import warn_once
 from ...utils.old_names import present_config
-from ...weights.old_names import renamed_state
+from ...weights.tensor_names import renamed_state
 from ..feature_pass import unwrap
 from ..fitting import FeatureBatch
 from .fit_hook import FitHook

@@ -17,7 +17,7 @@ from ...utils.console import say
 from ...utils.stack import check_mmpretrain
 from ...utils.whole_images import adapt_to_mmseg
 from ...weights import check_stock_initialization, quiet_init_weights
-from ...weights.old_names import renamed_state
+from ...weights.tensor_names import renamed_state
 from ..clusters import ClusterSets
 
 

@@ -1,6 +1,9 @@
-"""Backbones that other code published, under the names that mmpretrain gives their tensors."""
+"""Names of tensors in files of earlier versions, and of backbones that other code published, -> names of today.
+
+The latter become those that mmpretrain gives them.
+"""
 import re
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from torch import Tensor
 
@@ -74,6 +77,17 @@ LAYOUTS = (
         ],
         unused=r'classifier\.2\.'),
 )
+# of earlier versions: pattern of a name -> its present name
+_RENAMED = (
+    (r'labeller\.', 'target_generator.'),
+    (r'decode_head\.fresh_prototypes$', 'decode_head.clusters.fresh.weight'),
+    (r'decode_head\.(classifiers\.|running_loss$)', r'decode_head.clusters.classifier.\1'),
+    (r'over_head\.(classifiers\.|running_loss$)', r'decode_head.clusters.over1_classifier.\1'),
+    (r'object_(weight|bias)$', r'object_clusters.objects.\1'))
+# prototypes and their weights lay in one tensor for all views
+_STACKED = re.compile(r'^(decode_head|over_heads\.(\d+))\.(prototypes|class_weights)$')
+# of heads that only trained
+_UNUSED = re.compile(r'^over_heads?\.(\d+\.)?fresh_prototypes$')
 
 
 def rename_published(state: Dict[str, Tensor], target: Dict[str, Tensor]) -> Dict[str, Tensor]:
@@ -94,8 +108,31 @@ def rename_published(state: Dict[str, Tensor], target: Dict[str, Tensor]) -> Dic
     return {name: value.flatten() if name.endswith('.gamma') else value for name, value in renamed.items()}
 
 
-def _rename(name: str, rules: List[Tuple[str, str]]) -> str:
+def _rename(name: str, rules: Sequence[Tuple[str, str]]) -> str:
     for pattern, replacement in rules:
         if re.match(pattern, name):
             return re.sub(f'^{pattern}', replacement, name)
     return name
+
+
+def renamed_state(state: Dict[str, Tensor], prefix: str = '') -> Dict[str, Tensor]:
+    """A state dict of an earlier version under the present names; tensors that have one already are left alone.
+
+    Args:
+        prefix: that all names have in front.
+    """
+    renamed = {}
+    for name, value in state.items():
+        own = name[len(prefix):]
+        if not _UNUSED.match(own):
+            renamed.update((prefix + new, tensor) for new, tensor in _present(own, value))
+    return renamed
+
+
+def _present(name: str, value: Tensor) -> List[Tuple[str, Tensor]]:
+    stacked = _STACKED.match(name)
+    if stacked:
+        level = f'over{int(stacked[2]) + 1}_' if stacked[2] else ''
+        kind = 'weight' if stacked[3] == 'prototypes' else stacked[3]
+        return [(f'decode_head.clusters.{level}view{v + 1}.{kind}', of_view) for v, of_view in enumerate(value)]
+    return [(_rename(name, _RENAMED), value)]
