@@ -99,8 +99,9 @@ def labelled_probe_loader(images: dict, size: int, batch_size: int, num_workers:
 
 
 def scene_loaders(kind: str, data_root: str, size: int, batch_size: int, num_workers: int,
-                  train: Optional[dict] = None, val: Optional[dict] = None) -> Tuple[dict, dict, dict]:
-    """``train_dataloader``, ``probe_dataloader`` and ``val_dataloader`` of a data set with labels.
+                  train: Optional[dict] = None, val: Optional[dict] = None) -> Tuple[dict, ...]:
+    """``train_dataloader``, ``probe_dataloader``, ``val_dataloader`` and the same as ``test_dataloader``, of a data set
+    with labels.
 
     Args:
         kind: type of the data set.
@@ -114,9 +115,9 @@ def scene_loaders(kind: str, data_root: str, size: int, batch_size: int, num_wor
         return dict(type=kind, data_root=data_root, **settings)
 
     sizes = dict(batch_size=batch_size, num_workers=num_workers)
+    evaluation = loader(images(**val, pipeline=eval_pipeline(size)), **sizes)
     return (view_loader(images(**train), view_pipeline(size), **sizes),
-            view_loader(images(**train), probe_pipeline(size), **sizes),
-            loader(images(**val, pipeline=eval_pipeline(size)), **sizes))
+            view_loader(images(**train), probe_pipeline(size), **sizes), evaluation, evaluation)
 
 
 def scores_of(prediction: str, **settings) -> dict:

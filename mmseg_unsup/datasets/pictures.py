@@ -50,8 +50,7 @@ def write_picture(path: str, picture: np.ndarray, flush: bool = False, quality: 
         flush: see :func:`mmseg_unsup.utils.atomic.replacing`.
         quality: of a JPEG.
     """
-    if osp.dirname(path):
-        os.makedirs(osp.dirname(path), exist_ok=True)
+    os.makedirs(osp.dirname(path) or '.', exist_ok=True)
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.endswith('.jpg') else []
     content = cv2.imencode(osp.splitext(path)[1], picture if picture.ndim == 2 else picture[..., ::-1], settings)[1]
     with replacing(path, flush=flush) as part, open(part, 'wb') as file:
@@ -70,8 +69,7 @@ def write_indexed(path: str, ids: np.ndarray, palette: np.ndarray) -> None:
     The file has 8 bits and shows the colours of the (K, 3) uint8 palette; from 256 colours on, 16 bits of grey, as 255
     stands for no class in label maps.
     """
-    if osp.dirname(path):
-        os.makedirs(osp.dirname(path), exist_ok=True)
+    os.makedirs(osp.dirname(path) or '.', exist_ok=True)
     if len(palette) > 255:
         write_picture(path, ids.astype(np.uint16))
         return

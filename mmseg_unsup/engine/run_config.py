@@ -13,7 +13,7 @@ from ..utils.config import load_config
 from ..utils.config_check import check_config
 from ..utils.config_keys import flatten_config
 from ..utils.distributed import check_ranks_agree, open_process_group
-from ..utils.speed import adapt_loaders, enable_amp, enable_compile, keep_freed_memory
+from ..utils.speed import adapt_loaders, enable_amp, keep_freed_memory
 
 # Arguments that may differ between processes: places on one machine, and what the config shows already.
 _LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')
@@ -55,7 +55,7 @@ def apply_speed_arguments(cfg: Config, args: argparse.Namespace) -> None:
     if args.amp:
         enable_amp(cfg)
     if args.compile:
-        enable_compile(cfg)
+        cfg.default_hooks.compile = dict(type='mmseg_unsup.CompileHook')
 
 
 def prepare_training(cfg: Config, args: argparse.Namespace) -> None:

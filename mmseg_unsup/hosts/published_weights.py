@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from typing import Dict, Iterator, Optional
 from urllib.error import URLError
@@ -82,7 +82,8 @@ def damaged_record(path: str) -> Optional[str]:
 def _look_up(scheme: str, name: str) -> str:
     table = _addresses(scheme)
     if name not in table and scheme in TORCHVISION:
-        table = {**_of_newer_torchvision(), **table}
+        with suppress(ImportError):  # where it is installed: later names, such as resnet50.imagenet1k_v2
+            table = {**of_mmengine.get_torchvision_models(), **table}
     if not table.get(name):
         raise ValueError(f'{scheme}://{name}: there are no published weights of this name: '
                           + did_you_mean([f'{scheme}://{other}' for other in similar(name, table)], REMEDY))
@@ -98,14 +99,6 @@ def _addresses(scheme: str) -> Dict[str, str]:
         return of_mmengine.get_mmcls_models()
     table, renamed = of_mmengine.get_external_models(), of_mmengine.get_deprecated_model_names()
     return {**{old: table.get(new) for old, new in renamed.items()}, **table}
-
-
-def _of_newer_torchvision() -> Dict[str, str]:
-    """Names that came after mmengine's table, such as ``resnet50.imagenet1k_v2``, where torchvision is installed."""
-    try:
-        return of_mmengine.get_torchvision_models()
-    except ImportError:
-        return {}
 
 
 def _own_folder() -> str:

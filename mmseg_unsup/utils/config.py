@@ -4,6 +4,7 @@ import os.path as osp
 import sys
 from glob import escape, glob
 from importlib.util import find_spec
+from itertools import accumulate
 from typing import List, Optional
 
 from mmengine.config import Config
@@ -165,16 +166,10 @@ def merge_options(cfg: Config, options: dict) -> None:
 
 def _open_up(cfg: Config, key: str) -> None:
     """What is None above an option becomes a part that holds it; mmengine merges nothing into None."""
-    node = cfg
-    for name in key.split('.')[:-1]:
-        if isinstance(node, (list, tuple)):
-            node = node[int(name)]
-        elif name not in node:
-            return
-        else:
-            if node[name] is None:
-                node[name] = {}
-            node = node[name]
+    for part in accumulate(key.split('.')[:-1], '{}.{}'.format):
+        for _, node, leaf in find_keys(cfg, part):
+            if node is not None and node[leaf] is None:
+                node[leaf] = {}
 
 
 def _reach_visualizer(cfg: Config) -> None:

@@ -27,11 +27,7 @@ def find_keys(cfg: Config, key: str) -> Iterator[Tuple[str, Optional[Union[dict,
     In ``'train_dataloader.**.GaussianBlur.sigma'``, ``**`` stands for any number of levels and a type, without its
     scope, for those elements of a list that have it; ``*`` for any name or part of one, as in ``'*_evaluator'``.
     """
-    seen = set()
-    for place in _find(cfg, key.split('.'), ''):
-        if place[0] not in seen:
-            seen.add(place[0])
-            yield place
+    return iter({place[0]: place for place in _find(cfg, key.split('.'), '')}.values())
 
 
 def _find(node, names: List[str], path: str) -> Iterator[tuple]:

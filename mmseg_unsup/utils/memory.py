@@ -1,5 +1,6 @@
 """How much memory there is, before it is asked for."""
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
@@ -14,11 +15,8 @@ def available_memory() -> Optional[int]:
 
 
 def _free_memory() -> Optional[int]:
-    try:
-        with open('/proc/meminfo') as file:
-            return next(1024 * int(line.split()[1]) for line in file if line.startswith('MemAvailable:'))
-    except (OSError, StopIteration):
-        pass
+    with suppress(OSError, StopIteration), open('/proc/meminfo') as file:
+        return next(1024 * int(line.split()[1]) for line in file if line.startswith('MemAvailable:'))
     try:
         return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     except (AttributeError, ValueError, OSError):  # Windows

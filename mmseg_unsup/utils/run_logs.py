@@ -70,12 +70,12 @@ def read_run_log(work_dir: str) -> RunLog:
                     values = json.loads(line)
                 except json.JSONDecodeError:  # cut off when a run was killed
                     continue
+                phases = {name.removeprefix(PHASE_PREFIX): value for name, value in values.items()
+                          if name.startswith(PHASE_PREFIX)}
                 if 'iter' in values:  # which lines of the training have
                     steps[values['step']] = values
-                elif any(name.startswith(PHASE_PREFIX) for name in values):
-                    log.phases[values['step']] = {
-                        name[len(PHASE_PREFIX):]: value for name, value in values.items() if name.startswith(PHASE_PREFIX)
-                    }
+                elif phases:
+                    log.phases[values['step']] = phases
                 else:
                     log.evaluations[values['step']] = {
                         name: value for name, value in values.items() if name not in _NOT_SCORES}

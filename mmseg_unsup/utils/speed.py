@@ -71,8 +71,3 @@ def enable_amp(cfg: Config) -> None:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'mmseg_unsup.BFloat16OptimWrapper'
-
-
-def enable_compile(cfg: Config) -> None:
-    """Compile the networks when training starts."""
-    cfg.default_hooks.compile = dict(type='mmseg_unsup.CompileHook')

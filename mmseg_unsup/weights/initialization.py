@@ -200,9 +200,7 @@ def initial_weights_seen(module: nn.Module) -> str:
     if hasattr(module, 'initialization'):
         return module.initialization.seen
     init_cfg = _stock_cfg(module)
-    if init_cfg is None:
-        return NOTHING
-    return _read_stock(init_cfg, 'backbone').seen
+    return NOTHING if init_cfg is None else _read_stock(init_cfg, 'backbone').seen
 
 
 def initial_source(module: nn.Module) -> Optional[str]:

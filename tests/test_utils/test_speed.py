@@ -3,12 +3,14 @@ import platform
 import re
 import subprocess
 import sys
+from argparse import Namespace
 
 import pytest
 import torch
 from mmengine.config import Config
 
-from mmseg_unsup.utils.speed import adapt_loaders, enable_amp, enable_compile
+from mmseg_unsup.engine.run_config import apply_speed_arguments
+from mmseg_unsup.utils.speed import adapt_loaders, enable_amp
 from ..conftest import ROOT
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason='tests a machine without a GPU')
@@ -84,7 +86,7 @@ def test_amp_leaves_a_wrapper_that_has_it_and_refuses_others():
 
 def test_compile_adds_its_hook():
     cfg = config()
-    enable_compile(cfg)
+    apply_speed_arguments(cfg, Namespace(amp=False, compile=True))
     assert cfg.default_hooks.compile.type == 'mmseg_unsup.CompileHook'
 
 

@@ -4,6 +4,5 @@ from mmseg_unsup.presets import scene_loaders
 data_root = 'data/camvid'
 n_clusters = 11
 size = 160
-train_dataloader, probe_dataloader, val_dataloader = scene_loaders(
+train_dataloader, probe_dataloader, val_dataloader, test_dataloader = scene_loaders(
     'mmseg_unsup.CamVidDataset', data_root, size, batch_size=16, num_workers=2)
-test_dataloader = val_dataloader

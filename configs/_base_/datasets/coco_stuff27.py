@@ -4,10 +4,9 @@ from mmseg_unsup.presets import scene_loaders
 data_root = 'data/coco_stuff164k'
 n_clusters = 27
 size = 320
-train_dataloader, probe_dataloader, val_dataloader = scene_loaders(
+train_dataloader, probe_dataloader, val_dataloader, test_dataloader = scene_loaders(
     'mmseg_unsup.COCOStuff27Dataset', data_root, size, batch_size=128, num_workers=8,
     train=dict(ann_file='curated/train2017.txt', data_prefix=dict(img_path='images/train2017')),
     val=dict(
         ann_file='curated/val2017.txt',
         data_prefix=dict(img_path='images/val2017', seg_map_path='annotations/val2017')))
-test_dataloader = val_dataloader

@@ -4,8 +4,7 @@ from mmseg_unsup.presets import scene_loaders
 data_root = 'data/potsdam'
 n_clusters = 3
 size = 320
-train_dataloader, probe_dataloader, val_dataloader = scene_loaders(
+train_dataloader, probe_dataloader, val_dataloader, test_dataloader = scene_loaders(
     'mmseg_unsup.Potsdam3Dataset', data_root, size, batch_size=128, num_workers=8,
     train=dict(data_prefix=dict(img_path='img_dir/train')),
     val=dict(data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val')))
-test_dataloader = val_dataloader

@@ -4,10 +4,9 @@ from mmseg_unsup.presets import scene_loaders
 data_root = 'data/VOCdevkit/VOC2012'
 n_clusters = 21
 size = 320
-train_dataloader, probe_dataloader, val_dataloader = scene_loaders(
+train_dataloader, probe_dataloader, val_dataloader, test_dataloader = scene_loaders(
     'mmseg_unsup.VOC2012Dataset', data_root, size, batch_size=128, num_workers=8,
     train=dict(ann_file='ImageSets/Segmentation/trainaug.txt', data_prefix=dict(img_path='JPEGImages')),
     val=dict(
         ann_file='ImageSets/Segmentation/val.txt',
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass')))
-test_dataloader = val_dataloader
