@@ -1,5 +1,5 @@
 from .kmeans import MiniBatchKMeans
-from .streaming import StreamingKMeans
+from .streaming import StreamingKMeans, StreamSettings
 from .weights import cluster_weights
 
-__all__ = ['MiniBatchKMeans', 'StreamingKMeans', 'cluster_weights']
+__all__ = ['MiniBatchKMeans', 'StreamSettings', 'StreamingKMeans', 'cluster_weights']

@@ -23,14 +23,33 @@ def check_stream(init_images: int, update_images: int, init_pixels: Optional[int
         check_count('init_pixels', init_pixels)
 
 
-def assigned_rows(models: Sequence[MiniBatchKMeans], n_images: int, n_cells: int, init_images: int,
-                  init_pixels: Optional[int]) -> List[Tuple[int, int]]:
-    """The work of :class:`StreamingKMeans` on images of ``n_cells`` cells: clusters of each model, and the rows that
-    are assigned to them in all its iterations."""
-    init_images = min(init_images, n_images)
-    of_image = n_cells if init_pixels is None else min(n_cells, max(1, init_pixels // init_images))
-    later = (n_images - init_images) * n_cells
-    return [(model.n_clusters, model.n_assigned(of_image * init_images) + later) for model in models]
+class StreamSettings:
+    """The settings of k-means over a stream of images, a base of what is fitted so.
+
+    Args:
+        kmeans: arguments of :class:`MiniBatchKMeans` besides ``n_clusters``.
+        init_images: images of the initial Lloyd iterations.
+        update_images: images per update of the running means after that.
+        init_pixels: feature cells, over all images and ranks, in the Lloyd iterations; None for all. Memory of the
+            clustering is ``views x init_pixels x C x 4`` bytes.
+    """
+
+    def __init__(self, *args, kmeans: Optional[dict] = None, init_images: int = 5120, update_images: int = 256,
+                 init_pixels: Optional[int] = 200_000, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.kmeans = kmeans or {}
+        self.stream = dict(init_images=init_images, update_images=update_images, init_pixels=init_pixels)
+        # a bad setting must fail now, not after the pass
+        MiniBatchKMeans(2, **self.kmeans)
+        check_stream(**self.stream)
+
+    def assigned_by(self, models: Sequence[MiniBatchKMeans], n_images: int, n_cells: int) -> List[Tuple[int, int]]:
+        """The work of a fit to images of ``n_cells`` cells: clusters of each model, and the rows that are assigned to
+        them in all its iterations."""
+        init_images, init_pixels = min(self.stream['init_images'], n_images), self.stream['init_pixels']
+        of_image = n_cells if init_pixels is None else min(n_cells, max(1, init_pixels // init_images))
+        later = (n_images - init_images) * n_cells
+        return [(model.n_clusters, model.n_assigned(of_image * init_images) + later) for model in models]
 
 
 class StreamingKMeans:

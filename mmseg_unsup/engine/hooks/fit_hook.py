@@ -113,7 +113,7 @@ class FitHook(Fit, Hook):
         return at + [end - 1] * (self.in_checkpoint and start < end and end - 1 not in at)
 
     def assigned_rows(self, runner, n_images: int, n_cells: int) -> List[Tuple[int, int]]:
-        """Work of the fit beside the network's, see :func:`mmseg_unsup.clustering.streaming.assigned_rows`."""
+        """Work of the fit beside the network's, see :meth:`mmseg_unsup.clustering.StreamSettings.assigned_by`."""
         return []
 
     def passes(self, runner) -> List[Pass]:

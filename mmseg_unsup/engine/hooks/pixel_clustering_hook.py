@@ -4,8 +4,7 @@ from typing import List, Optional, Sequence, Tuple, Union
 import torch
 from mmengine.runner import EpochBasedTrainLoop
 
-from ...clustering import MiniBatchKMeans, StreamingKMeans, cluster_weights
-from ...clustering.streaming import assigned_rows, check_stream
+from ...clustering import MiniBatchKMeans, StreamingKMeans, StreamSettings, cluster_weights
 from ...clustering.weights import MODES
 from ...registry import HOOKS
 from ...utils.checks import check_count
@@ -23,18 +22,14 @@ TINY_SHARE = 1e-3
 
 
 @HOOKS.register_module()
-class PixelClusteringHook(FitHook):
+class PixelClusteringHook(StreamSettings, FitHook):
     """One pass over the training loader: k-means per level and view, then new prototypes and class weights.
 
     The pass sees the views that the following epoch trains on. It reads no labels and writes no files.
 
     Args:
-        kmeans: arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans` besides ``n_clusters``, which is the
-            head's.
-        init_images: images of the initial Lloyd iterations.
-        update_images: images per update of the running means after that.
-        init_pixels: feature cells, over all images and ranks, in the Lloyd iterations; None for all. Memory of the
-            clustering is ``num_views x init_pixels x C x 4`` bytes.
+        kmeans, init_images, update_images, init_pixels: see :class:`mmseg_unsup.clustering.StreamSettings`;
+            ``n_clusters`` is the head's.
         max_images: images, or as a float the share of them, that each clustering uses, another random part every
             epoch; None for all.
         class_weights: ``'inverse'``, ``'frequency'`` or None, see :func:`mmseg_unsup.clustering.cluster_weights`.
@@ -55,21 +50,16 @@ class PixelClusteringHook(FitHook):
     priority = 'ABOVE_NORMAL'
 
     def __init__(self,
-                 kmeans: Optional[dict] = None,
-                 init_images: int = 5120,
-                 update_images: int = 256,
-                 init_pixels: Optional[int] = 200_000,
                  max_images: Optional[Union[int, float]] = None,
                  class_weights: Optional[str] = 'inverse',
                  bn_mode: str = 'eval',
-                 interval: int = 1) -> None:
+                 interval: int = 1,
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
         for name, value, allowed in (('class_weights', class_weights, MODES), ('bn_mode', bn_mode, BN_MODES)):
             if value not in allowed:
                 raise ValueError(f'{name}={value!r} is not one of {allowed}')
         check_count('interval', interval)
-        check_stream(init_images, update_images, init_pixels)  # now, not after the evaluation before the training
-        self.kmeans = kmeans or {}
-        self.stream = dict(init_images=init_images, update_images=update_images, init_pixels=init_pixels)
         self.max_images = max_images
         self.class_weights, self.bn_mode, self.interval = class_weights, bn_mode, interval
         self.n_empty = 0
@@ -95,7 +85,7 @@ class PixelClusteringHook(FitHook):
 
     def assigned_rows(self, runner, n_images: int, n_cells: int) -> list:
         models = [kmeans for of_level in self._models(unwrap(runner.model)) for kmeans in of_level]
-        return assigned_rows(models, n_images, n_cells, self.stream['init_images'], self.stream['init_pixels'])
+        return self.assigned_by(models, n_images, n_cells)
 
     def reading(self, runner, labelled: bool = False) -> Reading:
         """The views of the epoch in the precision of the training, so that its labels are those of the clustering."""

@@ -1,18 +1,17 @@
 """Clusters of the frozen features: the unsupervised probe."""
-from typing import List, Optional, Sequence, Tuple
+from typing import Optional, Sequence
 
 import torch
 from torch import Tensor
 
-from ...clustering import MiniBatchKMeans, StreamingKMeans
-from ...clustering.streaming import assigned_rows, check_stream
+from ...clustering import MiniBatchKMeans, StreamingKMeans, StreamSettings
 from ...registry import PROBES
 from ...utils.checks import check_count
 from .base import Probe, linear_scores
 
 
 @PROBES.register_module()
-class KMeansProbe(Probe):
+class KMeansProbe(StreamSettings, Probe):
     """k-means on the training images with the transforms of evaluation; labels are not read.
 
     With K classes score it by ``match='hungarian'``, with more clusters (over-clustering) by ``match='majority'``.
@@ -23,8 +22,7 @@ class KMeansProbe(Probe):
         n_clusters: K'; None for the number of classes.
         repeats: R fits from different starting points in the same pass, predicted as ``<name>_1`` to ``<name>_R``, for
             :class:`mmseg_unsup.RepeatedIoUMetric`. All see the same sample of cells.
-        kmeans: further arguments of :class:`mmseg_unsup.clustering.MiniBatchKMeans`.
-        init_images, update_images, init_pixels: see :class:`mmseg_unsup.PixelClusteringHook`.
+        kmeans, init_images, update_images, init_pixels: see :class:`mmseg_unsup.clustering.StreamSettings`.
 
     Source: train_picie.py:295-339 of the released code (``--repeats``).
 
@@ -32,37 +30,20 @@ class KMeansProbe(Probe):
         ValueError: bad option; fewer cells than clusters.
     """
 
-    def __init__(self,
-                 name: str = 'kmeans',
-                 n_clusters: Optional[int] = None,
-                 repeats: int = 1,
-                 kmeans: Optional[dict] = None,
-                 init_images: int = 5120,
-                 update_images: int = 256,
-                 init_pixels: Optional[int] = 200_000,
-                 **kwargs) -> None:
+    def __init__(self, name: str = 'kmeans', n_clusters: Optional[int] = None, repeats: int = 1, **kwargs) -> None:
         super().__init__(name, **kwargs)
         check_count(f'repeats of the probe {name!r}', repeats)
-        self.n_clusters, self.repeats, self.kmeans = n_clusters, repeats, kmeans or {}
-        # a bad setting must fail now, not after the pass
-        MiniBatchKMeans(2 if n_clusters is None else n_clusters, **self.kmeans)
-        check_stream(init_images, update_images, init_pixels)
-        self.stream = dict(init_images=init_images, update_images=update_images, init_pixels=init_pixels)
+        if n_clusters is not None:
+            check_count('n_clusters', n_clusters)
+        self.n_clusters, self.repeats = n_clusters, repeats
 
     def n_outputs(self, n_classes: int) -> int:
         return self.n_clusters or n_classes
 
-    def assigned_rows(self, n_classes: int, n_images: int, n_cells: int) -> List[Tuple[int, int]]:
-        """The work of a fit, see :func:`mmseg_unsup.clustering.streaming.assigned_rows`."""
-        return assigned_rows(self._models(n_classes), n_images, n_cells, self.stream['init_images'],
-                             self.stream['init_pixels'])
-
-    def _models(self, n_classes: int) -> List[MiniBatchKMeans]:
-        return [MiniBatchKMeans(self.n_outputs(n_classes), **self.kmeans) for _ in range(self.repeats)]
-
     def begin(self, *args, **kwargs) -> None:
         super().begin(*args, **kwargs)
-        self.models = self._models(self.n_classes)
+        n_clusters = self.n_outputs(self.n_classes)
+        self.models = [MiniBatchKMeans(n_clusters, **self.kmeans) for _ in range(self.repeats)]
         self._stream = StreamingKMeans([self.models], self.n_images, seed=(self.seed, ), device=self.device,
                                        **self.stream)
 
