@@ -9,5 +9,5 @@ shortcuts = dict(
     data_root=['*_dataloader.**.data_root'],
     size=['train_dataloader.**.PairedCropFlip.size', '*_dataloader.**.ResizeForEvaluation.size'],
     n_clusters=['model.decode_head.n_clusters'],
-    init=['model.backbone.**.checkpoint'],
+    init=['model.backbone.**.init_cfg.checkpoint'],
     weights_seen=['default_hooks.initialization.weights_seen'])

@@ -71,11 +71,7 @@ def check_backend(name: str) -> None:
 
 
 def build_backend(name: str, device: torch.device, n_clusters: int):
-    """The backend for rows on ``device``; ``'auto'`` takes the faster one of those installed.
-
-    Raises:
-        ImportError: see :class:`FaissBackend`.
-    """
+    """The backend for rows on ``device``; ``'auto'`` takes the faster one of those installed."""
     if name == 'auto':
         prefers_faiss = device.type == 'cpu' and n_clusters >= FAISS_MIN_CLUSTERS and find_spec('faiss') is not None
         name = 'faiss' if prefers_faiss else 'torch'

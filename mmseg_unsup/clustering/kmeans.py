@@ -174,11 +174,7 @@ class MiniBatchKMeans:
         return (F.normalize(means, dim=1) if self.spherical else means).float()
 
     def _local_stats(self, rows: Tensor, centers: Tensor, with_inertia: bool = True) -> Tensor:
-        """(N, C), (K, C) -> (K, C + 2) float64: sum of the members, their number, sum of their squared distances.
-
-        Raises:
-            ValueError: rows, or their squares, that are not finite.
-        """
+        """(N, C), (K, C) -> (K, C + 2) float64: sum of the members, their number, sum of their squared distances."""
         stats = _empty_stats(centers)
         backend = build_backend(self.backend, rows.device, len(centers))
 

@@ -80,11 +80,8 @@ def _init_worker(original, worker_id: int) -> None:
 
 
 def stop_if_asked() -> None:
-    """A safe point: stop if any rank got a signal. Collective while the run listens; else nothing happens.
-
-    Raises:
-        Preempted: on all ranks.
-    """
+    """A safe point: raise Preempted on all ranks if any got a signal. Collective while the run listens; else nothing
+    happens."""
     if _listener is None:
         return
     signum = torch.tensor(_listener.received)

@@ -14,11 +14,8 @@ _LABELLED_KEY = 'labelled_probe_dataloader'
 def probe_dataloader(runner) -> DataLoader:
     """Build ``probe_dataloader`` of the config on first use; later calls give the same loader.
 
-    Its dataset is a :class:`mmseg_unsup.ViewDataset` with one view, made by the transforms of evaluation.
-
-    Raises:
-        KeyError: the config has none.
-        TypeError: it is of the wrong kind.
+    Its dataset is a :class:`mmseg_unsup.ViewDataset` with one view, made by the transforms of evaluation. Raises
+    KeyError if the config has none, TypeError if it is of the wrong kind.
     """
     return _build_once(runner, _KEY, 'a loader of the training images with the transforms of evaluation, as '
                        'view_loader and probe_pipeline of mmseg_unsup.presets make it')
@@ -26,11 +23,7 @@ def probe_dataloader(runner) -> DataLoader:
 
 def labelled_probe_dataloader(runner) -> DataLoader:
     """The same of ``labelled_probe_dataloader``, whose samples carry ``gt_sem_seg``: for probes that need labels.
-
-    Raises:
-        KeyError, TypeError: as above.
-        ValueError: its data set gives no labels.
-    """
+    Raises ValueError if its data set gives none."""
     loader = _build_once(runner, _LABELLED_KEY, 'a loader of the training images and their labels with the transforms '
                          'of evaluation, as labelled_probe_loader of mmseg_unsup.presets makes it')
     if not loader.dataset.with_labels:

@@ -132,12 +132,13 @@ def _adapt_to_gloo(cfg: Config) -> None:
 
 
 def on_first_rank(function: Callable[[], Any]) -> Any:
-    """What the function returns on the first rank, on all of them, and so is its OSError or ValueError. Collective."""
+    """What the function returns on the first rank, on all of them; so is its OSError, RuntimeError or ValueError.
+    Collective."""
     outcome = [None, None]
     if is_main_process():
         try:
             outcome[0] = function()
-        except (OSError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             outcome[1] = error
     broadcast_object_list(outcome)
     if outcome[1] is not None:

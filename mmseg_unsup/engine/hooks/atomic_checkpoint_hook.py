@@ -1,10 +1,9 @@
 """Checkpoints that are whole or not there, and hold all that a run continues from."""
 import logging
 import os.path as osp
-from contextlib import contextmanager
-from typing import List, Optional
+from typing import Callable, List, Optional
 
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop
@@ -135,11 +134,8 @@ class AtomicCheckpointHook(CheckpointHook):
                     self.file_backend.remove(path)
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
-        """As mmengine does, but an old best checkpoint goes when the new one is there.
-
-        Raises:
-            ValueError: ``save_best`` names no score of the validation.
-        """
+        """As mmengine does, but an old best checkpoint goes when the new one is there, and ``save_best`` must name a
+        score of the validation."""
         for name in self.key_indicators if self.save_best and self.save_best != 'auto' else ():
             if name not in metrics:
                 raise ValueError(f'save_best={name!r} is no score of the validation'
@@ -168,19 +164,21 @@ class AtomicCheckpointHook(CheckpointHook):
         self._run_state = dict(
             loop=loop.state_dict(meta['epoch']) if is_resumable else {},
             ranks=gather_rank_states(runner, loop.random_state() if is_resumable else random_state()))
-        with _on_all_ranks(f'cannot write the checkpoint {path}', former):
-            if is_main_process():
-                self._write(
-                    runner,
-                    self.out_dir,
-                    name,
-                    save_optimizer=self.save_optimizer,
-                    save_param_scheduler=self.save_param_scheduler,
-                    meta=meta,
-                    by_epoch=self.by_epoch,
-                    backend_args=self.backend_args,
-                    **self.args)
-                self._point_at(runner, path)
+
+        def write() -> None:
+            self._write(
+                runner,
+                self.out_dir,
+                name,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args)
+            self._point_at(runner, path)
+
+        _write_on_first_rank(write, path, former)
         self._run_state = None
 
     @staticmethod
@@ -210,9 +208,8 @@ class _AtomicRunner:
         return getattr(self.wrapped, name)
 
     def save_checkpoint(self, *args, **kwargs) -> None:
-        with _on_all_ranks(f'cannot write the checkpoint {osp.join(*args[:1], kwargs["filename"])}', None):
-            if is_main_process():
-                self._write(self.wrapped, *args, **kwargs)
+        path = osp.join(*args[:1], kwargs['filename'])
+        _write_on_first_rank(lambda: self._write(self.wrapped, *args, **kwargs), path, None)
 
 
 class _LateRemoval(LocalBackend):
@@ -225,20 +222,12 @@ class _LateRemoval(LocalBackend):
         self.paths.append(filepath)
 
 
-@contextmanager
-def _on_all_ranks(purpose: str, former: Optional[str]):
-    """An error of the first rank inside the block is one of all ranks; nobody goes on before the block is done.
-
-    Raises:
-        OSError: with the reason, and the checkpoint that is still there.
-    """
-    reason = [None]
+def _write_on_first_rank(write: Callable[[], None], path: str, former: Optional[str]) -> None:
+    """Nobody goes on before it is written; if it cannot be, all ranks raise an OSError with the reason, and the
+    checkpoint that is still there."""
     try:
-        yield
+        on_first_rank(write)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = [str(error)]
-    broadcast_object_list(reason)
-    if reason[0] is not None:
         intact = f'{former} is whole' if former else 'there is none before it'
-        raise OSError(f'{purpose} ({reason[0]}); {intact}. Free space on the disk, or make the folder writable, then '
-                      'continue with --resume') from None
+        raise OSError(f'cannot write the checkpoint {path} ({error}); {intact}. Free space on the disk, or make the '
+                      'folder writable, then continue with --resume') from None

@@ -118,10 +118,9 @@ class ConsoleHook(Hook):
     def _say_progress(self, runner, done: int) -> None:
         now = time.time()
         score = headline(self._scores.get(done, {}))
-        if not self._loss:
-            words = ['before training' if done == 0 else f'{self._unit} {done}/{self._end}']
-        else:
-            words = [f'{self._unit} {done}/{self._end}', f'loss {torch.stack(self._loss).float().mean().item():.3g}']
+        words = [f'{self._unit} {done}/{self._end}' if self._loss or done else 'before training']
+        if self._loss:
+            words.append(f'loss {torch.stack(self._loss).float().mean().item():.3g}')
         words.append(duration(now - self._last))
         left = self._seconds_left(done, now)
         if left is not None and done < self._end:

@@ -19,14 +19,10 @@ class NonFiniteHook(Hook):
     """Looks at the gradients before they are applied, and at the loss.
 
     Args:
-        action: ``'raise'`` ends the run, on all ranks, before a weight is changed, with the iteration, the images of
-            the batch and the last checkpoint, which is a good one. ``'skip'`` leaves out the step: weights, moments of
-            the optimiser and running statistics of batch norm stay as they were.
+        action: ``'raise'`` ends the run by a :class:`NonFiniteError`, on all ranks, before a weight is changed, with
+            the iteration, the images of the batch and the last checkpoint, which is a good one. ``'skip'`` leaves out
+            the step: weights, moments of the optimiser and running statistics of batch norm stay as they were.
         max_skips: a run that skips more steps in a row than this ends after all.
-
-    Raises:
-        NonFiniteError: see above.
-        ValueError: unknown ``action``.
     """
 
     # before hooks that average or save what the step has made

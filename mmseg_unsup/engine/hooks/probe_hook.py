@@ -130,8 +130,8 @@ class ProbeHook(FitHook):
 
 
 def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
-    """Raise ValueError unless every tensor that features are made of is in the checkpoint, in the same shape; of a model
-    that does not say which these are, those of its prediction."""
+    """Raise ValueError unless every tensor that features are made of is in the checkpoint, in the same shape; of a
+    model that does not say which these are, those of its prediction."""
     given = _shapes(checkpoint)
     parts = getattr(model, 'feature_parts', _PREDICTION)
     own = {*dict(model.named_parameters()), *dict(model.named_buffers())}  # of a frozen part its identity only
@@ -145,8 +145,8 @@ def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:
 
 
 def check_any_tensor(model: torch.nn.Module, checkpoint: dict) -> None:
-    """Raise ValueError unless a tensor of the checkpoint fits the model. A training may start from a part of a model, but
-    not from a file that has nothing of it: mmengine would start from other weights without a word."""
+    """Raise ValueError unless a tensor of the checkpoint fits the model. A training may start from a part of a model,
+    but not from a file that has nothing of it: mmengine would start from other weights without a word."""
     given = _shapes(checkpoint)
     if not any(given.get(key) == value.shape for key, value in model.state_dict().items() if value.dim()):
         raise ValueError(f'none of the {len(given)} entries of the checkpoint in load_from is a tensor of '

@@ -13,9 +13,6 @@ from .view_epoch_hook import names_digest
 class RunFolderHook(Hook):
     """Has the :class:`mmseg_unsup.engine.run_folder.RunFolder` record the run when all of it is built, and before
     anything is loaded or written. ``tools/train.py`` registers it.
-
-    Raises:
-        ValueError: the run that is continued had other images; on all ranks.
     """
 
     priority = 'HIGHEST'

@@ -72,9 +72,6 @@ class ClusterSurvey:
             members: (S,) cluster of each.
             boxes: (S, 4) where each is.
             labels: (H, W), where there are classes.
-
-        Raises:
-            ValueError: an id or label is out of range.
         """
         counts = np.bincount(clusters.ravel(), minlength=self.n_clusters)
         self.pixels += counts

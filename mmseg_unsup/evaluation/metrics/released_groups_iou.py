@@ -11,11 +11,7 @@ from .cluster_iou import ClusterIoUMetric, sum_counts
 
 @METRICS.register_module()
 class ReleasedGroupsIoUMetric(ClusterIoUMetric):
-    """:class:`ClusterIoUMetric` with the groups of :func:`released_group_scores`.
-
-    Raises:
-        ValueError: there are not as many clusters as classes.
-    """
+    """:class:`ClusterIoUMetric` with the groups of :func:`released_group_scores`; for as many clusters as classes."""
     takes_names = False  # merged clusters are not as many as classes
 
     def _sum(self, results: List[np.ndarray]) -> np.ndarray:

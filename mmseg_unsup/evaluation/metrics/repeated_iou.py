@@ -23,9 +23,6 @@ class RepeatedIoUMetric(BaseMetric):
             denominator); ``'last'`` of the stages of one fit, and ``best_on_val_<score>`` of the stage with the highest
             mIoU, ``best_on_val_stage``: that choice reads the labels it is scored on.
         kwargs: of :class:`ClusterIoUMetric`.
-
-    Raises:
-        ValueError: fewer than two repeats; unknown ``summary``.
     """
 
     def __init__(self,

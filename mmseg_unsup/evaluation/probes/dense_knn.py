@@ -25,9 +25,6 @@ class DenseKNNProbe(NeighboursProbe, LabelledCellsProbe):
 
     Source: the weighted vote of arXiv 1805.01978 (section 3.4) with the k and temperature that DINO (arXiv 2104.14294)
     uses for images.
-
-    Raises:
-        ValueError: see :class:`NeighboursProbe`.
     """
     remedy = 'give more images or max_cells'
 

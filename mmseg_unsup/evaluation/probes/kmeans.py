@@ -25,9 +25,6 @@ class KMeansProbe(StreamSettings, Probe):
         kmeans, init_images, update_images, init_pixels: see :class:`mmseg_unsup.clustering.StreamSettings`.
 
     Source: train_picie.py:295-339 of the released code (``--repeats``).
-
-    Raises:
-        ValueError: bad option; fewer cells than clusters.
     """
 
     def __init__(self, name: str = 'kmeans', n_clusters: Optional[int] = None, repeats: int = 1, **kwargs) -> None:

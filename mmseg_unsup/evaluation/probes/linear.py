@@ -36,9 +36,6 @@ class LinearProbe(LabelledCellsProbe):
 
     Attributes:
         layers (list): per stage, weight (classes, channels) and bias (classes,).
-
-    Raises:
-        ValueError: bad option; see also :class:`LabelledCellsProbe`.
     """
 
     repeats_are_stages = True

@@ -88,7 +88,9 @@ def _check_match(metric, name: str, probe: Probe, n_classes: int) -> List[str]:
     if match is None:
         return []
     if probe.predicts_classes != (match == 'identity'):
-        kind, wanted = ('classes', "'identity'") if probe.predicts_classes else ('clusters', "'hungarian' or 'majority'")
+        kind, wanted = 'classes', "'identity'"
+        if not probe.predicts_classes:
+            kind, wanted = 'clusters', "'hungarian' or 'majority'"
         raise ValueError(f'the probe {probe.name!r} predicts {kind}, and its metric has match={match!r}: set '
                          f'match={wanted} in the metric of the set {name!r}')
     n_clusters = probe.n_outputs(n_classes)

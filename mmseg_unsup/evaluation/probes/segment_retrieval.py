@@ -29,9 +29,6 @@ class SegmentRetrievalProbe(NeighboursProbe):
             segment then get class 0.
 
     Source: MaskContrast, arXiv 2102.06191 (``k=1``, one segment per image, its salient object).
-
-    Raises:
-        ValueError: see :class:`NeighboursProbe`.
     """
     needs_segments = True
     unit = 'segment'
