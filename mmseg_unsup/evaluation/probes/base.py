@@ -149,7 +149,7 @@ class LabelledRowsProbe(Probe):
 
 
     def check_classes(self, labels: Tensor) -> None:
-        """Raise ValueError unless all labels, of at least one row, are classes."""
+        """Raise ValueError unless all labels are classes."""
         wrong = labels[(labels < 0) | (labels >= self.n_classes)]
         if len(wrong):
             raise ValueError(f'label {int(wrong[0])} is out of range for the probe {self.name!r}: expected '
