@@ -32,13 +32,13 @@ def registered(hooks: dict) -> list:
 @pytest.mark.parametrize('key', ['n_clusters', 'model.decode_head.n_clusters'])
 def test_a_run_without_all_that_it_does_not_need(image_folder, tmp_path, key):
     """Left out by a config that inherits and by options; as many clusters are trained and scored as either key says."""
-    needed = {'clustering', 'fresh_kmeans', 'report'}
+    needed = {'clustering', 'fresh_kmeans', 'report', 'teacher'}
     child = tmp_path / 'child.py'
     cfg = tiny_config(image_folder, tmp_path / 'run', draws=True, **{key.replace('.', '__'): 5})
     child.write_text(f"{cfg.pretty_text}\ndefault_hooks['view_epoch'] = None\n")
     cfg = load_config(str(child), {f'default_hooks.{name}': None for name in HOOKS if name not in needed})
     runner = ConsoleRunner.from_cfg(cfg)
     assert {type(hook).__name__ for hook in runner.hooks} == {
-        'PixelClusteringHook', 'FreshKMeansHook', 'ReportHook'}
+        'PixelClusteringHook', 'FreshKMeansHook', 'ReportHook', 'TeacherHook'}
     head = runner.train().decode_head
-    assert head.n_clusters == len(head.fresh_prototypes) == 5
+    assert head.n_clusters == len(head.clusters['fresh'].weight) == 5

@@ -164,7 +164,7 @@ def test_what_is_fitted_for_an_evaluation_shares_a_pass(root, tmp_path):
         log = run_log(tmp_path / name)
         passes[name] = (len([phase for phase in seen if phase == ('train', 0, False)]), seen.count(('val', 1, False)),
                         re.findall(r'fresh k-means: loss .*', log), re.findall('seconds per phase: (.*)', log)[-1])
-        assert runner.model.probes == [] and len(runner.model.decode_head.fresh_prototypes) == 11
+        assert runner.model.probes == [] and len(runner.model.clusters['fresh'].weight) == 11
     assert passes['shared'][2] == passes['apart'][2] and 'fresh k-means, probes' in passes['shared'][3]
     assert passes['apart'][0] == passes['shared'][0] + 2 and passes['shared'][1] == passes['apart'][1]
 

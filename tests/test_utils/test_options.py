@@ -67,7 +67,7 @@ def test_options_given_twice_add_up():
     (CAMVID, 'data-root', 'did you mean data_root'),
     (CAMVID, 'lr', "the config has no 'lr'"),
     (CAMVID, 'train_dataloader.batchsize', "train_dataloader has no 'batchsize': did you mean batch_size"),
-    (CAMVID, 'model.decode_head.nclusters', "model.decode_head has no 'nclusters': did you mean n_clusters?"),
+    (CAMVID, 'model.decode_head.nclusters', "model.decode_head has no 'nclusters': did you mean n_clusters or clusters?"),
     (CAMVID, 'model.decode_hed.n_clusters', "model has no 'decode_hed': did you mean decode_head?"),
     (CAMVID, 'model.backbone.depht', 'did you mean depth?'),
     (CAMVID, 'default_hooks.chekpoint.interval', "default_hooks has no 'chekpoint': did you mean checkpoint?"),

@@ -150,10 +150,11 @@ class LabellingPrototypes(PrototypeSet):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         stored = state_dict.get(f'{prefix}weight')
         if stored is not None and stored.shape != self.weight.shape:
-            raise ValueError(
-                f'the checkpoint has {prefix}weight of shape {tuple(stored.shape)} (clusters, channels), the config '
-                f'asks for {tuple(self.weight.shape)}: set model.decode_head.n_clusters and model.over_clustering as '
-                'in its run, or start from its backbone only (model.backbone.init_cfg)')
+            remedy = 'over_clustering of model as in its run' if '.over' in prefix else (
+                f'n_clusters of model.decode_head to {len(stored)}')
+            raise ValueError(f'the checkpoint has {prefix}weight of shape {tuple(stored.shape)} (clusters, channels), '
+                             f'the config asks for {tuple(self.weight.shape)}: set {remedy}, or start from its '
+                             'backbone only (model.backbone.init_cfg)')
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

@@ -95,6 +95,18 @@ class ClusterSegmentor(EncoderDecoder):
         if self.target_generator is not None:
             self.target_generator.follow(self, steps_per_epoch)
 
+    def forward(self, inputs, data_samples: list = None, mode: str = 'tensor'):
+        """As mmseg's; a training step is refused where it would learn nothing, see :meth:`check_ready`."""
+        if mode == 'loss':
+            self.check_ready()
+        return super().forward(inputs, data_samples, mode)
+
+    def check_ready(self) -> None:
+        """Raise RuntimeError if a hook is missing that the targets of the training come from."""
+        if self.target_generator is not None:
+            self.check_started()
+            self.target_generator.check_fitted()
+
     def check_started(self) -> None:
         """Raise RuntimeError if nothing moves what follows the weights."""
         if not self._is_started:

@@ -94,6 +94,9 @@ class MaskContrast(ObjectSegmentor):
         """Take one step of the moving average; the first one copies."""
         self.key_branch.update_parameters(self._query_branch())
 
+    def check_ready(self) -> None:
+        self.check_started()
+
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
         """``loss_contrast`` and ``loss_saliency`` of a batch of query and key views, and what the log shows beside:
         ``acc_contrast``, per cent of the anchors nearest to their own prototype, and ``foreground``, the share of
@@ -102,11 +105,7 @@ class MaskContrast(ObjectSegmentor):
         Args:
             inputs: query and key views, (N, 3, H, W) each.
             data_samples: N of them with ``view_masks``, (2, H, W) uint8 object ids of the two views.
-
-        Raises:
-            RuntimeError: nothing moves the key branch.
         """
-        self.check_started()
         query, key = inputs
         masks = torch.stack([sample.view_masks.data for sample in data_samples])
         embeddings, saliency = self._query_branch()(query)

@@ -55,7 +55,6 @@ class MDC(ClusterSegmentor):
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
         """``loss_cluster``, the cross-entropy with class weights, averaged over the levels."""
-        self.check_started()
         labels = self.target_generator(inputs, data_samples)
         images, = inputs
         rows = unit(self.student_map(images)).permute(0, 2, 3, 1).flatten(0, 2)

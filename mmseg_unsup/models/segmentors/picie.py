@@ -45,7 +45,6 @@ class PiCIE(ClusterSegmentor):
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
         """Weighted ``loss_within`` and ``loss_cross`` of a batch of views, averaged over the levels."""
-        self.check_started()
         labels = self.target_generator(inputs, data_samples)
         feats = view_features(self.student_map, inputs, data_samples, self.rounding, apart=True)
         feats = [unit(feat) for feat in feats]

@@ -66,17 +66,13 @@ class PrototypeTeacher(Teacher):
 
     @torch.no_grad()
     def forward(self, views: List[Tensor], data_samples: list) -> List[List[Tensor]]:
-        """V image batches -> per level, V maps (N, h, w) of the nearest prototype on the grid of the first view.
-
-        Raises:
-            RuntimeError: the prototypes have not been fitted.
-        """
-        self._check_fitted()
+        """V image batches -> per level, V maps (N, h, w) of the nearest prototype on the grid of the first view."""
         maps = view_features(lambda images: self.extract(images)[self.in_index], views, data_samples, self.rounding)
         feats = [unit(feat) for feat in maps]
         return [[of_view.assign(feat) for of_view, feat in zip(level.sets, feats)] for level in self.levels]
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Raise RuntimeError if there are no prototypes."""
         if not self._is_fitted:  # asked until it is so: the answer of a GPU takes time
             self._is_fitted = all(of_view.is_fitted for level in self.levels for of_view in level.sets)
         if not self._is_fitted:

@@ -57,6 +57,9 @@ class Teacher(nn.Module):
     def follow(self, student: nn.Module, steps_per_epoch: float) -> None:
         """Move after a step of the student's optimiser; a copy stays as it is."""
 
+    def check_fitted(self) -> None:
+        """Raise RuntimeError if it has no targets yet."""
+
     @torch.no_grad()
     def extract(self, images: Tensor) -> Tuple[Tensor, ...]:
         """(N, 3, H, W) -> what the last part gives."""
