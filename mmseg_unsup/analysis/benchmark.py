@@ -133,7 +133,7 @@ def measure_loading(runner: Runner) -> Dict[str, float]:
 
 def measure_epoch(runner: Runner, warmup: int, parts: bool) -> Dict[tuple, Seconds]:
     """Train ``warmup + 1`` epochs; ``(phase, part)`` -> seconds of the last one."""
-    stopwatch = Stopwatch(next(runner.model.parameters()).device)
+    stopwatch = Stopwatch(runner.model.data_preprocessor.device)
     runner.register_hook(StopwatchHook(stopwatch, warmup, parts))
     runner.train()
     seconds = stopwatch.seconds

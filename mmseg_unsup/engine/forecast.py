@@ -103,7 +103,7 @@ def forecast(runner, passes: Sequence[Pass], train_cost: Cost) -> Forecast:
 def _seconds(runner, each: Pass, cost: Cost) -> float:
     """Of one time that it takes place."""
     model, n_ranks = unwrap(runner.model), get_world_size()
-    device = next(model.parameters()).device
+    device = model.data_preprocessor.device
     compute = cost.step if each.trains else cost.forward
     n_workers = each.loader.num_workers
     n_cores = max(1, len(os.sched_getaffinity(0)) // n_ranks) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
@@ -132,7 +132,7 @@ def measure(runner, loader: DataLoader, trains: bool = False) -> Cost:
     is no collective, so ranks need not agree.
     """
     model = unwrap(runner.model)
-    device = next(model.parameters()).device
+    device = model.data_preprocessor.device
     with unchanged(model):
         samples, read = _read(loader)
         precision = runner.optim_wrapper.optim_context if trains else lambda _: torch.no_grad()

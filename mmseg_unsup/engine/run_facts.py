@@ -48,7 +48,7 @@ def folder_fact(loader: DataLoader) -> str:
 def device_fact(runner) -> str:
     """What computes."""
     n_ranks = get_world_size()
-    if next(unwrap(runner.model).parameters()).is_cuda:
+    if unwrap(runner.model).data_preprocessor.device.type == 'cuda':
         return f'{n_ranks} x {torch.cuda.get_device_name()}' if n_ranks > 1 else torch.cuda.get_device_name()
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     used = f'{n_ranks} processes on ' if n_ranks > 1 else f'{torch.get_num_threads()} of '

@@ -37,7 +37,7 @@ CONFIGS = {
     'train {p}/imports.py': 'custom_imports of the config {p}/imports.py | no_such_module | install',
     f'{SET} model.type=mmseg_unsup.PiCEI': "model.type='mmseg_unsup.PiCEI' | did you mean mmseg_unsup.PiCIE?",
     f'{SET} model.type=PiCIE': 'did you mean mmseg_unsup.PiCIE?',
-    f'{SET} model.type=mmseg_unsup.EncoderDecoder': "EncoderDecoder takes no 'target_generator'",
+    f'{SET} model.type=mmseg_unsup.EncoderDecoder': 'mmseg_unsup.EncoderDecoder',
     f'{SET} model.backbone.dept=50': "model.backbone has no 'dept': did you mean depth",
     f'{SET} model.backbone.depth=19': 'invalid depth 19',
     f'{SET} model.backbone.depth=50': 'backbone gives (32, 64, 128, 256): set model.neck.in_channels to these',

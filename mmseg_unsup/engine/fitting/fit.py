@@ -82,7 +82,7 @@ def fit_on_pass(fits: Sequence[Fit],
     """
     set_view_key(dataloader, *[*key, 0][:2])
     numbers = [limit_images(dataloader, fit.max_images) for fit in fits]
-    device = next(model.parameters()).device
+    device = model.data_preprocessor.device
     for fit, n_images in zip(fits, numbers):
         fit.begin(model, n_images, tuple(key), device)
     description = ', '.join(dict.fromkeys(fit.name for fit in fits))
