@@ -123,7 +123,7 @@ WEIGHTS = {
     f'{TEST} {{p}}/nothing.pth {AWAY}': 'nothing.pth | it is empty',
     f'{TEST} {{p}}/plain.pth {AWAY}': 'has 0 of the 108 tensors | use the config it was trained with',
     f'{TEST} {{p}}/list.pth {AWAY}': 'is a list and holds no dict of weights',
-    f'test {MODEL} {AWAY} --cfg-options n_clusters=9': '(3, 16) | (9, 16): set model.decode_head.n_clusters',
+    f'test {MODEL} {AWAY} --cfg-options n_clusters=9': '(3, 16) | (9, 16): set n_clusters of model.decode_head to 3',
     f'test {MODEL} {AWAY} --clusters {{p}}/none.json': "there is no file of cluster names '{p}/none.json'",
     f'test {MODEL} {AWAY} --clusters {{p}}/file': 'cannot use the cluster names {p}/file',
     f'test {MODEL} {AWAY} --out {{p}}/images': '{p}/images is the folder of the images',

@@ -1,6 +1,7 @@
 """The time that a run will take: what it reads is counted, and measuring leaves no trace."""
 import pytest
 import torch
+from mmengine.model import BaseModel
 
 from mmseg_unsup.engine import forecast as module
 from mmseg_unsup.engine.forecast import Cost, Forecast, Pass, evaluations, forecast, measure, planned_passes
@@ -77,7 +78,7 @@ def test_what_a_run_reads(image_folder, tmp_path):
 
 def test_seconds_are_those_of_the_slowest_part(monkeypatch):
     class Runner:
-        model = torch.nn.Linear(1, 1)
+        model = BaseModel()
 
     def seconds(n_workers, trains, read, forward, step):
         loader = torch.utils.data.DataLoader(range(4), num_workers=n_workers)

@@ -226,7 +226,7 @@ def test_testing_needs_the_checkpoint_only(image_folder, tmp_path):
 
 def test_a_checkpoint_for_another_number_of_clusters(image_folder, tmp_path):
     tiny_runner(image_folder, tmp_path).train()
-    with pytest.raises(ValueError, match=r'view1.weight of shape \(3, 16\) .* asks for \(4, 16\): set model.decode_head.n_'):
+    with pytest.raises(ValueError, match=r'view1.weight of shape \(3, 16\) .* asks for \(4, 16\): set n_clusters of model'):
         tiny_runner(image_folder, tmp_path, n_clusters=4, max_epochs=2, resume=True).train()
 
 
