@@ -1,7 +1,9 @@
 """The time that a run will take: what it reads is counted, and measuring leaves no trace."""
+from types import SimpleNamespace
+
 import pytest
 import torch
-from mmengine.model import BaseModel
+from mmengine.model import BaseDataPreprocessor
 
 from mmseg_unsup.engine import forecast as module
 from mmseg_unsup.engine.forecast import Cost, Forecast, Pass, evaluations, forecast, measure, planned_passes
@@ -78,7 +80,7 @@ def test_what_a_run_reads(image_folder, tmp_path):
 
 def test_seconds_are_those_of_the_slowest_part(monkeypatch):
     class Runner:
-        model = BaseModel()
+        model = SimpleNamespace(data_preprocessor=BaseDataPreprocessor())
 
     def seconds(n_workers, trains, read, forward, step):
         loader = torch.utils.data.DataLoader(range(4), num_workers=n_workers)
