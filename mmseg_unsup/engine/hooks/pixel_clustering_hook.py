@@ -71,9 +71,13 @@ class PixelClusteringHook(StreamSettings, FitHook):
                             'train_cfg=dict(type="mmseg_unsup.ResumableTrainLoop", max_epochs=...)')
         check_view_loader(runner.train_dataloader, 'clustering')
         limit_images(runner.train_dataloader, self.max_images)
-        if self.bn_mode == 'train' and unwrap(runner.model).target_generator.predicts:
-            raise ValueError("bn_mode='train' needs model.target_generator.epochs=None: averaged weights are clustered with "
-                             'their averaged batch statistics')
+        model = unwrap(runner.model)
+        if getattr(model, 'target_generator', None) is None:
+            raise TypeError(f'{type(model).__name__} does not train on prototypes of a clustering: set '
+                            'default_hooks.clustering=None')
+        if self.bn_mode == 'train' and model.target_generator.predicts:
+            raise ValueError("bn_mode='train' needs model.target_generator.epochs=None: averaged weights are clustered "
+                             'with their averaged batch statistics')
 
     def is_due(self, runner, event: str) -> bool:
         """Whether it is time, and a checkpoint of this epoch has not brought the result."""
