@@ -9,8 +9,10 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 from multiprocessing import forkserver
 
+_PATIENCE = 300  # seconds
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 
 
@@ -31,10 +33,17 @@ def stop_server() -> None:
 
 
 def spawn(worker, args=(), nprocs: int = 1, join: bool = True):
-    """``torch.multiprocessing.spawn`` by forks."""
+    """``torch.multiprocessing.spawn`` by forks; processes that wait for each other for ever are ended."""
     from torch.multiprocessing import start_processes
     start_server()
-    return start_processes(worker, args, nprocs, join, start_method='forkserver')
+    context = start_processes(worker, args, nprocs, join=False, start_method='forkserver')
+    end = time.monotonic() + _PATIENCE
+    while join and not context.join(timeout=1):
+        if time.monotonic() > end:
+            for process in context.processes:
+                process.kill()
+            raise TimeoutError(f'{worker.__name__} on {nprocs} processes took more than {_PATIENCE} s')
+    return context
 
 
 def run_script(path: str, args, *, cwd=None, env, restrict=None, apart: bool = False) -> subprocess.CompletedProcess:
