@@ -12,7 +12,8 @@ from ..clustering.seeding import sample_cells
 from ..engine.checkpoint_files import existing_checkpoint
 from ..engine.feature_pass import check_view_loader, limit_images, set_view_key
 from ..engine.fitting import feature_batches
-from ..registry import MODELS
+from ..registry import MODELS, TRANSFORMS
+from ..utils.registered import class_of
 
 # k-means where the config has no fresh one
 DEFAULT_KMEANS = dict(n_iter=20, n_init=10)
@@ -50,7 +51,7 @@ def _sample_loader(model, cfg: Config, key: str, n_images: int, n_cells: int, se
         raise KeyError(f'the config has no {key}: take it from configs/_base_/datasets/')
     if key == 'train_dataloader':  # also for methods that train on one view
         for transform in config.dataset.pipeline:
-            if transform['type'].endswith('MakeViews'):
+            if getattr(class_of(transform, TRANSFORMS), 'makes_views', False):
                 transform['num_views'] = 2
     loader = Runner.build_dataloader(config, seed=seed)
     check_view_loader(loader, key)
