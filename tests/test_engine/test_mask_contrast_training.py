@@ -337,7 +337,7 @@ def test_losses_fall_on_photographs(tmp_path):
                       train_dataloader__drop_last=True, model__queue_length=16)
     cfg.model.backbone.update(base_channels=64, stem_channels=64, init_cfg=init_cfg)
     cfg.model.decode_head.update(in_channels=512, channels=64, embedding_channels=32)
-    merge_options(cfg, dict(size=64))
+    merge_options(cfg, dict(size=64, eval_size=64))
     runner, record = Runner.from_cfg(cfg), Record()
     runner.register_hook(record)
     runner.train()
