@@ -229,11 +229,6 @@ def labels_on_grid(labels: Tensor, shape: Tuple[int, int]) -> Tensor:
     return labels[ys][:, xs].long()
 
 
-def linear_scores(feats: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(N, C, h, w), (K, C), (K,) -> (N, K, h, w)."""
-    return (feats.permute(0, 2, 3, 1) @ weight.t() + bias).permute(0, 3, 1, 2)
-
-
 def repeated_names(name: str, repeats: int) -> List[str]:
     """Names of sets: the name itself, or numbered from 1 on."""
     return [name] if repeats == 1 else [f'{name}_{i + 1}' for i in range(repeats)]

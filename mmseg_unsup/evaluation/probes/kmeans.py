@@ -1,13 +1,13 @@
 """Clusters of the frozen features: the unsupervised probe."""
 from typing import Optional, Sequence
 
-import torch
 from torch import Tensor
 
 from ...clustering import MiniBatchKMeans, StreamingKMeans, StreamSettings
+from ...functional import prototype_scores
 from ...registry import PROBES
 from ...utils.checks import check_count
-from .base import Probe, linear_scores
+from .base import Probe
 
 
 @PROBES.register_module()
@@ -58,5 +58,4 @@ class KMeansProbe(StreamSettings, Probe):
         return f'{self.models[0].n_clusters} clusters, k-means loss {losses}, {n_empty} empty'
 
     def scores(self, feats: Tensor, index: int = 0, segments: Optional[Tensor] = None) -> Tensor:
-        centers = self.models[index].cluster_centers_
-        return linear_scores(feats, centers, -0.5 * torch.square(centers).sum(1))
+        return prototype_scores(feats, self.models[index].cluster_centers_)

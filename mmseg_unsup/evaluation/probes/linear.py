@@ -6,10 +6,11 @@ import torch.nn.functional as F
 from mmengine.dist import broadcast
 from torch import Tensor
 
+from ...functional import linear_scores
 from ...registry import PROBES
 from ...utils.checks import check_count, check_positive, is_finite
 from ...utils.random import keyed_generator
-from .base import LabelledCellsProbe, linear_scores
+from .base import LabelledCellsProbe
 
 # Stream of the keyed generator that shuffles the cells of an epoch.
 _SHUFFLE = 4

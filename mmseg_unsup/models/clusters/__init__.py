@@ -1,9 +1,9 @@
 from .cluster_set import (ClassifierSet, ClusterSet, CosineClusterSet, DescriptorClusters, LabellingPrototypes,
-                          PrototypeSet, prototype_scores)
+                          PrototypeSet)
 from .cluster_sets import FRESH, ClusterSets
 from .over_clustering import Level, add_levels
 
 __all__ = [
     'FRESH', 'ClassifierSet', 'ClusterSet', 'ClusterSets', 'CosineClusterSet', 'DescriptorClusters',
-    'LabellingPrototypes', 'Level', 'PrototypeSet', 'add_levels', 'prototype_scores'
+    'LabellingPrototypes', 'Level', 'PrototypeSet', 'add_levels'
 ]

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...functional import prototype_scores
 from ...registry import MODELS
 from ...utils.checks import check_count
 
@@ -265,11 +266,3 @@ class DescriptorClusters(ClusterSet):
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, *args)
         if not self.is_fitted:  # a converted checkpoint has none
             missing_keys[:] = [key for key in missing_keys if not key.startswith(prefix)]
-
-
-def prototype_scores(feats: Tensor, prototypes: Tensor, distance: str) -> Tensor:
-    """(N, C, h, w), (K, C) -> (N, K, h, w); the largest is the nearest."""
-    scores = feats.permute(0, 2, 3, 1) @ prototypes.t()  # a cell a row, which channels-last maps are in memory
-    if distance == 'euclidean':
-        scores = scores - 0.5 * prototypes.square().sum(1)
-    return scores.permute(0, 3, 1, 2)

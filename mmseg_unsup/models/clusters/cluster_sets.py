@@ -46,7 +46,7 @@ class ClusterSets(nn.ModuleDict):
     def usable(self, names: Optional[List[str]] = None) -> List[str]:
         """Those of the names that predict; of a checkpoint without fresh clusters, trained ones take their place."""
         names = list(names or [self.default])
-        trained = [name for name in self.trained if self[name].is_fitted]
-        if FRESH not in names or self[FRESH].is_fitted or not trained:
+        if FRESH not in names or self[FRESH].is_fitted:
             return names
-        return [name for name in names if name != FRESH] or trained[:1]
+        trained = [name for name in self.trained if self[name].is_fitted]  # asked last: the answer of a GPU takes time
+        return ([name for name in names if name != FRESH] or trained[:1]) if trained else names

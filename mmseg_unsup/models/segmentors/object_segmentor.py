@@ -143,7 +143,9 @@ class ObjectSegmentor(ClusterSegmentor):
     def forward_maps(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> ForwardMaps:
         """``trunk``, the 256 channels below both outputs; what descriptors are the sum of, ``embedding`` and
         ``backbone``. Segments are objects."""
-        read = self._read(inputs, metas)
+        return self._maps(self._read(inputs, metas))
+
+    def _maps(self, read: Read) -> ForwardMaps:
         return ForwardMaps(read.feats, lambda: read.ids - 1, lambda: self._descriptors(read))
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
@@ -161,7 +163,7 @@ class ObjectSegmentor(ClusterSegmentor):
             sample.object_descriptors = descriptors
             sample.set_metainfo(dict(n_clusters=self.n_predicted, cluster_identity=identity))
         if self.probes:
-            self.predict_probes(ForwardMaps(read.feats, lambda: read.ids - 1), inputs, data_samples)
+            self.predict_probes(self._maps(read), inputs, data_samples)
         return data_samples
 
     def _read(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Read:

@@ -46,7 +46,7 @@ class PrototypeTeacher(Teacher):
         if epochs is not None:
             check_positive('model.target_generator.epochs', epochs)
         super().__init__(student, parts)
-        self.num_views, self.epochs, self.rounding = num_views, epochs, rounding
+        self.epochs, self.rounding = epochs, rounding
         self._is_fitted = False
         head = student.decode_head
         self.in_index = head.in_index
