@@ -58,12 +58,15 @@ def _sample_loader(model, cfg: Config, key: str, n_images: int, n_cells: int, se
     set_view_key(loader, seed, 0)
     n_images = limit_images(loader, n_images)
     parts: List[List[Tensor]] = []
+    count = 0
     for batch in feature_batches(model, loader, f'features, {key}', n_images):
         views = batch.view_feats if key == 'train_dataloader' else [batch.feats()]
-        for i, position in enumerate(batch.positions):
-            cells = (feats[i].permute(1, 2, 0).flatten(0, 1) for feats in views)
-            parts.append([sample_cells(of_view, n_cells // n_images, (seed, position)) for of_view in cells])
-    return [torch.cat(of_view) for of_view in zip(*parts)], len(parts)
+        keys = [(seed, position) for position in batch.positions]
+        if keys:
+            count += len(keys)
+            cells = (feats.permute(0, 2, 3, 1).flatten(1, 2) for feats in views)
+            parts.append([sample_cells(of_view, n_cells // n_images, keys).flatten(0, 1) for of_view in cells])
+    return [torch.cat(of_view) for of_view in zip(*parts)], count
 
 
 def fresh_settings(cfg: Config) -> Tuple[Optional[int], dict]:

@@ -1,30 +1,56 @@
 """Assignment of rows to their nearest centre: the one costly step of k-means, on torch or faiss."""
+import math
 import warnings
 from importlib.util import find_spec
-from typing import Callable, Optional, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from ..functional import argmax_last
 from ..utils.checks import check_count
 
 BACKENDS = ('auto', 'torch', 'faiss')
 # Bytes of the scores and copies of a chunk of rows. On a CPU they should stay in the cache; a GPU wants large matrices.
-CHUNK_BYTES = dict(cpu=2**23, cuda=2**29)
+CHUNK_BYTES = dict(cpu=2**22, cuda=2**29)
 MIN_CHUNK = 256
-# From this many clusters on faiss is the faster one on a CPU (mmseg-unsup benchmark --only kmeans).
-FAISS_MIN_CLUSTERS = 16
+# Products are fastest where the number of columns is a multiple of the machine's vectors.
+WIDTH = 16
+
+Nearest = Tuple[Tensor, Optional[Tensor]]  # (n,) int64 centres, (n,) squared distances
 
 
 class TorchBackend:
-    """One matrix product and one maximum per chunk, on any device."""
+    """Nearest centres in several sets: one matrix product for all of them, on any device.
+
+    Args:
+        sets: (K, C) float32 centres of each.
+    """
     name = 'torch'
 
-    def assign(self, rows: Tensor, centers: Tensor, with_distance: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
-        """(n, C), (K, C) float32 -> (n,) int64 nearest centre, and squared distance (n,) if asked for."""
+    def __init__(self, sets: Sequence[Tensor]) -> None:
+        self._sizes = [len(centers) for centers in sets]
+        self._widths = [-(-size // WIDTH) * WIDTH for size in self._sizes]
+        padded = [F.pad(centers, (0, 0, 0, width - len(centers))) for centers, width in zip(sets, self._widths)]
         # |x - mu|^2 = |x|^2 - 2 (x.mu - |mu|^2 / 2): the largest score is the smallest distance
-        scores, index = torch.addmm(-0.5 * centers.square().sum(1), rows, centers.t()).max(1)
-        return index, (rows.square().sum(1) - 2 * scores).clamp_(min=0) if with_distance else None
+        biases = [F.pad(-0.5 * centers.square().sum(1), (0, width - len(centers)), value=-math.inf)
+                  for centers, width in zip(sets, self._widths)]
+        self._weight, self._bias = torch.cat(padded).t().contiguous(), torch.cat(biases)
+        self._scores = self._bias.new_empty((0, len(self._bias)))
+
+    def assign(self, rows: Tensor, with_distance: bool = False) -> List[Nearest]:
+        """(n, C) float32 rows -> per set, the nearest centres, and the squared distances if asked for."""
+        if len(self._scores) < len(rows):  # memory that is taken anew for every chunk costs more than the search
+            self._scores = self._bias.new_empty((len(rows), len(self._bias)))
+        scores = torch.addmm(self._bias, rows, self._weight, out=self._scores[:len(rows)])
+        norms = rows.square().sum(1) if with_distance else None
+        found = []
+        for block, size in zip(scores.split(self._widths, 1), self._sizes):
+            # a row that is not finite may be nearest to the padding; the caller finds it in the sums
+            index = argmax_last(block).clamp_(max=size - 1)
+            found.append((index, (norms - 2 * block.amax(1)).clamp_(min=0) if with_distance else None))
+        return found
 
 
 class FaissBackend:
@@ -35,21 +61,25 @@ class FaissBackend:
     """
     name = 'faiss'
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, sets: Sequence[Tensor]) -> None:
         check_backend(self.name)
         import faiss
         self.faiss, self.resources = faiss, None
-        if device.type == 'cuda':
+        self._sets = [centers.contiguous() for centers in sets]
+        if sets[0].is_cuda:
             if not hasattr(faiss, 'StandardGpuResources'):
                 raise ImportError("backend='faiss' found a faiss without GPU support: uninstall faiss-cpu, then "
                                   "pip install \"mmseg-unsup[gpu]\", or use backend='torch'")
             import faiss.contrib.torch_utils  # noqa: F401 -- lets faiss take CUDA tensors
             self.resources = faiss.StandardGpuResources()
 
-    def assign(self, rows: Tensor, centers: Tensor, with_distance: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
+    def assign(self, rows: Tensor, with_distance: bool = False) -> List[Nearest]:
         """The nearest centres, as :meth:`TorchBackend.assign` gives them."""
+        return [self._search(rows, centers, with_distance) for centers in self._sets]
+
+    def _search(self, rows: Tensor, centers: Tensor, with_distance: bool) -> Nearest:
         if self.resources is not None:
-            squared, index = self.faiss.knn_gpu(self.resources, rows.contiguous(), centers.contiguous(), 1)
+            squared, index = self.faiss.knn_gpu(self.resources, rows.contiguous(), centers, 1)
         else:
             squared, index = (torch.from_numpy(a) for a in self.faiss.knn(rows.numpy(), centers.numpy(), 1))
         # faiss answers -1 for rows that are not finite; the caller finds those in the sums
@@ -70,12 +100,10 @@ def check_backend(name: str) -> None:
                           "GPUs), or use backend='torch'")
 
 
-def build_backend(name: str, device: torch.device, n_clusters: int):
-    """The backend for rows on ``device``; ``'auto'`` takes the faster one of those installed."""
-    if name == 'auto':
-        prefers_faiss = device.type == 'cpu' and n_clusters >= FAISS_MIN_CLUSTERS and find_spec('faiss') is not None
-        name = 'faiss' if prefers_faiss else 'torch'
-    return FaissBackend(device) if name == 'faiss' else TorchBackend()
+def build_backend(name: str, sets: Sequence[Tensor]):
+    """The backend that searches in these sets of centres, on their device; ``'auto'`` is the faster one, torch's
+    (``mmseg-unsup benchmark --only kmeans``)."""
+    return FaissBackend(sets) if name == 'faiss' else TorchBackend(sets)
 
 
 class ChunkedRows:
@@ -90,13 +118,14 @@ class ChunkedRows:
             check_count('chunk_bytes', chunk_bytes)
         self.chunk_bytes = chunk_bytes
 
-    def for_each(self, rows: Tensor, n_clusters: int, function: Callable[[Tensor], None]) -> None:
-        """Call ``function`` on every chunk of (N, C) rows; it must have no effect when it runs out of memory."""
+    def for_each(self, rows: Tensor, n_clusters: int, function: Callable[[Tensor, slice], None]) -> None:
+        """Call ``function`` on every chunk of (N, C) rows and where it lies; it must have no effect when it runs out of
+        memory."""
         start = 0
         while start < len(rows):
             size = self._chunk_size(rows, n_clusters)
             try:
-                function(rows[start:start + size].float())
+                function(rows[start:start + size].float(), slice(start, start + size))
             except RuntimeError as error:
                 if not _is_out_of_memory(error) or size <= MIN_CHUNK:
                     raise
@@ -125,21 +154,21 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def member_sums(rows: Tensor, index: Tensor, n_clusters: int) -> Tensor:
-    """(n, C) rows, (n,) cluster of each -> (K, C) float64 sum of the members.
+def member_stats(rows: Tensor, index: Tensor, n_clusters: int) -> Tensor:
+    """(n, C) float64 rows, (n,) cluster of each -> (K, C + 1) sum of the members and their number.
 
     Sums of float32 values in float64 are exact to 1e-16: how rows are spread over chunks and ranks leaves no trace that
     Lloyd's iterations could amplify.
     """
-    rows = rows.double()
     # on a GPU, adding rows one by one collides on the few clusters and is not deterministic
-    return _sums_by_product(rows, index, n_clusters) if rows.is_cuda else _sums_by_adding(rows, index, n_clusters)
+    return _stats_by_product(rows, index, n_clusters) if rows.is_cuda else _stats_by_adding(rows, index, n_clusters)
 
 
-def _sums_by_product(rows: Tensor, index: Tensor, n_clusters: int) -> Tensor:
-    members = torch.arange(n_clusters, device=rows.device)[:, None] == index
-    return members.to(rows) @ rows
+def _stats_by_product(rows: Tensor, index: Tensor, n_clusters: int) -> Tensor:
+    members = (torch.arange(n_clusters, device=rows.device)[:, None] == index).to(rows)
+    return torch.cat([members @ rows, members.sum(1, keepdim=True)], 1)
 
 
-def _sums_by_adding(rows: Tensor, index: Tensor, n_clusters: int) -> Tensor:
-    return rows.new_zeros((n_clusters, rows.size(1))).index_add_(0, index, rows)
+def _stats_by_adding(rows: Tensor, index: Tensor, n_clusters: int) -> Tensor:
+    sums = rows.new_zeros((n_clusters, rows.size(1))).index_add_(0, index, rows)
+    return torch.cat([sums, torch.bincount(index, minlength=n_clusters)[:, None]], 1)

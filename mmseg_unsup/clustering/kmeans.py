@@ -1,5 +1,5 @@
 """k-means for pixels: full Lloyd on a first sample, running means over the rest, the same on any number of ranks."""
-from typing import NamedTuple, Optional
+from typing import Optional, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -7,11 +7,14 @@ from mmengine.dist import all_reduce, broadcast
 from torch import Tensor
 
 from ..utils.checks import check_counts
-from .backends import ChunkedRows, build_backend, check_backend, member_sums
+from .backends import ChunkedRows, check_backend
+from .lloyd import LloydFit, lloyd, nearest_centers, set_stats, unpack
 
 INITS = ('random', 'k-means++')
 # faiss samples as many; with half of them the starts end in worse optima (configs/picie/README.md).
 MIN_COARSE_ROWS_PER_CLUSTER = 256
+# Squares of larger values, and their sums, may be infinite in float32.
+_MAX_VALUE = 1e18
 
 
 class MiniBatchKMeans:
@@ -28,7 +31,7 @@ class MiniBatchKMeans:
 
     Args:
         n_clusters: K.
-        n_iter: Lloyd iterations of every start on the first sample.
+        n_iter: Lloyd iterations of every start on the first sample, fewer where the means repeat bit for bit.
         n_init: starts; the one with the lowest inertia is kept.
         spherical: scale centres to unit length.
         init: rows that Lloyd starts from, drawn by the caller of :meth:`init` (:class:`StreamingKMeans`).
@@ -38,8 +41,8 @@ class MiniBatchKMeans:
         coarse: starts run on one row in ``coarse``; 1 for all rows. Where that leaves fewer than
             ``MIN_COARSE_ROWS_PER_CLUSTER`` rows a cluster, they run on all rows.
         n_refine: iterations of the best start on all rows after it ran on part of them.
-        backend: ``'torch'``, ``'faiss'``, or ``'auto'`` for the faster one of those installed. They agree up to the
-            rounding of float32.
+        backend: ``'torch'``, ``'faiss'``, or ``'auto'`` for the faster one, torch. They agree up to the rounding of
+            float32.
         chunk_bytes: memory for the scores of a chunk of rows; None for a default that suits the device.
 
     The defaults end -0.15 to +0.3 % from the inertia of 20 iterations on all rows, for a fifth of their cost
@@ -96,18 +99,23 @@ class MiniBatchKMeans:
                 that the running means weigh the sample as what it was drawn from.
             coarse_rows: (n, C), a part of the rows for the starts; without it they run on all.
 
-        Collectives: one all-reduce of ``(K, C + 2)`` per iteration, one broadcast of the centres.
+        Collectives: see :func:`lloyd`; one broadcast of the centres.
         """
         assert seeds.shape[:2] == (self.n_init, self.n_clusters), seeds.shape
-        start_rows = rows if coarse_rows is None else coarse_rows
-        best = min((self._lloyd(start_rows, seed.double(), self.n_iter) for seed in seeds), key=lambda fit: fit.inertia)
+        best = self._fit(rows if coarse_rows is None else coarse_rows, seeds.double(), self.n_iter)
         self.n_splits_ = best.n_splits
         if coarse_rows is not None:
-            best = self._lloyd(rows, best.means, self.n_refine)
+            best = self._fit(rows, best.means[None], self.n_refine)
             self.n_splits_ += best.n_splits
         self.counts_ = best.counts * row_weight
         self._set_means(best.means)
         self._step_inertias, self.n_steps_ = [best.inertia], 1
+
+    def _fit(self, rows: Tensor, starts: Sequence[Tensor], n_iter: int) -> LloydFit:
+        """The best of the starts."""
+        fits = lloyd(rows, starts, n_iter, self._finish, self.backend, self._chunks)
+        _check_finite(torch.stack([fit.means.sum() + fit.inertia for fit in fits]), rows)
+        return min(fits, key=lambda fit: fit.inertia)
 
     def n_assigned(self, n_rows: int) -> int:
         """Rows that :meth:`init` assigns to centres, in all its iterations, where the first sample has ``n_rows``."""
@@ -116,24 +124,9 @@ class MiniBatchKMeans:
             return self.n_init * (self.n_iter + 1) * n_rows
         return self.n_init * (self.n_iter + 1) * n_coarse + (self.n_refine + 1) * n_rows
 
-    def _lloyd(self, rows: Tensor, means: Tensor, n_iter: int) -> '_Fit':
-        """Iterations from (K, C) float64 means, and the sizes and inertia of what they end in."""
-        n_splits = 0
-        for _ in range(n_iter):
-            sums, counts, _ = _reduce_and_unpack(self._local_stats(rows, self._finish(means), with_inertia=False))
-            filled = counts > 0
-            means = torch.where(filled[:, None], sums / counts.clamp(min=1)[:, None], means)
-            if not filled.all():
-                means, n_split = _split_largest(means, counts)
-                n_splits += n_split
-        _, counts, squared = _reduce_and_unpack(self._local_stats(rows, self._finish(means)))
-        return _Fit(float(squared / counts.sum()), means, counts, n_splits)
-
     def accumulate(self, rows: Tensor) -> None:
         """Assign (N, C) rows to the current centres and remember their sums until :meth:`update`. No collective."""
-        assert self.cluster_centers_ is not None, 'call init() before accumulate()'
-        stats = self._local_stats(rows, self.cluster_centers_)
-        self._pending = stats if self._pending is None else self._pending + stats
+        accumulate([self], rows)
 
     def update(self) -> None:
         """Fold what was accumulated on all ranks into the centres.
@@ -142,8 +135,10 @@ class MiniBatchKMeans:
         """
         stats, self._pending = self._pending, None
         if stats is None:
-            stats = _empty_stats(self.cluster_centers_)
-        sums, counts, squared = _reduce_and_unpack(stats)
+            stats, = set_stats(self.cluster_centers_[:0], [self.cluster_centers_], self.backend, self._chunks)
+        all_reduce(stats)
+        _check_finite(stats)
+        sums, counts, squared = unpack(stats)
         total = counts.sum()
         if total == 0:
             return
@@ -157,11 +152,7 @@ class MiniBatchKMeans:
     def predict(self, rows: Tensor) -> Tensor:
         """(N, C) -> (N,) int64 index of the nearest centre."""
         assert self.cluster_centers_ is not None, 'call init() before predict()'
-        backend = build_backend(self.backend, rows.device, self.n_clusters)
-        parts = [torch.zeros(0, dtype=torch.long, device=rows.device)]
-        self._chunks.for_each(rows, self.n_clusters,
-                              lambda chunk: parts.append(backend.assign(chunk, self.cluster_centers_)[0]))
-        return torch.cat(parts)
+        return nearest_centers(rows, [self.cluster_centers_], self.backend, self._chunks)[0]
 
     def _set_means(self, means: Tensor) -> None:
         """Take the (K, C) float64 means of the first rank, so that ranks on unlike devices cannot drift apart."""
@@ -173,63 +164,25 @@ class MiniBatchKMeans:
         """(K, C) float64 running means -> float32 centres."""
         return (F.normalize(means, dim=1) if self.spherical else means).float()
 
-    def _local_stats(self, rows: Tensor, centers: Tensor, with_inertia: bool = True) -> Tensor:
-        """(N, C), (K, C) -> (K, C + 2) float64: sum of the members, their number, sum of their squared distances."""
-        stats = _empty_stats(centers)
-        backend = build_backend(self.backend, rows.device, len(centers))
 
-        def add(chunk: Tensor) -> None:
-            index, squared = backend.assign(chunk, centers, with_inertia)
-            sums = member_sums(chunk, index, len(centers))
-            counts = torch.bincount(index, minlength=len(centers))
-            if with_inertia:
-                stats[:, -1] += torch.bincount(index, squared.double(), minlength=len(centers))
-            stats[:, :-2] += sums
-            stats[:, -2] += counts
-
-        self._chunks.for_each(rows, len(centers), add)
-        if not stats.isfinite().all():
-            bad = int((~torch.isfinite(rows)).any(1).sum())
-            fault = f'{bad} of {len(rows)} feature vectors are not finite' if bad else \
-                f'feature vectors are too large for float32, up to {float(rows.abs().max()):.1e}'
-            raise ValueError(f'{fault}: check the learning rate and the initialisation of the backbone')
-        return stats
+def accumulate(models: Sequence[MiniBatchKMeans], rows: Tensor) -> None:
+    """Let several models, of one backend, accumulate the same (N, C) rows; one product for all of them."""
+    assert all(model.cluster_centers_ is not None for model in models), 'call init() before accumulate()'
+    first, centers = models[0], [model.cluster_centers_ for model in models]
+    for model, stats in zip(models, set_stats(rows, centers, first.backend, first._chunks)):
+        model._pending = stats if model._pending is None else model._pending + stats
 
 
-class _Fit(NamedTuple):
-    """Where Lloyd's iterations ended."""
-    inertia: float
-    means: Tensor
-    counts: Tensor
-    n_splits: int
-
-
-def _empty_stats(centers: Tensor) -> Tensor:
-    return centers.new_zeros((centers.size(0), centers.size(1) + 2), dtype=torch.double)
-
-
-def _reduce_and_unpack(stats: Tensor):
-    all_reduce(stats)
-    return stats[:, :-2], stats[:, -2], stats[:, -1].sum()
-
-
-def _split_largest(centers: Tensor, counts: Tensor):
-    """Give every empty cluster one half of the currently largest one.
-
-    Both halves start from the same centre, moved apart by 1/1024 of its size in alternating directions, as faiss does;
-    it depends on nothing but centres and counts, so all ranks do the same. Returns (centers, number of splits).
-    """
-    centers, counts = centers.clone(), counts.clone()
-    shift = torch.ones_like(centers[0])
-    shift[1::2] = -1
-    n_splits = 0
-    for k in torch.nonzero(counts == 0).flatten().tolist():
-        donor = int(counts.argmax())
-        if counts[donor] < 2:
-            break
-        centers[k] = centers[donor] * (1 + shift / 1024)
-        centers[donor] = centers[donor] * (1 - shift / 1024)
-        counts[k] = counts[donor] / 2
-        counts[donor] /= 2
-        n_splits += 1
-    return centers, n_splits
+def _check_finite(values: Tensor, rows: Optional[Tensor] = None) -> None:
+    """Raise ValueError if values made of feature vectors are not finite; ``rows`` are those of this rank, where they are
+    kept."""
+    if values.isfinite().all():
+        return
+    fault = 'feature vectors are not finite, or too large for float32'
+    if rows is not None and len(rows):
+        bad, largest = int((~torch.isfinite(rows)).any(1).sum()), float(rows.abs().max())
+        if bad:
+            fault = f'{bad} of {len(rows)} feature vectors are not finite'
+        elif largest > _MAX_VALUE:
+            fault = f'feature vectors are too large for float32, up to {largest:.1e}'
+    raise ValueError(f'{fault}: check the learning rate and the initialisation of the backbone')

@@ -13,11 +13,18 @@ from .backends import ChunkedRows, TorchBackend
 _SAMPLE_CELLS = 2
 
 
-def sample_cells(rows: Tensor, n_keep: int, key: Sequence[int]) -> Tensor:
-    """(N, C) rows of one image -> a copy of ``max(1, n_keep)`` of them, or of all, the same for the same key."""
-    n_keep = min(max(1, n_keep), len(rows))
-    cells = keyed_generator(*key, _SAMPLE_CELLS).choice(len(rows), n_keep, replace=False)
-    return rows[torch.from_numpy(cells).to(rows.device)]
+def sample_cells(rows: Tensor, n_keep: int, keys: Sequence[Sequence[int]]) -> Tensor:
+    """(N, cells, C) rows of N images -> (N, n, C), a copy of n = ``max(1, n_keep)`` of them, or of all.
+
+    An image's are the same for the same key, whatever the others.
+    """
+    n_cells = rows.size(1)
+    n_keep = min(max(1, n_keep), n_cells)
+    chosen = np.stack([keyed_generator(*key, _SAMPLE_CELLS).choice(n_cells, n_keep, replace=False) for key in keys])
+    chosen = torch.from_numpy(chosen)
+    if rows.is_cuda:  # a copy from pinned memory does not wait for the GPU
+        chosen = chosen.pin_memory().to(rows.device, non_blocking=True)
+    return rows[torch.arange(len(rows), device=rows.device)[:, None], chosen]
 
 
 class RowBuffer:
@@ -144,5 +151,5 @@ def draw_plus_plus(sample: PositionedRows, n_clusters: int, rng: np.random.Gener
 def _squared_distances(rows: Tensor, center: Tensor) -> Tensor:
     """Squared distances (N,) float64 of rows (N, C) from one, (1, C)."""
     parts = [rows.new_zeros(0)]
-    ChunkedRows().for_each(rows, 1, lambda chunk: parts.append(TorchBackend().assign(chunk, center, True)[1]))
+    ChunkedRows().for_each(rows, 1, lambda chunk, _: parts.append(TorchBackend([center]).assign(chunk, True)[0][1]))
     return torch.cat(parts).double()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..utils.checks import check_count, check_counts
 from ..utils.random import keyed_generator
-from .kmeans import MIN_COARSE_ROWS_PER_CLUSTER, MiniBatchKMeans
+from .kmeans import MIN_COARSE_ROWS_PER_CLUSTER, MiniBatchKMeans, accumulate
 from .seeding import PositionedRows, RowBuffer, draw_plus_plus, draw_uniform, sample_cells
 
 # Stream of the keyed generator that picks the rows to start from.
@@ -132,19 +132,18 @@ class StreamingKMeans:
     def _take(self, v: int, positions: Sequence[int], feats: Tensor) -> None:
         rows = feats.float().permute(0, 2, 3, 1).flatten(1, 2)  # (N, h*w, C)
         if self._block >= 0:
-            for model in self.models[v]:
-                model.accumulate(rows.flatten(0, 1))
+            accumulate(self.models[v], rows.flatten(0, 1))
             return
-        for position, image_rows in zip(positions, rows):
-            n_cells = len(image_rows)
-            if self.init_pixels is not None:
-                image_rows = sample_cells(image_rows, self.init_pixels // self.init_images, (*self.seed, position))
-            if self._buffers[v] is None:
-                self._buffers[v] = RowBuffer(len(image_rows) * math.ceil(self.init_images / get_world_size()))
-            self._buffers[v].append(image_rows)
-            if v == 0:
-                self._buffer_positions[position] = len(image_rows)
-                self._n_cells += n_cells
+        n_cells, n_keep = rows.size(1), rows.size(1)
+        if self.init_pixels is not None:
+            n_keep = min(n_cells, max(1, self.init_pixels // self.init_images))
+            rows = sample_cells(rows, n_keep, [(*self.seed, position) for position in positions])
+        if self._buffers[v] is None:
+            self._buffers[v] = RowBuffer(n_keep * math.ceil(self.init_images / get_world_size()))
+        self._buffers[v].append(rows.flatten(0, 1))
+        if v == 0:
+            self._buffer_positions.update(dict.fromkeys(positions, n_keep))
+            self._n_cells += n_cells * len(positions)
 
     def _advance_to(self, block: int) -> None:
         while self._block < block:

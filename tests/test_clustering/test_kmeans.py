@@ -4,12 +4,13 @@ import torch
 from sklearn.cluster import KMeans
 
 from mmseg_unsup.clustering import MiniBatchKMeans, cluster_weights
-from mmseg_unsup.clustering.kmeans import _split_largest
+from mmseg_unsup.clustering.backends import TorchBackend
+from mmseg_unsup.clustering.lloyd import split_largest
 
 
-def blobs(n=400, k=5, c=8, seed=0):
+def blobs(n=400, k=5, c=8, seed=0, spread=3):
     rng = np.random.default_rng(seed)
-    centers = rng.normal(size=(k, c)) * 3
+    centers = rng.normal(size=(k, c)) * spread
     return torch.from_numpy((centers[rng.integers(k, size=n)] + rng.normal(size=(n, c))).astype(np.float32))
 
 
@@ -26,6 +27,29 @@ def test_lloyd_equals_scikit_learn():
     np.testing.assert_allclose(ours.cluster_centers_, theirs.cluster_centers_, atol=1e-5)
     np.testing.assert_array_equal(ours.predict(rows), theirs.labels_)
     assert ours.inertia_ == pytest.approx(theirs.inertia_ / len(rows), rel=1e-6)
+
+
+def slow_lloyd(rows, means, n_iter):
+    """Sums of all members in every iteration; the means after each."""
+    history = []
+    for _ in range(n_iter):
+        labels = slow_assign(rows, means.astype(np.float32))
+        means = np.stack([rows[labels == k].astype(np.float64).mean(0) for k in range(len(means))])
+        history.append(means)
+    return history
+
+
+@pytest.mark.parametrize('n_iter', [1, 2, 4, 40])
+def test_rows_that_move_are_all_that_changes_the_sums(n_iter, monkeypatch):
+    """Every iteration equals one that adds up all members, and the last is the one after which nothing moves."""
+    rows, calls, assign = blobs(spread=1), [], TorchBackend.assign
+    monkeypatch.setattr(TorchBackend, 'assign', lambda *args, **kwargs: calls.append(1) or assign(*args, **kwargs))
+    model = MiniBatchKMeans(5, n_iter=n_iter)
+    model.init(rows, rows[None, :5])
+    history = slow_lloyd(rows.numpy(), rows[:5].numpy().astype(np.float64), 40)
+    np.testing.assert_allclose(model._means, history[n_iter - 1], atol=1e-12)
+    n_moves = next(i for i in range(1, 40) if np.array_equal(history[i], history[i - 1]))
+    assert 4 < n_moves < 39 and len(calls) == min(n_iter, n_moves + 1) + 1
 
 
 def test_the_best_of_several_starts_is_kept():
@@ -96,7 +120,7 @@ def test_empty_clusters_are_reseeded_from_the_largest():
     model.init(rows, torch.cat([rows[:3], torch.full((1, 8), 99.)])[None])
     assert model.n_splits_ >= 1
     assert (model.counts_ > 0).all()
-    centers, n_splits = _split_largest(torch.ones(4, 2), torch.tensor([0, 3., 0, 0]))  # one point cannot be halved
+    centers, n_splits = split_largest(torch.ones(4, 2), torch.tensor([0, 3., 0, 0]))  # one point cannot be halved
     assert n_splits == 1 and centers[2].tolist() == centers[3].tolist() == [1, 1]
 
 

@@ -53,8 +53,8 @@ class PCAInitHook(FitHook):
             'hypercolumns', lambda model, views, _: model.neck.hypercolumn(model.backbone(views[0]))))
         cells = columns.permute(0, 2, 3, 1).flatten(1, 2).float()  # (N, h*w, sum of C_l)
         if len(cells):
-            self._pca.add(torch.cat([sample_cells(of_image, self._n_keep, (*self._key, position))
-                                     for position, of_image in zip(batch.positions, cells)]))
+            keys = [(*self._key, position) for position in batch.positions]
+            self._pca.add(sample_cells(cells, self._n_keep, keys).flatten(0, 1))
 
     def finish(self) -> None:
         neck, like = self._neck, next(self._neck.parameters())

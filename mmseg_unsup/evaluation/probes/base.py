@@ -215,7 +215,7 @@ class LabelledCellsProbe(LabelledRowsProbe):
         for position, rows, of_image in zip(positions, feats.permute(0, 2, 3, 1).flatten(1, 2), labels.flatten(1)):
             labelled = torch.nonzero(of_image != self.ignore_index)
             if position < self.max_cells and len(labelled):
-                cells = sample_cells(labelled, self._per_image, (self.seed, position))[:, 0]
+                cells = sample_cells(labelled[None], self._per_image, [(self.seed, position)])[0, :, 0]
                 self._keep(position, rows[cells], of_image[cells])
 
 
