@@ -11,6 +11,7 @@ default_hooks = dict(
     non_finite=dict(type='mmseg_unsup.NonFiniteHook'),
     preemption=dict(type='mmseg_unsup.PreemptionHook'),
     unreadable_images=dict(type='mmseg_unsup.UnreadableImagesHook'),
+    precision=dict(type='mmseg_unsup.PrecisionHook'),
     teacher=dict(type='mmseg_unsup.TeacherHook'),
     view_epoch=dict(type='mmseg_unsup.ViewEpochHook'),
     phase_timer=dict(type='mmseg_unsup.PhaseTimerHook'),

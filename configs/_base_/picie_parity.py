@@ -10,11 +10,13 @@ model = dict(
     over_clustering=[],  # [12]
     rounding='official')  # [7]
 default_hooks = dict(
+    precision=dict(without_gradient='float32'),
     clustering=dict(
         kmeans=released_kmeans,  # [6]
+        max_images=None,
         init_images=5120,
         update_images=256,
         init_pixels=None,
         class_weights='frequency',  # [8]
         bn_mode='train'),  # [9]
-    fresh_kmeans=dict(kmeans=released_kmeans, init_images=5120, update_images=256, init_pixels=None))
+    fresh_kmeans=dict(kmeans=released_kmeans, max_images=None, init_images=5120, update_images=256, init_pixels=None))

@@ -135,13 +135,12 @@ def measure(runner, loader: DataLoader, trains: bool = False) -> Cost:
     device = model.data_preprocessor.device
     with unchanged(model):
         samples, read = _read(loader)
-        precision = runner.optim_wrapper.optim_context if trains else lambda _: torch.no_grad()
         model.train(trains)
         for module in model.modules():  # statistics of the batch would need all ranks
             if isinstance(module, _NormBase):
                 module.eval()
         first, _ = _batch(model, loader, samples, 1, trains)
-        with torch.no_grad(), precision(runner.model):
+        with torch.no_grad():
             n_cells, n_channels = _features(model, first)
             once = _time(lambda: _features(model, first), device)
             n_images = max(1, min(loader.batch_size or 1, int(_COMPUTE_SECONDS / (2 * _FORWARDS_PER_STEP * once))))
@@ -199,6 +198,14 @@ def _features(model: nn.Module, images: torch.Tensor) -> Tuple[int, int]:
         return 0, 0
     feats = next(iter(model.forward_maps(images).feats.values()))
     return feats.shape[-2] * feats.shape[-1], feats.shape[1]
+
+
+def count_cells(model: nn.Module, loader: DataLoader) -> int:
+    """Number of cells of the feature map of an image; one image is read. Nothing of the run is changed."""
+    with unchanged(model), torch.no_grad():
+        model.eval()
+        views, _ = _batch(model, loader, [loader.dataset[0]], 1, True)
+        return _features(model, views[:1])[0]
 
 
 def _differentiate(runner, model: nn.Module, batch: dict) -> None:

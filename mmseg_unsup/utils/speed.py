@@ -2,6 +2,7 @@
 import ctypes
 import functools
 import os
+from contextlib import suppress
 
 import torch
 from mmengine.config import Config
@@ -55,6 +56,16 @@ def _of_c_library(name: str):
         return None
 
 
+@functools.lru_cache(None)
+def computes_in_bfloat16(device_type: str) -> bool:
+    """Whether the ``'cpu'`` or ``'cuda'`` device has products in bfloat16; others would emulate them."""
+    if device_type == 'cuda':
+        return torch.cuda.get_device_capability() >= (8, 0)
+    with suppress(OSError), open('/proc/cpuinfo', encoding='utf-8') as file:
+        return not {'avx512_bf16', 'amx_bf16', 'bf16'}.isdisjoint(file.read().split())
+    return False  # no Linux
+
+
 def enable_amp(cfg: Config) -> None:
     """Mixed precision: bfloat16 where the device computes in it, float16 with loss scaling on older GPUs.
 
@@ -67,7 +78,7 @@ def enable_amp(cfg: Config) -> None:
     if kind != 'OptimWrapper':
         raise ValueError(f'--amp cannot replace optim_wrapper.type={kind!r}: set a wrapper with mixed precision in the '
                          'config')
-    if torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0):  # bfloat16 would be emulated
+    if torch.cuda.is_available() and not computes_in_bfloat16('cuda'):
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'mmseg_unsup.BFloat16OptimWrapper'

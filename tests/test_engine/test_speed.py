@@ -73,8 +73,8 @@ def test_limits(image_folder, tmp_path, value, limit):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(default_hooks__clustering__max_images=0), 'max_images must be None, a positive number'),
-    (dict(default_hooks__clustering__max_images=1.5), 'max_images must be None, a positive number'),
+    (dict(default_hooks__clustering__max_images=0), 'max_images must be .* a positive number'),
+    (dict(default_hooks__clustering__max_images=1.5), 'max_images must be .* a positive number'),
     (dict(default_hooks__clustering__max_images=4, train_dataloader__sampler__shuffle=False), 'set shuffle=True'),
 ])
 def test_bad_limits_fail_before_the_run(image_folder, tmp_path, options, message):
@@ -119,15 +119,14 @@ def test_bfloat16_trains_float32_weights_near_those_of_float32(image_folder, tmp
 
 
 def test_labels_in_bfloat16_are_those_of_the_clustering(image_folder, tmp_path):
-    """Both run in the precision of the training; distances are float32."""
+    """Both run in the precision of passes without gradient; distances are float32."""
     runner = bfloat16_runner(image_folder, tmp_path)
     runner.train()
     model, loader = runner.model, runner.train_dataloader
     model.eval()
-    precision = lambda: runner.optim_wrapper.optim_context(model)  # noqa: E731
     set_view_key(loader, runner.seed, 0)
     clustered = {}
-    for batch in feature_batches(model, loader, 'test', precision=precision):
+    for batch in feature_batches(model, loader, 'test'):
         for v, feat in enumerate(batch.made('labelled', feats_of_the_teacher)):
             assert feat.dtype == torch.float32
             for position, cells in zip(batch.positions, feat.double()):
@@ -136,7 +135,7 @@ def test_labels_in_bfloat16_are_those_of_the_clustering(image_folder, tmp_path):
     equal, position = [], 0
     for batch in loader:
         batch = model.data_preprocessor(batch, True)
-        with precision(), torch.no_grad():
+        with torch.no_grad():
             by_view = model.target_generator(batch['inputs'], batch['data_samples'])[0]
         for i in range(len(batch['data_samples'])):
             equal += [(by_view[v][i] == clustered[position, v]).double().mean() for v in range(2)]

@@ -1,6 +1,6 @@
 """The images of a batch as what fits read of them."""
 import copy
-from typing import Any, Callable, ContextManager, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 import torch
 from mmengine.dist import get_dist_info
@@ -24,12 +24,12 @@ class FeatureBatch:
         data_samples (list): theirs.
     """
 
-    def __init__(self, model: torch.nn.Module, views: List[Tensor], data_samples: list, start: int, purpose: str,
-                 precision: Callable[[], ContextManager]) -> None:
+    def __init__(self, model: torch.nn.Module, views: List[Tensor], data_samples: list, start: int,
+                 purpose: str) -> None:
         rank, world_size = get_dist_info()
         self.start, self.end = start, start + world_size * len(data_samples)
         self._positions = range(start + rank, self.end, world_size)
-        self._inputs, self._purpose, self._precision = (model, views, data_samples), purpose, precision
+        self._inputs, self._purpose = (model, views, data_samples), purpose
         self._made: Dict[str, Any] = {}
         self._kept = [i for i, sample in enumerate(data_samples) if not sample.replaced]
 
@@ -51,7 +51,7 @@ class FeatureBatch:
             NonFiniteError: a number in it is none.
         """
         if name not in self._made:
-            with torch.no_grad(), self._precision():
+            with torch.no_grad():
                 self._made[name] = make(*self._inputs)
             check_finite(self._made[name], self._inputs[2], self._purpose)
         return self._made[name]

@@ -1,15 +1,20 @@
 """One pass over the images for all that is fitted to their features."""
+import math
 from abc import ABCMeta, abstractmethod
-from contextlib import nullcontext
-from typing import Callable, ContextManager, Iterator, Optional, Sequence, Tuple, Union
+from typing import Iterator, Optional, Sequence, Tuple, Union
 
 import torch
 from torch.utils.data import DataLoader
 
 from ...utils.progress import track_progress
 from ..feature_pass import limit_images, set_view_key
+from ..forecast import count_cells
 from ..preemption import stop_if_asked
 from .batch import FeatureBatch
+
+
+# Cells of an image count as no more: those of a finer map repeat each other.
+MAX_CELLS = 1024
 
 
 class Fit(metaclass=ABCMeta):
@@ -19,11 +24,26 @@ class Fit(metaclass=ABCMeta):
 
     Attributes:
         name: of what is fitted, for the progress display and messages.
-        max_images: images, or as a float the share of them, that it wants; None for all.
+        max_images: images, or as a float the share of them, that it wants; None for all; ``'auto'`` for as many as
+            give :meth:`needed_cells`.
     """
 
     name = ''
-    max_images: Optional[Union[int, float]] = None
+    max_images: Union[int, float, str, None] = None
+
+    def needed_cells(self, model: torch.nn.Module) -> int:
+        """Number of feature cells that are enough, whatever the number of images."""
+        raise ValueError(f'{type(self).__name__} has no rule for max_images="auto": set a number, a share or None')
+
+    def count_images(self, model: torch.nn.Module, dataloader: DataLoader) -> int:
+        """Number of images that it wants of those of the loader."""
+        if self.max_images != 'auto':
+            return limit_images(dataloader, self.max_images)
+        n_images, needed = len(dataloader.dataset), self.needed_cells(model)
+        # without a shuffle the first ones would be the same in every epoch
+        if n_images * MAX_CELLS <= needed or not dataloader.sampler.shuffle:
+            return n_images
+        return min(n_images, math.ceil(needed / min(MAX_CELLS, count_cells(model, dataloader))))
 
     @abstractmethod
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
@@ -41,8 +61,7 @@ class Fit(metaclass=ABCMeta):
 def feature_batches(model: torch.nn.Module,
                     dataloader: DataLoader,
                     description: str,
-                    n_images: Optional[int] = None,
-                    precision: Callable[[], ContextManager] = nullcontext) -> Iterator[FeatureBatch]:
+                    n_images: Optional[int] = None) -> Iterator[FeatureBatch]:
     """Yield a :class:`FeatureBatch` for every batch of this rank's share of the images, also where none counts.
 
     A batch is a safe point: a run that got a signal stops there (:mod:`mmseg_unsup.engine.preemption`).
@@ -51,14 +70,13 @@ def feature_batches(model: torch.nn.Module,
         model: unwrapped; in its present mode.
         description: of the progress display.
         n_images: stop after so many images of the order, over all ranks; all by default.
-        precision: makes the context that the network runs in, such as autocast.
     """
     n_images = n_images or len(dataloader.dataset)
     end = 0
     with track_progress(description, n_images) as advance:
         for data in dataloader:
             data = model.data_preprocessor(data, True)
-            batch = FeatureBatch(model, data['inputs'], data['data_samples'], end, description, precision)
+            batch = FeatureBatch(model, data['inputs'], data['data_samples'], end, description)
             yield batch.before(n_images)
             advance(min(batch.end - batch.start, n_images))
             stop_if_asked()
@@ -71,22 +89,20 @@ def feature_batches(model: torch.nn.Module,
 def fit_on_pass(fits: Sequence[Fit],
                 model: torch.nn.Module,
                 dataloader: DataLoader,
-                key: Sequence[int],
-                precision: Callable[[], ContextManager] = nullcontext) -> None:
+                key: Sequence[int]) -> None:
     """Fit all to one pass over the images, in the present mode of the model.
 
     Args:
         model: unwrapped.
         key: of all random choices, ``(seed, )`` or ``(seed, epoch)``.
-        precision: see :func:`feature_batches`.
     """
     set_view_key(dataloader, *[*key, 0][:2])
-    numbers = [limit_images(dataloader, fit.max_images) for fit in fits]
+    numbers = [fit.count_images(model, dataloader) for fit in fits]
     device = model.data_preprocessor.device
     for fit, n_images in zip(fits, numbers):
         fit.begin(model, n_images, tuple(key), device)
     description = ', '.join(dict.fromkeys(fit.name for fit in fits))
-    for batch in feature_batches(model, dataloader, description, max(numbers), precision):
+    for batch in feature_batches(model, dataloader, description, max(numbers)):
         for fit, n_images in zip(fits, numbers):
             if batch.start < n_images:
                 fit.add(batch.before(n_images))

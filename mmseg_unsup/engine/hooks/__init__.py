@@ -13,6 +13,7 @@ from .object_clustering_hook import ObjectClusteringHook
 from .pca_init_hook import PCAInitHook
 from .phase_timer_hook import PhaseTimerHook
 from .pixel_clustering_hook import PixelClusteringHook
+from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
 from .probe_hook import ProbeHook
 from .report_hook import ReportHook
@@ -25,6 +26,7 @@ from .view_epoch_hook import ViewEpochHook
 __all__ = [
     'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'FitHook',
     'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook', 'NonFiniteHook',
-    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PreemptionHook', 'ProbeHook',
-    'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook',
+    'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook',
+    'ViewEpochHook'
 ]

@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
-from ..feature_pass import limit_images, unwrap
+from ..feature_pass import unwrap
 from ..fitting import Fit, fit_on_pass
 from ..forecast import Pass, evaluates_after, evaluations, progress_of
 from ..preemption import Preempted
@@ -28,7 +28,6 @@ class Reading(NamedTuple):
     """How a pass reads the images; what is read alike can share it."""
     loader: DataLoader
     key: Tuple[int, ...]  # of all random choices: (seed, ) or (seed, epoch)
-    as_training: bool = False  # in the precision of the training
     batch_statistics: bool = False  # batch norm uses and follows them
 
 
@@ -95,14 +94,13 @@ class FitHook(Fit, Hook):
     def fit(self, runner, others: Sequence['FitHook'] = (), reading: Optional[Reading] = None) -> None:
         """Fit now, in one pass with other hooks that read alike."""
         model, hooks = unwrap(runner.model), [self, *others]
-        loader, key, as_training, batch_statistics = reading or self.reading(runner)
-        precision = (lambda: runner.optim_wrapper.optim_context(runner.model)) if as_training else nullcontext
+        loader, key, batch_statistics = reading or self.reading(runner)
         phase = ', '.join(hook.phase for hook in hooks if hook.phase)
         with time_phase(phase) if phase else nullcontext(), _as_it_was(model):
             for hook in hooks:
                 hook.prepare(runner)
             model.train(batch_statistics)
-            fit_on_pass(hooks, model, loader, key, precision)
+            fit_on_pass(hooks, model, loader, key)
             for hook in hooks:
                 hook.use(runner, model)
                 hook._fitted_at = _iteration(runner)
@@ -167,7 +165,7 @@ def _by_reading(runner, hooks: Sequence[FitHook]) -> Iterator[Tuple[Reading, Lis
 
 
 def _pass(runner, reading: Reading, hooks: Sequence[FitHook]) -> Pass:
-    numbers = [limit_images(reading.loader, hook.max_images) for hook in hooks]
+    numbers = [hook.count_images(unwrap(runner.model), reading.loader) for hook in hooks]
     times = reduce(or_, (Counter(hook.times(runner)) for hook in hooks))
     return Pass(reading.loader, max(numbers), sorted(times.elements()), fits=lambda n_cells: [
         rows for hook, n_images in zip(hooks, numbers) for rows in hook.assigned_rows(runner, n_images, n_cells)])

@@ -11,6 +11,9 @@ from ..feature_pass import check_not_collapsed, unwrap
 from ..fitting import FeatureBatch
 from .fit_hook import FitHook
 
+# Many, as it is fitted once an evaluation and gives the score.
+CELLS_PER_CLUSTER = 65_536
+
 
 @HOOKS.register_module()
 class FreshKMeansHook(StreamSettings, FitHook):
@@ -22,7 +25,8 @@ class FreshKMeansHook(StreamSettings, FitHook):
     Args:
         n_clusters: K', usually the number of classes of the evaluation; None for as many as the head has.
         kmeans, init_images, update_images, init_pixels: see :class:`mmseg_unsup.clustering.StreamSettings`.
-        max_images: images, or as a float the share of them, that are read; None for all.
+        max_images: images, or as a float the share of them, that are read; None for all; ``'auto'`` for as many as give
+            ``CELLS_PER_CLUSTER`` to each.
         refit_on_test: see :class:`FitHook`.
 
     Source: train_picie.py:295-339 of the released code.
@@ -31,7 +35,7 @@ class FreshKMeansHook(StreamSettings, FitHook):
     name = phase = 'fresh k-means'
     in_checkpoint = True
 
-    def __init__(self, n_clusters: Optional[int] = None, max_images: Optional[Union[int, float]] = None,
+    def __init__(self, n_clusters: Optional[int] = None, max_images: Union[int, float, str, None] = 'auto',
                  refit_on_test: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         if n_clusters is not None:
@@ -40,6 +44,9 @@ class FreshKMeansHook(StreamSettings, FitHook):
 
     def _size(self, model: torch.nn.Module) -> int:
         return self.n_clusters or model.decode_head.n_clusters
+
+    def needed_cells(self, model: torch.nn.Module) -> int:
+        return CELLS_PER_CLUSTER * self._size(model)
 
     def assigned_rows(self, runner, n_images: int, n_cells: int) -> list:
         return self.assigned_by([MiniBatchKMeans(self._size(unwrap(runner.model)), **self.kmeans)], n_images, n_cells)

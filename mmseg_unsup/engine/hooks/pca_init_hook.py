@@ -1,5 +1,5 @@
 """Lateral convolutions that start as principal components of the backbone's features."""
-from typing import Sequence, Tuple
+from typing import List, Sequence, Tuple, Union
 
 import torch
 
@@ -24,16 +24,21 @@ class PCAInitHook(FitHook):
     the config.
 
     Args:
-        n_pixels: feature cells to estimate the components from, spread over all images; fewer than one per image
+        n_pixels: feature cells to estimate the components from, spread over the images; fewer than one per image
             takes one.
+        max_images: images, or as a float the share of them, to take them from; None for all; ``'auto'`` for as many as
+            have twice the cells.
     """
 
     moment, name = START, 'PCA of the backbone features'
     priority = 'NORMAL'
 
-    def __init__(self, n_pixels: int = 200_000) -> None:
+    def __init__(self, n_pixels: int = 200_000, max_images: Union[int, float, str, None] = 'auto') -> None:
         check_count('n_pixels', n_pixels)
-        self.n_pixels = n_pixels
+        self.n_pixels, self.max_images = n_pixels, max_images
+
+    def needed_cells(self, model: torch.nn.Module) -> int:
+        return 2 * self.n_pixels
 
     def is_due(self, runner, event: str) -> bool:
         neck = getattr(unwrap(runner.model), 'neck', None)
@@ -49,8 +54,7 @@ class PCAInitHook(FitHook):
         self._key, self._n_keep = key, self.n_pixels // n_images
 
     def add(self, batch: FeatureBatch) -> None:
-        columns = batch.select(batch.made(
-            'hypercolumns', lambda model, views, _: model.neck.hypercolumn(model.backbone(views[0]))))
+        columns = batch.select(batch.made('hypercolumns', _hypercolumns))
         cells = columns.permute(0, 2, 3, 1).flatten(1, 2).float()  # (N, h*w, sum of C_l)
         if len(cells):
             keys = [(*self._key, position) for position in batch.positions]
@@ -65,3 +69,8 @@ class PCAInitHook(FitHook):
         model.neck.set_projection(*self._projection)
         runner.logger.info(f'init: laterals from {model.neck.out_channels} principal components, which hold '
                            f'{100 * self._pca.explained_:.1f} % of the variance')
+
+
+def _hypercolumns(model: torch.nn.Module, views: List[torch.Tensor], _: list) -> torch.Tensor:
+    with model.no_grad_precision():
+        return model.neck.hypercolumn(model.backbone(views[0]))

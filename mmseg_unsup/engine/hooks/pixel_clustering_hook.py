@@ -9,7 +9,7 @@ from ...clustering.weights import MODES
 from ...registry import HOOKS
 from ...utils.checks import check_count
 from ...utils.random import keyed_generator
-from ..feature_pass import check_not_collapsed, check_view_loader, limit_images, unwrap
+from ..feature_pass import check_not_collapsed, check_view_loader, unwrap
 from ..fitting import FeatureBatch
 from ..forecast import progress_of
 from .fit_hook import EPOCH, FitHook, Reading
@@ -19,6 +19,8 @@ _RESTART = 3
 BN_MODES = ('eval', 'train')
 # A cluster with a smaller share of the pixels is counted as tiny in the log.
 TINY_SHARE = 1e-3
+# More change neither labels nor scores (configs/picie/README.md).
+CELLS_PER_CLUSTER = 4096
 
 
 @HOOKS.register_module()
@@ -31,7 +33,7 @@ class PixelClusteringHook(StreamSettings, FitHook):
         kmeans, init_images, update_images, init_pixels: see :class:`mmseg_unsup.clustering.StreamSettings`;
             ``n_clusters`` is the head's.
         max_images: images, or as a float the share of them, that each clustering uses, another random part every
-            epoch; None for all.
+            epoch; None for all; ``'auto'`` for as many as give ``CELLS_PER_CLUSTER`` to each of the largest set.
         class_weights: ``'inverse'``, ``'frequency'`` or None, see :func:`mmseg_unsup.clustering.cluster_weights`.
         bn_mode: batch norm during the pass. ``'eval'`` uses running statistics; ``'train'`` batch statistics and
             updates the running ones, as the last released code does (commons.py:67).
@@ -50,7 +52,7 @@ class PixelClusteringHook(StreamSettings, FitHook):
     priority = 'ABOVE_NORMAL'
 
     def __init__(self,
-                 max_images: Optional[Union[int, float]] = None,
+                 max_images: Union[int, float, str, None] = 'auto',
                  class_weights: Optional[str] = 'inverse',
                  bn_mode: str = 'eval',
                  interval: int = 1,
@@ -70,7 +72,6 @@ class PixelClusteringHook(StreamSettings, FitHook):
             raise TypeError(f'{type(runner.train_loop).__name__} would cluster once and never again: use '
                             'train_cfg=dict(type="mmseg_unsup.ResumableTrainLoop", max_epochs=...)')
         check_view_loader(runner.train_dataloader, 'clustering')
-        limit_images(runner.train_dataloader, self.max_images)
         model = unwrap(runner.model)
         if getattr(model, 'target_generator', None) is None:
             raise TypeError(f'{type(model).__name__} does not train on prototypes of a clustering: set '
@@ -78,6 +79,10 @@ class PixelClusteringHook(StreamSettings, FitHook):
         if self.bn_mode == 'train' and model.target_generator.predicts:
             raise ValueError("bn_mode='train' needs model.target_generator.epochs=None: averaged weights are clustered "
                              'with their averaged batch statistics')
+        self.count_images(model, runner.train_dataloader)
+
+    def needed_cells(self, model: torch.nn.Module) -> int:
+        return CELLS_PER_CLUSTER * max(prototypes.n_clusters for level in model.levels for prototypes in level.sets)
 
     def is_due(self, runner, event: str) -> bool:
         """Whether it is time, and a checkpoint of this epoch has not brought the result."""
@@ -92,8 +97,8 @@ class PixelClusteringHook(StreamSettings, FitHook):
         return self.assigned_by(models, n_images, n_cells)
 
     def reading(self, runner, labelled: bool = False) -> Reading:
-        """The views of the epoch in the precision of the training, so that its labels are those of the clustering."""
-        return Reading(runner.train_dataloader, (runner.seed, runner.epoch), True, self.bn_mode == 'train')
+        """The views of the epoch, so that its labels are those of the clustering."""
+        return Reading(runner.train_dataloader, (runner.seed, runner.epoch), self.bn_mode == 'train')
 
     def prepare(self, runner) -> None:
         self.name = f'clustering epoch {runner.epoch + 1}'

@@ -1,6 +1,7 @@
 """The base of all methods: what predicts clusters, and what can be done with the prediction."""
 import logging
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from contextlib import nullcontext
+from typing import Callable, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -61,6 +62,8 @@ class ClusterSegmentor(EncoderDecoder):
     uses_labels = False
     # the id of what lies outside all that is clustered
     background_cluster: Optional[int] = None
+    # makes the context of passes without gradient, see PrecisionHook
+    no_grad_context: Callable[[], ContextManager] = nullcontext
     # of the crop on feature maps of views, see `functional.warp`
     rounding: Optional[str] = None
 
@@ -219,7 +222,12 @@ class ClusterSegmentor(EncoderDecoder):
     def predicting_feat(self, images: Tensor) -> Tuple[Tensor, ...]:
         """(N, 3, H, W) -> maps (N, C, h, w) of the network that predicts: the teacher if it is an average of weights,
         else the one that trains, whose features :meth:`extract_feat` gives."""
-        return self.target_generator.extract(images) if self._teacher_predicts else self.extract_feat(images)
+        with self.no_grad_precision():
+            return self.target_generator.extract(images) if self._teacher_predicts else self.extract_feat(images)
+
+    def no_grad_precision(self) -> ContextManager:
+        """What the network runs in where no gradient is wanted."""
+        return nullcontext() if torch.is_grad_enabled() else self.no_grad_context()
 
     def student_map(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> the (N, C, h, w) features that train."""

@@ -200,10 +200,11 @@ class ObjectSegmentor(ClusterSegmentor):
 
     def _read_maps(self, inputs: Tensor) -> Tuple[Dict[str, Tensor], Tensor]:
         """-> feature maps (N, C, h, w) by name, and (N, h, w) saliency logits above the threshold."""
-        outputs = self.extract_feat(inputs)
         head = self.decode_head
-        trunk = head.trunk(outputs)
-        embedding, saliency = head.embedding(trunk).float(), head.saliency(trunk).float()
+        with self.no_grad_precision():
+            outputs = self.extract_feat(inputs)
+            trunk = head.trunk(outputs)
+            embedding, saliency = head.embedding(trunk).float(), head.saliency(trunk).float()
         backbone = outputs[head.in_index].float()
         if self.test_cfg.pool == 'logit':
             embedding, backbone = embedding * saliency, backbone * saliency

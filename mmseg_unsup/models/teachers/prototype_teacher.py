@@ -1,5 +1,6 @@
 """Labels of cells by the prototypes of a clustering, in the features of a teacher."""
-from typing import List, Optional, Sequence
+from contextlib import nullcontext
+from typing import Callable, ContextManager, List, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,9 @@ class PrototypeTeacher(Teacher):
         ValueError: a bad option; a batch of another number of views.
     """
 
+    # makes the context of the network, see PrecisionHook
+    no_grad_context: Callable[[], ContextManager] = nullcontext
+
     def __init__(self,
                  student: nn.Module,
                  num_views: int,
@@ -67,7 +71,8 @@ class PrototypeTeacher(Teacher):
     @torch.no_grad()
     def forward(self, views: List[Tensor], data_samples: list) -> List[List[Tensor]]:
         """V image batches -> per level, V maps (N, h, w) of the nearest prototype on the grid of the first view."""
-        maps = view_features(lambda images: self.extract(images)[self.in_index], views, data_samples, self.rounding)
+        with self.no_grad_context():
+            maps = view_features(lambda images: self.extract(images)[self.in_index], views, data_samples, self.rounding)
         feats = [unit(feat) for feat in maps]
         return [[of_view.assign(feat) for of_view, feat in zip(level.sets, feats)] for level in self.levels]
 
