@@ -1,0 +1,75 @@
+"""Lists of files that stay small for millions of them."""
+import copy
+import os
+import os.path as osp
+from array import array
+from collections.abc import Sequence
+from typing import Callable, Iterable, Union
+
+import numpy as np
+
+
+class PathList(Sequence):
+    """Paths below one folder in the memory of their names: one block of bytes and two numbers a path.
+
+    A list of strings takes twice as much, and every process that reads it copies it: to look at a string is to count a
+    reference in it. These arrays are shared by all data workers, and by all data sets of a run.
+
+    Args:
+        root: the folder, which is stored once.
+        names: relative to it, in the order of the list.
+    """
+
+    def __init__(self, root: str, names: Iterable[str]) -> None:
+        block, bounds = bytearray(), array('q', [0])
+        for name in names:
+            block += os.fsencode(name)
+            block += b'\n'
+            bounds.append(len(block))
+        self._root, self._block = osp.join(root, ''), bytes(block)
+        bounds = np.array(bounds)
+        self._starts, self._ends = bounds[:-1], bounds[1:]  # the end of a name is that of its line
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, index: Union[int, slice]) -> Union[str, 'PathList']:
+        if isinstance(index, slice):
+            part = copy.copy(self)
+            part._starts, part._ends = self._starts[index], self._ends[index]
+            return part
+        return self._root + os.fsdecode(self._block[self._starts[index]:self._ends[index] - 1])
+
+    def below(self, root: str) -> 'PathList':
+        """The same names in another folder; shares the memory."""
+        other = copy.copy(self)
+        other._root = osp.join(root, '')
+        return other
+
+    def lines(self, start: int, end: int, root: str) -> bytes:
+        """The paths from number ``start`` on and before ``end``, relative to ``root``, each with a newline behind it."""
+        prefix = os.fsencode(osp.relpath(self._root, root))
+        starts, ends = self._starts[start:end].tolist(), self._ends[start:end].tolist()
+        if prefix == os.fsencode(osp.curdir) and starts[1:] == ends[:-1]:  # one piece of the block
+            return self._block[starts[0]:ends[-1]] if starts else b''
+        prefix = b'' if prefix == os.fsencode(osp.curdir) else os.path.join(prefix, b'')
+        return b''.join(prefix + self._block[first:last] for first, last in zip(starts, ends))
+
+
+class Records(Sequence):
+    """What a data set knows of each of its files, made when it is asked for.
+
+    Args:
+        paths: of the files.
+        make: path -> record.
+    """
+
+    def __init__(self, paths: PathList, make: Callable[[str], dict]) -> None:
+        self.paths, self._make = paths, make
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Union[int, slice]) -> Union[dict, 'Records']:
+        found = self.paths[index]
+        return Records(found, self._make) if isinstance(index, slice) else self._make(found)
