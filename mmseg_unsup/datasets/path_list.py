@@ -47,7 +47,8 @@ class PathList(Sequence):
         return other
 
     def lines(self, start: int, end: int, root: str) -> bytes:
-        """The paths from number ``start`` on and before ``end``, relative to ``root``, each with a newline behind it."""
+        """The paths from number ``start`` on and before ``end``, each with a newline behind it, relative to ``root``,
+        which does not lie inside the folder of the list."""
         prefix = os.fsencode(osp.relpath(self._root, root))
         starts, ends = self._starts[start:end].tolist(), self._ends[start:end].tolist()
         if prefix == os.fsencode(osp.curdir) and starts[1:] == ends[:-1]:  # one piece of the block
