@@ -2,11 +2,13 @@
 import copy
 import os
 import os.path as osp
-from array import array
 from collections.abc import Sequence
+from itertools import islice
 from typing import Callable, Iterable, Union
 
 import numpy as np
+
+_BLOCK = 2**14  # names that are joined at once
 
 
 class PathList(Sequence):
@@ -21,13 +23,13 @@ class PathList(Sequence):
     """
 
     def __init__(self, root: str, names: Iterable[str]) -> None:
-        block, bounds = bytearray(), array('q', [0])
-        for name in names:
-            block += os.fsencode(name)
-            block += b'\n'
-            bounds.append(len(block))
-        self._root, self._block = osp.join(root, ''), bytes(block)
-        bounds = np.array(bounds)
+        names, blocks, lengths = iter(names), [], [np.zeros(1, np.int64)]
+        # a block that grew would leave holes of all its sizes in a heap that keeps them
+        while lines := [os.fsencode(name) + b'\n' for name in islice(names, _BLOCK)]:
+            blocks.append(b''.join(lines))
+            lengths.append(np.fromiter(map(len, lines), np.int64, len(lines)))
+        self._root, self._block = osp.join(root, ''), b''.join(blocks)
+        bounds = np.concatenate(lengths).cumsum()
         self._starts, self._ends = bounds[:-1], bounds[1:]  # the end of a name is that of its line
 
     def __len__(self) -> int:
