@@ -35,8 +35,9 @@ class PathList(Sequence):
     def __len__(self) -> int:
         return len(self._starts)
 
-    def __getitem__(self, index: Union[int, slice]) -> Union[str, 'PathList']:
-        if isinstance(index, slice):
+    def __getitem__(self, index: Union[int, slice, np.ndarray]) -> Union[str, 'PathList']:
+        """A path, or those of a slice or an array of indices; these share the memory of the names."""
+        if isinstance(index, (slice, np.ndarray)):
             part = copy.copy(self)
             part._starts, part._ends = self._starts[index], self._ends[index]
             return part
@@ -60,19 +61,20 @@ class PathList(Sequence):
 
 
 class Records(Sequence):
-    """What a data set knows of each of its files, made when it is asked for.
+    """What a data set knows of each of its images, made when it is asked for.
 
     Args:
-        paths: of the files.
-        make: path -> record.
+        make: paths of the files of an image -> record.
+        paths: of the images.
+        others: of what goes with them, such as masks.
     """
 
-    def __init__(self, paths: PathList, make: Callable[[str], dict]) -> None:
-        self.paths, self._make = paths, make
+    def __init__(self, make: Callable[..., dict], paths: PathList, *others: PathList) -> None:
+        self.paths, self._make, self._others = paths, make, others
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: Union[int, slice]) -> Union[dict, 'Records']:
-        found = self.paths[index]
-        return Records(found, self._make) if isinstance(index, slice) else self._make(found)
+        found = [paths[index] for paths in (self.paths, *self._others)]
+        return Records(self._make, *found) if isinstance(index, slice) else self._make(*found)

@@ -45,7 +45,7 @@ class UnlabelledFolder(FolderDataset):
             self._policy = ErrorPolicy(self.on_error, len(self))
 
     def load_data_list(self) -> Records:
-        return Records(find_images(osp.normpath(self.data_prefix['img_path'])), _record)
+        return Records(_record, find_images(osp.normpath(self.data_prefix['img_path'])))
 
     def unreadable(self) -> List[str]:
         """Paths of the images that could not be read so far, by any worker of this rank."""
