@@ -31,7 +31,7 @@ def test_the_digest_is_that_of_all_names(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('other, index', [
     ('abcdefgh', None), ('abcdegh', 5), ('0abcdefgh', 0), ('abcdefgi', 7), ('abcdefg', 7), ('abcdefghi', 8),
-    ('bcdefgh', 0), ('abcefgh', 3)])
+    ('bcdefgh', 0), ('abcefgh', 3), ('abcdef', 6)])
 def test_the_first_image_that_differs_is_named(tmp_path, monkeypatch, other, index):
     monkeypatch.setattr(image_names, '_BLOCK', 3)
     lists = [[f'sub/{letter}.jpg' for letter in letters] for letters in ('abcdefgh', other)]
