@@ -26,8 +26,8 @@ def names_digest(dataset: Dataset) -> Optional[str]:
 
 
 def image_facts(kind: str, dataset: Dataset) -> Dict[str, Any]:
-    """What :func:`mmseg_unsup.utils.distributed.check_ranks_agree` compares of the images of a loader: their number and,
-    where names differ between ranks, the first that does. Collective.
+    """What :func:`mmseg_unsup.utils.distributed.check_ranks_agree` compares of the images of a loader: their number
+    and, where names differ between ranks, the first that does. Collective.
 
     Args:
         kind: of images, for the message.

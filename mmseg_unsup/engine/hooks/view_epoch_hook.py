@@ -31,7 +31,8 @@ class ViewEpochHook(Hook):
             if runner.val_loop is not None:
                 facts.update(image_facts('evaluation', runner.val_dataloader.dataset))
             facts['the number of epochs trained before'] = runner.epoch
-            check_ranks_agree(facts, 'give all machines the same images below data_root, and a work_dir that they share')
+            check_ranks_agree(facts, 'give all machines the same images below data_root, and a work_dir that they '
+                              'share')
 
     def before_train_epoch(self, runner) -> None:
         set_view_key(runner.train_dataloader, runner.seed, runner.epoch)
