@@ -261,7 +261,7 @@ def export_model(config: Optional[str],
             f'pixels of {len(seen)} images equal to PyTorch{facts}')
 
 
-def _image_paths(cfg: Config, folder: Optional[str]) -> List[str]:
+def _image_paths(cfg: Config, folder: Optional[str]) -> Sequence[str]:
     if folder:
         check_folder(folder, 'give a folder of images to check with')
         return find_images(folder)

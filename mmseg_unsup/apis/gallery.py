@@ -40,7 +40,7 @@ _LOAD = LoadImage()
 class SurveyedFolder(NamedTuple):
     """What one pass over a folder leaves."""
     survey: ClusterSurvey
-    paths: List[str]  # of all images, by number
+    paths: Sequence[str]  # of all images, by number
     ids: Dict[int, bytes]  # of the typical images, packed
     sizes: Dict[int, tuple]  # (height, width) of the same
     unreadable: List[str]
@@ -122,7 +122,7 @@ def check_page(out: str) -> None:
         raise ValueError(f'the page {out!r} must be a file whose name ends in .html')
 
 
-def chosen_images(root: str, max_images: Optional[int]) -> List[str]:
+def chosen_images(root: str, max_images: Optional[int]) -> Sequence[str]:
     """The images below a folder, or ``max_images`` random ones of them, in the order of their names."""
     check_folder(root, path_remedy(root, osp.isdir))
     paths = find_images(root)
@@ -157,7 +157,7 @@ def survey_images(model: torch.nn.Module,
     centers = None if model.cluster_centers is None else model.cluster_centers.cpu().numpy()
     survey = ClusterSurvey(n_clusters, centers, reference and len(reference.classes), n_places, n_images,
                            reference.ignore_index if reference else 255)
-    found = SurveyedFolder(survey, list(paths), {}, {}, [])
+    found = SurveyedFolder(survey, paths, {}, {}, [])
     with track_progress('looking at images', len(paths)) as advance:
         for i, path in enumerate(paths):
             try:

@@ -121,7 +121,7 @@ def build_prior(config: dict) -> Prior:
                          'KEY=VALUE') from error
 
 
-def stems_of(paths: List[str], root: str) -> List[str]:
+def stems_of(paths: Sequence[str], root: str) -> List[str]:
     """Paths below the root without suffix; ValueError if two images would get one mask."""
     path_of: Dict[str, str] = {}
     for path in paths:

@@ -9,7 +9,7 @@ from mmengine.fileio import load
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
-from ..datasets.image_files import find_images, mark_output
+from ..datasets.image_files import find_images, mark_output, sharing_listings
 from ..engine.checkpoint_files import last_checkpoint
 from ..engine.run_config import prepare_training
 from ..engine.training import train_config
@@ -30,9 +30,11 @@ from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
 GALLERY = 'gallery.html'
-_MAX_HEADERS, _MAX_CLUSTERS, _MAX_FAULTS = 1000, 6, 5  # headers are read, the others told
+_MAX_CHECKED, _MAX_HEADERS = 5000, 1000  # images that are decoded, and headers that are read, before the work begins
+_MAX_CLUSTERS, _MAX_FAULTS = 6, 5  # that are told
 
 
+@sharing_listings()
 def find_segments(request: Request) -> SegmentedFolder:
     """Run the stages that are not finished; see :func:`mmseg_unsup.segment_folder`."""
     start = time.time()
@@ -59,13 +61,15 @@ def find_segments(request: Request) -> SegmentedFolder:
 
 
 def check_files(request: Request, paths: Sequence[str]) -> str:
-    """Say which images cannot be read, before anything is made of them."""
-    faults = unreadable_images(paths, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
+    """Say which images cannot be read, before anything is made of them; of many images, evenly spaced ones."""
+    checked = _spaced(paths, _MAX_CHECKED)
+    faults = unreadable_images(checked, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
     tell_faults(faults)
-    if faults and (request.on_error == 'raise' or len(faults) == len(paths)):
-        raise ValueError(f'{len(faults)} of {len(paths)} images cannot be read, see above: mend or remove them, or '
+    if faults and (request.on_error == 'raise' or len(faults) == len(checked)):
+        raise ValueError(f'{len(faults)} of {len(checked)} images cannot be read, see above: mend or remove them, or '
                          'leave them out by --on-error skip')
-    return f'{len(paths) - len(faults)} of {len(paths)} can be read'
+    others = f'; the other {len(paths) - len(checked)} are looked at as they are used'
+    return f'{len(checked) - len(faults)} of {len(checked)} can be read{others * (len(checked) < len(paths))}'
 
 
 def load_weights(cfg: Config) -> str:
@@ -154,10 +158,15 @@ def tell_start(request: Request, cfg: Config, paths: Sequence[str]) -> None:
 
 def _sizes(paths: Sequence[str]) -> str:
     """The smallest and the largest, by the headers of some; empty if there is none that can be read."""
-    headers = [header_shape(path) for path in paths[::-(-len(paths) // _MAX_HEADERS)]]
+    headers = [header_shape(path) for path in _spaced(paths, _MAX_HEADERS)]
     shapes = sorted({shape for shape in headers if shape is not None}, key=lambda shape: shape[0] * shape[1])
     texts = [f'{width}x{height}' for height, width in shapes]
     return f', {" to ".join(dict.fromkeys([texts[0], texts[-1]]))} pixels' if texts else ''
+
+
+def _spaced(paths: Sequence[str], most: int) -> Sequence[str]:
+    """So many of the paths or fewer, evenly spaced."""
+    return paths[::-(-len(paths) // most)]
 
 
 def tell_faults(faults: List[str]) -> None:

@@ -101,7 +101,7 @@ class LabelledDataset(FolderDataset):
 
     def _names_below(self, folder: str) -> List[str]:
         """Relative paths without suffix of all images, in the order of their paths."""
-        paths = sorted(path for path in walk_files(folder) if path.endswith(self.img_suffix))
+        paths = (path for path in walk_files(folder) if path.endswith(self.img_suffix))
         return [osp.relpath(path, folder)[:-len(self.img_suffix)] for path in paths
                 if not osp.basename(path).startswith('.')]
 

@@ -14,10 +14,12 @@ from ..utils.console import say
 from .errors import LabelError
 from .folder_dataset import FolderDataset
 from .image_files import check_folder, find_images, read_list
+from .path_list import PathList, Records
 from .transforms.masks import read_mask
 
 MISSING = ('raise', 'skip')
 _READERS = 8  # threads; decoding releases the interpreter
+_SUBMITTED = 4096  # masks at once: a million that wait for a thread take gigabytes
 
 
 @DATASETS.register_module()
@@ -64,29 +66,32 @@ class MaskedImageDataset(FolderDataset):
         self.min_area, self.missing = min_area, missing
         super().__init__(data_root=data_root, data_prefix=dict(img_path=data_prefix['img_path']), **kwargs)
 
-    def load_data_list(self) -> List[dict]:
+    def full_init(self) -> None:
+        self.serialize_data = False  # what load_data_list gives is smaller, and data workers share it as it is
+        super().full_init()
+
+    def load_data_list(self) -> Records:
         if not osp.isdir(self.mask_root):
             raise FileNotFoundError(f'the mask folder {self.mask_root!r} does not exist: set mask_root (--cfg-options '
                                     'mask_root=PATH); tools/make_priors.py makes masks')
         self._check_inside('mask_suffix', self.mask_suffix.lstrip('/'), self.mask_root)
-        pairs = self._pair()
-        pairs = self._drop_missing(pairs)
-        areas = self._areas([mask for _, mask in pairs])
-        usable = [(image, mask) for (image, mask), area in zip(pairs, areas) if area > 0 and area >= self.min_area]
+        images, masks = self._drop_missing(*self._pair())
+        areas = self._areas(masks)
+        usable = [i for i, area in enumerate(areas) if area > 0 and area >= self.min_area]
         n_empty, n_small = sum(area == 0 for area in areas), sum(0 < area < self.min_area for area in areas)
         if not usable:
-            raise ValueError(f'none of the {len(pairs)} masks below {self.mask_root} can be used: {n_empty} are empty '
+            raise ValueError(f'none of the {len(masks)} masks below {self.mask_root} can be used: {n_empty} are empty '
                              f'(all 0) and {n_small} cover less than {100 * self.min_area:g} % of their image. Set '
                              'mask_root to the right folder, make other masks, or lower min_area of the data set')
-        print_log(f'masks: {len(usable)} of {len(pairs)} images are used, object pixels '
+        print_log(f'masks: {len(usable)} of {len(masks)} images are used, object pixels '
                   f'{100 * (sum(areas) / len(areas)):.1f} %', logger='current')
-        if len(usable) < len(pairs):
-            say(f'masks: {len(pairs) - len(usable)} of {len(pairs)} images are left out, {n_empty} with an empty mask, '
+        if len(usable) < len(masks):
+            say(f'masks: {len(masks) - len(usable)} of {len(masks)} images are left out, {n_empty} with an empty mask, '
                 f'{n_small} with less than {100 * self.min_area:g} %')
-        return [dict(img_path=image, mask_path=mask, seg_fields=[]) for image, mask in usable]
+        return Records(_record, images[np.array(usable)], masks[np.array(usable)])
 
-    def _pair(self) -> List[Tuple[str, str]]:
-        """Pair all images with the paths that their masks must have."""
+    def _pair(self) -> Tuple[PathList, PathList]:
+        """All images, and the paths that their masks must have."""
         folder = osp.normpath(self.data_prefix['img_path'])
         check_folder(folder)
         images = self._listed(folder) if self.ann_file else find_images(folder)
@@ -94,35 +99,37 @@ class MaskedImageDataset(FolderDataset):
         stem, count = Counter(stems).most_common(1)[0]
         if count > 1:
             raise ValueError(f'{count} images below {folder} are named {stem!r} and would share one mask: rename them')
-        return [(image, osp.join(self.mask_root, stem + self.mask_suffix)) for image, stem in zip(images, stems)]
+        return images, PathList(self.mask_root, (stem + self.mask_suffix for stem in stems))
 
-    def _listed(self, folder: str) -> List[str]:
+    def _listed(self, folder: str) -> PathList:
         if not osp.isfile(self.ann_file):
             raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
                                     f'use every image in {folder}')
         names = read_list(self.ann_file)  # a mask has the name of its image, so both must lie below their folders
         if not names:
             raise ValueError(f'the list {self.ann_file!r} names no image')
-        return [osp.join(folder, name + self.img_suffix) for name in names]
+        return PathList(folder, (name + self.img_suffix for name in names))
 
-    def _drop_missing(self, pairs: List[Tuple[str, str]]) -> List[Tuple[str, str]]:
-        found = [(image, mask) for image, mask in pairs if osp.isfile(mask)]
-        n_missing = len(pairs) - len(found)
-        if not n_missing:
-            return pairs
-        image, mask = next((image, mask) for image, mask in pairs if not osp.isfile(mask))
-        facts = f'{n_missing} of {len(pairs)} images have no mask, for example {image}: {mask} does not exist'
-        if not found or self.missing == 'raise':
+    def _drop_missing(self, images: PathList, masks: PathList) -> Tuple[PathList, PathList]:
+        is_there = np.array([osp.isfile(mask) for mask in masks])
+        if is_there.all():
+            return images, masks
+        first = int(is_there.argmin())
+        facts = (f'{np.count_nonzero(~is_there)} of {len(images)} images have no mask, for example {images[first]}: '
+                 f'{masks[first]} does not exist')
+        if not is_there.any() or self.missing == 'raise':
             raise FileNotFoundError(f"{facts}. Set mask_root to the folder of the masks, or missing='skip' of the data "
                                     'set to leave such images out')
         say(f'masks: {facts}')
-        return found
+        found = np.flatnonzero(is_there)
+        return images[found], masks[found]
 
-    def _areas(self, paths: List[str]) -> List[float]:
+    def _areas(self, paths: PathList) -> List[float]:
         """Share of object pixels of every mask; the ranks read a part each."""
         rank, world_size = get_dist_info()
         with ThreadPoolExecutor(_READERS) as pool:
-            mine = list(pool.map(_area, paths[rank::world_size]))
+            mine = [area for start in range(rank, len(paths), world_size * _SUBMITTED)
+                    for area in pool.map(_area, paths[start:start + world_size * _SUBMITTED:world_size])]
         areas = [None] * len(paths)
         for other, part in enumerate(all_gather_object(mine)):
             areas[other::world_size] = part
@@ -130,6 +137,10 @@ class MaskedImageDataset(FolderDataset):
         if faults:  # raised by all ranks together
             raise LabelError(*faults)
         return areas
+
+
+def _record(image: str, mask: str) -> dict:
+    return dict(img_path=image, mask_path=mask, seg_fields=[])
 
 
 def _area(path: str) -> Union[float, str]:

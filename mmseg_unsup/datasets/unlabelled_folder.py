@@ -6,6 +6,7 @@ from ..registry import DATASETS
 from .errors import ErrorPolicy
 from .folder_dataset import FolderDataset
 from .image_files import find_images
+from .path_list import Records
 
 
 @DATASETS.register_module()
@@ -39,11 +40,12 @@ class UnlabelledFolder(FolderDataset):
 
     def full_init(self) -> None:
         if not self._fully_initialized:
+            self.serialize_data = False  # what load_data_list gives is smaller, and data workers share it as it is
             super().full_init()
             self._policy = ErrorPolicy(self.on_error, len(self))
 
-    def load_data_list(self) -> List[dict]:
-        return [dict(img_path=path, seg_fields=[]) for path in find_images(osp.normpath(self.data_prefix['img_path']))]
+    def load_data_list(self) -> Records:
+        return Records(_record, find_images(osp.normpath(self.data_prefix['img_path'])))
 
     def unreadable(self) -> List[str]:
         """Paths of the images that could not be read so far, by any worker of this rank."""
@@ -58,3 +60,7 @@ class UnlabelledFolder(FolderDataset):
         if replaced:
             results['data_samples'].set_metainfo(dict(replaced=True))
         return results
+
+
+def _record(path: str) -> dict:
+    return dict(img_path=path, seg_fields=[])

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from ..datasets.image_files import sharing_listings
 from ..evaluation.evaluators import evaluators_of
 from ..models.clusters import FRESH
 from ..registry import METRICS
@@ -22,6 +23,7 @@ from .run_facts import config_fact, data_fact, device_fact, folder_fact, say_end
 from .runner import ConsoleRunner
 
 
+@sharing_listings()
 def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] = None,
                 out: Optional[str] = None) -> None:
     """Run the test of a config.

@@ -1,6 +1,7 @@
 """A training from its config."""
 from mmengine.config import Config
 
+from ..datasets.image_files import sharing_listings
 from ..utils.config_check import check_config
 from .hooks import ConsoleHook, LongerScheduleHook, RunFolderHook
 from .preemption import EXIT_CODE
@@ -8,6 +9,7 @@ from .run_folder import owned_folder
 from .runner import ConsoleRunner
 
 
+@sharing_listings()
 def train_config(cfg: Config, restart: bool = False, resume_command: str = 'the same command with --resume') -> None:
     """Train the run of a config in ``cfg.work_dir``, which it owns until it ends; see :func:`owned_folder`.
 

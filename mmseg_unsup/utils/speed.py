@@ -11,11 +11,13 @@ _LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_data
 
 
 def adapt_loaders(cfg: Config) -> None:
-    """Pin no memory where there is no GPU to copy it to: torch would warn at every loader."""
-    if not torch.cuda.is_available():
-        for name in _LOADERS:
-            if cfg.get(name) and 'pin_memory' in cfg[name]:
-                cfg[name].pin_memory = False
+    """Pin no memory where there is no GPU to copy it to: torch would warn at every loader. Keep no workers of a loader
+    that has none, which torch refuses."""
+    for loader in (cfg[name] for name in _LOADERS if cfg.get(name)):
+        if not torch.cuda.is_available() and 'pin_memory' in loader:
+            loader.pin_memory = False
+        if not loader.get('num_workers'):
+            loader.persistent_workers = False
 
 
 def keep_freed_memory() -> bool:

@@ -4,12 +4,15 @@ import signal
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.logging import MMLogger
 
 import mmseg_unsup
+from mmseg_unsup.apis import segment_work
+from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.utils import console
 from mmseg_unsup.utils.options import parse_options
 from ..conftest import ROOT
@@ -47,6 +50,25 @@ def test_a_call_returns_what_it_found_and_leaves_the_process_as_it_was(tmp_path,
     assert 'train: 1 epoch, ' in said and 'System environment' not in said
     again = mmseg_unsup.segment_folder(str(images), str(out), on_error='skip', **small('maskcontrast'))
     assert again == found and 'train: finished before' in capsys.readouterr().out
+
+
+def test_of_many_images_some_are_looked_at_beforehand(tmp_path, monkeypatch):
+    monkeypatch.setattr(segment_work, '_MAX_CHECKED', 3)
+    images = write_discs(tmp_path / 'images')
+    paths, request = find_images(str(images)), SimpleNamespace(on_error='raise')
+    assert segment_work.check_files(request, paths) == '3 of 3 can be read; the other 5 are looked at as they are used'
+    assert segment_work.check_files(request, paths[:3]) == '3 of 3 can be read'
+    for number, is_seen in ((1, False), (3, True), (6, True)):
+        with open(paths[number], 'rb+') as file:
+            content = file.read()
+            file.truncate(9)
+            if is_seen:
+                with pytest.raises(ValueError, match='1 of 3 images cannot be read'):
+                    segment_work.check_files(request, paths)
+            else:
+                segment_work.check_files(request, paths)
+            file.seek(0)
+            file.write(content)
 
 
 @pytest.mark.parametrize('argument, value, message', [

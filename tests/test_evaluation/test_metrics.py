@@ -155,7 +155,7 @@ def test_maps_are_no_images_and_never_written_over_images(tmp_path):
     with Image.open(tmp_path / 'out' / 'x.jpg.png') as written:
         assert np.array(written).tolist() == [[0, 299]]  # of 16 bits
     (tmp_path / 'a.jpg').write_bytes(b'')
-    assert find_images(str(tmp_path)) == [str(tmp_path / 'a.jpg')]
+    assert [*find_images(str(tmp_path))] == [str(tmp_path / 'a.jpg')]
     with pytest.raises(ValueError, match='is the folder of the images, and what is written there'):
         ClusterMaps(output_dir=str(tmp_path / 'out' / '..'), root=str(tmp_path))
 

@@ -1,7 +1,6 @@
 """Ranks that disagree, ranks that never answer, and launchers without a GPU; gloo on one machine."""
 import json
 import os
-import re
 import socket
 import time
 from types import SimpleNamespace
@@ -155,7 +154,8 @@ def compare(rank, folder, ports):
 def tell(root, epoch):
     dataset = ViewDataset(UnlabelledFolder(root), [])
     loader = DataLoader(dataset, sampler=DefaultSampler(dataset))
-    return refusal(ViewEpochHook().before_train, SimpleNamespace(train_dataloader=loader, epoch=epoch))
+    return refusal(ViewEpochHook().before_train, SimpleNamespace(
+        train_dataloader=loader, val_dataloader=DataLoader(dataset), val_loop=True, epoch=epoch))
 
 
 @cpu_only
@@ -170,9 +170,12 @@ def test_two_processes_compare_what_they_have(tmp_path):
     assert told[0] == told[1]
     equal, renamed, fewer, epoch, numbers = told[0]
     assert equal is None
-    assert re.match(r"the processes disagree: the digest of their file names is '(\w{16})' on rank 0 and "
-                    r"'(?!\1)\w{16}' on rank 1: give all machines the same images", renamed)
-    assert 'the number of training images is 5 on rank 0 and 4 on rank 1' in fewer
+    remedy = 'give all machines the same images below data_root, and a work_dir that they share'
+    names = [f'{number:012d}.jpg' for number in (3, 4)]
+    assert renamed == (f"the processes disagree: the training image 3 is '{names[0]}' on rank 0 and '{names[1]}' on "
+                       f"rank 1; the evaluation image 3 is '{names[0]}' on rank 0 and '{names[1]}' on rank 1: {remedy}")
+    assert fewer.startswith('the processes disagree: the number of training images is 5 on rank 0 and 4 on rank 1; the '
+                            f"training image 4 is '{names[1]}' on rank 0 and 'more/{0:012d}.jpg' on rank 1; ")
     assert 'the number of epochs trained before is 0 on rank 0 and 1 on rank 1' in epoch
     assert numbers == 'the processes disagree: k is 0 on rank 0 and 1 on rank 1: remedy'
 

@@ -95,3 +95,10 @@ def test_no_memory_is_pinned_without_a_gpu():
     cfg = config(train_dataloader=dict(pin_memory=True), val_dataloader=None, test_dataloader=dict(batch_size=1))
     adapt_loaders(cfg)
     assert cfg.train_dataloader.pin_memory is False and 'pin_memory' not in cfg.test_dataloader
+
+
+def test_a_loader_without_workers_keeps_none():
+    cfg = config(train_dataloader=dict(num_workers=0, persistent_workers=True),
+                 val_dataloader=dict(num_workers=2, persistent_workers=True), test_dataloader=None)
+    adapt_loaders(cfg)
+    assert not cfg.train_dataloader.persistent_workers and cfg.val_dataloader.persistent_workers

@@ -6,8 +6,8 @@ from mmengine.hooks import Hook
 
 from ...utils.console import say
 from ...utils.distributed import on_first_rank
+from ..image_names import names_digest
 from ..run_folder import RunFolder
-from .view_epoch_hook import names_digest
 
 
 class RunFolderHook(Hook):

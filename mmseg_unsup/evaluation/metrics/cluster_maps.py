@@ -47,19 +47,17 @@ class ClusterMaps(BaseMetric):
         if root is not None:
             check_output(output_dir, root)
         self.names = None if clusters is None else ClusterNames.load(clusters)
-        self._image_of = {}  # map -> image
+        self._image_of = {}  # map -> image, where images of one name may meet
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Write the maps of a batch and count their pixels."""
         for sample in data_samples:
             clusters, palette = self._colored(sample)
             path = self._path(sample['img_path'])
-            if not self._image_of:
+            if not self.results:
                 mark_output(self.output_dir)
-            image = self._image_of.setdefault(path, sample['img_path'])
-            if image != sample['img_path']:
-                raise ValueError(f'{image} and {sample["img_path"]} would share the map {path}: set root to the '
-                                 'folder that holds both')
+            if self.root is None:
+                self._check_own(path, sample['img_path'])
             write_indexed(path, clusters, palette)
             count = np.bincount(clusters.ravel(), minlength=len(palette))
             self.results.append(0 * count if sample.get('replaced') else count)
@@ -80,6 +78,12 @@ class ClusterMaps(BaseMetric):
             return clusters, cluster_palette(sample['n_clusters'])
         self.names.check(*sample['cluster_identity'])
         return self.names.table[clusters], self.names.palette
+
+    def _check_own(self, path: str, img_path: str) -> None:
+        image = self._image_of.setdefault(path, img_path)
+        if image != img_path:
+            raise ValueError(f'{image} and {img_path} would share the map {path}: set root to the folder that holds '
+                             'both')
 
     def _path(self, img_path: str) -> str:
         name = osp.relpath(img_path, self.root) if self.root else osp.basename(img_path)
