@@ -17,7 +17,7 @@ from mmengine.config import Config
 
 from ..engine.runner import ConsoleRunner
 from ..utils.atomic import write_json
-from ..utils.console import quiet_console, say
+from ..utils.console import counted, quiet_console, say
 from ..utils.speed import keep_freed_memory
 from .benchmark import TRAINING, adapt, measure_epoch
 from .experiments import markdown_table, planned_config
@@ -70,6 +70,8 @@ def plan(variants: Sequence[str], data_root: str, init: Optional[str], n_images:
     names = [variant.name for variant in ours]
     if len(set(names)) < len(names):
         raise ValueError(f'--ours has a name twice ({", ".join(names)}): give each its own')
+    if init is not None and not osp.isfile(init):
+        raise ValueError(f'--init {init}: there is no such file: give one of ResNet-18 weights, or leave it out')
     cfg, available = planned_config(ours[0].config, ours[0].words), len(train_images(data_root))
     n_images = n_images or available
     if not n_warmup <= n_images <= available:
@@ -158,12 +160,11 @@ def ratios_of(runs: Sequence[dict], released: Sequence[dict]) -> Dict[str, Tuple
     Returns:
         dict: of user time, each phase and their ``sum``; ``cpu`` and ``wall`` of the sum.
     """
-    costs = {phase: [cost_of(run, [phase], 'user') for run in (*runs, *released)] for phase in TRAINING}
-    costs['sum'] = [cost_of(run, TRAINING, 'user') for run in (*runs, *released)]
-    costs.update((kind, [cost_of(run, TRAINING, kind) for run in (*runs, *released)]) for kind in ('cpu', 'wall'))
+    parts = {phase: ([phase], 'user') for phase in TRAINING}
+    parts.update(sum=(TRAINING, 'user'), cpu=(TRAINING, 'cpu'), wall=(TRAINING, 'wall'))
     result = {}
-    for name, values in costs.items():
-        ratios = [ours / theirs for ours, theirs in zip(values, values[len(runs):])]
+    for name, part in parts.items():
+        ratios = [cost_of(ours, *part) / cost_of(theirs, *part) for ours, theirs in zip(runs, released)]
         result[name] = statistics.median(ratios), min(ratios), max(ratios)
     return result
 
@@ -179,11 +180,11 @@ def spread_of(runs: Sequence[dict]) -> Tuple[float, float]:
     return min(sums) / statistics.median(sums), max(sums) / statistics.median(sums)
 
 
-def describe_machine() -> Dict[str, Any]:
+def describe_machine(cpuinfo: str = '/proc/cpuinfo') -> Dict[str, Any]:
     """CPU, torch, and whether the CPU has what computes in bfloat16; None where the system does not say."""
     facts: Dict[str, str] = {}
-    if osp.isfile('/proc/cpuinfo'):
-        with open('/proc/cpuinfo') as file:
+    if osp.isfile(cpuinfo):
+        with open(cpuinfo) as file:
             first = file.read().split('\n\n')[0]
         facts = {key.strip(): value.strip() for key, _, value in (line.partition(':') for line in first.splitlines())}
     flags = facts['flags'].split() if 'flags' in facts else None
@@ -202,7 +203,7 @@ def table_of(report: dict) -> str:
     low, high = spread_of(runs[RELEASED])
     head = (f'{machine["cpu"]}, one thread, torch {machine["torch"]}; {has}\n'
             f'{work["n_images"]} images, {work["size"]} px, K = {work["n_clusters"]}, batch {work["batch_size"]}; '
-            f'{len(runs[RELEASED])} repeats in turns; the released code itself varies from {low:.2f} to {high:.2f}\n'
+            f'{counted(len(runs[RELEASED]), "repeat")} in turns; the released code itself varies from {low:.2f} to {high:.2f}\n'
             'cost of a training epoch, times that of the released code: median (lowest to highest)\n')
     titles = ['user time', *TITLES.values(), 'epoch', 'with system time', 'on the clock']
     rows = [[name, *map(format_ratio, ratios.values())] for name, ratios in report['ratios'].items()
