@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zipfile
 from types import ModuleType, SimpleNamespace
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from unittest import mock
 
 import numpy as np
@@ -37,14 +37,14 @@ class Work(NamedTuple):
     """What is trained on, and how; the same for both codes.
 
     Attributes:
-        data_root: has ``images/train``.
-        n_images: of these, the first by name.
-        n_warmup: images of an epoch before the measured one, of which nothing is booked.
+        data_root: of the configs.
+        images: paths of those of an epoch.
+        n_warmup: the first of them make an epoch before the measured one, of which nothing is booked.
         weights: file of a ResNet-18 with torchvision's names; None for random weights.
         init_images: images of the first k-means of a clustering, of the released code and of our copy of it.
     """
     data_root: str
-    n_images: int
+    images: Tuple[str, ...]
     n_warmup: int
     weights: Optional[str]
     size: int
@@ -52,12 +52,6 @@ class Work(NamedTuple):
     batch_size: int
     init_images: int = 192
     seed: int = 1
-
-
-def train_images(data_root: str) -> List[str]:
-    """Paths of the training images, by name."""
-    folder = osp.join(data_root, 'images', 'train')
-    return [osp.join(folder, name) for name in sorted(os.listdir(folder)) if not name.startswith('.')]
 
 
 def archive_of(clone: str) -> bytes:
@@ -69,8 +63,8 @@ def archive_of(clone: str) -> bytes:
     done = subprocess.run(['git', '-C', clone, 'archive', '--format=zip', 'HEAD', *CODE], capture_output=True)
     if done.returncode:
         told = done.stderr.decode(errors='replace').strip().splitlines()
-        raise ValueError(f'{clone} has not the code of PiCIE (git says: {told[-1] if told else "nothing"}): give a clone '
-                         'of https://github.com/janghyuncho/PiCIE')
+        raise ValueError(f'{clone} has not the code of PiCIE (git says: {told[-1] if told else "nothing"}): give a '
+                         'clone of https://github.com/janghyuncho/PiCIE')
     return done.stdout
 
 
@@ -126,8 +120,8 @@ def _train(work: Work, folder: str) -> Dict[str, Seconds]:
     args.pretrain, args.save_model_path = work.weights is not None, osp.join(folder, 'labels')
     utils.fix_seed_for_reproducability(args.seed)
     model, optimizer, _ = commons.get_model_and_optimizer(args, _LOGGER)
-    paths, stopwatch = train_images(work.data_root)[:work.n_images], Stopwatch()
-    for kind, some in (('warm-up', paths[:work.n_warmup]), ('measured', paths)):
+    stopwatch = Stopwatch()
+    for kind, some in (('warm-up', work.images[:work.n_warmup]), ('measured', work.images)):
         stopwatch.reset()
         args.data_root = _coco_layout(osp.join(folder, kind), some)
         dataset = utils.get_dataset(args, 'train', *utils.get_transform_params(args))

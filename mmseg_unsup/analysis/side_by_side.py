@@ -16,12 +16,13 @@ import torch
 from mmengine.config import Config
 
 from ..engine.runner import ConsoleRunner
+from ..registry import DATASETS
 from ..utils.atomic import write_json
 from ..utils.console import counted, quiet_console, say
 from ..utils.speed import keep_freed_memory
 from .benchmark import TRAINING, adapt, measure_epoch
 from .experiments import markdown_table, planned_config
-from .released_picie import NEEDED, Work, archive_of, time_released, train_images
+from .released_picie import NEEDED, Work, archive_of, time_released
 from .stopwatch import Seconds
 
 RELEASED = 'released'
@@ -53,7 +54,7 @@ def parse_variant(text: str) -> Variant:
     name, _, rest = text.partition('=')
     config, *words = rest.split(',')
     options = tuple(word for word in words if word != 'amp')
-    if not name or not config or name == RELEASED or not all(word.partition('=')[1] for word in options):
+    if not name or not config or name == RELEASED or not all(word.find('=') > 0 for word in options):
         raise ValueError(f'--ours takes NAME=CONFIG[,KEY=VALUE...][,amp] with a name other than {RELEASED}, but it is '
                          f'{text!r}')
     return Variant(name, config, options, 'amp' in words)
@@ -72,16 +73,24 @@ def plan(variants: Sequence[str], data_root: str, init: Optional[str], n_images:
         raise ValueError(f'--ours has a name twice ({", ".join(names)}): give each its own')
     if init is not None and not osp.isfile(init):
         raise ValueError(f'--init {init}: there is no such file: give one of ResNet-18 weights, or leave it out')
-    cfg, available = planned_config(ours[0].config, ours[0].words), len(train_images(data_root))
-    n_images = n_images or available
-    if not n_warmup <= n_images <= available:
-        raise ValueError(f'--images {n_images} must lie between --warmup-images {n_warmup} and the {available} of '
-                         f'{data_root}/images/train')
-    work = Work(osp.abspath(data_root), n_images, n_warmup, init and osp.abspath(init), cfg.size,
+    data_root = osp.abspath(data_root)
+    cfg = planned_config(ours[0].config, [f'data_root={data_root}', *ours[0].words])
+    images = train_images(cfg)
+    n_images = n_images or len(images)
+    if not n_warmup <= n_images <= len(images):
+        raise ValueError(f'--images {n_images} must lie between --warmup-images {n_warmup} and the {len(images)} '
+                         f'training images of {data_root}')
+    work = Work(data_root, images[:n_images], n_warmup, init and osp.abspath(init), cfg.size,
                 cfg.model.decode_head.n_clusters, cfg.train_dataloader.batch_size)
     for variant in ours:
         config_of(variant, work, n_images)  # what is wrong with one is said before another has run
     return work, ours
+
+
+def train_images(cfg: Config) -> Tuple[str, ...]:
+    """Paths of the training images of a config."""
+    dataset = DATASETS.build(cfg.train_dataloader.dataset.dataset)
+    return tuple(dataset.get_data_info(i)['img_path'] for i in range(len(dataset)))
 
 
 def check_packages(packages: Optional[str]) -> None:
@@ -111,7 +120,7 @@ def time_ours(variant: Variant, work: Work) -> Dict[str, Seconds]:
     keep_freed_memory()
     # one folder, as what writes the logs of a process keeps that of its first run
     with quiet_console(), tempfile.TemporaryDirectory() as folder:
-        for n_images in (work.n_warmup, work.n_images):
+        for n_images in (work.n_warmup, len(work.images)):
             cfg = config_of(variant, work, n_images)
             cfg.work_dir = folder
             seconds = measure_epoch(ConsoleRunner.from_cfg(cfg), warmup=0, parts=False)
@@ -137,13 +146,13 @@ def measure(clone: str, work: Work, ours: Sequence[Variant], repeats: int, packa
     archive = archive_of(clone)
     jobs: Dict[str, tuple] = {RELEASED: (time_released, archive, work, packages)}
     jobs.update((variant.name, (time_ours, variant, work)) for variant in ours)
-    report = dict(machine=describe_machine(), work=work._asdict(), ours=[variant._asdict() for variant in ours],
-                  runs={name: [] for name in jobs})
+    report = dict(machine=describe_machine(), work=dict(work._asdict(), images=len(work.images)),
+                  ours=[variant._asdict() for variant in ours], runs={name: [] for name in jobs})
     for repeat in range(repeats):
         for name, job in jobs.items():
             seconds = run_apart(name, *job)
             report['runs'][name].append({phase: seconds[phase]._asdict() for phase in TRAINING})
-            user = sum(seconds[phase].user for phase in TRAINING) / work.n_images
+            user = sum(seconds[phase].user for phase in TRAINING) / len(work.images)
             say(f'repeat {repeat + 1} of {repeats}, {name}: {user:.3f} s of user time an image')
             if out:
                 write_json(out, report)
@@ -202,8 +211,9 @@ def table_of(report: dict) -> str:
                     for name, value in machine['abilities'].items())
     low, high = spread_of(runs[RELEASED])
     head = (f'{machine["cpu"]}, one thread, torch {machine["torch"]}; {has}\n'
-            f'{work["n_images"]} images, {work["size"]} px, K = {work["n_clusters"]}, batch {work["batch_size"]}; '
-            f'{counted(len(runs[RELEASED]), "repeat")} in turns; the released code itself varies from {low:.2f} to {high:.2f}\n'
+            f'{work["images"]} images, {work["size"]} px, K = {work["n_clusters"]}, batch {work["batch_size"]}; '
+            f'{counted(len(runs[RELEASED]), "repeat")} in turns; the released code itself varies from {low:.2f} to '
+            f'{high:.2f}\n'
             'cost of a training epoch, times that of the released code: median (lowest to highest)\n')
     titles = ['user time', *TITLES.values(), 'epoch', 'with system time', 'on the clock']
     rows = [[name, *map(format_ratio, ratios.values())] for name, ratios in report['ratios'].items()

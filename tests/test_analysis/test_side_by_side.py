@@ -1,6 +1,7 @@
 """mmseg-unsup side-by-side: ratios by hand, the order of the runs, and both codes on small data, the released one as a
 sketch that has its names."""
 import json
+import os
 import subprocess
 import time
 
@@ -10,7 +11,7 @@ import torch
 from mmseg_unsup.analysis import released_picie, side_by_side
 from mmseg_unsup.analysis.released_picie import Work, archive_of, time_released
 from mmseg_unsup.analysis.side_by_side import (Variant, describe_machine, measure, parse_variant, plan, ratios_of,
-                                               table_of, time_ours)
+                                               run_apart, table_of, time_ours)
 from mmseg_unsup.analysis.stopwatch import Seconds
 from ..conftest import write_camvid
 from ..forks import spawn
@@ -109,11 +110,14 @@ def clone(tmp_path_factory):
 def camvid_work(root, n_warmup: int) -> Work:
     write_camvid(root)
     torch.save({'state_dict': {'conv1.weight': torch.ones(1)}}, root / 'weights.pth')
-    return Work(str(root), 4, n_warmup, str(root / 'weights.pth'), 32, 3, 2)
+    images = tuple(sorted(map(str, (root / 'images' / 'train').rglob('*.jpg'))))
+    return Work(str(root), images, n_warmup, str(root / 'weights.pth'), 32, 3, 2)
 
 
 def run_sketch(rank, archive, work, folder) -> None:
-    (folder / 'packages').mkdir()
+    (folder / 'packages' / 'torchvision' / 'models').mkdir(parents=True)
+    for name in ('.', 'models'):
+        (folder / 'packages' / 'torchvision' / name / '__init__.py').touch()
     (folder / 'out.json').write_text(json.dumps(time_released(archive, work, str(folder / 'packages'))))
 
 
@@ -130,7 +134,7 @@ def test_the_released_code_is_called_as_its_main_does(clone, tmp_path):
         assert expected <= cost.cpu < expected + 0.1 and cost.user <= cost.cpu + 0.02 and cost.wall >= cost.cpu - 0.02
 
 
-def test_an_epoch_of_a_config(tmp_path, monkeypatch):
+def test_an_epoch_of_a_config(tmp_path):
     """Clustering, labels and training; neither evaluation nor files."""
     work = camvid_work(tmp_path, 2)._replace(weights=None, batch_size=2)
     words = tuple(word for word in SMALL if 'val_' not in word)
@@ -158,7 +162,7 @@ def test_ratios_by_hand():
 
 def test_turns_and_table(clone, tmp_path, monkeypatch):
     """Round robin, the numbers after each run, and what the table says of them."""
-    work, order, out = Work('data', 4, 2, None, 32, 3, 2), [], tmp_path / 'out.json'
+    work, order, out = Work('data', tuple('abcd'), 2, None, 32, 3, 2), [], tmp_path / 'out.json'
 
     def run_apart(name, function, *args):
         order.append(name)
@@ -173,6 +177,18 @@ def test_turns_and_table(clone, tmp_path, monkeypatch):
     table = table_of(report)
     assert '| a | 0.25 (0.25 to 0.25) | 0.50 (0.50 to 0.50) | 0.68 (0.60 to 0.75) | 0.48 (0.45 to 0.50) |' in table
     assert 'the released code itself varies from 0.95 to 1.05' in table and '2 repeats' in table
+
+
+def test_a_process_of_its_own(monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '7')
+    assert run_apart('a', os.getpid) != os.getpid()
+    assert run_apart('a', os.getenv, 'OMP_NUM_THREADS') == '1'
+    assert run_apart('a', os.getenv, 'CUDA_VISIBLE_DEVICES') == ''
+    with pytest.raises(ValueError, match='invalid literal') as caught:
+        run_apart('a', int, 'x')
+    assert caught.value.__cause__ is None
+    with pytest.raises(RuntimeError, match='a: the process that measured it was ended from outside'):
+        run_apart('a', os._exit, 1)
 
 
 def test_the_machine(tmp_path):
@@ -191,13 +207,21 @@ def test_variants():
             parse_variant(text)
 
 
+def test_the_work_is_that_of_the_first_config(tmp_path):
+    expected = camvid_work(tmp_path, 2)
+    variants = [f'a={config("picie_fpn_camvid")},n_clusters=3,size=32,train_dataloader.batch_size=2',
+                f'b={config("picie_plain_fpn_camvid")}']
+    work, ours = plan(variants, str(tmp_path), expected.weights, None, 2)
+    assert work == expected and [variant.name for variant in ours] == ['a', 'b']
+
+
 def test_what_is_wrong_is_said_before_anything_runs(tmp_path, monkeypatch):
     write_camvid(tmp_path)
     path = config('picie_fpn_camvid')
     for variants, init, images, message in (
         ([f'a={path}', f'a={path}'], None, None, 'has a name twice'),
         ([f'a={path}'], str(tmp_path / 'none.pth'), None, 'none.pth: there is no such file'),
-        ([f'a={path}'], None, 5, '--images 5 must lie between --warmup-images 2 and the 4 of'),
+        ([f'a={path}'], None, 5, '--images 5 must lie between --warmup-images 2 and the 4 training images of'),
         ([f'a={path}', f'b={path},n_cluster=3'], None, None, 'did you mean n_clusters')):
         with pytest.raises(ValueError, match=message):
             plan(variants, str(tmp_path), init, images, 2)

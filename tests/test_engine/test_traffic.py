@@ -94,10 +94,15 @@ def train(rank: int, folder: str) -> None:
         stack.enter_context(traffic)
         runner.train()
     trained = sum(param.numel() for param in runner.model.parameters() if param.requires_grad)
-    layers = [module.num_features for module in runner.model.module.backbone.modules() if isinstance(module, _BatchNorm)]
+    layers = norm_channels(runner.model.module)
     with open(f'{folder}/{rank}.json', 'w') as file:
         json.dump(dict(calls=traffic.calls, normalised=traffic.normalised, trained=trained, layers=layers), file)
     dist.destroy_process_group()
+
+
+def norm_channels(model) -> list:
+    """Of each layer of batch norm of the network that is trained."""
+    return [module.num_features for module in model.backbone.modules() if isinstance(module, _BatchNorm)]
 
 
 def traffic_of_fit(n_views: int, clusters, n_init: int) -> Counter:
@@ -162,7 +167,7 @@ def test_numbers_of_the_document():
     cfg = load_config(os.path.join(ROOT, 'configs', 'picie', 'picie_fpn_cocostuff.py'))
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model)
-    layers = [module.num_features for module in model.backbone.modules() if isinstance(module, _BatchNorm)]
+    layers = norm_channels(model)
     with open(os.path.join(ROOT, 'docs', 'scale.md')) as file:
         text = ' '.join(file.read().split())
     gradients = FLOAT * sum(param.numel() for param in model.parameters() if param.requires_grad)
