@@ -2,6 +2,7 @@
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
+from resource import RUSAGE_SELF, getrusage
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 from unittest import mock
 
@@ -11,9 +12,10 @@ REST = 'rest'
 
 
 class Seconds(NamedTuple):
-    """Time on the clock, and time that the threads of this process were busy."""
+    """Time on the clock, time that the threads of this process were busy, and of this what was not the kernel's."""
     wall: float
     cpu: float
+    user: float
 
 
 def cost_clock(device: torch.device) -> Callable[[], float]:
@@ -39,7 +41,7 @@ class Stopwatch:
 
     def reset(self) -> None:
         """Forget what was booked."""
-        self._seconds: Dict[Tuple[str, str], Seconds] = defaultdict(lambda: Seconds(0., 0.))
+        self._seconds: Dict[Tuple[str, str], Seconds] = defaultdict(lambda: Seconds(0., 0., 0.))
         self._last = self._now()
 
     @property
@@ -80,4 +82,4 @@ class Stopwatch:
 
     @staticmethod
     def _now() -> Seconds:
-        return Seconds(time.perf_counter(), time.process_time())
+        return Seconds(time.perf_counter(), time.process_time(), getrusage(RUSAGE_SELF).ru_utime)

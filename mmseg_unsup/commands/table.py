@@ -38,6 +38,7 @@ GROUPS = {
         'browse-views': 'the views that a config trains on',
         'get-flops': 'parameters and operations of a model',
         'benchmark': 'images a second and memory of a training',
+        'side-by-side': 'cost of training beside that of the released PiCIE code',
     },
     'Convert': {
         'extract-backbone': 'the backbone of a checkpoint as a plain file',

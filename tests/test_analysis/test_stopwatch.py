@@ -9,7 +9,7 @@ from mmseg_unsup.analysis.stopwatch import Seconds, Stopwatch
 def clock(monkeypatch):
     """A clock that only moves when told to; CPU time runs at half its speed."""
     now = [0.]
-    monkeypatch.setattr(Stopwatch, '_now', staticmethod(lambda: Seconds(now[0], now[0] / 2)))
+    monkeypatch.setattr(Stopwatch, '_now', staticmethod(lambda: Seconds(now[0], now[0] / 2, now[0] / 4)))
 
     def advance(seconds):
         now[0] += seconds

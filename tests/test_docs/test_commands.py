@@ -34,6 +34,7 @@ NOT_RUN = {
     'pip ': 'a network; make installs the environment of the tests',
     'make install': 'the same; what it leaves is made by make_clone',
     'make demo': 'minutes; tests/test_packaging.py runs its config',
+    'mmseg-unsup side-by-side': 'a network; tests/test_analysis/test_side_by_side.py runs it on a sketch of that code',
     'tools/dist_': 'eight GPUs; tests/test_tools/test_distributed.py runs the scripts',
     'tools/slurm_': 'Slurm; tests/test_engine/test_preemption.py runs the script with a stand-in',
     'python tools/train.py configs/picie/picie_fpn_camvid_vit-s16.py':
