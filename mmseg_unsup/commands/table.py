@@ -38,6 +38,7 @@ GROUPS = {
         'browse-views': 'the views that a config trains on',
         'get-flops': 'parameters and operations of a model',
         'benchmark': 'images a second and memory of a training',
+        'gpu-report': 'what a GPU makes of this package: results, speeds, memory',
     },
     'Convert': {
         'extract-backbone': 'the backbone of a checkpoint as a plain file',

@@ -1,0 +1,208 @@
+"""The work of ``mmseg-unsup gpu-report``: checks of a machine, each in a process of its own."""
+import faulthandler
+import json
+import os
+import os.path as osp
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, replace
+from itertools import chain
+from typing import Dict, List, Optional, Sequence
+
+import torch
+from mmengine.fileio import load
+
+from ..engine.hooks.report_hook import software
+from ..utils import register_all_modules
+from ..utils.atomic import write_json
+from ..utils.console import say
+from ..utils.near_names import did_you_mean, similar
+from ..visualization.gpu_page import render_gpu_report
+from ..visualization.html import write_page
+from .gpu_checks import CORRECTNESS, Check, Skipped
+from .gpu_runs import Scale, draw_data
+from .gpu_speed import SPEED
+
+CHECKS: Dict[str, Check] = {**CORRECTNESS, **SPEED}
+# seconds: less is no time for a check; how long its process may take to end
+_SHORTEST, _GRACE = 10, 5
+_LOG_CHARS, _LATE = 6000, 'Timeout (0:'  # what faulthandler says first
+_ROOT = osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__))))
+
+
+def choose(names: Optional[Sequence[str]]) -> List[str]:
+    """Names of checks, in the order in which they run; all for None.
+
+    A name also stands for those that it begins, as ``train`` for ``train-picie``.
+
+    Raises:
+        ValueError: there is no such check.
+    """
+    for name in names or ():
+        if not any(_stands_for(name, check) for check in CHECKS):
+            raise ValueError(f'--only {name}: there is no such check: '
+                             + did_you_mean(similar(name, CHECKS), f'there are {", ".join(CHECKS)}'))
+    return [check for check in CHECKS if not names or any(_stands_for(name, check) for name in names)]
+
+
+def _stands_for(name: str, check: str) -> bool:
+    return check == name or check.startswith(f'{name}-')
+
+
+def run_report(out: str, device: str, quick: bool, names: Sequence[str], minutes: float, jobs: int) -> dict:
+    """Run checks; after each of them write ``gpu_report.json`` and ``gpu_report.html``. Returns what the former holds.
+
+    Args:
+        names: of :data:`CHECKS`. Those that measure speeds run after the others, one at a time.
+        minutes: of the whole report; a check that has no time left is skipped.
+        jobs: of the other checks, how many run at a time.
+    """
+    os.makedirs(out, exist_ok=True)
+    end = time.monotonic() + 60 * minutes
+    report = dict(machine=machine(device), quick=quick, checks={})
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+        scale = Scale(device, quick, folder, folder, n_cores())
+        draw_data(scale)
+        beside = [name for name in names if not CHECKS[name].alone]
+        alone = [name for name in names if CHECKS[name].alone]
+
+        def run(name: str) -> dict:
+            return run_apart(name, scale, end)
+
+        # the first ones all start at once; each of the others when it is asked for
+        for name, found in chain(zip(beside, pool.map(run, beside)), zip(alone, map(run, alone))):
+            report['checks'][name] = found
+            write_report(report, out)
+            say(_line(name, found))
+    return report
+
+
+def _line(name: str, found: dict) -> str:
+    return f'{found["status"]:8}{name:30}{found["seconds"]:7.1f} s  {found["reason"]}'.rstrip()
+
+
+def write_report(report: dict, out: str) -> None:
+    """Write both files into the folder."""
+    write_json(osp.join(out, 'gpu_report.json'), report)
+    write_page(osp.join(out, 'gpu_report.html'), render_gpu_report(report), flush=False)
+
+
+def run_apart(name: str, scale: Scale, end: float) -> dict:
+    """Run a check in a process of its own, which ends with all that it has started.
+
+    Args:
+        end: of the whole report, by :func:`time.monotonic`.
+
+    Returns:
+        ``question``, ``status`` (ok, failed or skipped), ``reason``, ``seconds`` and ``numbers``; of one that failed
+        also ``traceback``.
+    """
+    check, start = CHECKS[name], time.monotonic()
+    found = dict(question=check.question, status='skipped', reason='no time was left', seconds=0., numbers={})
+    seconds = min(check.seconds, end - start)
+    if seconds < _SHORTEST:
+        return found
+    own = osp.join(scale.folder, name)
+    os.mkdir(own)
+    paths = dict(record=osp.join(own, 'record.json'), log=osp.join(own, 'log.txt'))
+    arguments = dict(name=name, scale=asdict(replace(scale, folder=own)), path=paths['record'], seconds=seconds)
+    _wait_for(arguments, paths['log'], seconds)
+    found.update(_ending(paths, seconds), seconds=time.monotonic() - start)
+    shutil.rmtree(own, ignore_errors=True)
+    return found
+
+
+def _wait_for(arguments: dict, log: str, seconds: float) -> None:
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join([_ROOT, *filter(None, [os.environ.get('PYTHONPATH')])]))
+    if arguments['scale']['device'] == 'cpu':
+        env['CUDA_VISIBLE_DEVICES'] = ''
+    command = [sys.executable, '-m', __spec__.name, json.dumps(arguments)]
+    with open(log, 'w') as file:
+        process = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            process.wait(seconds + _GRACE)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:  # its data workers too, and also if this process is interrupted
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _ending(paths: Dict[str, str], seconds: float) -> dict:
+    """What a process has left behind, or why it has left nothing."""
+    record = load(paths['record']) if osp.isfile(paths['record']) else {}
+    if 'status' in record:
+        return record
+    with open(paths['log'], errors='replace') as file:
+        text = file.read()
+    late = _LATE in text
+    reason = f'it took more than {seconds:.0f} s' if late else 'its process ended'
+    return dict(record, status='failed', reason=reason, traceback=text[-_LOG_CHARS:])
+
+
+def work(name: str, scale: Scale, path: str) -> None:
+    """Run a check in this process; what it finds is in a JSON file, which is there from the first number on."""
+    record: dict = dict(numbers={})
+
+    def note(**numbers) -> None:
+        record['numbers'].update(json.loads(json.dumps(numbers, default=float)))  # also those of NumPy and torch
+        write_json(path, record)
+
+    register_all_modules()
+    try:
+        CHECKS[name].function(scale, note)
+        record.update(status='ok', reason='')
+    except Skipped as reason:
+        record.update(status='skipped', reason=str(reason))
+    except (Exception, SystemExit) as error:
+        record.update(status='failed', reason=f'{type(error).__name__}: {error}', traceback=traceback.format_exc())
+    write_json(path, record)
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+
+
+def machine(device: str) -> Dict[str, str]:
+    """What computes, name -> text."""
+    facts = {'GPU': 'none', **(_gpu() if device == 'cuda' else {}), 'CPU': cpu_name(), 'cores': str(n_cores())}
+    return {**facts, **software()}
+
+
+def cpu_name() -> str:
+    """The name that the system gives, else the architecture."""
+    with suppress(OSError, StopIteration), open('/proc/cpuinfo') as file:
+        return next(line.partition(':')[2].strip() for line in file if line.startswith('model name'))
+    return platform.processor() or platform.machine()
+
+
+def _gpu() -> Dict[str, str]:
+    properties = torch.cuda.get_device_properties(0)
+    return {'GPU': properties.name, 'GPU memory': f'{properties.total_memory / 2**30:.0f} GiB',
+            'GPUs': str(torch.cuda.device_count()), 'driver': _driver(), 'CUDA': torch.version.cuda,
+            'cuDNN': str(torch.backends.cudnn.version())}
+
+
+def _driver() -> str:
+    query = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
+    try:
+        return subprocess.run(query, capture_output=True, text=True, timeout=20).stdout.split()[0]
+    except (OSError, subprocess.TimeoutExpired, IndexError):
+        return 'unknown'
+
+
+if __name__ == '__main__':
+    given = json.loads(sys.argv[1])
+    # also where a kernel never ends: all stacks go to the log, and the process ends
+    faulthandler.dump_traceback_later(given.pop('seconds'), exit=True)
+    work(given['name'], Scale(**given['scale']), given['path'])

@@ -1,0 +1,22 @@
+"""Tests that need a GPU: `make test-gpu`. TEST_DEVICE=cpu runs them on a CPU, which says that they run."""
+import os
+
+import pytest
+import torch
+
+DEVICE = os.environ.get('TEST_DEVICE', 'cuda')
+
+
+@pytest.fixture(autouse=True)
+def device():
+    """Name of the device; skips the test where there is none."""
+    if DEVICE == 'cuda' and not torch.cuda.is_available():
+        pytest.skip('torch finds no GPU')
+    return DEVICE
+
+
+@pytest.fixture(autouse=True)
+def full_float32(monkeypatch):
+    """Products and convolutions without TF32."""
+    monkeypatch.setattr(torch.backends.cuda.matmul, 'allow_tf32', False)
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
