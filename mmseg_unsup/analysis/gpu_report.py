@@ -1,5 +1,4 @@
 """The work of ``mmseg-unsup gpu-report``: checks of a machine, each in a process of its own."""
-import faulthandler
 import json
 import os
 import os.path as osp
@@ -34,7 +33,10 @@ from .gpu_speed import SPEED
 CHECKS: Dict[str, Check] = {**CORRECTNESS, **SPEED}
 # seconds: less is no time for a check; how long its process may take to end
 _SHORTEST, _GRACE = 10, 5
-_LOG_CHARS, _LATE = 6000, 'Timeout (0:'  # what faulthandler says first
+_LOG_CHARS = 6000
+# also where a kernel never ends, the stacks of a process that takes too long go to its log
+_START = ('import faulthandler, json, sys; faulthandler.dump_traceback_later(float(sys.argv[1]), exit=True); '
+          'from mmseg_unsup.analysis.gpu_report import work; work(**json.loads(sys.argv[2]))')
 _ROOT = osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__))))
 
 
@@ -113,44 +115,49 @@ def run_apart(name: str, scale: Scale, end: float) -> dict:
     own = osp.join(scale.folder, name)
     os.mkdir(own)
     paths = dict(record=osp.join(own, 'record.json'), log=osp.join(own, 'log.txt'))
-    arguments = dict(name=name, scale=asdict(replace(scale, folder=own)), path=paths['record'], seconds=seconds)
-    _wait_for(arguments, paths['log'], seconds)
-    found.update(_ending(paths, seconds), seconds=time.monotonic() - start)
+    arguments = dict(name=name, scale=asdict(replace(scale, folder=own)), path=paths['record'])
+    is_in_time = _wait_for(arguments, paths['log'], seconds)
+    reason = 'its process ended' if is_in_time else f'it took more than {seconds:.0f} s'
+    found.update(_ending(paths, reason), seconds=time.monotonic() - start)
     shutil.rmtree(own, ignore_errors=True)
     return found
 
 
-def _wait_for(arguments: dict, log: str, seconds: float) -> None:
+def _wait_for(arguments: dict, log: str, seconds: float) -> bool:
+    """Whether the process ended in time."""
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([_ROOT, *filter(None, [os.environ.get('PYTHONPATH')])]))
     if arguments['scale']['device'] == 'cpu':
         env['CUDA_VISIBLE_DEVICES'] = ''
-    command = [sys.executable, '-m', __spec__.name, json.dumps(arguments)]
+    command = [sys.executable, '-c', _START, str(seconds), json.dumps(arguments)]
+    end = time.monotonic() + seconds
     with open(log, 'w') as file:
         process = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             process.wait(seconds + _GRACE)
+            return time.monotonic() < end
         except subprocess.TimeoutExpired:
-            pass
+            return False
         finally:  # its data workers too, and also if this process is interrupted
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def _ending(paths: Dict[str, str], seconds: float) -> dict:
-    """What a process has left behind, or why it has left nothing."""
+def _ending(paths: Dict[str, str], reason: str) -> dict:
+    """What a process has left behind; of one that has not come to its end, for this reason, the end of its log."""
     record = load(paths['record']) if osp.isfile(paths['record']) else {}
     if 'status' in record:
         return record
     with open(paths['log'], errors='replace') as file:
-        text = file.read()
-    late = _LATE in text
-    reason = f'it took more than {seconds:.0f} s' if late else 'its process ended'
-    return dict(record, status='failed', reason=reason, traceback=text[-_LOG_CHARS:])
+        return dict(record, status='failed', reason=reason, traceback=file.read()[-_LOG_CHARS:])
 
 
-def work(name: str, scale: Scale, path: str) -> None:
-    """Run a check in this process; what it finds is in a JSON file, which is there from the first number on."""
+def work(name: str, scale: dict, path: str) -> None:
+    """Run a check in this process; what it finds is in a JSON file, which is there from the first number on.
+
+    Args:
+        scale: fields of a :class:`Scale`.
+    """
     record: dict = dict(numbers={})
 
     def note(**numbers) -> None:
@@ -159,7 +166,7 @@ def work(name: str, scale: Scale, path: str) -> None:
 
     register_all_modules()
     try:
-        CHECKS[name].function(scale, note)
+        CHECKS[name].function(Scale(**scale), note)
         record.update(status='ok', reason='')
     except Skipped as reason:
         record.update(status='skipped', reason=str(reason))
@@ -200,9 +207,3 @@ def _driver() -> str:
     except (OSError, subprocess.TimeoutExpired, IndexError):
         return 'unknown'
 
-
-if __name__ == '__main__':
-    given = json.loads(sys.argv[1])
-    # also where a kernel never ends: all stacks go to the log, and the process ends
-    faulthandler.dump_traceback_later(given.pop('seconds'), exit=True)
-    work(given['name'], Scale(**given['scale']), given['path'])
