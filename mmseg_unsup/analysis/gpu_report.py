@@ -183,6 +183,8 @@ def n_cores() -> int:
 def machine(device: str) -> Dict[str, str]:
     """What computes, name -> text."""
     facts = {'GPU': 'none', **(_gpu() if device == 'cuda' else {}), 'CPU': cpu_name(), 'cores': str(n_cores())}
+    if osp.isdir('/dev/shm'):  # batches of data workers go through it
+        facts['shared memory'] = f'{shutil.disk_usage("/dev/shm").total / 2**30:.1f} GiB'
     return {**facts, **software()}
 
 

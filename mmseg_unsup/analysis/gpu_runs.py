@@ -10,19 +10,22 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ..converters.labels_to_masks import write_masks
+from ..datasets.image_files import find_images
+from ..datasets.pictures import write_picture
 from ..datasets.procedural_scenes import write_scenes
+from ..datasets.transforms.masks import read_mask
 from ..engine.runner import ConsoleRunner
 from ..utils.config import load_config, merge_options
 from ..utils.speed import adapt_loaders
 from .benchmark import write_photographs
 
-CONFIGS = dict(
-    picie='mmseg_unsup::picie/picie_fpn_camvid.py',
-    picie_h='mmseg_unsup::picie/picie_h_fpn_camvid.py',
-    mdc='mmseg_unsup::mdc/mdc_fpn_camvid.py',
-    iic='mmseg_unsup::iic/iic_fpn_camvid.py',
-    maskcontrast='mmseg_unsup::maskcontrast/maskcontrast_deeplabv3_folder_r18.py')
+CONFIGS = {
+    'picie': 'mmseg_unsup::picie/picie_fpn_camvid.py',
+    'picie-h': 'mmseg_unsup::picie/picie_h_fpn_camvid.py',
+    'mdc': 'mmseg_unsup::mdc/mdc_fpn_camvid.py',
+    'iic': 'mmseg_unsup::iic/iic_fpn_camvid.py',
+    'maskcontrast': 'mmseg_unsup::maskcontrast/maskcontrast_deeplabv3_folder_r18.py'
+}
 _LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
 # what draws, and the score of untrained weights
 _LEFT_OUT = ('report', 'cluster_pictures', 'initial_evaluation')
@@ -57,14 +60,16 @@ def draw_data(scale: Scale) -> None:
     """Write scenes, masks of their objects, and photographs."""
     scenes = osp.join(scale.data, 'scenes')
     write_scenes(scenes)
-    write_masks(osp.join(scenes, 'labels', 'train'), osp.join(scale.data, 'masks'), _OBJECTS)
+    for path in find_images(osp.join(scenes, 'labels', 'train')):
+        mask = np.isin(read_mask(path), _OBJECTS)
+        write_picture(osp.join(scale.data, 'masks', osp.basename(path)), mask.astype(np.uint8) * 255)
     os.makedirs(scale.photographs, exist_ok=True)
     write_photographs(scale.photographs, scale.of(N_PHOTOGRAPHS, 4), *scale.photograph_size)
 
 
 def run_config(method: str, scale: Scale, work_dir: str, epochs: int = 1, batch_size: int = 16,
                options: Dict[str, Any] = {}) -> Config:
-    """The config of a short run: random weights, 96 of the scenes at 320 px; tiny at a quick scale.
+    """The config of a short run: random weights, 96 scenes (or a batch) at 320 px, and 48 to evaluate; or tiny.
 
     Args:
         work_dir: name of a folder below that of the scale.
@@ -73,21 +78,28 @@ def run_config(method: str, scale: Scale, work_dir: str, epochs: int = 1, batch_
     cfg = load_config(CONFIGS[method])
     scenes, size, work_dir = osp.join(scale.data, 'scenes'), scale.of(320, 32), osp.join(scale.folder, work_dir)
     if method == 'maskcontrast':
-        merge_options(cfg, dict(data_root=osp.join(scenes, 'images', 'train'), mask_root=osp.join(scale.data, 'masks'),
-                                out=osp.join(work_dir, 'maps'), eval_size=size, n_clusters=4))
-    for name in _LOADERS:
-        images = cfg[name].dataset.get('dataset', cfg[name].dataset)
-        images.indices = scale.of(max(96, batch_size), 8)
-        if method != 'maskcontrast':
-            images.update(type='mmseg_unsup.ProceduralScenes', data_root=scenes)
-        n_workers = scale.of(min(4, scale.cores), 0)
-        cfg[name].update(num_workers=n_workers, persistent_workers=n_workers > 0)
-    merge_options(cfg, {'size': size, 'init': None, **({} if method == 'maskcontrast' else {'n_clusters': 6}), **options})
+        roots = dict(data_root=osp.join(scenes, 'images', 'train'), mask_root=osp.join(scale.data, 'masks'))
+        merge_options(cfg, dict(roots, out=osp.join(work_dir, 'maps'), eval_size=size, n_clusters=4))
+    else:
+        merge_options(cfg, dict(n_clusters=6))
+    _use_scenes(cfg, scale, scenes, max(96, batch_size))
+    merge_options(cfg, {'size': size, 'init': None, **options})
     for name in ('train_dataloader', 'probe_dataloader'):
         cfg[name].batch_size = scale.of(batch_size, 4)
     if scale.quick:
         merge_options(cfg, _narrow(method))
     return _as_run(cfg, work_dir, epochs)
+
+
+def _use_scenes(cfg: Config, scale: Scale, scenes: str, n_images: int) -> None:
+    """Let the loaders take so many, and those of the evaluation 48."""
+    n_workers = scale.of(min(4, scale.cores), 0)
+    for name in _LOADERS:
+        images = cfg[name].dataset.get('dataset', cfg[name].dataset)
+        images.indices = scale.of(48 if images is cfg[name].dataset else n_images, 8)
+        if 'CamVid' in images.type:
+            images.update(type='mmseg_unsup.ProceduralScenes', data_root=scenes)
+        cfg[name].update(num_workers=n_workers, persistent_workers=n_workers > 0)
 
 
 def _narrow(method: str) -> dict:

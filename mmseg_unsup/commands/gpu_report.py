@@ -2,7 +2,7 @@
 
     mmseg-unsup gpu-report --out work_dirs/gpu_report
 
-Every check has a process and a time limit of its own; one that fails is listed with its traceback, and the others go on.
+Every check has a process and a time limit of its own; one that fails is listed with its traceback, and others go on.
 Nothing is downloaded: data are drawn, weights are random. Exit status: 0 no check failed, 1 some did.
 """
 import argparse
@@ -17,10 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--minutes', type=at_least(1), default=9,
                         help='what is not begun by then is skipped (default: %(default)s)')
     parser.add_argument('--jobs', type=at_least(1), default=4,
-                        help='checks of results that run side by side; speeds are measured one by one (default: %(default)s)')
+                        help='checks of results that run side by side, speeds are measured alone (default: %(default)s)')
     parser.add_argument('--device', choices=['cuda', 'cpu'], default='cuda',
                         help='cpu: the same checks where there is no GPU (default: %(default)s)')
-    parser.add_argument('--quick', action='store_true', help='tiny checks, which say whether they work and nothing else')
+    parser.add_argument('--quick', action='store_true', help='tiny checks, which only say whether they work')
 
 
 def run(args: argparse.Namespace) -> int:

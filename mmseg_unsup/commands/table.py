@@ -38,7 +38,7 @@ GROUPS = {
         'browse-views': 'the views that a config trains on',
         'get-flops': 'parameters and operations of a model',
         'benchmark': 'images a second and memory of a training',
-        'gpu-report': 'what a GPU makes of this package: results, speeds, memory',
+        'gpu-report': 'check results, speeds and memory on a GPU',
     },
     'Convert': {
         'extract-backbone': 'the backbone of a checkpoint as a plain file',

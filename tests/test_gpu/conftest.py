@@ -4,6 +4,9 @@ import os
 import pytest
 import torch
 
+from mmseg_unsup.engine.runner import DETERMINISTIC_PRODUCTS
+
+os.environ.setdefault(*DETERMINISTIC_PRODUCTS)
 DEVICE = os.environ.get('TEST_DEVICE', 'cuda')
 
 

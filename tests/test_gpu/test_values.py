@@ -103,7 +103,7 @@ def _step(rank: int, name: str, scale: Scale) -> None:
     CORRECTNESS[name].function(scale, lambda **numbers: None)
 
 
-@pytest.mark.parametrize('name', [name for name in CORRECTNESS if name.startswith('batch_equality')])
+@pytest.mark.parametrize('name', [name for name in CORRECTNESS if name.startswith('batch-equality')])
 def test_a_step_of_each_method(device, drawn, tmp_path, name):
     """Losses, gradients and labels; in a process of its own, as what goes wrong on a GPU goes on being wrong."""
     spawn(_step, (name, Scale(device, True, drawn, str(tmp_path), 2)))
