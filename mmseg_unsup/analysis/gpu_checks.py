@@ -198,7 +198,7 @@ def batch_equality(scale: Scale, note: Note, method: str) -> None:
         equal = float((labels == labels_of_cpu).double().mean())
         note(labels=len(labels), equal_labels=equal)
         assert equal > 0.999, f'only {equal:.2%} of the labels are those of the CPU'
-    assert differences['loss'] < 1e-3 and differences['gradient'] < 2e-2, f'the CPU has other values: {differences}'
+    assert differences['loss'] < 1e-3 and differences['gradient'] < 5e-3, f'the CPU has other values: {differences}'
 
 
 def first_batch(runner: Runner) -> dict:

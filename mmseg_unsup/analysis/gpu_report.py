@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
 from itertools import chain
+from threading import Event
 from typing import Dict, List, Optional, Sequence
 
 import torch
@@ -31,9 +32,9 @@ from .gpu_runs import Scale, draw_data
 from .gpu_speed import SPEED
 
 CHECKS: Dict[str, Check] = {**CORRECTNESS, **SPEED}
-# seconds: less is no time for a check; how long its process may take to end
-_SHORTEST, _GRACE = 10, 5
-_LOG_CHARS = 6000
+# seconds: less is no time for a check; how long its process may take to end; how often it is looked at
+_SHORTEST, _GRACE, _POLL = 10, 5, 0.1
+_LOG_CHARS = 20_000
 # also where a kernel never ends, the stacks of a process that takes too long go to its log
 _START = ('import faulthandler, json, sys; faulthandler.dump_traceback_later(float(sys.argv[1]), exit=True); '
           'from mmseg_unsup.analysis.gpu_report import work; work(**json.loads(sys.argv[2]))')
@@ -68,7 +69,7 @@ def run_report(out: str, device: str, quick: bool, names: Sequence[str], minutes
         jobs: of the other checks, how many run at a time.
     """
     os.makedirs(out, exist_ok=True)
-    end = time.monotonic() + 60 * minutes
+    end, stop = time.monotonic() + 60 * minutes, Event()
     report = dict(machine=machine(device), quick=quick, checks={})
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         scale = Scale(device, quick, folder, folder, n_cores())
@@ -77,13 +78,15 @@ def run_report(out: str, device: str, quick: bool, names: Sequence[str], minutes
         alone = [name for name in names if CHECKS[name].alone]
 
         def run(name: str) -> dict:
-            return run_apart(name, scale, end)
+            return run_apart(name, scale, end, stop)
 
-        # the first ones all start at once; each of the others when it is asked for
-        for name, found in chain(zip(beside, pool.map(run, beside)), zip(alone, map(run, alone))):
-            report['checks'][name] = found
-            write_report(report, out)
-            say(_line(name, found))
+        try:  # the first ones are all given to the pool at once; each of the others runs when it is asked for
+            for name, found in chain(zip(beside, pool.map(run, beside)), zip(alone, map(run, alone))):
+                report['checks'][name] = found
+                write_report(report, out)
+                say(_line(name, found))
+        finally:
+            stop.set()  # those that run, if this process was interrupted
     return report
 
 
@@ -97,11 +100,12 @@ def write_report(report: dict, out: str) -> None:
     write_page(osp.join(out, 'gpu_report.html'), render_gpu_report(report), flush=False)
 
 
-def run_apart(name: str, scale: Scale, end: float) -> dict:
+def run_apart(name: str, scale: Scale, end: float, stop: Event) -> dict:
     """Run a check in a process of its own, which ends with all that it has started.
 
     Args:
         end: of the whole report, by :func:`time.monotonic`.
+        stop: set by whoever does not wait for it any more.
 
     Returns:
         ``question``, ``status`` (ok, failed or skipped), ``reason``, ``seconds`` and ``numbers``; of one that failed
@@ -110,34 +114,33 @@ def run_apart(name: str, scale: Scale, end: float) -> dict:
     check, start = CHECKS[name], time.monotonic()
     found = dict(question=check.question, status='skipped', reason='no time was left', seconds=0., numbers={})
     seconds = min(check.seconds, end - start)
-    if seconds < _SHORTEST:
+    if seconds < _SHORTEST or stop.is_set():
         return found
     own = osp.join(scale.folder, name)
     os.mkdir(own)
     paths = dict(record=osp.join(own, 'record.json'), log=osp.join(own, 'log.txt'))
     arguments = dict(name=name, scale=asdict(replace(scale, folder=own)), path=paths['record'])
-    is_in_time = _wait_for(arguments, paths['log'], seconds)
+    is_in_time = _wait_for(arguments, paths['log'], start + seconds, stop)
     reason = 'its process ended' if is_in_time else f'it took more than {seconds:.0f} s'
     found.update(_ending(paths, reason), seconds=time.monotonic() - start)
     shutil.rmtree(own, ignore_errors=True)
     return found
 
 
-def _wait_for(arguments: dict, log: str, seconds: float) -> bool:
+def _wait_for(arguments: dict, log: str, end: float, stop: Event) -> bool:
     """Whether the process ended in time."""
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([_ROOT, *filter(None, [os.environ.get('PYTHONPATH')])]))
+    env.setdefault('OMP_NUM_THREADS', '1')
     if arguments['scale']['device'] == 'cpu':
         env['CUDA_VISIBLE_DEVICES'] = ''
-    command = [sys.executable, '-c', _START, str(seconds), json.dumps(arguments)]
-    end = time.monotonic() + seconds
+    command = [sys.executable, '-c', _START, str(end - time.monotonic()), json.dumps(arguments)]
     with open(log, 'w') as file:
         process = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            process.wait(seconds + _GRACE)
+            while process.poll() is None and time.monotonic() < end + _GRACE and not stop.wait(_POLL):
+                pass
             return time.monotonic() < end
-        except subprocess.TimeoutExpired:
-            return False
-        finally:  # its data workers too, and also if this process is interrupted
+        finally:  # its data workers too
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

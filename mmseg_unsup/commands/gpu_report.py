@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--minutes', type=at_least(1), default=9,
                         help='what is not begun by then is skipped (default: %(default)s)')
     parser.add_argument('--jobs', type=at_least(1), default=4,
-                        help='checks of results that run side by side, speeds are measured alone (default: %(default)s)')
+                        help='checks of results that run side by side; speeds run alone (default: %(default)s)')
     parser.add_argument('--device', choices=['cuda', 'cpu'], default='cuda',
                         help='cpu: the same checks where there is no GPU (default: %(default)s)')
     parser.add_argument('--quick', action='store_true', help='tiny checks, which only say whether they work')

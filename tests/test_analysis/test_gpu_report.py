@@ -3,6 +3,7 @@ import json
 import re
 import time
 from dataclasses import asdict
+from threading import Event
 
 import pytest
 import torch
@@ -83,7 +84,7 @@ def test_a_record(tmp_path, monkeypatch, function, status, reason):
 
 def test_without_time_left_a_check_is_skipped(tmp_path):
     scale = Scale('cpu', True, str(tmp_path), str(tmp_path), 1)
-    assert run_apart('tf32', scale, time.monotonic() + 1)['reason'] == 'no time was left'
+    assert run_apart('tf32', scale, time.monotonic() + 1, Event())['reason'] == 'no time was left'
     assert [*tmp_path.iterdir()] == []
 
 
@@ -91,10 +92,10 @@ def test_without_time_left_a_check_is_skipped(tmp_path):
 def test_a_process_that_takes_too_long_and_one_that_breaks(tmp_path, monkeypatch):
     """The stack of the former is told; neither leaves files."""
     scale = Scale('gpu', True, '', str(tmp_path), 1)
-    broken = run_apart('warp-gradient', scale, time.monotonic() + 60)
+    broken = run_apart('warp-gradient', scale, time.monotonic() + 60, Event())
     assert broken['status'] == 'failed' and 'gpu' in broken['reason'] and 'gpu_checks.py' in broken['traceback']
     monkeypatch.setattr(gpu_report, '_SHORTEST', 0)
-    late = run_apart('warp-gradient', scale, time.monotonic() + 1)
+    late = run_apart('warp-gradient', scale, time.monotonic() + 1, Event())
     assert late['status'] == 'failed' and late['reason'] == 'it took more than 1 s' and late['seconds'] < 6
     assert 'most recent call first' in late['traceback'] and [*tmp_path.iterdir()] == []
 
