@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 # processes that test side by side
 JOBS ?= 2
 
-.PHONY: demo test test-long install clean
+.PHONY: demo test test-long test-gpu install clean
 
 # packages of a few tests only, beside the environment that the documents tell to install
 EXTRA := $(VENV)/mmpretrain-for-tests
@@ -32,6 +32,15 @@ test: $(VENV)/.installed
 
 test-long: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long
+
+# of a torch that fits the GPU; nothing is installed
+GPU_PYTHON ?= python3
+
+# the report follows whether or not the tests pass
+test-gpu: export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
+test-gpu:
+	@$(GPU_PYTHON) -m pytest -m gpu tests/test_gpu; tests=$$?; \
+	$(GPU_PYTHON) tools/analysis_tools/gpu_report.py && exit $$tests
 
 clean:
 	rm -rf $(VENV) build *.egg-info mmseg_unsup/.mim

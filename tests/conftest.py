@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
@@ -14,7 +15,6 @@ from . import imported  # noqa: E402, F401  before all that imports what it sets
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 from mmseg_unsup.commands import load_command, make_parser  # noqa: E402
@@ -22,10 +22,13 @@ from .forks import ROOT, run_script, stop_server  # noqa: E402
 
 SHARED = osp.join(ROOT, '..', 'shared')
 
-# the same examples in every run, on machines of any speed
-settings.register_profile('repeatable', derandomize=True, deadline=None, database=None, max_examples=100,
-                          suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile('repeatable')
+with suppress(ImportError):  # `make test-gpu` needs no more than pytest
+    from hypothesis import HealthCheck, settings
+
+    # the same examples in every run, on machines of any speed
+    settings.register_profile('repeatable', derandomize=True, deadline=None, database=None, max_examples=100,
+                              suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile('repeatable')
 
 
 def pytest_sessionfinish() -> None:

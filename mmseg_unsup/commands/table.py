@@ -39,6 +39,7 @@ GROUPS = {
         'get-flops': 'parameters and operations of a model',
         'benchmark': 'images a second and memory of a training',
         'side-by-side': 'cost of training beside that of the released PiCIE code',
+        'gpu-report': 'check results, speeds and memory on a GPU',
     },
     'Convert': {
         'extract-backbone': 'the backbone of a checkpoint as a plain file',

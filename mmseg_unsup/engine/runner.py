@@ -1,4 +1,5 @@
 """The runner of the commands."""
+import os
 from typing import Dict, Optional, Union
 
 from mmengine.hooks import Hook
@@ -8,6 +9,8 @@ from mmengine.runner import Runner
 from ..utils.console import hush
 
 
+# without it cuBLAS refuses every product in the deterministic mode of torch; read when the first one is calculated
+DETERMINISTIC_PRODUCTS = 'CUBLAS_WORKSPACE_CONFIG', ':4096:8'
 # those that Runner has by itself, and that it removes where the config says None
 _OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
@@ -20,6 +23,12 @@ class ConsoleRunner(Runner):
         logger = super().build_logger(*args, **kwargs)
         hush(logger)
         return logger
+
+    def set_randomness(self, seed: Optional[int], diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """As Runner does; the deterministic mode works on GPUs in a plain shell."""
+        if deterministic:
+            os.environ.setdefault(*DETERMINISTIC_PRODUCTS)
+        super().set_randomness(seed, diff_rank_seed, deterministic)
 
     def register_default_hooks(self, hooks: Optional[Dict[str, Union[Hook, dict, None]]] = None) -> None:
         """As Runner does, which takes None for the hooks of mmengine only."""

@@ -189,6 +189,7 @@ STUDY = {
     f'confusion-matrix {MODEL} {{p}}/matrix.gif': "'{p}/matrix.gif' must be a file whose name ends in",
     'browse-views {p}/config.py {p}/views.gif': "'{p}/views.gif' must be a file whose name ends in",
     'get-flops {p}/config.py --size 0 0': 'argument --size: it must be a whole number of at least 1',
+    'gpu-report --only tf23': '--only tf23: there is no such check: did you mean tf32?',
     'benchmark {p}/confg.py': "there is no config '{p}/confg.py'",
     'extract-backbone {p}/none.pth {p}/out.pth --format mmseg': "'{p}/none.pth'",
     'extract-backbone {p}/run/epoch_1.pth {p}/out.pth --format tensorflow': "invalid choice: 'tensorflow'",

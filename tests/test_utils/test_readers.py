@@ -70,6 +70,8 @@ ALLOWED = {
     'mmseg_unsup/utils/stack.py': {'importlib.import_module': FIXED},
     'mmseg_unsup/converters/extract_backbone.py': {'importlib.import_module': FIXED},
     'mmseg_unsup/utils/distributed.py': {'subprocess.run': FIXED},
+    'mmseg_unsup/analysis/gpu_report.py': {'subprocess.run': FIXED, 'subprocess.Popen': FIXED, 'open': TEXT,
+                                           'json.loads': OWN, 'mmengine.fileio.load': OWN},
     'mmseg_unsup/analysis/experiments.py': {'subprocess.run': FIXED, 'mmengine.fileio.load': TEXT, 'open': TEXT},
     'mmseg_unsup/apis/segment_work.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                          'mmengine.fileio.load': TEXT},
