@@ -2,7 +2,6 @@
 import json
 import os
 import os.path as osp
-import platform
 import shutil
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from ..engine.hooks.report_hook import software
 from ..utils import register_all_modules
 from ..utils.atomic import write_json
 from ..utils.console import say
+from ..utils.cpu import cpu_name
 from ..utils.near_names import did_you_mean, similar
 from ..visualization.gpu_page import render_gpu_report
 from ..visualization.html import write_page
@@ -189,13 +189,6 @@ def machine(device: str) -> Dict[str, str]:
     if osp.isdir('/dev/shm'):  # batches of data workers go through it
         facts['shared memory'] = f'{shutil.disk_usage("/dev/shm").total / 2**30:.1f} GiB'
     return {**facts, **software()}
-
-
-def cpu_name() -> str:
-    """The name that the system gives, else the architecture."""
-    with suppress(OSError, StopIteration), open('/proc/cpuinfo') as file:
-        return next(line.partition(':')[2].strip() for line in file if line.startswith('model name'))
-    return platform.processor() or platform.machine()
 
 
 def _gpu() -> Dict[str, str]:

@@ -1,6 +1,5 @@
 """What ``mmseg-unsup gpu-report`` measures: seconds, images a second, and memory. One check runs at a time."""
 import itertools
-import os.path as osp
 import time
 from functools import partial
 from typing import Dict, Tuple

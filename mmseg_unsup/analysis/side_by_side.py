@@ -3,7 +3,6 @@ side-by-side``."""
 import multiprocessing
 import os
 import os.path as osp
-import platform
 import statistics
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ from ..engine.runner import ConsoleRunner
 from ..registry import DATASETS
 from ..utils.atomic import write_json
 from ..utils.console import counted, quiet_console, say
+from ..utils.cpu import cpu_has, cpu_name
 from ..utils.speed import keep_freed_memory
 from .benchmark import TRAINING, adapt, measure_epoch
 from .experiments import markdown_table, planned_config
@@ -189,19 +189,10 @@ def spread_of(runs: Sequence[dict]) -> Tuple[float, float]:
     return min(sums) / statistics.median(sums), max(sums) / statistics.median(sums)
 
 
-def describe_machine(cpuinfo: str = '/proc/cpuinfo') -> Dict[str, Any]:
+def describe_machine() -> Dict[str, Any]:
     """CPU, torch, and whether the CPU has what computes in bfloat16; None where the system does not say."""
-    facts: Dict[str, str] = {}
-    if osp.isfile(cpuinfo):
-        with open(cpuinfo) as file:
-            first = file.read().split('\n\n')[0]
-        facts = {key.strip(): value.strip() for key, _, value in (line.partition(':') for line in first.splitlines())}
-    flags = facts['flags'].split() if 'flags' in facts else None
-    name = facts.get('model name') or platform.processor() or platform.machine()
-    if 'cpu family' in facts:
-        name += f' (family {facts["cpu family"]}, model {facts["model"]})'  # hypervisors shorten the name
-    return dict(cpu=name, torch=str(torch.__version__),
-                abilities={ability: flags and ability in flags for ability in ABILITIES})
+    return dict(cpu=cpu_name(), torch=str(torch.__version__),
+                abilities={ability: cpu_has(ability) for ability in ABILITIES})
 
 
 def table_of(report: dict) -> str:

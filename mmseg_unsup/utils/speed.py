@@ -2,10 +2,11 @@
 import ctypes
 import functools
 import os
-from contextlib import suppress
 
 import torch
 from mmengine.config import Config
+
+from .cpu import cpu_has
 
 _LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -63,9 +64,7 @@ def computes_in_bfloat16(device_type: str) -> bool:
     """Whether the ``'cpu'`` or ``'cuda'`` device has products in bfloat16; others would emulate them."""
     if device_type == 'cuda':
         return torch.cuda.get_device_capability() >= (8, 0)
-    with suppress(OSError), open('/proc/cpuinfo', encoding='utf-8') as file:
-        return not {'avx512_bf16', 'amx_bf16', 'bf16'}.isdisjoint(file.read().split())
-    return False  # no Linux
+    return bool(cpu_has('avx512_bf16', 'amx_bf16', 'bf16'))
 
 
 def enable_amp(cfg: Config) -> None:

@@ -37,7 +37,7 @@ ALLOWED = {
     'mmseg_unsup/__init__.py': {'importlib.import_module': FIXED},
     'mmseg_unsup/commands/table.py': {'importlib.import_module': FIXED},
     'mmseg_unsup/commands/running.py': {'os.open': 'the null device'},
-    'mmseg_unsup/utils/speed.py': {'open': 'what the CPU can do'},
+    'mmseg_unsup/utils/cpu.py': {'open': 'what the system says of the CPU'},
     'mmseg_unsup/utils/registered.py': {'mmengine.utils.get_object_from_string': CONFIG},
     'mmseg_unsup/hosts/safe_loading.py': {'torch.load': WEIGHTS, 'pydoc.locate': 'what the user allows',
                                           'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
@@ -81,7 +81,6 @@ ALLOWED = {
     'mmseg_unsup/analysis/released_picie.py': {
         'importlib.import_module': 'code of a clone that the user names', 'zipfile.ZipFile': 'what git packed',
         'subprocess.run': FIXED, 'torch.serialization.load': WEIGHTS},
-    'mmseg_unsup/analysis/side_by_side.py': {'open': TEXT},
     'mmseg_unsup/analysis/seeds.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/analysis/analyze_logs.py': {'open': TEXT},
     'mmseg_unsup/apis/mask_folder.py': {'open': TEXT, 'json.load': TEXT},
