@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from skimage.color import rgb2lab
 
 from mmseg_unsup.priors import RBDPrior
 from mmseg_unsup.priors.grabcut import grabcut, refine_by_grabcut
@@ -103,7 +104,7 @@ def test_optimize_minimises_the_energy():
 
 def test_superpixels_by_their_pixels():
     image, _ = disc_picture()
-    found = find_superpixels(image, 60, 20.)
+    found = find_superpixels(rgb2lab(image), 60, 20.)
     ids, n = found.ids, found.ids.max() + 1
     assert 30 < n < 90 and set(np.unique(ids)) == set(range(n))
     for s in (0, n // 2, n - 1):
