@@ -10,7 +10,7 @@ from skimage.color import rgb2lab
 
 from mmseg_unsup.priors import RBDPrior
 from mmseg_unsup.priors.grabcut import grabcut, refine_by_grabcut
-from mmseg_unsup.priors.rbd import background_probability, optimize
+from mmseg_unsup.priors.rbd import _shortest_paths, background_probability, optimize
 from mmseg_unsup.priors.superpixels import Superpixels, find_superpixels
 from ..conftest import shared_file
 
@@ -70,6 +70,24 @@ def row_of_five():
     colors = np.array([[10., 0, 0], [12, 0, 0], [40, 0, 0], [43, 0, 0], [11, 0, 0]])
     border = np.array([True, False, False, False, True])
     return Superpixels(np.arange(5)[None], colors, np.zeros((5, 2)), neighbors, border)
+
+
+@pytest.mark.parametrize('share', [0, 0.02, 0.1, 1])
+def test_paths_by_dijkstra(share):
+    """Of superpixels, by which ``share`` of the steps that there are cost nothing."""
+    rng = np.random.default_rng(0)
+    steps = np.where(rng.random((40, 40)) < 0.1, rng.random((40, 40)) * (rng.random((40, 40)) >= share), np.inf)
+    steps = np.minimum(steps, steps.T)
+    lengths, nodes = _shortest_paths(steps)
+    slow = np.full((40, 40), np.inf)
+    for start in range(40):
+        slow[start, start], waiting = 0, set(range(40))
+        while waiting:
+            here = min(waiting, key=lambda i: slow[start, i])
+            waiting.remove(here)
+            slow[start] = np.minimum(slow[start], slow[start, here] + steps[here])
+    np.testing.assert_allclose(lengths[nodes][:, nodes], slow, rtol=1e-12)
+    assert (lengths[~np.eye(len(lengths), dtype=bool)] > 0).all()  # no two nodes that are one
 
 
 def test_background_by_hand():
