@@ -47,7 +47,7 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def find_config_first(args: argparse.Namespace) -> None:
-    """Raise FileNotFoundError where there is no such config, before the seconds that importing torch takes."""
+    """Raise FileNotFoundError where there is no such config, before the seconds that importing models takes."""
     from ..utils.config import find_config
     find_config(args.config)
 

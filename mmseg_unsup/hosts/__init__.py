@@ -31,6 +31,6 @@ register_config_packages()
 register_safe_handlers()
 survive_misfit_torchvision()
 quieten_imports()
-# parts that take torch, which a command that says what is wrong with its arguments need not import
+# which take seconds to import, and what makes masks or lists needs neither
 after_import('mmengine.runner', _adapt_loaders)
 after_import('mmengine.infer', _adapt_inferencers)

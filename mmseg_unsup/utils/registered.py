@@ -55,7 +55,7 @@ def parameters_of(cls: type, strict: bool = False) -> Optional[Set[str]]:
     Args:
         strict: what takes ``**kwargs`` hands them to its bases, though its code does not show it.
     """
-    from mmengine.model import BaseModule  # with torch, which it takes no class to read a config for
+    from mmengine.model import BaseModule  # it imports torch, which reading a config need not
     names: Set[str] = set()
     for base in cls.__mro__:
         if '__init__' not in vars(base):

@@ -92,7 +92,7 @@ import sys
 from mmseg_unsup.commands import main
 for words in (['train', 'x.py'], ['test', 'x.py', 'y'], ['benchmark', 'x.py'], ['confusion-matrix', 'x.py', 'y', 'z']):
     assert main(words) == 2
-print({'torch', 'mmcv', 'mmengine.runner'} & {*sys.modules})
+print({'mmcv', 'mmseg', 'mmengine.runner'} & {*sys.modules})
 import mmseg_unsup.apis.mask_folder, mmseg_unsup.analysis.score_priors, mmseg_unsup.analysis.analyze_logs
 print({'mmengine.runner', 'mmseg.models', 'mmseg_unsup.engine'} & {*sys.modules})
 """
