@@ -14,7 +14,7 @@ import torch._dynamo  # noqa: E402, F401  by the first optimizer
 
 from mmseg_unsup.utils import register_all_modules  # noqa: E402
 
-for name in ('apis', 'analysis', 'commands.running', 'priors'):
+for name in ('apis.export', 'apis.segment_work', 'analysis', 'commands.running', 'priors'):
     importlib.import_module(f'mmseg_unsup.{name}')
 
 register_all_modules(init_scope=False)

@@ -9,7 +9,7 @@ from ..utils.config_text import parse_config_text
 from ..utils.config_keys import flatten_config
 from ..utils.near_names import did_you_mean, similar
 from ..utils.run_logs import RunLog, labels_seen, read_run_log
-from .experiments import markdown_table
+from ..utils.score_table import markdown_table
 
 _LOCAL = ('work_dir', 'launcher', 'load_from', 'resume', 'gpu_ids', 'env_cfg.dist_cfg.port')
 

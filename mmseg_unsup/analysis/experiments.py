@@ -222,11 +222,6 @@ def software_of(runs: Sequence[Run]) -> Dict[str, List[str]]:
     return {key: sorted({record[key] for record in records}) for key in records[0]}
 
 
-def markdown_table(titles: Sequence, rows: Sequence[Sequence]) -> str:
-    lines = [titles, ['---'] * len(titles), *rows]
-    return '\n'.join('| ' + ' | '.join(map(str, line)) + ' |' for line in lines)
-
-
 def describe_evaluation(cfg: Config) -> dict:
     """What the scores of a config, which must evaluate, are taken on."""
     if not cfg.get('val_dataloader') or not cfg.get('val_evaluator'):

@@ -10,7 +10,7 @@ from torch import nn
 from ..models.backbones import frozen_networks
 from ..models.clusters import FRESH
 from ..registry import MODELS
-from .experiments import markdown_table
+from ..utils.score_table import markdown_table
 
 
 class Prediction(nn.Module):

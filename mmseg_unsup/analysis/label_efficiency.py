@@ -13,9 +13,9 @@ from ..utils.atomic import write_json, write_text
 from ..utils.config import find_config
 from ..datasets.pictures import write_figure
 from ..utils.run_logs import labels_seen
-from .experiments import (Run, check_plan, describe_evaluation, describe_training, finite,
-                          format_mean_and_std, markdown_table, mean_and_std, option_words, planned_config, software_of,
-                          train_all)
+from ..utils.score_table import markdown_table
+from .experiments import (Run, check_plan, describe_evaluation, describe_training, finite, format_mean_and_std,
+                          mean_and_std, option_words, planned_config, software_of, train_all)
 
 REQUIRED = ('config', 'starts', 'percents', 'seeds')
 DEFAULTS = dict(subset_seed=None, metrics=['mIoU', 'aAcc'], cfg_options={}, amp=False)

@@ -10,13 +10,12 @@ from threadpoolctl import threadpool_limits
 
 from ..apis.mask_folder import prior_config, stems_of
 from ..datasets.image_files import find_images
-from ..weights import read_part, resnet_depth
 from ..priors import Prior, RegionPrior
 from ..priors.folder import find_mask, read_mask
 from ..registry import PRIORS
 from ..utils import track_progress
 from ..datasets.pictures import read_rgb
-from .experiments import markdown_table
+from ..utils.score_table import markdown_table
 
 BETA_SQUARED = 0.3
 COLUMNS = dict(
@@ -66,6 +65,7 @@ def score_prior(name: str, prior: Prior, pairs: Sequence[tuple]) -> dict:
 
 def spectral_config(checkpoint: str, style: str) -> dict:
     """SpectralPrior on a ResNet whose depth follows from the names in its file."""
+    from ..weights import read_part, resnet_depth  # with all that trains
     pretrained = read_part(checkpoint)
     depth = resnet_depth(pretrained.state)
     if depth is None:

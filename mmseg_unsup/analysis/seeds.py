@@ -13,8 +13,9 @@ from ..utils.atomic import write_json, write_text
 from ..utils.checks import is_finite
 from ..utils.console import say
 from ..utils.run_logs import labels_seen
-from .experiments import (check_plan, describe_evaluation, describe_training, finite,
-                          format_mean_and_std, markdown_table, mean_and_std, planned_config, software_of, train_all)
+from ..utils.score_table import markdown_table
+from .experiments import (check_plan, describe_evaluation, describe_training, finite, format_mean_and_std,
+                          mean_and_std, planned_config, software_of, train_all)
 from .experiments import Run as TrainingRun
 from .feature_sample import fit_kmeans, fresh_settings, sample_features
 from .label_free import SCORES, label_free_scores

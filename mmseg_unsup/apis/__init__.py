@@ -1,14 +1,11 @@
-from ..structures import ClusterNames, NamedClass
-from ..utils.whole_images import whole_image_pipeline
-from .export import ExportedSegmentor, export_segmentor
-from .inferencer import Prediction, UnsupInferencer
-from .loading import load_segmentor, mmseg_config, model_config, read_config
-from .model_files import find_model
-from .segment_folder import segment_folder
-from .segmented_folder import SegmentedFolder
+import lazy_loader
 
-__all__ = [
-    'ClusterNames', 'ExportedSegmentor', 'NamedClass', 'Prediction', 'SegmentedFolder', 'UnsupInferencer',
-    'export_segmentor', 'find_model', 'load_segmentor', 'mmseg_config', 'model_config', 'read_config',
-    'segment_folder', 'whole_image_pipeline'
-]
+from ..structures import ClusterNames, NamedClass
+
+# what makes masks, in processes of its own, has no time for the imports of what trains and predicts
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=dict(
+    export=['ExportedSegmentor', 'export_segmentor'],
+    inferencer=['Prediction', 'UnsupInferencer', 'whole_image_pipeline'],
+    loading=['load_segmentor', 'mmseg_config', 'model_config', 'read_config'], model_files=['find_model'],
+    segment_folder=['segment_folder'], segmented_folder=['SegmentedFolder']))
+__all__ += ['ClusterNames', 'NamedClass']

@@ -46,6 +46,12 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def find_config_first(args: argparse.Namespace) -> None:
+    """Raise FileNotFoundError where there is no such config, before the seconds that importing models takes."""
+    from ..utils.config import find_config
+    find_config(args.config)
+
+
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that train."""
     parser.add_argument('--amp', action='store_true', help='mixed precision, bfloat16 where the device has it')

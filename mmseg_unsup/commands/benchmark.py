@@ -10,7 +10,7 @@ import argparse
 from typing import Tuple
 
 from ..utils.checks import at_least
-from .arguments import add_runner_arguments, add_speed_arguments
+from .arguments import add_runner_arguments, add_speed_arguments, find_config_first
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +38,7 @@ def _width_and_height(text: str) -> Tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> None:
+    find_config_first(args)
     from ..analysis import benchmark
     from ..engine.run_config import apply_speed_arguments, config_from
     from ..utils import load_config

@@ -6,7 +6,7 @@ Evaluates as mmseg-unsup test does. Rows are shares of the pixels of a class.
 """
 import argparse
 
-from .arguments import add_runner_arguments
+from .arguments import add_runner_arguments, find_config_first
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    find_config_first(args)
     from ..analysis.confusion_matrix import draw_confusion
     from ..engine.run_config import config_from
     draw_confusion(config_from(args, ('test', )), args.checkpoint, args.out)

@@ -1,7 +1,7 @@
 """Evaluate a checkpoint."""
 import argparse
 
-from .arguments import add_runner_arguments
+from .arguments import add_runner_arguments, find_config_first
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    find_config_first(args)
     from ..engine.testing import test_config
     from ..engine.run_config import config_from
     cfg = config_from(args, ('test', ))

@@ -11,7 +11,7 @@ import os.path as osp
 import shlex
 import sys
 
-from .arguments import add_runner_arguments, add_speed_arguments
+from .arguments import add_runner_arguments, add_speed_arguments, find_config_first
 from .table import PROG
 
 
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    find_config_first(args)
     from ..engine.training import train_config
     from ..engine.run_config import config_from, prepare_training
     cfg = config_from(args, ('train', 'val'))

@@ -8,8 +8,6 @@ import warnings
 from contextlib import contextmanager, redirect_stdout
 from typing import Optional
 
-import torch
-
 from ..import_hooks import around_import
 
 # of the maintained fork of mmseg, which prints it where it means to log it
@@ -59,6 +57,7 @@ def _absent_if_misfit():
 
 
 def _warn(reason: str) -> None:
+    import torch
     warnings.warn(f'the installed torchvision cannot be imported beside torch {torch.__version__} ({reason}) and '
                   'counts as absent; only backbones of mmpretrain need it: uninstall it, or install one that was built '
                   'for this torch')

@@ -1,5 +1,6 @@
 """Weights by name or address: found without torchvision, downloaded once a machine, checked before they are read."""
 import hashlib
+import importlib
 import json
 import logging
 import os
@@ -10,14 +11,13 @@ import sys
 import zipfile
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
+from types import ModuleType
 from typing import Dict, Iterator, Optional
 from urllib.error import URLError
 
 import mmengine
 import torch
 from filelock import FileLock
-from mmengine.runner import CheckpointLoader
-from mmengine.runner import checkpoint as of_mmengine
 
 from ..utils.near_names import did_you_mean, similar
 from ..utils.weight_addresses import REMEDY, TABLES, TORCHVISION, place_in_cache
@@ -29,13 +29,16 @@ _HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
 _SILENCE = 60  # seconds after which a server that says nothing is given up
 
 
-def register_weight_loaders() -> None:
+def register_weight_loaders(checkpoint_loader: type) -> None:
     """Load ``torchvision://NAME``, the names of OpenMMLab and addresses through this file, wherever mmengine does.
 
     mmengine imports torchvision for the names, checks no hash, and keeps what a broken download left. To be called
     before :func:`register_safe_loaders`, which watches over these loaders too.
+
+    Args:
+        checkpoint_loader: mmengine's.
     """
-    CheckpointLoader.register_scheme([f'{scheme}://' for scheme in _SCHEMES], load_from_cache, force=True)
+    checkpoint_loader.register_scheme([f'{scheme}://' for scheme in _SCHEMES], load_from_cache, force=True)
 
 
 def load_from_cache(filename: str, map_location=None, **_) -> dict:
@@ -50,7 +53,7 @@ def load_from_cache(filename: str, map_location=None, **_) -> dict:
         checkpoint = load_safely(path, map_location)
     except UnreadableCheckpoint as error:
         raise UnreadableCheckpoint(f'{error}; delete it to have {filename} downloaded again') from None
-    return of_mmengine._process_mmcls_checkpoint(checkpoint) if filename.startswith('mmcls://') else checkpoint
+    return _of_mmengine()._process_mmcls_checkpoint(checkpoint) if filename.startswith('mmcls://') else checkpoint
 
 
 def weights_file(source: str) -> str:
@@ -83,7 +86,7 @@ def _look_up(scheme: str, name: str) -> str:
     table = _addresses(scheme)
     if name not in table and scheme in TORCHVISION:
         with suppress(ImportError):  # where it is installed: later names, such as resnet50.imagenet1k_v2
-            table = {**of_mmengine.get_torchvision_models(), **table}
+            table = {**_of_mmengine().get_torchvision_models(), **table}
     if not table.get(name):
         raise ValueError(f'{scheme}://{name}: there are no published weights of this name: '
                           + did_you_mean([f'{scheme}://{other}' for other in similar(name, table)], REMEDY))
@@ -96,9 +99,14 @@ def _addresses(scheme: str) -> Dict[str, str]:
         with open(osp.join(osp.dirname(mmengine.__file__), 'hub', 'torchvision_0.12.json')) as file:
             return {**json.load(file), **_own_table()}
     if scheme == 'mmcls':
-        return of_mmengine.get_mmcls_models()
-    table, renamed = of_mmengine.get_external_models(), of_mmengine.get_deprecated_model_names()
+        return _of_mmengine().get_mmcls_models()
+    table, renamed = _of_mmengine().get_external_models(), _of_mmengine().get_deprecated_model_names()
     return {**{old: table.get(new) for old, new in renamed.items()}, **table}
+
+
+def _of_mmengine() -> ModuleType:
+    """Its module of checkpoints, which imports the runner."""
+    return importlib.import_module('mmengine.runner.checkpoint')
 
 
 def _own_folder() -> str:

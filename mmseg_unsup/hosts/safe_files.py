@@ -5,8 +5,6 @@ import yaml
 from mmengine.fileio import register_handler
 from mmengine.fileio.handlers import PickleHandler, YamlHandler
 
-from .safe_loading import plain_globals, refusal_of
-
 _TUPLE = 'tag:yaml.org,2002:python/tuple'  # as mmengine writes tuples
 
 
@@ -36,6 +34,7 @@ class _PlainYamlHandler(YamlHandler):
 class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
+        from .safe_loading import plain_globals, refusal_of  # it imports torch
         full = f'{module}.{name}'.replace('__builtin__.', 'builtins.')  # of Python 2, which old protocols write
         found = plain_globals().get(full)
         if found is None:

@@ -12,9 +12,7 @@ from typing import Dict, List, Sequence
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.infer import BaseInferencer
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader
 
 from ..utils.config_text import parse_config_text
 
@@ -73,15 +71,18 @@ def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: 
         raise _refusal(path, error, remedy) from None
 
 
-def register_safe_loaders() -> None:
+def register_safe_loaders(checkpoint_loader: type) -> None:
     """Make all loading through mmengine safe: ``load_from``, ``--resume`` and ``init_cfg``, from files and addresses.
 
     By itself mmengine repeats a refused load without the restriction, which runs what the file asks for; when a run is
     continued it executes ``meta['config']``, and later removes whatever ``message_hub`` calls the best checkpoint.
+
+    Args:
+        checkpoint_loader: mmengine's.
     """
-    for prefix, loader in list(CheckpointLoader._schemes.items()):
+    for prefix, loader in list(checkpoint_loader._schemes.items()):
         if not hasattr(loader, 'is_safe'):
-            CheckpointLoader.register_scheme(prefix, _guard(loader, is_file=prefix == ''), force=True)
+            checkpoint_loader.register_scheme(prefix, _guard(loader, is_file=prefix == ''), force=True)
 
 
 def _guard(loader, is_file: bool):
@@ -107,23 +108,29 @@ def _guard(loader, is_file: bool):
     return load
 
 
-def register_safe_inferencers() -> None:
+def register_safe_inferencers(base: type) -> None:
     """Let inferencers of mmengine that are given no config, as ``MMSegInferencer(None, CHECKPOINT)``, take the one that
-    the checkpoint carries as data; by themselves they execute it."""
-    original = BaseInferencer._init_model
+    the checkpoint carries as data; by themselves they execute it.
+
+    Args:
+        base: mmengine's ``BaseInferencer``.
+    """
+    original = base._init_model
     if hasattr(original, 'is_safe'):
         return
 
     @functools.wraps(original)
     def init_model(self, cfg, weights, *args, **kwargs):
         if not cfg and weights is not None:
+            from mmengine.runner import CheckpointLoader
+
             from ..utils.stored_config import read_stored_config  # it imports mmseg
             checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
             cfg.update(Config(read_stored_config(checkpoint, weights))._cfg_dict)
         return original(self, cfg, weights, *args, **kwargs)
 
     init_model.is_safe = True
-    BaseInferencer._init_model = init_model
+    base._init_model = init_model
 
 
 def _harmless(checkpoint):

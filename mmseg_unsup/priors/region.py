@@ -3,6 +3,7 @@ from typing import Optional
 
 import cv2
 import numpy as np
+from skimage.color import rgb2lab
 from skimage.graph import RAG, merge_hierarchical
 
 from ..registry import PRIORS
@@ -56,7 +57,7 @@ class RegionPrior(Prior):
     def __call__(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
         """(H, W, 3) uint8 RGB -> (H, W) uint8 region ids, 0 for none."""
         check_image(image)
-        superpixels = find_superpixels(shrink(image, self.max_side), self.n_superpixels, self.compactness)
+        superpixels = find_superpixels(rgb2lab(shrink(image, self.max_side)), self.n_superpixels, self.compactness)
         merged = merge_regions(superpixels, self.max_difference)[superpixels.ids]
         merged = cv2.resize(merged.astype(np.uint16), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         return number_regions(merged, self.min_area, self.max_regions)

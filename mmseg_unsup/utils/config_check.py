@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from typing import Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 from mmengine.config import Config
-from mmengine.runner.priority import get_priority
 
 from .checks import check_count, check_positive
 from .config_keys import find_keys
@@ -127,6 +126,7 @@ def _check_hook(path: str, hook) -> None:
     interval = hook.get('interval', 1)
     if isinstance(interval, bool) or not isinstance(interval, int):
         raise ValueError(f'{path}.interval must be a whole number, but it is {interval!r}')
+    from mmengine.runner.priority import get_priority  # with the runner
     try:
         get_priority(hook.get('priority', 'NORMAL'))
     except (KeyError, TypeError, ValueError):

@@ -1,10 +1,8 @@
 """Ending the processes of data loaders when a program is done with them."""
 import gc
+import sys
 from contextlib import contextmanager
 from typing import Iterator
-
-from torch.utils.data import DataLoader
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 
 def end_data_workers() -> None:
@@ -15,11 +13,14 @@ def end_data_workers() -> None:
     program then closes with its traceback. Nothing lists the loaders (runner, hooks and stack frames hold them), so the
     garbage collector is asked.
     """
+    of_torch = sys.modules.get('torch.utils.data.dataloader')
+    if of_torch is None:  # then there is none
+        return
     gc.unfreeze()  # what is frozen is not listed
-    kinds = (DataLoader, _MultiProcessingDataLoaderIter)
+    kinds = of_torch.DataLoader, of_torch._MultiProcessingDataLoaderIter
     # not isinstance(), which runs code of proxies
     for thing in [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)]:
-        if isinstance(thing, DataLoader):
+        if isinstance(thing, of_torch.DataLoader):
             thing._iterator = None
         else:
             thing._shutdown_workers()

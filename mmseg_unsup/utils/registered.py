@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from typing import Dict, Iterator, List, Optional, Sequence, Set
 
 import mmengine.registry
-from mmengine.model import BaseModule
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
@@ -56,6 +55,7 @@ def parameters_of(cls: type, strict: bool = False) -> Optional[Set[str]]:
     Args:
         strict: what takes ``**kwargs`` hands them to its bases, though its code does not show it.
     """
+    from mmengine.model import BaseModule  # it imports torch, which reading a config need not
     names: Set[str] = set()
     for base in cls.__mro__:
         if '__init__' not in vars(base):

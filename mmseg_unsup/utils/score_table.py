@@ -76,3 +76,9 @@ def plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         table.align[titles[0]] = 'l'
     table.add_rows([[*row] for row in rows])
     return table.get_string()
+
+
+def markdown_table(titles: Sequence, rows: Sequence[Sequence]) -> str:
+    """A table of Markdown, of what its cells are as text."""
+    lines = [titles, ['---'] * len(titles), *rows]
+    return '\n'.join('| ' + ' | '.join(map(str, line)) + ' |' for line in lines)

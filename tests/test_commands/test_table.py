@@ -13,6 +13,7 @@ from glob import glob
 import pytest
 
 from mmseg_unsup.commands import COMMANDS, main, make_parser
+from mmseg_unsup.utils.config import _FORMS
 from ..conftest import ROOT
 
 FOLDER = osp.join(ROOT, 'mmseg_unsup', 'commands')
@@ -83,6 +84,21 @@ print(json.dumps([helps, [name for name in {HEAVY!r} if name in sys.modules]]))
     for command, text in helps.items():
         assert text.startswith(f'usage: mmseg-unsup {command} '), command
         assert '--traceback' in text and not re.search(r'tools/\S+\.py', text), f'{command} speaks of a checkout'
+
+
+def test_what_fails_or_makes_masks_waits_for_no_more_than_it_takes(tmp_path):
+    code = """
+import sys
+from mmseg_unsup.commands import main
+for words in (['train', 'x.py'], ['test', 'x.py', 'y'], ['benchmark', 'x.py'], ['confusion-matrix', 'x.py', 'y', 'z']):
+    assert main(words) == 2
+print({'mmcv', 'mmseg', 'mmengine.runner'} & {*sys.modules})
+import mmseg_unsup.apis.mask_folder, mmseg_unsup.analysis.score_priors, mmseg_unsup.analysis.analyze_logs
+print({'mmengine.runner', 'mmseg.models', 'mmseg_unsup.engine'} & {*sys.modules})
+"""
+    done = run_python('-c', code, cwd=tmp_path)
+    assert done.stdout.splitlines() == ['set()', 'set()'], done.stdout + done.stderr
+    assert done.stderr.splitlines()[:4] == ["error: there is no config 'x.py': " + _FORMS] * 4
 
 
 @pytest.mark.parametrize('command', COMMANDS)

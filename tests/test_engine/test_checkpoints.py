@@ -211,7 +211,7 @@ def test_other_sources_are_restricted_too(tmp_path, monkeypatch, nothing_allowed
     torch.save(Command(tmp_path / 'ran'), evil)
     fetched = lambda *args, **kwargs: torch.load(evil, weights_only=False)  # noqa: E731
     monkeypatch.setattr(CheckpointLoader, '_schemes', {'store://': fetched, **CheckpointLoader._schemes})
-    safe_loading.register_safe_loaders()
+    safe_loading.register_safe_loaders(CheckpointLoader)
     with pytest.raises(ValueError, match=r'store://x/y wants to load posix.system'):
         CheckpointLoader.load_checkpoint('store://x/y')
     assert not (tmp_path / 'ran').exists() and safe_loading._FORCE not in os.environ

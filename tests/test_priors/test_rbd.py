@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from skimage.color import rgb2lab
 
 from mmseg_unsup.priors import RBDPrior
 from mmseg_unsup.priors.grabcut import grabcut, refine_by_grabcut
-from mmseg_unsup.priors.rbd import background_probability, optimize
+from mmseg_unsup.priors.rbd import _shortest_paths, background_probability, optimize
 from mmseg_unsup.priors.superpixels import Superpixels, find_superpixels
 from ..conftest import shared_file
 
@@ -71,6 +72,24 @@ def row_of_five():
     return Superpixels(np.arange(5)[None], colors, np.zeros((5, 2)), neighbors, border)
 
 
+@pytest.mark.parametrize('share', [0, 0.02, 0.1, 1])
+def test_paths_by_dijkstra(share):
+    """Of superpixels, by which ``share`` of the steps that there are cost nothing."""
+    rng = np.random.default_rng(0)
+    steps = np.where(rng.random((40, 40)) < 0.1, rng.random((40, 40)) * (rng.random((40, 40)) >= share), np.inf)
+    steps = np.minimum(steps, steps.T)
+    lengths, nodes = _shortest_paths(steps)
+    slow = np.full((40, 40), np.inf)
+    for start in range(40):
+        slow[start, start], waiting = 0, set(range(40))
+        while waiting:
+            here = min(waiting, key=lambda i: slow[start, i])
+            waiting.remove(here)
+            slow[start] = np.minimum(slow[start], slow[start, here] + steps[here])
+    np.testing.assert_allclose(lengths[nodes][:, nodes], slow, rtol=1e-12)
+    assert (lengths[~np.eye(len(lengths), dtype=bool)] > 0).all()  # no two nodes that are one
+
+
 def test_background_by_hand():
     superpixels = row_of_five()
     differences = np.abs(superpixels.colors[:, :1] - superpixels.colors[:, 0])
@@ -103,7 +122,7 @@ def test_optimize_minimises_the_energy():
 
 def test_superpixels_by_their_pixels():
     image, _ = disc_picture()
-    found = find_superpixels(image, 60, 20.)
+    found = find_superpixels(rgb2lab(image), 60, 20.)
     ids, n = found.ids, found.ids.max() + 1
     assert 30 < n < 90 and set(np.unique(ids)) == set(range(n))
     for s in (0, n // 2, n - 1):
