@@ -13,6 +13,7 @@ log_level = 'INFO'
 load_from = None
 resume = False
 default_hooks = dict(
+    runtime_info=dict(type='mmseg_unsup.DeferredInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),

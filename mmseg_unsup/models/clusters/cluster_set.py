@@ -198,7 +198,7 @@ class ClassifierSet(ClusterSet):
     def record_losses(self, losses: List[Tensor]) -> None:
         """Fold the losses of a step into the running means; the first step sets them."""
         losses = torch.stack(losses).detach().to(self.running_loss)
-        momentum = self.momentum if self.running_loss.any() else 1.
+        momentum = torch.where(self.running_loss.any(), self.momentum, losses.new_ones(()))  # no host waits for it
         self.running_loss.lerp_(losses, momentum)
 
 
