@@ -28,13 +28,14 @@ class NonFiniteHook(Hook):
     """Looks at the gradients before they are applied, and at the loss.
 
     A GPU is not waited for: with ``'raise'`` its answer is read after the next step was queued, before any checkpoint
-    and at the end of the epoch.
+    and at the end of the epoch. A fused optimiser leaves out the bad step by itself; another has spoilt the weights by
+    then, in memory only.
 
     Args:
-        action: ``'raise'`` ends the run by a :class:`NonFiniteError`, on all ranks, with the iteration, the images of
-            the batch and the last checkpoint, which is a good one: on a CPU before a weight is changed, on a GPU
-            before one is written. ``'skip'`` leaves out the step: weights, moments of the optimiser and running
-            statistics of batch norm stay as they were; it waits for the GPU at every step.
+        action: ``'raise'`` ends the run by a :class:`NonFiniteError`, on all ranks, before a weight is changed, with
+            the iteration, the images of the batch and the last checkpoint, which is a good one. ``'skip'`` leaves out
+            the step: weights, moments of the optimiser and running statistics of batch norm stay as they were; it
+            waits for the GPU at every step.
         max_skips: a run that skips more steps in a row than this ends after all.
     """
 
@@ -76,7 +77,10 @@ class NonFiniteHook(Hook):
         if not params:
             return
         self._is_bad = ~torch.stack([param.grad.sum() for param in params]).isfinite().all()
-        if not self._reads_later(self._is_bad) and self._is_bad:
+        if self._reads_later(self._is_bad):
+            if getattr(optimizer, '_step_supports_amp_scaling', False):  # a fused one
+                optimizer.found_inf = self._is_bad.float()
+        elif self._is_bad:
             for param in params:
                 param.grad = None
 
