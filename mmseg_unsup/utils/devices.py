@@ -1,8 +1,12 @@
-"""Devices by the names that users give, and what moves between a device and the host without either waiting."""
+"""Devices by the names that users give, how exactly they multiply, and what moves between them and the host."""
+from contextlib import contextmanager
+from typing import Iterator
+
 import torch
 from torch import Tensor
 
 ASYNCHRONOUS = ('cuda', )
+PRECISIONS = ('highest', 'high', 'medium')
 
 
 def check_device(name: str) -> None:
@@ -13,6 +17,18 @@ def check_device(name: str) -> None:
         known = ['cpu', *(f'cuda:{i}' for i in range(torch.cuda.device_count()))]
         raise ValueError(f'the device {name!r} cannot be used: torch {torch.__version__} has {", ".join(known)} here'
                          ) from None
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """A block in which products of float32 matrices are not rounded to TF32, whatever
+    ``env_cfg.float32_matmul_precision`` allows: of nearly equal distances the smaller one wins."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def is_asynchronous(device: torch.device) -> bool:
