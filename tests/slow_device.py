@@ -15,8 +15,8 @@ from mmseg_unsup.utils import devices
 # the only device whose name torch takes without a driver, and whose gradients it computes in this thread
 NAME = torch.device('meta')
 # sizes that the host must know, or values; boolean indices ask by `nonzero`
-_READERS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'bincount', '_unique2', 'unique_dim', 'unique_consecutive',
-            'equal', 'repeat_interleave', 'is_nonzero')
+_READERS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'bincount', '_unique2', 'unique_dim',
+            'unique_consecutive', 'equal', 'repeat_interleave', 'is_nonzero')
 _PACKAGES = ('mmseg_unsup', 'mmengine', 'mmseg', 'mmcv')
 
 

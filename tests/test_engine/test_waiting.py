@@ -1,4 +1,6 @@
 """How often a training waits for its device: what is read from it holds up all that is to be queued behind."""
+import os
+import signal
 from collections import Counter
 from contextlib import nullcontext
 
@@ -7,8 +9,9 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmseg_unsup.engine import preemption
 from mmseg_unsup.engine.feature_pass import NonFiniteError
-from ..slow_device import Waiting, move
+from ..slow_device import NAME, Waiting, move
 from .test_mask_contrast_training import folders, tiny_config as mask_contrast_config  # noqa: F401, a fixture
 from .test_methods import MDC, iic_runner
 from .test_non_finite import changed, poison
@@ -107,3 +110,15 @@ def test_a_bad_step_on_a_device_leaves_the_weights_alone(image_folder, tmp_path)
     assert set(good) & set(params) and not set(bad) & set(params)
     assert set(after) & set(params)  # the third step had been made
     assert not (tmp_path / 'epoch_1.pth').exists()
+
+
+def test_ranks_that_talk_by_gpus_stop_a_safe_point_later(monkeypatch):
+    monkeypatch.setattr(preemption, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(preemption, 'get_comm_device', lambda: NAME)
+    with Waiting() as waiting, preemption.listening():
+        preemption.stop_if_asked()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        preemption.stop_if_asked()
+        with pytest.raises(preemption.Preempted):
+            preemption.stop_if_asked()
+    assert not waiting.places

@@ -121,8 +121,8 @@ class NonFiniteHook(Hook):
                    f'the images of the batch on this process are {", ".join(step.paths)}')
         if self.action == 'raise' or self._in_a_row > self.max_skips:
             last = runner.message_hub.get_info('last_ckpt', None)
-            raise NonFiniteError(f'{message}; the last good checkpoint is {last or "none"}. Resume from it without --amp '
-                                 'or with default_hooks.non_finite.action=skip, or start anew with a lower '
+            raise NonFiniteError(f'{message}; the last good checkpoint is {last or "none"}. Resume from it without '
+                                 '--amp or with default_hooks.non_finite.action=skip, or start anew with a lower '
                                  'optim_wrapper.optimizer.lr')
         for buffer, value in zip(unwrap(runner.model).buffers(), self._statistics):
             buffer.copy_(value)
