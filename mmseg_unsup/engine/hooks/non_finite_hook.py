@@ -61,6 +61,7 @@ class NonFiniteHook(Hook):
     def after_train(self, runner) -> None:
         if self._handle is not None:
             self._handle.remove()
+            runner.optim_wrapper.optimizer.__dict__.pop('found_inf', None)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Keep what a bad step would spoil, and the names of its images."""
@@ -93,7 +94,7 @@ class NonFiniteHook(Hook):
         loss = torch.as_tensor((outputs or {}).get('loss', 0.)).detach()
         flag = (~loss.isfinite() if self._is_bad is None else ~loss.isfinite() | self._is_bad).int()
         all_reduce(flag, 'max')
-        self._last = _Step(Readback(flag), runner.iter + 1, runner.epoch + 1, self._paths)
+        self._last = _Step(Readback(flag), runner.iter + 1, runner.epoch + 1, [*self._paths])
         if not self._reads_later(flag):
             self.settle(runner)
 
