@@ -7,4 +7,4 @@ _base_ = [
 ]
 init = 'https://dl.fbaipublicfiles.com/moco/moco_checkpoints/moco_v2_800ep/moco_v2_800ep_pretrain.pth.tar'
 model = dict(backbone=dict(init_cfg=dict(checkpoint=init)), queue_length=256)
-train_dataloader = dict(batch_size=128, num_workers=8)
+train_dataloader = dict(batch_size=128)

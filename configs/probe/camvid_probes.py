@@ -10,5 +10,4 @@ labelled_probe_dataloader = labelled_probe_loader(
         data_root={{_base_.data_root}},
         data_prefix=dict(img_path='images/train', seg_map_path='labels/train')),
     {{_base_.size}},
-    batch_size=16,
-    num_workers=2)
+    batch_size=16)

@@ -11,5 +11,4 @@ labelled_probe_dataloader = labelled_probe_loader(
         data_prefix=dict(img_path='leftImg8bit', seg_map_path='gtFine'),
         splits=['train']),
     {{_base_.size}},
-    batch_size=128,
-    num_workers=8)
+    batch_size=128)

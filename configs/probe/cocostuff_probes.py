@@ -11,5 +11,4 @@ labelled_probe_dataloader = labelled_probe_loader(
         ann_file='curated/train2017.txt',
         data_prefix=dict(img_path='images/train2017', seg_map_path='annotations/train2017')),
     {{_base_.size}},
-    batch_size=128,
-    num_workers=8)
+    batch_size=128)

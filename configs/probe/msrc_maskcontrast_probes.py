@@ -10,5 +10,4 @@ labelled_probe_dataloader = labelled_probe_loader(
         data_prefix=dict(img_path='images/train', seg_map_path='labels/train')),
     {{_base_.eval_size}},
     batch_size=16,
-    num_workers=2,
     protocol='squash')

@@ -13,5 +13,4 @@ labelled_probe_dataloader = labelled_probe_loader(
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass')),
     {{_base_.eval_size}},
     batch_size=16,
-    num_workers=4,
     protocol='squash')

@@ -1,5 +1,6 @@
 """What a pass over the images needs of its loader, and what may be wrong with the features that it finds."""
-from typing import Any, Iterator, Optional, Union
+from collections import deque
+from typing import Any, Deque, Iterator, Optional, Tuple, Union
 
 import torch
 from mmengine.dataset import DefaultSampler
@@ -9,6 +10,10 @@ from torch.utils.data import DataLoader
 
 from ..datasets import ViewDataset
 from ..utils.checks import is_finite
+from ..utils.devices import Readback, is_asynchronous
+
+# answers of a GPU that may be out
+_MAX_PENDING = 8
 
 
 class NonFiniteError(ValueError):
@@ -19,15 +24,35 @@ class CollapsedError(ValueError):
     """Features that tell nothing apart."""
 
 
-def check_finite(values: Any, samples: list, purpose: str) -> None:
-    """Raise NonFiniteError, with the images of the batch, if a tensor in ``values``, a container, is not finite."""
-    floats = (tensor for tensor in _tensors(values) if tensor.is_floating_point())
-    if all(bool(tensor.sum(dtype=torch.float64).isfinite()) for tensor in floats):
-        return
-    names = ', '.join(sample.img_path for sample in samples)
-    raise NonFiniteError(f'{purpose}: the features of the batch {names} are not finite, so the weights are spoilt or '
-                         'too large: resume from an earlier checkpoint (--resume PATH) without --amp, or start a new '
-                         'run with a lower optim_wrapper.optimizer.lr')
+class FiniteCheck:
+    """Looks whether what a pass makes of its images is finite; at a GPU's answer a few batches later.
+
+    Args:
+        purpose: of the pass, for the message.
+    """
+
+    def __init__(self, purpose: str) -> None:
+        self._purpose = purpose
+        self._pending: Deque[Tuple[Readback, list]] = deque()
+
+    def look(self, values: Any, samples: list) -> None:
+        """Raise NonFiniteError, with the images of the batch, if a tensor in ``values``, a container, or one of those
+        before, is not finite."""
+        sums = [tensor.sum(dtype=torch.float64) for tensor in _tensors(values) if tensor.is_floating_point()]
+        if sums:
+            self._pending.append((Readback(torch.stack(sums).isfinite().all()), samples))
+            self.settle(_MAX_PENDING if is_asynchronous(sums[0].device) else 0)
+
+    def settle(self, n_left: int = 0) -> None:
+        """Read all answers but the last ``n_left``; errors as in :meth:`look`."""
+        while len(self._pending) > n_left:
+            answer, samples = self._pending.popleft()
+            if not answer.wait():
+                names = ', '.join(sample.img_path for sample in samples)
+                raise NonFiniteError(f'{self._purpose}: the features of the batch {names} are not finite, so the '
+                                     'weights are spoilt or too large: resume from an earlier checkpoint (--resume '
+                                     'PATH) without --amp, or start a new run with a lower '
+                                     'optim_wrapper.optimizer.lr')
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

@@ -1,6 +1,5 @@
 """How long a run will take, from one measured batch of each of its loaders."""
 import copy
-import os
 import time
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,6 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.data import DataLoader
 
 from ..clustering import MiniBatchKMeans
+from ..presets import n_cores
 from .feature_pass import unwrap
 from .run_state import random_state, set_random_state
 
@@ -106,11 +106,10 @@ def _seconds(runner, each: Pass, cost: Cost) -> float:
     device = model.data_preprocessor.device
     compute = cost.step if each.trains else cost.forward
     n_workers = each.loader.num_workers
-    n_cores = max(1, len(os.sched_getaffinity(0)) // n_ranks) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     per_image = cost.read + compute
     if n_workers:
         n_threads = torch.get_num_threads() if device.type == 'cpu' else 0
-        per_image = max(cost.read / n_workers, compute, (cost.read + compute * min(n_threads, n_cores)) / n_cores)
+        per_image = max(cost.read / n_workers, compute, (cost.read + compute * min(n_threads, n_cores())) / n_cores())
     fitting = sum(n_rows * _row_seconds(n_clusters, cost.n_channels, device)
                   for n_clusters, n_rows in each.fits(cost.n_cells))
     return (each.n_images * per_image + fitting) / n_ranks

@@ -7,13 +7,14 @@ import functools
 import os
 import signal
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Iterator, Optional
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_comm_device, get_world_size
 from torch.utils.data import DataLoader
 
 from ..utils.console import say
+from ..utils.devices import Readback, is_asynchronous, to_device
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 # EX_TEMPFAIL of sysexits.h, "try again": the run wrote a checkpoint and can be continued by --resume
@@ -29,6 +30,7 @@ class _Listener:
 
     def __init__(self) -> None:
         self.received = 0
+        self.answer: Optional[Readback] = None  # of the last safe point
         self.pid = os.getpid()
         self.ending = torch.zeros(1, dtype=torch.bool).share_memory_()
 
@@ -80,13 +82,23 @@ def _init_worker(original, worker_id: int) -> None:
 
 
 def stop_if_asked() -> None:
-    """A safe point: raise Preempted on all ranks if any got a signal. Collective while the run listens; else nothing
-    happens."""
+    """A safe point: raise Preempted on all ranks if any got a signal; where they talk by GPUs, at the next one.
+    Collective while the run listens; else nothing happens."""
     if _listener is None:
         return
-    signum = torch.tensor(_listener.received)
-    all_reduce(signum, 'max')
+    signum = _agreed_signal(_listener)
     if signum:
-        name = signal.Signals(int(signum)).name
+        name = signal.Signals(signum).name
         say(f'{name}: stopping; a second signal ends the run at once')
         raise Preempted
+
+
+def _agreed_signal(listener: _Listener) -> int:
+    """The signal that any rank got, 0 for none; of GPUs the answer of the safe point before: nobody waits for it."""
+    device = get_comm_device() if get_world_size() > 1 else torch.device('cpu')
+    signum = to_device(torch.tensor(listener.received), device)
+    all_reduce(signum, 'max')
+    answer, listener.answer = listener.answer, Readback(signum)
+    if not is_asynchronous(device):
+        answer = listener.answer
+    return int(answer.wait()) if answer is not None else 0

@@ -2,6 +2,7 @@
 import argparse
 import os
 import os.path as osp
+import re
 from typing import Sequence
 
 import torch
@@ -17,6 +18,8 @@ from ..utils.speed import adapt_loaders, enable_amp, keep_freed_memory
 
 # Arguments that may differ between processes: places on one machine, and what the config shows already.
 _LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')
+# Keys of the config that may.
+_OF_MACHINE = re.compile(r'work_dir|\w+_dataloader\.(num_workers|persistent_workers)')
 
 
 def config_from(args: argparse.Namespace, stages: Sequence[str]) -> Config:
@@ -45,7 +48,7 @@ def config_from(args: argparse.Namespace, stages: Sequence[str]) -> Config:
     open_process_group(cfg)
     facts = {'the version of torch': str(torch.__version__), 'the version of mmseg_unsup': __version__}
     facts.update((f'the argument {name}', value) for name, value in vars(args).items() if name not in _LOCAL_ARGS)
-    facts.update((key, value) for key, value in flatten_config(cfg) if key != 'work_dir')
+    facts.update((key, value) for key, value in flatten_config(cfg) if not _OF_MACHINE.fullmatch(key))
     check_ranks_agree(facts, 'start all processes with the same command, config and software')
     return cfg
 

@@ -2,6 +2,7 @@
 import os
 from typing import Dict, Optional, Union
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
@@ -18,6 +19,11 @@ _OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_schedu
 class ConsoleRunner(Runner):
     """A Runner whose log file has everything, and whose console what a person needs, see
     :mod:`mmseg_unsup.utils.console`, and which leaves out any default hook that is None."""
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """As Runner does, and sets how products of float32 matrices may be rounded."""
+        super().setup_env(env_cfg)
+        torch.set_float32_matmul_precision(env_cfg.get('float32_matmul_precision', 'highest'))
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)

@@ -37,7 +37,7 @@ def object_means(feats: Tensor, ids: Tensor, n_objects: int) -> Tuple[Tensor, Te
 def object_rows(feats: Tensor, ids: Tensor, n_objects: int) -> Tuple[Tensor, Tensor]:
     """The embeddings of all object pixels: (n, D) of unit length, and (n,) the row of their object in
     :func:`object_means`."""
-    inside = ids > 0
+    inside = torch.nonzero(ids > 0, as_tuple=True)  # once for both: the host waits for it
     rows = F.normalize(feats.permute(0, 2, 3, 1)[inside].float(), dim=1)
     return rows, _object_index(ids, n_objects)[inside]
 
@@ -56,7 +56,7 @@ def sample_object_rows(feats: Tensor, ids: Tensor, n_objects: int, count: int) -
     points = torch.stack([(pixels % width + 0.5) / width, (y + 0.5) / height], -1) * 2 - 1
     # the border is repeated, as in bilinear interpolation of the whole map
     sampled = F.grid_sample(feats.float(), points[:, :, None], padding_mode='border', align_corners=False)[..., 0]
-    drawn = scores >= 0
+    drawn = torch.nonzero(scores >= 0, as_tuple=True)
     objects = _object_index(ids, n_objects).flatten(1).gather(1, pixels)
     return F.normalize(sampled.transpose(1, 2)[drawn], dim=1), objects[drawn]
 

@@ -1,10 +1,11 @@
 """Feature maps of several views of an image, on one grid."""
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..utils.devices import to_device
 from .warp import warp
 
 
@@ -23,11 +24,18 @@ def view_features(extract: Callable[[Tensor], Tensor],
         rounding: of the crop, see :func:`warp`.
         apart: one view after the other, for batch norm that trains: it sees one view at a time.
     """
+    boxes, flips = view_geometry(data_samples, views[0].device)
     feats = [extract(images) for images in views] if apart else extract(torch.cat(list(views))).chunk(len(views))
-    boxes = torch.tensor([sample.crop_box for sample in data_samples]).to(feats[0].device)
-    flips = torch.tensor([sample.flip for sample in data_samples]).to(feats[0].device)
     first, *others = feats
     return [first, *(warp(feat, boxes, flips, rounding) for feat in others)]
+
+
+def view_geometry(data_samples: Sequence, device: torch.device) -> Tuple[Tensor, Tensor]:
+    """The recorded geometry of N samples on a device, in one copy that nobody waits for: (N, 4) float32 boxes, and
+    (N,) bool flips."""
+    rows = torch.tensor([[*sample.crop_box, sample.flip] for sample in data_samples], dtype=torch.float32)
+    boxes, flips = to_device(rows, device).split([4, 1], 1)
+    return boxes, flips[:, 0].bool()
 
 
 def unit(feats: Tensor) -> Tensor:

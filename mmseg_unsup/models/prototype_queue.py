@@ -66,7 +66,7 @@ def gather_prototypes(rows: Tensor, images: Tensor) -> Tuple[Tensor, Tensor]:
     rank, world_size = get_dist_info()
     if world_size == 1:
         return rows, torch.ones(len(rows), dtype=torch.bool, device=rows.device)
-    counts = [int(count) for count in all_gather(torch.tensor([len(rows)], device=rows.device))]
+    counts = torch.cat(all_gather(torch.full((1, ), len(rows), device=rows.device))).tolist()
     padded = rows.new_zeros(max(counts), rows.size(1))
     positions = images.new_full((max(counts), ), -1)
     padded[:len(rows)], positions[:len(rows)] = rows, images * world_size + rank

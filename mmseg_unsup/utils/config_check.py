@@ -6,8 +6,9 @@ from typing import Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
-from .checks import check_count, check_positive
+from .checks import check_choice, check_count, check_positive
 from .config_keys import find_keys
+from .devices import PRECISIONS
 from .near_names import advice, did_you_mean, shortened
 from .registered import BUILDERS, KNOWN_SCOPES, found_types, parameters_of, similar_types
 from .stack import check_mmpretrain
@@ -84,7 +85,8 @@ def _checks(stages: Sequence[str]) -> Dict[str, Callable]:
     checks = {
         'custom_hooks': _kind_check((list, tuple)), 'default_hooks': _kind_check(dict), 'env_cfg': _kind_check(dict),
         'visualizer': _kind_check(dict), 'param_scheduler': _kind_check((list, tuple, dict)),
-        'resume': _kind_check(bool), 'randomness.seed': _check_seed, 'log_level': _check_level,
+        'env_cfg.float32_matmul_precision': partial(check_choice, known=PRECISIONS), 'resume': _kind_check(bool),
+        'randomness.seed': _check_seed, 'log_level': _check_level,
     }
     loaders = [STAGES[stage][0] for stage in stages]
     for stage in stages:

@@ -1,10 +1,13 @@
 """How much memory there is, before it is asked for."""
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
 _CGROUP = '/sys/fs/cgroup'
+# where data workers leave their batches
+_SHARED = '/dev/shm'
 
 
 def available_memory() -> Optional[int]:
@@ -29,3 +32,10 @@ def _container_memory() -> Optional[int]:
     except OSError:
         return None
     return None if limit == 'max' else max(0, int(limit) - int(used))
+
+
+def free_shared_memory() -> Optional[int]:
+    """Bytes that processes can still share; None where the system has no bound of its own."""
+    with suppress(OSError):
+        return shutil.disk_usage(_SHARED).free
+    return None

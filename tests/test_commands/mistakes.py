@@ -72,6 +72,8 @@ VALUES = {
     f'{SET} randomness.seed=abc': "randomness.seed must be at least 0 and a whole number, but it is 'abc'",
     f'{SET} log_level=LOUD': "log_level must be one of | 'LOUD'",
     f'{SET} resume=maybe': "resume must be a bool, but it is 'maybe'",
+    f'{SET} env_cfg.float32_matmul_precision=low':
+    "there is no env_cfg.float32_matmul_precision 'low': give one of highest, high, medium",
     f'{SET} custom_hooks=3': 'custom_hooks must be a list or tuple, but it is 3',
     f'{SET} default_hooks.checkpoint.interval=often': "default_hooks.checkpoint.interval must be a whole | 'often'",
     f'{SET} default_hooks.checkpoint.priority=VERY': "default_hooks.checkpoint.priority | 'VERY'",

@@ -1,8 +1,10 @@
 """What an epoch may cost, and options that must not change what is computed."""
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +13,9 @@ from mmengine.hooks import Hook
 from mmseg_unsup.datasets.transforms.loading import LoadImage
 from mmseg_unsup.engine.feature_pass import limit_images, set_view_key
 from mmseg_unsup.engine.fitting import feature_batches
+from mmseg_unsup.engine.hooks import CompileHook
 from ..conftest import ROOT
+from ..test_models import test_mask_contrast as mask_contrast
 from .tiny import feats_of_the_teacher, tiny_runner
 
 N_IMAGES = 8
@@ -152,3 +156,28 @@ def test_compiled_parts_compute_the_same_and_keep_their_names(image_folder, tmp_
     for key, value in expected.items():
         torch.testing.assert_close(weights[key], value, atol=1e-3, rtol=1e-3)
     assert compiled.backbone._compiled_call_impl is not None
+
+
+no_compiler = pytest.mark.skipif(shutil.which('g++') is None, reason='inductor needs a C++ compiler')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('backend', ['aot_eager', pytest.param('inductor', marks=[pytest.mark.long, no_compiler])])
+def test_compiled_steps_of_mask_contrast(backend):
+    """Both branches, their ASPP too: the losses and gradients of two steps."""
+    found = []
+    for is_compiled in (False, True):
+        model = mask_contrast.build()
+        if is_compiled:
+            CompileHook(backend=backend).before_train(SimpleNamespace(model=model))
+            compiled = [name for name, module in model.named_modules() if module._compiled_call_impl is not None]
+            assert compiled == ['backbone', 'decode_head.aspp', 'key_branch.module.backbone',
+                                'key_branch.module.decode_head.aspp']
+        for seed in range(2):
+            samples = mask_contrast.samples(*mask_contrast.ONE)
+            losses = model.loss(mask_contrast.views(3, seed), samples)
+            found.append([*losses.values(), *torch.autograd.grad(
+                losses['loss_contrast'] + losses['loss_saliency'], [*model.backbone.parameters()])])
+            model.follow()
+    for expected, got in zip(found[0] + found[1], found[2] + found[3]):
+        torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-3)

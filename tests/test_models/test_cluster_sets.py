@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from mmseg_unsup.models import ClusterHead
+from mmseg_unsup.models.clusters import cluster_set
 from mmseg_unsup.models.clusters import ClassifierSet, ClusterSet, LabellingPrototypes
 from mmseg_unsup.registry import MODELS
 
@@ -120,3 +121,21 @@ def test_running_losses_of_classifiers_are_means():
     for pair in ([-1., -2.], [-3., -2.], [-2., -4.]):
         classifiers.record_losses([torch.tensor(value) for value in pair])
     torch.testing.assert_close(classifiers.running_loss, torch.tensor([-2., -3.]))
+
+
+def test_labels_by_full_float32(monkeypatch):
+    """Whatever the network may round."""
+    seen, scores = [], cluster_set.prototype_scores
+
+    def watched(*args):
+        seen.append(torch.get_float32_matmul_precision())
+        return scores(*args)
+
+    monkeypatch.setattr(cluster_set, 'prototype_scores', watched)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('high')
+    try:
+        head().clusters['view1'].assign(torch.randn(1, 6, 2, 2))
+        assert seen == ['highest'] and torch.get_float32_matmul_precision() == 'high'
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -48,6 +48,16 @@ def test_average_by_hand():
             assert torch.equal(after[name], value)
 
 
+def test_the_average_is_the_same_to_the_bit_as_tensor_by_tensor():
+    teacher, student = Teacher(Student(0)), Student(1)
+    expected = {key: value.clone() for key, value in teacher.state_dict().items()}
+    for momentum in (1e-4, 0.3, 0.7, 1.):
+        teacher.average(student, momentum)
+        for key, value in student.state_dict().items():
+            expected[key] = torch.lerp(expected[key], value, momentum) if value.is_floating_point() else value
+        assert all(torch.equal(value, expected[key]) for key, value in teacher.state_dict().items())
+
+
 def test_frozen_and_missing_parts():
     """What never changes is the student's own, and is in no state dict twice; what is missing is left out."""
     student = Student().eval()

@@ -19,6 +19,13 @@ def test_the_container_counts_where_it_has_less(tmp_path, monkeypatch):
     assert memory.available_memory() is None
 
 
+def test_shared_memory(monkeypatch):
+    free = memory.free_shared_memory()
+    assert free is None or 0 <= free < 2**50
+    monkeypatch.setattr(memory, '_SHARED', '/nowhere')
+    assert memory.free_shared_memory() is None
+
+
 def test_free_memory_of_other_systems(monkeypatch):
     monkeypatch.setattr('builtins.open', lambda *args: (_ for _ in ()).throw(OSError()))
     monkeypatch.setattr('os.sysconf', dict(SC_PAGE_SIZE=4096, SC_PHYS_PAGES=1000).__getitem__, raising=False)

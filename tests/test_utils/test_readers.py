@@ -89,6 +89,7 @@ ALLOWED = {
     'mmseg_unsup/structures/cluster_names.py': {'open': TEXT, 'json.load': TEXT},
     'mmseg_unsup/utils/run_logs.py': {'open': TEXT, 'json.loads': TEXT},
     'mmseg_unsup/utils/memory.py': {'open': TEXT, 'read_text': TEXT},
+    'mmseg_unsup/presets.py': {'read_text': TEXT},
     'mmseg_unsup/utils/atomic.py': {'os.open': 'a folder, to flush it'},
     'mmseg_unsup/datasets/image_files.py': {'mmengine.fileio.list_from_file': TEXT},
     'mmseg_unsup/analysis/subsets.py': {'mmengine.fileio.list_from_file': TEXT},

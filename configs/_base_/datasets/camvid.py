@@ -5,4 +5,4 @@ data_root = 'data/camvid'
 n_clusters = 11
 size = 160
 train_dataloader, probe_dataloader, val_dataloader, test_dataloader = scene_loaders(
-    'mmseg_unsup.CamVidDataset', data_root, size, batch_size=16, num_workers=2)
+    'mmseg_unsup.CamVidDataset', data_root, size, batch_size=16)

@@ -6,6 +6,6 @@ data_root = 'data/cityscapes'
 n_clusters = 27
 size = 320
 train_dataloader, probe_dataloader, val_dataloader, test_dataloader = scene_loaders(
-    'mmseg_unsup.Cityscapes27Dataset', data_root, size, batch_size=128, num_workers=8,
+    'mmseg_unsup.Cityscapes27Dataset', data_root, size, batch_size=128,
     train=dict(data_prefix=dict(img_path='leftImg8bit'), splits=['train']),
     val=dict(data_prefix=dict(img_path='leftImg8bit', seg_map_path='gtFine'), splits=['val']))

@@ -5,14 +5,13 @@ data_root = 'data/images'
 n_clusters = 27
 size = 320
 train_dataloader = view_loader(
-    dict(type='mmseg_unsup.UnlabelledFolder', data_root=data_root), view_pipeline(size), batch_size=16, num_workers=2)
+    dict(type='mmseg_unsup.UnlabelledFolder', data_root=data_root), view_pipeline(size), batch_size=16)
 probe_dataloader = view_loader(
-    dict(type='mmseg_unsup.UnlabelledFolder', data_root=data_root), probe_pipeline(size), batch_size=16, num_workers=2)
+    dict(type='mmseg_unsup.UnlabelledFolder', data_root=data_root), probe_pipeline(size), batch_size=16)
 val_dataloader = test_dataloader = loader(  # one by one, as the images may differ in size
     dict(
         type='mmseg_unsup.UnlabelledFolder',
         data_root=data_root,
         on_error='raise',
         pipeline=eval_pipeline(size, 'full_resolution', labels=False)),
-    batch_size=1,
-    num_workers=2)
+    batch_size=1)

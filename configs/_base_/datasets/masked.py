@@ -39,13 +39,11 @@ train_dataloader = view_loader(
         dict(type='mmseg_unsup.PackMaskedViews')
     ],
     batch_size=32,
-    num_workers=4,
     drop_last=True)
 probe_dataloader = view_loader(
     dict(type='mmseg_unsup.UnlabelledFolder', data_root=data_root),
     probe_pipeline(eval_size, protocol='squash'),
     batch_size=16,
-    num_workers=4,
     persistent_workers=False)
 val_dataloader = test_dataloader = loader(
     dict(
@@ -53,5 +51,4 @@ val_dataloader = test_dataloader = loader(
         data_root=data_root,
         pipeline=eval_pipeline(eval_size, 'squash', labels=False)),
     batch_size=16,
-    num_workers=4,
     persistent_workers=False)

@@ -3,14 +3,11 @@ _base_ = './masked.py'
 from mmseg_unsup.presets import eval_pipeline
 data_root, mask_root = 'data/msrc_v2', 'data/msrc_v2/masks/train'
 train_dataloader = dict(
-    num_workers=2,
     dataset=dict(dataset=dict(data_root=data_root, mask_root=mask_root, data_prefix=dict(img_path='images/train'))))
 probe_dataloader = dict(
-    num_workers=2,
     dataset=dict(dataset=dict(
         type='mmseg_unsup.MSRCv2Dataset', data_root=data_root, data_prefix=dict(img_path='images/train'))))
 val_dataloader = test_dataloader = dict(
-    num_workers=2,
     dataset=dict(
         type='mmseg_unsup.MSRCv2Dataset',
         data_root=data_root,

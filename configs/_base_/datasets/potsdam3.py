@@ -5,6 +5,6 @@ data_root = 'data/potsdam'
 n_clusters = 3
 size = 320
 train_dataloader, probe_dataloader, val_dataloader, test_dataloader = scene_loaders(
-    'mmseg_unsup.Potsdam3Dataset', data_root, size, batch_size=128, num_workers=8,
+    'mmseg_unsup.Potsdam3Dataset', data_root, size, batch_size=128,
     train=dict(data_prefix=dict(img_path='img_dir/train')),
     val=dict(data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val')))

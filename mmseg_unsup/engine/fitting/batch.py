@@ -7,7 +7,8 @@ from mmengine.dist import get_dist_info
 from torch import Tensor
 
 from ...evaluation.probes import Probe, labels_on_grid
-from ..feature_pass import check_finite
+from ...utils.devices import to_device
+from ..feature_pass import FiniteCheck
 
 
 class FeatureBatch:
@@ -22,14 +23,15 @@ class FeatureBatch:
         positions (list): of the images that count, their places in the global order of the sampler, ascending: rank r
             of W holds r, r + W, r + 2 W, ...
         data_samples (list): theirs.
+        check (FiniteCheck): of the pass.
     """
 
     def __init__(self, model: torch.nn.Module, views: List[Tensor], data_samples: list, start: int,
-                 purpose: str) -> None:
+                 check: FiniteCheck) -> None:
         rank, world_size = get_dist_info()
         self.start, self.end = start, start + world_size * len(data_samples)
         self._positions = range(start + rank, self.end, world_size)
-        self._inputs, self._purpose = (model, views, data_samples), purpose
+        self._inputs, self.check = (model, views, data_samples), check
         self._made: Dict[str, Any] = {}
         self._kept = [i for i, sample in enumerate(data_samples) if not sample.replaced]
 
@@ -53,14 +55,16 @@ class FeatureBatch:
         if name not in self._made:
             with torch.no_grad():
                 self._made[name] = make(*self._inputs)
-            check_finite(self._made[name], self._inputs[2], self._purpose)
+            self.check.look(self._made[name], self._inputs[2])
         return self._made[name]
 
     def select(self, values: Union[Tensor, Sequence]) -> Union[Tensor, list]:
         """The images that count, of a tensor (N, ...) or a sequence with an entry for each of the batch."""
         if len(self._kept) == len(values):
             return values
-        return values[self._kept] if isinstance(values, Tensor) else [values[i] for i in self._kept]
+        if isinstance(values, Tensor):
+            return values[to_device(torch.tensor(self._kept, dtype=torch.long), values.device)]
+        return [values[i] for i in self._kept]
 
     @property
     def positions(self) -> List[int]:
@@ -119,4 +123,4 @@ def read_labels(samples: list, feats: Tensor) -> Tensor:
         raise ValueError('the samples of labelled_probe_dataloader have no labels: put mmseg_unsup.LoadLabels after '
                          'mmseg_unsup.LoadImage in its pipeline')
     grids = [labels_on_grid(sample.gt_sem_seg.data[0], feats.shape[2:]) for sample in samples]
-    return torch.stack(grids).to(feats.device)
+    return to_device(torch.stack(grids), feats.device)

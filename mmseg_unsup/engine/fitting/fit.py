@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ...utils.progress import track_progress
-from ..feature_pass import limit_images, set_view_key
+from ..feature_pass import FiniteCheck, limit_images, set_view_key
 from ..forecast import count_cells
 from ..preemption import stop_if_asked
 from .batch import FeatureBatch
@@ -72,17 +72,18 @@ def feature_batches(model: torch.nn.Module,
         n_images: stop after so many images of the order, over all ranks; all by default.
     """
     n_images = n_images or len(dataloader.dataset)
-    end = 0
+    end, check = 0, FiniteCheck(description)
     with track_progress(description, n_images) as advance:
         for data in dataloader:
             data = model.data_preprocessor(data, True)
-            batch = FeatureBatch(model, data['inputs'], data['data_samples'], end, description)
+            batch = FeatureBatch(model, data['inputs'], data['data_samples'], end, check)
             yield batch.before(n_images)
             advance(min(batch.end - batch.start, n_images))
             stop_if_asked()
             end = batch.end
             if end >= n_images:  # the same batch on all ranks: synchronised batch norm needs all
                 break
+        check.settle()
 
 
 @torch.no_grad()
@@ -105,6 +106,15 @@ def fit_on_pass(fits: Sequence[Fit],
     for batch in feature_batches(model, dataloader, description, max(numbers)):
         for fit, n_images in zip(fits, numbers):
             if batch.start < n_images:
-                fit.add(batch.before(n_images))
+                _add(fit, batch.before(n_images))
     for fit in fits:
         fit.finish()
+
+
+def _add(fit: Fit, batch: FeatureBatch) -> None:
+    """Of features that are not finite, the fit does not know the images."""
+    try:
+        fit.add(batch)
+    except ValueError:
+        batch.check.settle()
+        raise

@@ -3,6 +3,7 @@ from .check_data_hook import CheckDataHook
 from .cluster_pictures_hook import ClusterPicturesHook
 from .compile_hook import CompileHook
 from .console_hook import ConsoleHook
+from .deferred_info_hook import DeferredInfoHook
 from .fit_hook import FitHook
 from .fresh_kmeans_hook import FreshKMeansHook
 from .initial_evaluation_hook import InitialEvaluationHook
@@ -24,9 +25,9 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'FitHook',
-    'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook', 'LongerScheduleHook', 'NonFiniteHook',
-    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook',
-    'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook',
-    'ViewEpochHook'
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook',
+    'DeferredInfoHook', 'FitHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook',
+    'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook',
+    'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook',
+    'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

@@ -156,6 +156,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _save(self, runner, name: str, meta: dict) -> None:
         """Collective: write a file of this name and point ``last_checkpoint`` at it."""
+        runner.call_hook('settle')  # what is still on its way from the device
         path = osp.join(self.out_dir, name)
         former, self.last_ckpt = self.last_ckpt, path
         runner.message_hub.update_info('last_ckpt', path)

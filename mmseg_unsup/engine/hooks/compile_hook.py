@@ -8,10 +8,12 @@ from ...registry import HOOKS
 from ...utils.console import say
 from ..feature_pass import unwrap
 
+_PARTS = ('backbone', 'neck', 'aspp')
+
 
 @HOOKS.register_module()
 class CompileHook(Hook):
-    """Compiles ``backbone`` and ``neck``, those of a teacher too, when training starts.
+    """Compiles ``backbone``, ``neck`` and the ``aspp`` of a head, those of a teacher too, when training starts.
 
     mmengine's own ``compile=True`` compiles the whole training step with the paths of the images in it, and so again at
     every iteration. Modules are compiled in place: names in checkpoints stay. A pass that needs more versions of a
@@ -32,7 +34,7 @@ class CompileHook(Hook):
             if hasattr(torch._dynamo.config, name):
                 setattr(torch._dynamo.config, name, True)
         parts = [(name, module) for name, module in unwrap(runner.model).named_modules()
-                 if name.split('.')[-1] in ('backbone', 'neck')]
+                 if name.split('.')[-1] in _PARTS]
         for _, module in parts:
             module.compile(mode=self.mode, backend=self.backend)
         say(f'torch.compile: {", ".join(name for name, _ in parts)}; the first passes take longer')

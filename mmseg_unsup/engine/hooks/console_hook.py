@@ -16,6 +16,7 @@ from ...utils.score_table import change_table, headline, main_scores
 from ..feature_pass import unwrap
 from ..forecast import Cost, Forecast, evaluates_after, forecast, measure, planned_passes, progress_of
 from ..run_facts import clusters_fact, config_fact, data_fact, device_fact, folder_fact, result_files, say_end, say_facts
+from ..shared_memory import warn_of_shared_memory
 from .compile_hook import CompileHook
 from .initialization_hook import InitializationHook
 from .pixel_clustering_hook import PixelClusteringHook
@@ -52,6 +53,7 @@ class ConsoleHook(Hook):
         self._cost_of_training(runner)
         if is_main_process():
             say_facts(self._facts(runner))
+            self._warn_of_shared_memory(runner)
         self._predict(runner)
         self._start = self._last = time.time()
 
@@ -62,6 +64,13 @@ class ConsoleHook(Hook):
             self.cost = measure(runner, runner.train_dataloader, trains=True)
         except Exception as error:  # of what makes a run fail, the run will tell
             runner.logger.info(f'the time of a step could not be measured: {error}')
+
+    @staticmethod
+    def _warn_of_shared_memory(runner) -> None:
+        try:
+            warn_of_shared_memory(runner.train_dataloader)
+        except Exception as error:  # of an image that cannot be read, the run will tell
+            runner.logger.info(f'the size of a batch could not be measured: {error}')
 
     def _predict(self, runner) -> None:
         if self.cost is None:

@@ -30,7 +30,8 @@ class TrainProgressHook(Hook):
             self._advance(batch_idx * runner.train_dataloader.batch_size * runner.world_size)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        note = f'loss {outputs["loss"].item():.4f}' if outputs and 'loss' in outputs else ''
+        losses = runner.message_hub.log_scalars.get('train/loss')  # which are on the host
+        note = f'loss {losses.current():.4f}' if losses and len(losses.data[0]) else ''
         self._advance(runner.world_size * len(data_batch['data_samples']), note)
 
     def after_train_epoch(self, runner) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ...functional import prototype_scores
 from ...registry import MODELS
 from ...utils.checks import check_count
+from ...utils.devices import full_float32
 
 DISTANCES = ('euclidean', 'dot')
 
@@ -145,7 +146,8 @@ class LabellingPrototypes(PrototypeSet):
 
     def assign(self, feats: Tensor) -> Tensor:
         """(N, C, h, w) unit features -> (N, h, w) int64 nearest prototype, by the Euclidean distance."""
-        with torch.autocast(feats.device.type, enabled=False):  # labels by the distances of the clustering, float32
+        # labels by the distances of the clustering, float32
+        with torch.autocast(feats.device.type, enabled=False), full_float32():
             return prototype_scores(feats.float(), self.weight, 'euclidean').argmax(1)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
@@ -198,7 +200,7 @@ class ClassifierSet(ClusterSet):
     def record_losses(self, losses: List[Tensor]) -> None:
         """Fold the losses of a step into the running means; the first step sets them."""
         losses = torch.stack(losses).detach().to(self.running_loss)
-        momentum = self.momentum if self.running_loss.any() else 1.
+        momentum = torch.where(self.running_loss.any(), self.momentum, losses.new_ones(()))  # no host waits for it
         self.running_loss.lerp_(losses, momentum)
 
 

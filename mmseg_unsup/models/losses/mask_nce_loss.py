@@ -41,7 +41,9 @@ def mask_nce_loss(anchors: Tensor,
             return dict(loss=anchors.sum(), accuracy=anchors.new_zeros(()))
         classifier = prototypes if negatives is None else torch.cat([prototypes, negatives.float()])
         logits = anchors @ classifier.t() / temperature
-        shares = torch.bincount(object_ids, minlength=len(classifier)).float() / len(anchors)
+        # bincount asks the device for the largest
+        counts = object_ids.new_zeros(len(classifier)).scatter_add_(0, object_ids, torch.ones_like(object_ids))
+        shares = counts.float() / len(anchors)
         loss = F.cross_entropy(logits, object_ids, weight=1 / torch.log(1.02 + shares))
         accuracy = 100 * (logits.detach().argmax(1) == object_ids).float().mean()
         return dict(loss=loss, accuracy=accuracy)

@@ -87,12 +87,19 @@ class MaskContrast(ObjectSegmentor):
     def start(self, is_new: bool) -> None:
         """Make the key branch a copy of the present weights, unless a checkpoint brought one."""
         if self.key_branch.steps == 0:
-            self.follow()
+            self.key_branch.module.load_state_dict(self._query_branch().state_dict())
+            self.key_branch.steps += 1
         super().start(is_new)
 
+    @torch.no_grad()
     def follow(self, steps_per_epoch: float = 0.) -> None:
-        """Take one step of the moving average; the first one copies."""
-        self.key_branch.update_parameters(self._query_branch())
+        """Take one step of the moving average, with the buffers of the query branch as they are."""
+        # mmengine's own asks the device for the number of steps, and launches a kernel for every tensor
+        average, query = self.key_branch.module, self._query_branch()
+        torch._foreach_lerp_([*average.parameters()], [*query.parameters()], self.key_branch.momentum)
+        for own, source in zip(average.buffers(), query.buffers()):
+            own.copy_(source)
+        self.key_branch.steps += 1
 
     def check_ready(self) -> None:
         self.check_started()
@@ -139,9 +146,10 @@ class MaskContrast(ObjectSegmentor):
         n_objects = max(1, int(masks.max()))
         anchors, objects = self._anchors(query, masks[:, 0], n_objects)
         prototypes, present = self._prototypes(key, masks[:, 1], n_objects)
-        kept = present[objects]
+        # the host waits for every size that it does not know: once for each
+        kept, there = torch.nonzero(present[objects])[:, 0], torch.nonzero(present)[:, 0]
         anchors, objects = anchors[kept], (present.cumsum(0) - 1)[objects[kept]]
-        prototypes, images = prototypes[present], torch.nonzero(present)[:, 0] // n_objects
+        prototypes, images = prototypes[there], there // n_objects
         gathered, own = gather_prototypes(prototypes, images)
         negatives = self.queue.prototypes.clone()  # it changes before the backward pass
         if self.cross_rank_negatives:

@@ -47,12 +47,12 @@ class Teacher(nn.Module):
     def average(self, student: nn.Module, momentum: float) -> None:
         """Move by the share ``momentum`` towards the student, running statistics included."""
         for name, part in self.named_children():
-            sources = getattr(student, name).state_dict()
-            for key, value in part.state_dict().items():
-                if value.is_floating_point():
-                    value.lerp_(sources[key], momentum)
-                else:
-                    value.copy_(sources[key])
+            sources, own = getattr(student, name).state_dict(), part.state_dict()
+            floats = [key for key, value in own.items() if value.is_floating_point()]
+            if floats:  # one launch for many tensors
+                torch._foreach_lerp_([own[key] for key in floats], [sources[key] for key in floats], momentum)
+            for key in own.keys() - floats:
+                own[key].copy_(sources[key])
 
     def follow(self, student: nn.Module, steps_per_epoch: float) -> None:
         """Move after a step of the student's optimiser; a copy stays as it is."""
