@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..functional import argmax_last
 from ..utils.checks import check_count
+from ..utils.devices import full_float32
 
 BACKENDS = ('auto', 'torch', 'faiss')
 # Bytes of the scores and copies of a chunk of rows. On a CPU they should stay in the cache; a GPU wants large matrices.
@@ -43,7 +44,8 @@ class TorchBackend:
         """(n, C) float32 rows -> per set, the nearest centres, and the squared distances if asked for."""
         if len(self._scores) < len(rows):  # memory that is taken anew for every chunk costs more than the search
             self._scores = self._bias.new_empty((len(rows), len(self._bias)))
-        scores = torch.addmm(self._bias, rows, self._weight, out=self._scores[:len(rows)])
+        with full_float32():
+            scores = torch.addmm(self._bias, rows, self._weight, out=self._scores[:len(rows)])
         norms = rows.square().sum(1) if with_distance else None
         found = []
         for block, size in zip(scores.split(self._widths, 1), self._sizes):

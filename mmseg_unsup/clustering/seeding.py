@@ -6,6 +6,7 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
 
+from ..utils.devices import to_device
 from ..utils.random import keyed_generator
 from .backends import ChunkedRows, TorchBackend
 
@@ -21,9 +22,7 @@ def sample_cells(rows: Tensor, n_keep: int, keys: Sequence[Sequence[int]]) -> Te
     n_cells = rows.size(1)
     n_keep = min(max(1, n_keep), n_cells)
     chosen = np.stack([keyed_generator(*key, _SAMPLE_CELLS).choice(n_cells, n_keep, replace=False) for key in keys])
-    chosen = torch.from_numpy(chosen)
-    if rows.is_cuda:  # a copy from pinned memory does not wait for the GPU
-        chosen = chosen.pin_memory().to(rows.device, non_blocking=True)
+    chosen = to_device(torch.from_numpy(chosen), rows.device)
     return rows[torch.arange(len(rows), device=rows.device)[:, None], chosen]
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...functional import prototype_scores
+from ...functional import argmax_last, prototype_scores
 from ...registry import MODELS
 from ...utils.checks import check_count
 from ...utils.devices import full_float32
@@ -148,7 +148,7 @@ class LabellingPrototypes(PrototypeSet):
         """(N, C, h, w) unit features -> (N, h, w) int64 nearest prototype, by the Euclidean distance."""
         # labels by the distances of the clustering, float32
         with torch.autocast(feats.device.type, enabled=False), full_float32():
-            return prototype_scores(feats.float(), self.weight, 'euclidean').argmax(1)
+            return argmax_last(prototype_scores(feats.float(), self.weight, 'euclidean').permute(0, 2, 3, 1))
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         stored = state_dict.get(f'{prefix}weight')
