@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..functional import argmax_last
 from ..utils.checks import check_count
-from ..utils.devices import full_float32
+from ..utils.devices import full_float32, is_asynchronous
 
 BACKENDS = ('auto', 'torch', 'faiss')
 # Bytes of the scores and copies of a chunk of rows. On a CPU they should stay in the cache; a GPU wants large matrices.
@@ -163,7 +163,7 @@ def member_stats(rows: Tensor, index: Tensor, n_clusters: int) -> Tensor:
     Lloyd's iterations could amplify.
     """
     # on a GPU, adding rows one by one collides on the few clusters and is not deterministic
-    return _stats_by_product(rows, index, n_clusters) if rows.is_cuda else _stats_by_adding(rows, index, n_clusters)
+    return (_stats_by_product if is_asynchronous(rows.device) else _stats_by_adding)(rows, index, n_clusters)
 
 
 def _stats_by_product(rows: Tensor, index: Tensor, n_clusters: int) -> Tensor:

@@ -18,7 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mmseg_unsup.clustering import StreamSettings
+from mmseg_unsup.engine.fitting.fit import MAX_CELLS
 from mmseg_unsup.engine.hooks import FreshKMeansHook, PixelClusteringHook
+from mmseg_unsup.engine.hooks.pixel_clustering_hook import CELLS_PER_CLUSTER
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.distributed import open_process_group
@@ -112,7 +114,9 @@ def traffic_of_fit(n_views: int, clusters, n_init: int) -> Counter:
     calls['allreduce', DOUBLE] += n_views + N_IMAGES // (N_RANKS * BATCH)  # channels; per batch, whether to stop
     for k in clusters:
         calls['allreduce', k * CHANNELS * FLOAT] += n_views * n_init  # rows to start from
-        calls['allreduce', k * (CHANNELS + 2) * DOUBLE] += n_views * (n_init * (N_ITER + 1) + n_updates)
+        calls['allreduce', n_init * k * (CHANNELS + 1) * DOUBLE] += n_views * N_ITER
+        calls['allreduce', n_init * k * 2 * DOUBLE] += n_views  # sizes and inertia
+        calls['allreduce', k * (CHANNELS + 2) * DOUBLE] += n_views * n_updates
         calls['broadcast', k * CHANNELS * DOUBLE] += n_views * (1 + n_updates)
     return calls
 
@@ -152,7 +156,7 @@ def test_steps_and_evaluation(counted):
     for of_rank in counted:
         step = of_rank['calls']['step']
         # is the loss finite, and was a rank told to stop
-        assert step.pop(('allreduce', DOUBLE)) == 2 * n_steps
+        assert step.pop(('allreduce', FLOAT)) == step.pop(('allreduce', DOUBLE)) == n_steps
         gradients = sum(size * number for (name, size), number in step.items() if name == 'allreduce')
         assert gradients == n_steps * FLOAT * of_rank['trained']
         # what SyncBN shares on GPUs, which gloo has not: the layers of the trained network, for both views
@@ -174,6 +178,7 @@ def test_numbers_of_the_document():
     assert f'{gradients / 1e6:.1f} MB of gradients' in text
     assert f'{len(layers)} layers of batch norm with {sum(layers)} channels' in text
     default = StreamSettings().stream['update_images']
+    assert f'reads {-(-108 * CELLS_PER_CLUSTER // MAX_CELLS)} images' in text
     n_updates, n_calls, size = updates_of(default)
     assert f'{n_updates} updates of 6 models: {size / 1e6:.0f} MB in {n_calls} calls' in text
     percents = [round(100 * efficiency_of_clustering(default, n_gpus)) for n_gpus in (8, 64)]
@@ -191,7 +196,7 @@ IMAGES_PER_SECOND = 1000  # in training on one GPU, assumed
 
 
 def updates_of(update_images: int) -> tuple:
-    """Of a clustering of COCO-Stuff: updates, their calls and bytes."""
+    """Of a clustering of all images of COCO-Stuff: updates, their calls and bytes."""
     n_updates = -(-(49_629 - StreamSettings().stream['init_images']) // update_images)
     sizes = [27, 54, 108] * 2
     return n_updates, 2 * len(sizes) * n_updates, n_updates * sum(sizes) * (2 * 128 + 2) * DOUBLE
