@@ -3,7 +3,8 @@ import os
 import os.path as osp
 import resource
 import tempfile
-from typing import Dict, Optional, Sequence, Tuple
+from contextlib import contextmanager
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from ..models.segmentors import MaskContrast
 from ..registry import MODELS, TRANSFORMS
 from ..utils.progress import track_progress
 from ..utils.registered import class_of
-from .kmeans_benchmark import time_lloyd
+from .kmeans_benchmark import start_features, time_lloyd
 from .loss_benchmark import time_losses
 from .stopwatch import REST, Seconds, Stopwatch
 
@@ -206,13 +207,13 @@ def print_kmeans(report: dict) -> None:
     """Seconds per backend and library, and the bounds."""
     n_points, n_channels, n_iter = report['points'], report['channels'], report['iterations']
     for n_clusters, runs in report['runs'].items():
-        table = PrettyTable(['k-means', 's', 'million points/s', 'inertia', *(f'x {name}' for name in REFERENCES)],
+        table = PrettyTable(['k-means', 's', 'iterations', 'million points/s', 'inertia', *(f'x {name}' for name in REFERENCES)],
                             align='r')
         for name, run in runs.items():
-            ratios = [f'{run["seconds"] / runs[other]["seconds"]:.2f}' if other in runs else '-'
+            ratios = [f'{runs[other]["points_per_second"] / run["points_per_second"]:.2f}' if other in runs else '-'
                       for other in REFERENCES]
             inertia = '-' if run['inertia'] is None else f'{run["inertia"]:.6f}'
-            table.add_row([name, f'{run["seconds"]:.2f}', f'{run["points_per_second"] / 1e6:.1f}', inertia, *ratios])
+            table.add_row([name, f'{run["seconds"]:.2f}', run['iterations'], f'{run["points_per_second"] / 1e6:.1f}', inertia, *ratios])
         print(f'{n_points} points x {n_channels}, {n_clusters} clusters, {n_iter} iterations')
         print(table)
 
@@ -241,12 +242,19 @@ def measures_losses(cfg: Config) -> bool:
     return issubclass(class_of(cfg.model, MODELS) or type, MaskContrast)
 
 
-def measure_kmeans(cfg: Config, n_points: int, n_clusters: Optional[Sequence[int]] = None) -> dict:
-    """k-means by itself, on rows as wide as the config's; by default with as many clusters."""
-    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    head, n_iter = cfg.model.decode_head, 20
-    runs = {k: time_lloyd(n_points, head.in_channels, k, n_iter, device) for k in n_clusters or [head.n_clusters]}
-    return dict(points=n_points, channels=head.in_channels, iterations=n_iter, runs=runs)
+def measure_kmeans(cfg: Config, n_points: int, n_clusters: Optional[Sequence[int]] = None,
+                   n_images: Optional[int] = None, size: Tuple[int, int] = (640, 480)) -> dict:
+    """k-means by itself, on features of the images at the start of the training; by default with as many clusters.
+
+    Args:
+        n_images, size: see :func:`measure_config`.
+    """
+    with _at_hand(cfg, n_images, size):
+        adapt(cfg, warmup=0)
+        rows = start_features(ConsoleRunner.from_cfg(cfg), n_points)
+    n_iter = 20
+    runs = {k: time_lloyd(rows, k, n_iter) for k in n_clusters or [cfg.model.decode_head.n_clusters]}
+    return dict(points=len(rows), channels=rows.size(1), iterations=n_iter, runs=runs)
 
 
 def measure_losses(cfg: Config) -> dict:
@@ -259,6 +267,18 @@ def measure_losses(cfg: Config) -> dict:
     return dict(batch_size=batch_size, size=cfg.size, runs=time_losses(model, batch_size, cfg.size))
 
 
+@contextmanager
+def _at_hand(cfg: Config, n_images: Optional[int], size: Tuple[int, int]) -> Iterator[None]:
+    """A block in which the config has its images and a folder to write to."""
+    with tempfile.TemporaryDirectory() as folder:
+        cfg.work_dir = cfg.get('work_dir') or folder
+        if n_images:
+            images = osp.join(folder, 'images')
+            os.mkdir(images)
+            use_synthetic_images(cfg, n_images, size, images)
+        yield
+
+
 def measure_config(cfg: Config, warmup: int = 1, n_images: Optional[int] = None, size: Tuple[int, int] = (640, 480),
                    parts: bool = True) -> dict:
     """The epoch of a config, in ``cfg.work_dir`` or, without one, in a folder that goes.
@@ -269,12 +289,7 @@ def measure_config(cfg: Config, warmup: int = 1, n_images: Optional[int] = None,
         size: of these, (W, H).
         parts: also measure what the phases consist of, on a CPU; compiled code cannot be watched inside.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        cfg.work_dir = cfg.get('work_dir') or folder
-        if n_images:
-            images = osp.join(folder, 'images')
-            os.mkdir(images)
-            use_synthetic_images(cfg, n_images, size, images)
+    with _at_hand(cfg, n_images, size):
         adapt(cfg, warmup)
         runner = ConsoleRunner.from_cfg(cfg)
         loading = measure_loading(runner)

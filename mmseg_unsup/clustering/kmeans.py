@@ -53,6 +53,7 @@ class MiniBatchKMeans:
         counts_ (Tensor): (K,) float64, rows assigned so far.
         inertia_ (float): mean squared distance of the rows to their centre, averaged over the updates.
         n_steps_ (int): updates so far, the first sample included.
+        n_iter_ (int): Lloyd iterations of the best start, refinement included.
         n_splits_ (int): empty clusters that were re-seeded in Lloyd iterations.
 
     Raises:
@@ -81,7 +82,7 @@ class MiniBatchKMeans:
         self.backend, self._chunks = backend, ChunkedRows(chunk_bytes)
         self.cluster_centers_: Optional[Tensor] = None
         self.counts_: Optional[Tensor] = None
-        self.n_steps_ = self.n_splits_ = 0
+        self.n_steps_ = self.n_splits_ = self.n_iter_ = 0
         self._step_inertias = []
         self._pending = None
 
@@ -103,10 +104,10 @@ class MiniBatchKMeans:
         """
         assert seeds.shape[:2] == (self.n_init, self.n_clusters), seeds.shape
         best = self._fit(rows if coarse_rows is None else coarse_rows, seeds.double(), self.n_iter)
-        self.n_splits_ = best.n_splits
+        self.n_splits_, self.n_iter_ = best.n_splits, best.n_iter
         if coarse_rows is not None:
             best = self._fit(rows, best.means[None], self.n_refine)
-            self.n_splits_ += best.n_splits
+            self.n_splits_, self.n_iter_ = self.n_splits_ + best.n_splits, self.n_iter_ + best.n_iter
         self.counts_ = best.counts * row_weight
         self._set_means(best.means)
         self._step_inertias, self.n_steps_ = [best.inertia], 1

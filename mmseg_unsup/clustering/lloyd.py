@@ -14,6 +14,7 @@ class LloydFit(NamedTuple):
     means: Tensor  # (K, C) float64
     counts: Tensor  # (K,) float64, rows of each centre
     n_splits: int  # empty clusters that were re-seeded
+    n_iter: int
 
 
 def lloyd(rows: Tensor, starts: Sequence[Tensor], n_iter: int, finish: Callable[[Tensor], Tensor], backend: str,
@@ -39,7 +40,7 @@ def lloyd(rows: Tensor, starts: Sequence[Tensor], n_iter: int, finish: Callable[
         for run, stats in zip(moving, _reduced([run.stats for run in moving])):
             run.update(stats)
     ends = set_stats(rows, [finish(run.means) for run in runs], backend, chunks, with_sums=False)
-    return [LloydFit(float(squared / counts.sum()), run.means, counts, run.n_splits)
+    return [LloydFit(float(squared / counts.sum()), run.means, counts, run.n_splits, run.n_iter)
             for run, (_, counts, squared) in zip(runs, map(unpack, _reduced(ends)))]
 
 
@@ -90,7 +91,7 @@ class _Run:
     """
 
     def __init__(self, means: Tensor, rows: Tensor, chunks: ChunkedRows) -> None:
-        self.means, self.n_splits, self.is_settled = means, 0, False
+        self.means, self.n_splits, self.n_iter, self.is_settled = means, 0, 0, False
         self._rows, self._chunks, self._index = rows, chunks, None
         self.stats = means.new_zeros((len(means), means.size(1) + 1))
 
@@ -118,7 +119,7 @@ class _Run:
             means, n_splits = split_largest(means, counts)
             self.n_splits += n_splits
         self.is_settled = torch.equal(means, self.means)
-        self.means = means
+        self.means, self.n_iter = means, self.n_iter + 1
 
 
 def _reduced(stats: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -7,6 +7,8 @@ On a CPU the data are loaded in the measured process and costs are CPU seconds, 
 GPU the loader keeps its workers and costs are seconds on the clock.
 """
 import argparse
+import copy
+import tempfile
 from typing import Tuple
 
 from ..utils.checks import at_least
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--size', type=_width_and_height, default=(640, 480), metavar='WIDTHxHEIGHT',
                         help='of the synthetic images (default: 640x480)')
     parser.add_argument('--kmeans-points', type=at_least(1), default=200_000,
-                        help='points to time k-means by itself on (default: %(default)s)')
+                        help='features to time k-means by itself on (default: %(default)s)')
     parser.add_argument('--kmeans-clusters', type=at_least(1), nargs='+', help="default: the config's")
     parser.add_argument('--only', choices=['epoch', 'kmeans', 'losses'], help='leave the other parts out')
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='default: the GPU if there is one')
@@ -47,15 +49,19 @@ def run(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     parts = [args.only] if args.only else ['epoch', 'losses' if benchmark.measures_losses(cfg) else 'kmeans']
     report = {}
-    if 'epoch' in parts:
+    # one folder, as what writes the logs of a process keeps that of its first run
+    with tempfile.TemporaryDirectory() as folder:
         run_cfg = config_from(args, ('train', 'val'))
-        run_cfg.work_dir = args.work_dir
-        apply_speed_arguments(run_cfg, args)
-        report.update(benchmark.measure_config(run_cfg, args.warmup, args.images, args.size, not args.compile))
-        benchmark.print_report(report)
-    if 'kmeans' in parts:
-        report['kmeans'] = benchmark.measure_kmeans(cfg, args.kmeans_points, args.kmeans_clusters)
-        benchmark.print_kmeans(report['kmeans'])
+        run_cfg.work_dir = args.work_dir or folder
+        if 'epoch' in parts:
+            apply_speed_arguments(run_cfg, args)
+            report.update(benchmark.measure_config(copy.deepcopy(run_cfg), args.warmup, args.images, args.size,
+                                                   not args.compile))
+            benchmark.print_report(report)
+        if 'kmeans' in parts:
+            report['kmeans'] = benchmark.measure_kmeans(run_cfg, args.kmeans_points, args.kmeans_clusters, args.images,
+                                                        args.size)
+            benchmark.print_kmeans(report['kmeans'])
     if 'losses' in parts:
         report['losses'] = benchmark.measure_losses(cfg)
         benchmark.print_losses(report['losses'])
