@@ -12,7 +12,8 @@ from mmengine.hooks import Hook
 
 from mmseg_unsup.datasets.transforms.loading import LoadImage
 from mmseg_unsup.engine.feature_pass import limit_images, set_view_key
-from mmseg_unsup.engine.fitting import feature_batches
+from mmseg_unsup.engine.fitting import feature_batches, fit
+from mmseg_unsup.engine.hooks import pixel_clustering_hook
 from mmseg_unsup.engine.hooks import CompileHook
 from ..conftest import ROOT
 from ..test_models import test_mask_contrast as mask_contrast
@@ -69,6 +70,37 @@ def test_max_images_bounds_the_clustering(image_folder, tmp_path, monkeypatch):
     clustered, labelled = N_IMAGES, 2 * N_IMAGES
     assert counts.epochs[0]['decoded'] == N_IMAGES // 2 + N_IMAGES
     assert counts.epochs[0]['inferred'] == clustered + labelled
+
+
+@pytest.mark.parametrize('cells_per_cluster, max_cells, n_clustered', [
+    (100, 1024, 5),  # 300 cells, of maps of 8 x 8 = 64
+    (100, 50, 6),  # of an image 50 count
+    (200, 1024, N_IMAGES)  # 600 are more than 8 x 64
+])
+def test_a_clustering_reads_as_many_images_as_are_enough(image_folder, tmp_path, monkeypatch, cells_per_cluster,
+                                                         max_cells, n_clustered):
+    monkeypatch.setattr(pixel_clustering_hook, 'CELLS_PER_CLUSTER', cells_per_cluster)
+    monkeypatch.setattr(fit, 'MAX_CELLS', max_cells)
+    counts = CountingHook(monkeypatch)
+    runner = tiny_runner(image_folder, tmp_path, train_dataloader__batch_size=2)
+    hook = next(hook for hook in runner.hooks if isinstance(hook, pixel_clustering_hook.PixelClusteringHook))
+    loader, model = runner.train_dataloader, runner.model
+    before = {key: value.clone() for key, value in model.state_dict().items()}, model.training, torch.get_rng_state()
+    assert hook.count_images(model, loader) == n_clustered
+    assert all(torch.equal(value, before[0][key]) for key, value in model.state_dict().items())
+    assert model.training == before[1] and torch.equal(torch.get_rng_state(), before[2])
+    runner.register_hook(counts)
+    runner.train()
+    assert counts.epochs[0]['decoded'] == 2 * -(-n_clustered // 2) + N_IMAGES  # whole batches
+    loader.sampler.shuffle = False  # a part of them would always be the same
+    assert hook.count_images(model, loader) == N_IMAGES
+
+
+@pytest.mark.parametrize('hook, n_cells', [('FreshKMeansHook', 65_536 * 3), ('PCAInitHook', 400_000),
+                                           ('PixelClusteringHook', 2048 * 5)])
+def test_cells_that_are_enough(image_folder, tmp_path, hook, n_cells):
+    runner = tiny_runner(image_folder, tmp_path, model__over_clustering=[(5, 1.)])
+    assert next(h for h in runner.hooks if type(h).__name__ == hook).needed_cells(runner.model) == n_cells
 
 
 @pytest.mark.parametrize('value, limit', [(None, 8), (5, 5), (50, 8), (0.5, 4), (0.01, 1), (1.0, 8)])

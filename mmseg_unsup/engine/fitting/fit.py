@@ -30,6 +30,7 @@ class Fit(metaclass=ABCMeta):
 
     name = ''
     max_images: Union[int, float, str, None] = None
+    _n_cells: Optional[int] = None  # of an image
 
     def needed_cells(self, model: torch.nn.Module) -> int:
         """Number of feature cells that are enough, whatever the number of images."""
@@ -43,7 +44,9 @@ class Fit(metaclass=ABCMeta):
         # without a shuffle the first ones would be the same in every epoch
         if n_images * MAX_CELLS <= needed or not dataloader.sampler.shuffle:
             return n_images
-        return min(n_images, math.ceil(needed / min(MAX_CELLS, count_cells(model, dataloader))))
+        if self._n_cells is None:
+            self._n_cells = count_cells(model, dataloader)
+        return min(n_images, math.ceil(needed / min(MAX_CELLS, self._n_cells)))
 
     @abstractmethod
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
