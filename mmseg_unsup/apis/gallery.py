@@ -2,6 +2,7 @@
 import base64
 import os.path as osp
 from collections import defaultdict
+from contextlib import nullcontext
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -24,10 +25,11 @@ from ..visualization import cluster_palette
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import as_json, render_page, write_page
 from .gallery_text import (Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of)
+from .folder_journal import ImageNames
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
 from .loading import load_segmentor
-from .map_files import MapFolder, check_map_folder
+from .map_files import MapFolder, check_map_folder, map_settings
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
 PLACE_SIDE, IMAGE_SIDES = 112, ((100, 320), (float('inf'), 240))
@@ -92,11 +94,17 @@ def make_gallery(cfg: Config,
     names = given or ClusterNames.identity(*model.cluster_identity(), model.background_cluster)
     names.check(*model.cluster_identity())
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
-    folder = None if maps is None else MapFolder(maps, images, names, model.background_cluster)
-    found = survey_images(model, Compose(whole_image_pipeline(cfg)), paths, reference, side, on_error, n_places,
-                          n_images, folder and folder.add)
-    if folder is not None:
-        folder.finish(found.unreadable)
+    pipeline = whole_image_pipeline(cfg)
+    if maps is not None:
+        folder = MapFolder(maps, ImageNames(paths, images), names, model.background_cluster,
+                           map_settings(model, pipeline), replace=True)
+    with folder.journal if maps is not None else nullcontext():
+        found = survey_images(model, Compose(pipeline), paths, reference, side, on_error, n_places, n_images,
+                              folder.add_clusters if maps is not None else None)
+        for path in found.unreadable if maps is not None else ():
+            folder.skip(path, path)
+    if maps is not None:
+        folder.finish()
     scores = None if reference is None else label_scores(found.survey.confusion, matching or matching_of(cfg))
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(

@@ -2,11 +2,17 @@
 import ctypes
 import functools
 import os
+from typing import Optional
 
 import torch
 from mmengine.config import Config
 
 _LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def usable_cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 
 def adapt_loaders(cfg: Config) -> None:
@@ -55,6 +61,13 @@ def _of_c_library(name: str):
         return None
 
 
+def amp_dtype(device: Optional[torch.device] = None) -> torch.dtype:
+    """What mixed precision computes in on a device, by default the GPU where there is one: bfloat16, or float16 on GPUs
+    that would emulate it."""
+    is_gpu = torch.cuda.is_available() if device is None else device.type == 'cuda'
+    return torch.float16 if is_gpu and torch.cuda.get_device_capability(device) < (8, 0) else torch.bfloat16
+
+
 def enable_amp(cfg: Config) -> None:
     """Mixed precision: bfloat16 where the device computes in it, float16 with loss scaling on older GPUs.
 
@@ -67,7 +80,7 @@ def enable_amp(cfg: Config) -> None:
     if kind != 'OptimWrapper':
         raise ValueError(f'--amp cannot replace optim_wrapper.type={kind!r}: set a wrapper with mixed precision in the '
                          'config')
-    if torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0):  # bfloat16 would be emulated
+    if amp_dtype() == torch.float16:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'mmseg_unsup.BFloat16OptimWrapper'
