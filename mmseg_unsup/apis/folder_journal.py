@@ -21,6 +21,7 @@ from ..utils.shards import WHOLE, Shard
 from .image_input import list_inputs
 
 PROGRESS = 'progress'  # a folder among the results
+_SUFFIX = '.jsonl'
 _PART = re.compile(r'(\d+)-of-(\d+)\.jsonl')
 _HEAD = b'{"settings"'  # how its line begins
 _OFFSET_BITS = 40  # of the place of a line; the bits above count the parts
@@ -108,18 +109,19 @@ class Journal:
     def __init__(self, out: str, names: ImageNames, settings: Dict[str, Any],
                  files_of: Callable[[str], Sequence[str]], shard: Shard = WHOLE, replace: bool = False) -> None:
         self.folder, self.names, self.shard, self._files_of = osp.join(out, PROGRESS), names, shard, files_of
-        self.path = osp.join(self.folder, f'{shard.index}-of-{shard.count}.jsonl')
+        self.path = osp.join(self.folder, f'{shard.index}-of-{shard.count}{_SUFFIX}')
         self._head = dict(settings=json.loads(json.dumps(settings, default=str)), n_images=len(names),
                           listing=names.digest())
         os.makedirs(self.folder, exist_ok=True)
         if replace:
             self._drop_others()
-        self._writing, self._file = threading.Lock(), self._open()
+        self._writing = threading.Lock()
+        self._open()
         self._done = bytearray(len(names))
         for _, line in self._lines():
             i = self._index(line)
-            if i is not None and i % shard.count == shard.index and self._is_whole(line):
-                self._done[i] = True
+            if i is not None and i % shard.count == shard.index and not line.fault:
+                self._done[i] = self._is_whole(line)
         self.n_made = sum(self._done)
 
     def __enter__(self) -> 'Journal':
@@ -127,6 +129,9 @@ class Journal:
 
     def __exit__(self, *exception) -> None:
         self._file.close()
+        if not _has_lines(self.path):  # nothing was made, and other settings may take its place
+            os.remove(self.path)
+        self._lock.close()
 
     @property
     def n_calls(self) -> int:
@@ -175,25 +180,23 @@ class Journal:
             self._check_listings()
         return found
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> None:
         """Own the part, mend its end, and begin what this call appends."""
-        file = open(self.path, 'ab+', buffering=0)
-        if not take_lock(file.fileno(), self.path):
-            file.close()
+        # a file of its own: a POSIX lock goes when its file is closed, be it by a reader in the same process
+        self._lock = open(f'{self.path[:-len(_SUFFIX)]}.lock', 'wb')
+        if not take_lock(self._lock.fileno(), self._lock.name):
+            self._lock.close()
             raise ValueError(f'another process is at work on shard {self.shard} of {printable(self.folder)}: wait for '
                              'its end, or give every process a shard of its own (--shard)')
-        is_new = _mend(file, self.path)
-        self._file = file
+        self._file = open(self.path, 'ab+', buffering=0)
+        _mend(self._file, self.path)
         try:
             self._check_settings()
             self._append(**self._head)
             self._check_settings()  # again: of two processes that begin at once, one at least sees the other's head
         except ValueError:
-            if is_new:
-                os.remove(self.path)
-            file.close()
+            self.__exit__()
             raise
-        return file
 
     def _append(self, **values) -> None:
         with self._writing:
@@ -243,8 +246,6 @@ class Journal:
 
     def _is_whole(self, line: Line) -> bool:
         """Whether files of the sizes that a line records are there."""
-        if line.fault:
-            return False
         try:
             return [os.path.getsize(path) for path in self._files_of(line.image)] == list(line.sizes)
         except OSError:
@@ -316,7 +317,9 @@ def check_settings(old: dict, new: dict, path: str) -> None:
 
 
 def _parts(folder: str) -> List[str]:
-    return sorted(osp.join(folder, name) for name in os.listdir(folder) if _PART.fullmatch(name))
+    """Paths of all parts; that which was written to last is the last one, and what it says counts."""
+    paths = sorted(osp.join(folder, name) for name in os.listdir(folder) if _PART.fullmatch(name))
+    return sorted(paths, key=osp.getmtime)
 
 
 def _read_lines(path: str) -> Iterator[Tuple[int, Line]]:
@@ -344,14 +347,20 @@ def _parse(text: bytes) -> Optional[dict]:
     return values if isinstance(values, dict) and ('settings' in values or {*values} <= {*Line._fields}) else None
 
 
-def _mend(file: BinaryIO, path: str) -> bool:
-    """Cut off a last line that was not finished; whether there is no line."""
+def _mend(file: BinaryIO, path: str) -> None:
+    """Cut off a last line that was not finished, and heads of calls that have made nothing at all."""
     size = file.seek(0, os.SEEK_END)
     end = size if not size or _at(file, size - 1) == b'\n' else _end_before_last_line(file)
     if end < size:
         file.truncate(end)
-        say(f'{printable(path)} was cut in its last line: {counted(1, "image")} may be made again', logging.WARNING)
-    return end == 0
+        say(f'{printable(path)} was cut in its last line, whose image is made again', logging.WARNING)
+    if not _has_lines(path):
+        file.truncate(0)
+
+
+def _has_lines(path: str) -> bool:
+    """Whether something is known of an image."""
+    return any(True for _ in _read_lines(path))
 
 
 def _end_before_last_line(file: BinaryIO) -> int:

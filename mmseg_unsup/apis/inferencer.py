@@ -4,6 +4,7 @@ import logging
 import os
 import os.path as osp
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from itertools import chain
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -261,10 +262,6 @@ class UnsupInferencer(BaseInferencer):
         precision = str(self._amp_dtype or torch.float32).rpartition('.')[2]
         return map_settings(self.model, whole_image_pipeline(self.cfg, self.size), precision, tile, overlap)
 
-    def map_folder(self, out: str, images: ImageNames, settings: dict, shard: Shard) -> MapFolder:
-        """Where maps go."""
-        return MapFolder(out, images, self.cluster_names, self.model.background_cluster, settings, shard)
-
     def save_record(self, out_dir: str, shares: Dict[str, Dict[str, float]]) -> str:
         """Write ``out_dir/predictions.json``: the names, :meth:`shares` by image, and what was skipped; its path."""
         return self._files.write_record(out_dir, shares.items(), self.skipped)
@@ -295,18 +292,19 @@ class UnsupInferencer(BaseInferencer):
         ahead = 2 * self.workers + (self._batch_of((1, 1), batch_size) if batch_size is None else batch_size)
         read = functools.partial(self._read, batch_size=batch_size, limit=limit // ahead)
         number = 0
-        for entry, outcome in read_ahead(read, inputs, self.workers, ahead):
-            try:
-                picture = outcome()
-            except UnreadableImageError as error:
-                if self.on_error == 'raise':
-                    raise
-                self.skipped.append(error.fault)
-                say(f'left out: {error.fault}', logging.WARNING)
-                on_fault(entry, error.fault)
-                continue
-            yield picture._replace(number=number)
-            number += 1
+        with ThreadPoolExecutor(self.workers) as pool:
+            for entry, outcome in read_ahead(functools.partial(pool.submit, read), inputs, ahead):
+                try:
+                    picture = outcome()
+                except UnreadableImageError as error:
+                    if self.on_error == 'raise':
+                        raise
+                    self.skipped.append(error.fault)
+                    say(f'left out: {error.fault}', logging.WARNING)
+                    on_fault(entry, error.fault)
+                    continue
+                yield picture._replace(number=number)
+                number += 1
 
     def _read(self, entry: Entry, batch_size: Optional[int], limit: int) -> Tuple[Entry, Callable[[], Picture]]:
         """An input and what gives its picture or raises why there is none: at once, or of more pixels than ``limit``
@@ -459,7 +457,8 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
     settings = inferencer.settings()
     check_ranks_agree(dict(settings, images=(len(images), images.digest())), 'start all processes with the same '
                       'command, and let them see the same files')
-    with inferencer.map_folder(out, images, settings, shard) as folder, stopping():
+    folder = MapFolder(out, images, inferencer.cluster_names, inferencer.model.background_cluster, settings, shard)
+    with folder.journal, stopping():
         folder.journal.tell_made()
         _fill(folder, inferencer, batch_size)
     found = after_all(folder.finish)

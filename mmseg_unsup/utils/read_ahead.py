@@ -1,4 +1,4 @@
-"""Work of threads that is asked for before its result is needed."""
+"""Work of a pool that is asked for before its result is needed, or finished after."""
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, Deque, Iterable, Iterator, TypeVar
@@ -6,21 +6,20 @@ from typing import Callable, Deque, Iterable, Iterator, TypeVar
 Item, Result = TypeVar('Item'), TypeVar('Result')
 
 
-def read_ahead(function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int) -> Iterator[Result]:
-    """The results of a function in the order of the items, of which up to ``ahead`` are worked on or wait; an error
-    comes in the place of its result. Ended early, it drops what has not begun."""
-    with ThreadPoolExecutor(threads) as pool:
-        futures: Deque[Future] = deque()
-        try:
-            for item in items:
-                futures.append(pool.submit(function, item))
-                if len(futures) > ahead:
-                    yield futures.popleft().result()
-            while futures:
+def read_ahead(submit: Callable[[Item], 'Future[Result]'], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """The results of what a pool is asked for, in the order of the items, of which up to ``ahead`` are worked on or
+    wait; an error comes in the place of its result. Ended early, it cancels what has not begun."""
+    futures: Deque[Future] = deque()
+    try:
+        for item in items:
+            futures.append(submit(item))
+            if len(futures) > ahead:
                 yield futures.popleft().result()
-        finally:
-            for future in futures:
-                future.cancel()
+        while futures:
+            yield futures.popleft().result()
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 class WriteBehind:

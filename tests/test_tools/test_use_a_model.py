@@ -161,19 +161,20 @@ def test_exporting_with_names(image_folder, tmp_path, tool, capsys):
     assert not (tmp_path / 'other.onnx').exists()
 
 
-def test_an_image_larger_than_memory_is_refused_before_anything_is_written(tmp_path, tool, monkeypatch):
+def test_an_image_larger_than_memory_is_refused_when_its_turn_comes(tmp_path, tool, monkeypatch):
     model, image, out = trained(tmp_path), tmp_path / 'images' / 'large.png', tmp_path / 'model.onnx'
     image.parent.mkdir()
     cv2.imwrite(str(image), np.zeros((2000, 3000, 3), np.uint8))
     out.write_text('old')
     monkeypatch.setattr(image_input, 'available_memory', lambda: 50 * 2**20)
     cv2.imwrite(str(image.with_name('a.png')), np.zeros((60, 80, 3), np.uint8))
-    for args in (['predict', *model, image.parent, '--out', tmp_path / 'out'],
-                 ['predict', *model, image, '--out', tmp_path / 'out', '--tile', 512],
+    for args in (['predict', *model, image, '--out', tmp_path / 'out'],
+                 ['predict', *model, image.parent, '--out', tmp_path / 'out'],
+                 ['predict', *model, image, '--out', tmp_path / 'other', '--tile', 512],
                  ['export', *model, out, '--images', image.parent]):
         with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about'):
             tool(*args)
-    assert out.read_text() == 'old' and not (tmp_path / 'out').exists()
+    assert out.read_text() == 'old' and not [*tmp_path.glob('o*/*/large*')]
 
 
 def run_folder(folder, config, checkpoint) -> str:
@@ -210,11 +211,11 @@ def test_one_name_for_all_commands(image_folder, tmp_path, tool, capsys):
     assert ClusterNames.load(f'{folder}/clusters.json').names == ['cluster 0', 'land', 'sky', 'cluster 4']
     assert re.search(rf'4 classes of 5 clusters, [\d.]+ s: {folder}/clusters.json$', capsys.readouterr().out.strip())
     for options, n_classes in (((), 4), (('--clusters', 'none'), 5)):
-        tool('predict', folder, image_folder, '--out', tmp_path / 'out', *options)
+        tool('predict', folder, image_folder, '--out', tmp_path / f'out{n_classes}', *options)
         line = rf'8 images, {n_classes} classes, [\d.]+ s: (.*/maps), (.*/overlays), (.*/predictions.json)$'
         paths = re.search(line, capsys.readouterr().out.strip()).groups()
         assert all(map(osp.exists, paths))
-        assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())['classes']) == n_classes
+        assert len(json.loads((tmp_path / f'out{n_classes}' / 'predictions.json').read_text())['classes']) == n_classes
         tool('export', folder, tmp_path / 'model.ts', '--images', image_folder, *options)
         line = r'model.ts: ([\d.]+) MB, [\d.]+ s, [\d.]+ % of the pixels of 8 images equal to PyTorch; size 48, '
         size = float(re.search(line, capsys.readouterr().out)[1])
