@@ -3,7 +3,7 @@ import base64
 import os.path as osp
 from collections import defaultdict
 from contextlib import nullcontext
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -95,15 +95,11 @@ def make_gallery(cfg: Config,
     names.check(*model.cluster_identity())
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
     pipeline = whole_image_pipeline(cfg)
-    if maps is not None:
-        folder = MapFolder(maps, ImageNames(paths, images), names, model.background_cluster,
-                           map_settings(model, pipeline), replace=True)
-    with folder.journal if maps is not None else nullcontext():
-        found = survey_images(model, Compose(pipeline), paths, reference, side, on_error, n_places, n_images,
-                              folder.add_clusters if maps is not None else None)
-        for path in found.unreadable if maps is not None else ():
-            folder.skip(path, path)
-    if maps is not None:
+    folder = None if maps is None else MapFolder(maps, ImageNames(paths, images), names, model.background_cluster,
+                                                 map_settings(model, pipeline), replace=True)
+    with folder or nullcontext():
+        found = survey_images(model, Compose(pipeline), paths, reference, side, on_error, n_places, n_images, folder)
+    if folder is not None:
         folder.finish()
     scores = None if reference is None else label_scores(found.survey.confusion, matching or matching_of(cfg))
     place = 'patch' if model.background_cluster is None else 'object'
@@ -150,14 +146,14 @@ def survey_images(model: torch.nn.Module,
                   on_error: str = 'raise',
                   n_places: int = 6,
                   n_images: int = 4,
-                  on_image: Optional[Callable[[str, np.ndarray, np.ndarray], None]] = None) -> SurveyedFolder:
+                  maps: Optional[MapFolder] = None) -> SurveyedFolder:
     """One pass over images; memory is bounded by the largest image and the number of clusters.
 
     Args:
         pipeline: what shows the network a decoded image.
         reference: of their labels; None without.
         side: of the packed ids, the longer one.
-        on_image: is given the path of every image, (H, W, 3) uint8 RGB and (H, W) clusters.
+        maps: where those that are missing are written; None for none.
     """
     for path in paths:
         check_fits(path, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
@@ -174,9 +170,11 @@ def survey_images(model: torch.nn.Module,
                 if on_error == 'raise':
                     raise
                 found.unreadable.append(path)
+                if maps is not None:
+                    maps.skip(path, path)
             else:
-                if on_image is not None:
-                    on_image(path, image, clusters)
+                if maps is not None:
+                    maps.add_clusters(path, image, clusters)
             advance(1)
     if len(found.unreadable) == len(paths):
         raise ValueError(f'none of the {len(paths)} images can be read, for example {paths[0]}')

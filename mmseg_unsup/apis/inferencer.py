@@ -458,7 +458,7 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
     check_ranks_agree(dict(settings, images=(len(images), images.digest())), 'start all processes with the same '
                       'command, and let them see the same files')
     folder = MapFolder(out, images, inferencer.cluster_names, inferencer.model.background_cluster, settings, shard)
-    with folder.journal, stopping():
+    with folder, stopping():
         folder.journal.tell_made()
         _fill(folder, inferencer, batch_size)
     found = after_all(folder.finish)

@@ -96,6 +96,12 @@ class MapFolder:
                         **settings)
         self.journal = Journal(out, images, settings, lambda name: self.files.paths(out, name), shard, replace)
 
+    def __enter__(self) -> 'MapFolder':
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.journal.__exit__()
+
     def add(self, path: str, image: np.ndarray, ids: np.ndarray) -> None:
         """Write what was found in an image, (H, W, 3) uint8 RGB: (H, W) classes. Of any thread."""
         name = self.images.name_of(path)
