@@ -129,7 +129,10 @@ class MapFolder:
         return found.totals
 
 
-def map_settings(model: torch.nn.Module, pipeline: Sequence[dict], precision: str = 'float32', tile: Optional[int] = None,
+def map_settings(model: torch.nn.Module,
+                 pipeline: Sequence[dict],
+                 precision: str = 'float32',
+                 tile: Optional[int] = None,
                  overlap: Optional[int] = None) -> Dict[str, Any]:
     """What the maps of a model depend on, as plain values.
 

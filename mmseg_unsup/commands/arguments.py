@@ -55,8 +55,8 @@ def add_launcher_argument(parser: argparse.ArgumentParser) -> None:
 def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that several processes share the images of."""
     add_launcher_argument(parser)
-    parser.add_argument('--shard', type=parse_shard, default=WHOLE, metavar='R/W', help='only every W-th image, from number R '
-                        'on, which counts from 0: for W processes that no launcher started, such as a job array')
+    parser.add_argument('--shard', type=parse_shard, default=WHOLE, metavar='R/W', help='only every W-th image, from '
+                        'number R on, which counts from 0: for W processes that no launcher started, as of a job array')
 
 
 def add_amp_argument(parser: argparse.ArgumentParser) -> None:

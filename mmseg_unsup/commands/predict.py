@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'pixels, each of which the network sees as an image')
     parser.add_argument('--overlap', type=at_least(0), default=64,
                         help='pixels that tiles share (default: %(default)s)')
-    parser.add_argument('--batch-size', type=at_least(1), help='images of one size, or tiles, at a time (default: up to '
-                        '16 on a GPU, fewer of large ones; else 1)')
+    parser.add_argument('--batch-size', type=at_least(1), help='images of one size, or tiles, at a time (default: up '
+                        'to 16 on a GPU, fewer of large ones; else 1)')
     parser.add_argument('--workers', type=at_least(1), help='threads that read ahead, and threads that write (default: '
                         'one per core, 8 at most)')
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU where there is one)')

@@ -24,7 +24,7 @@ _LAUNCHERS = dict(
     mpi=(('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK', 'MASTER_ADDR'),
          'mpirun of Open MPI, with -x MASTER_ADDR=HOST_OF_RANK_0'))
 _DEFAULT_PORT = '29500'
-# A rank may need days longer than the first one that is done; one that dies closes its connections, which ends the wait.
+# a rank may need days longer than the first one that is done; one that dies closes its connections, which ends the wait
 _LONGEST_WAIT = timedelta(days=365)
 # differing facts that one message names, and characters of each value
 _MAX_NAMED, _MAX_CHARS = 3, 100
@@ -89,8 +89,8 @@ def _check_launch(launcher: str, timeout: Any) -> None:
 
 
 def check_has_gpu(launcher: str) -> None:
-    """Raise ValueError unless there is a GPU for this process: Slurm's share GPUs where there are fewer, torchrun's each
-    take the one of their number."""
+    """Raise ValueError unless there is a GPU for this process: Slurm's share GPUs where there are fewer, torchrun's
+    each take the one of their number."""
     n_gpus, rank = torch.cuda.device_count(), int(os.environ.get('LOCAL_RANK', 0))
     if launcher == 'pytorch' and rank >= n_gpus:
         raise ValueError(f'process {rank} of this machine has no GPU of its own, as the machine has {n_gpus}: start at '

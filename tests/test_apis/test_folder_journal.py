@@ -92,8 +92,8 @@ def test_other_settings_are_refused(tmp_path):
         make(book, 1)
     before = open(book.path).read()
     for shard in (WHOLE, Shard(1, 2)):
-        with pytest.raises(ValueError, match="0-of-1.jsonl records results with weights='v', but this call has 'w': use "
-                           'another folder for the results, or remove that one'):
+        with pytest.raises(ValueError, match="0-of-1.jsonl records results with weights='v', but this call has 'w': "
+                           'use another folder for the results, or remove that one'):
             journal(tmp_path, shard=shard)
     assert open(book.path).read() == before and len(os.listdir(tmp_path / 'progress')) == 3  # and two locks
     with journal(tmp_path, replace=True) as book:
@@ -102,7 +102,7 @@ def test_other_settings_are_refused(tmp_path):
 
 def test_one_process_a_shard(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_journal, 'take_lock', lambda *args: False)
-    with pytest.raises(ValueError, match='another process is at work on shard 1/2 of .*progress: wait for its end, or '):
+    with pytest.raises(ValueError, match='another process is at work on shard 1/2 of .*progress: wait for its end,'):
         journal(tmp_path, shard=Shard(1, 2))
 
 
@@ -129,7 +129,7 @@ def test_shards_that_see_other_files(tmp_path):
 
 @pytest.mark.parametrize('text, message', [
     ('3/3', 'there is no shard 3/3: R of R/W counts from 0 to W-1, here 2'), ('5/4', 'from 0 to W-1, here 3'),
-    ('0/0', 'from 0 to W-1, with W of at least 1'), ('1', "it must be R/W, such as 0/4 for the first of four, but it is"),
+    ('0/0', 'from 0 to W-1, with W of at least 1'), ('1', 'it must be R/W, such as 0/4 for the first of four, but it '),
     ('-1/4', "but it is '-1/4'")])
 def test_shards_that_do_not_exist(text, message):
     assert parse_shard('2/3') == Shard(2, 3)

@@ -369,7 +369,8 @@ def rank_of_two(rank, port, folder, models) -> None:
     os.environ.update(RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
     init_default_scope('mmseg')
     os.chdir(folder)
-    for name, args in (('predict', [*models, 'images', '--out', 'out']), ('priors', ['images', 'masks', '--prior', 'region'])):
+    for name, args in (('predict', [*models, 'images', '--out', 'out']),
+                       ('priors', ['images', 'masks', '--prior', 'region'])):
         if name == 'priors' and rank:
             time.sleep(2)
         load_command(name).run(make_parser(name).parse_intermixed_args([*args, '--launcher', 'pytorch']))
