@@ -2,7 +2,6 @@
 import json
 import multiprocessing
 import os
-import os.path as osp
 import time
 
 import cv2
