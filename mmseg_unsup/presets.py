@@ -75,17 +75,21 @@ def _seen(labels: bool, **resize) -> List[dict]:
             dict(type='mmseg_unsup.ResizeForEvaluation', **resize)]
 
 
-def n_cores() -> int:
-    """Processor cores for this process: those that it may run on, by its affinity and by the quota of its container,
-    divided among the processes that ``torchrun`` has started on the machine."""
+def usable_cores() -> int:
+    """Processor cores that this process may run on, by its affinity and by the quota of its container."""
     found = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     try:
         quota, period = Path(_CGROUP, 'cpu.max').read_text().split()
         found = min(found, int(int(quota) / int(period)))
     except (OSError, ValueError):  # no container, or one without a quota, which says 'max'
         pass
+    return max(1, found)
+
+
+def n_cores() -> int:
+    """Processor cores for this process, where ``torchrun`` has started several on the machine."""
     n_processes = os.environ.get('LOCAL_WORLD_SIZE', '')
-    return max(1, found // max(1, int(n_processes) if n_processes.isdecimal() else 1))
+    return max(1, usable_cores() // max(1, int(n_processes) if n_processes.isdecimal() else 1))
 
 
 def n_data_workers() -> int:

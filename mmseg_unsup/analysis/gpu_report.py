@@ -20,6 +20,7 @@ import torch
 from mmengine.fileio import load
 
 from ..engine.hooks.report_hook import software
+from ..presets import usable_cores
 from ..utils import register_all_modules
 from ..utils.atomic import write_json
 from ..utils.console import say
@@ -72,7 +73,7 @@ def run_report(out: str, device: str, quick: bool, names: Sequence[str], minutes
     end, stop = time.monotonic() + 60 * minutes, Event()
     report = dict(machine=machine(device), quick=quick, checks={})
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
-        scale = Scale(device, quick, folder, folder, n_cores())
+        scale = Scale(device, quick, folder, folder, usable_cores())
         draw_data(scale)
         beside = [name for name in names if not CHECKS[name].alone]
         alone = [name for name in names if CHECKS[name].alone]
@@ -178,14 +179,9 @@ def work(name: str, scale: dict, path: str) -> None:
     write_json(path, record)
 
 
-def n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-
-
 def machine(device: str) -> Dict[str, str]:
     """What computes, name -> text."""
-    facts = {'GPU': 'none', **(_gpu() if device == 'cuda' else {}), 'CPU': cpu_name(), 'cores': str(n_cores())}
+    facts = {'GPU': 'none', **(_gpu() if device == 'cuda' else {}), 'CPU': cpu_name(), 'cores': str(usable_cores())}
     if osp.isdir('/dev/shm'):  # batches of data workers go through it
         facts['shared memory'] = f'{shutil.disk_usage("/dev/shm").total / 2**30:.1f} GiB'
     return {**facts, **software()}

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..apis.mask_folder import prior_config, stems_of
+from ..apis.folder_journal import ImageNames
+from ..apis.mask_folder import check_stems, prior_config, stem_of
 from ..datasets.image_files import find_images
 from ..priors import Prior, RegionPrior
 from ..priors.folder import find_mask, read_mask
@@ -110,8 +111,10 @@ def score_folder(images: str, labels: str, configs: Dict[str, dict], every: int 
         configs: name -> config, see :func:`configs_of`.
         every: score each n-th image only.
     """
-    paths = find_images(images)
-    pairs = [(path, stem, find_mask(labels, stem)) for path, stem in zip(paths, stems_of(paths, images))][::every]
+    names = ImageNames(find_images(images), images)
+    check_stems(names)
+    stems = map(stem_of, names)
+    pairs = [(path, stem, find_mask(labels, stem)) for path, stem in zip(names.paths, stems)][::every]
     priors = {name: PRIORS.build(config) for name, config in configs.items()}
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

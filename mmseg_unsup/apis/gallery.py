@@ -2,7 +2,8 @@
 import base64
 import os.path as osp
 from collections import defaultdict
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from contextlib import nullcontext
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -24,10 +25,11 @@ from ..visualization import cluster_palette
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import as_json, render_page, write_page
 from .gallery_text import (Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of)
+from .folder_journal import ImageNames
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
 from .loading import load_segmentor
-from .map_files import MapFolder, check_map_folder
+from .map_files import MapFolder, check_map_folder, map_settings
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
 PLACE_SIDE, IMAGE_SIDES = 112, ((100, 320), (float('inf'), 240))
@@ -92,11 +94,13 @@ def make_gallery(cfg: Config,
     names = given or ClusterNames.identity(*model.cluster_identity(), model.background_cluster)
     names.check(*model.cluster_identity())
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
-    folder = None if maps is None else MapFolder(maps, images, names, model.background_cluster)
-    found = survey_images(model, Compose(whole_image_pipeline(cfg)), paths, reference, side, on_error, n_places,
-                          n_images, folder and folder.add)
+    pipeline = whole_image_pipeline(cfg)
+    folder = None if maps is None else MapFolder(maps, ImageNames(paths, images), names, model.background_cluster,
+                                                 map_settings(model, pipeline), replace=True)
+    with folder or nullcontext():
+        found = survey_images(model, Compose(pipeline), paths, reference, side, on_error, n_places, n_images, folder)
     if folder is not None:
-        folder.finish(found.unreadable)
+        folder.finish()
     scores = None if reference is None else label_scores(found.survey.confusion, matching or matching_of(cfg))
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
@@ -142,14 +146,14 @@ def survey_images(model: torch.nn.Module,
                   on_error: str = 'raise',
                   n_places: int = 6,
                   n_images: int = 4,
-                  on_image: Optional[Callable[[str, np.ndarray, np.ndarray], None]] = None) -> SurveyedFolder:
+                  maps: Optional[MapFolder] = None) -> SurveyedFolder:
     """One pass over images; memory is bounded by the largest image and the number of clusters.
 
     Args:
         pipeline: what shows the network a decoded image.
         reference: of their labels; None without.
         side: of the packed ids, the longer one.
-        on_image: is given the path of every image, (H, W, 3) uint8 RGB and (H, W) clusters.
+        maps: where those that are missing are written; None for none.
     """
     for path in paths:
         check_fits(path, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
@@ -166,9 +170,11 @@ def survey_images(model: torch.nn.Module,
                 if on_error == 'raise':
                     raise
                 found.unreadable.append(path)
+                if maps is not None:
+                    maps.skip(path, path)
             else:
-                if on_image is not None:
-                    on_image(path, image, clusters)
+                if maps is not None:
+                    maps.add_clusters(path, image, clusters)
             advance(1)
     if len(found.unreadable) == len(paths):
         raise ValueError(f'none of the {len(paths)} images can be read, for example {paths[0]}')

@@ -16,7 +16,9 @@ from ..utils.paths import path_remedy
 from ..utils.progress import track_progress
 
 InputType = Union[str, os.PathLike, np.ndarray, Image.Image]
+Entry = Union[str, np.ndarray, Image.Image]
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
+_WAITING_BYTES = 16  # of a pixel
 _READERS = 4  # threads; decoding releases the interpreter
 _LOAD = LoadImage()  # as trainings read
 # modes of PIL images: of files, that become RGB, and how Pillow before 11 opens files of 16 bits
@@ -30,9 +32,11 @@ class Picture(NamedTuple):
     """A decoded input."""
     path: Optional[str]  # None of an array or a PIL image
     image: np.ndarray  # (H, W, 3) uint8 BGR
+    number: int = 0  # among those that could be decoded
+    packed: Optional[dict] = None  # as the network sees it whole
 
 
-def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str, np.ndarray, Image.Image]]:
+def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Entry]:
     """Paths that exist, arrays and PIL images, one at least; a folder stands for all images below it."""
     if not isinstance(inputs, (list, tuple)):
         inputs = [inputs]
@@ -56,7 +60,7 @@ def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Union[str
     return listed
 
 
-def read_picture(entry: Union[str, np.ndarray, Image.Image], bytes_needed) -> Picture:
+def read_picture(entry: Entry, bytes_needed) -> Picture:
     """Decode an input that memory holds; UnreadableImageError if it cannot be used.
 
     Args:
@@ -70,22 +74,18 @@ def read_picture(entry: Union[str, np.ndarray, Image.Image], bytes_needed) -> Pi
     return Picture(entry, LoadImage(min_size=1).transform(dict(img_path=entry))['img'])
 
 
-def check_fits(entry: Union[str, np.ndarray, Image.Image], bytes_needed, remedy: str = '') -> None:
+def check_fits(entry: Entry, bytes_needed, remedy: str = '') -> None:
     """Raise MemoryError if an input, a file by its header, needs more memory than there is.
 
     Args:
         bytes_needed: (height, width) -> bytes of memory that predicting it takes, with what was decoded.
         remedy: besides cutting the file in parts.
     """
-    if isinstance(entry, str):
-        shape, name = header_shape(entry), entry
-    elif isinstance(entry, Image.Image):
-        shape, name = entry.size[::-1], 'a PIL image'
-    else:
-        shape, name = entry.shape[:2], 'an array'
+    shape = shape_of(entry)
     if shape is None:
         return
     n_pixels = shape[0] * shape[1]
+    name = entry if isinstance(entry, str) else 'a PIL image' if isinstance(entry, Image.Image) else 'an array'
     size = f'{name} has {shape[1]}x{shape[0]} pixels ({n_pixels / 1e6:.0f} million)'
     if n_pixels > _CV2_LIMIT:
         raise MemoryError(f'{size}, and OpenCV decodes {_CV2_LIMIT / 1e6:.0f} million at most: cut the file in parts')
@@ -93,6 +93,19 @@ def check_fits(entry: Union[str, np.ndarray, Image.Image], bytes_needed, remedy:
     if available is not None and needed > available:
         raise MemoryError(f'{size}, which needs about {needed / 2**30:.1f} GiB of memory, but only '
                           f'{available / 2**30:.1f} GiB are free: {remedy}cut the file in parts')
+
+
+def shape_of(entry: Entry) -> Optional[Tuple[int, int]]:
+    """(height, width) of an input, a file by its header; None where that cannot be read."""
+    if isinstance(entry, str):
+        return header_shape(entry)
+    return entry.size[::-1] if isinstance(entry, Image.Image) else entry.shape[:2]
+
+
+def pixels_ahead() -> int:
+    """Pixels of all pictures that may wait, decoded, until their turn comes: those that fill an eighth of the free
+    memory, results included."""
+    return (available_memory() or 2**32) // (8 * _WAITING_BYTES)
 
 
 def unreadable_images(paths: Sequence[str], bytes_needed) -> List[str]:

@@ -1,10 +1,13 @@
 """Segmenting images by a trained model."""
+import functools
 import logging
 import os
 import os.path as osp
 import time
-from contextlib import nullcontext
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
+from itertools import chain
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -14,20 +17,30 @@ from mmengine.infer import BaseInferencer
 from torch import Tensor
 
 from ..datasets.errors import UnreadableImageError, check_on_error
+from ..engine.preemption import stop_alone_if_asked
 from ..functional import to_image_size, winner_map
+from ..presets import n_cores
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
 from ..utils.console import counted, say
+from ..utils.distributed import after_all, check_ranks_agree
+from ..utils.read_ahead import WriteBehind, read_ahead
+from ..utils.shards import WHOLE, Shard
+from ..utils.speed import amp_dtype
 from ..utils.whole_images import whole_image_pipeline
-from .image_input import TILES, InputType, Picture, check_fits, list_inputs, read_picture
+from .folder_journal import ImageNames, stopping
+from .image_input import Entry, InputType, Picture, list_inputs, pixels_ahead, read_picture, shape_of
 from .loading import load_segmentor, read_config
-from .map_files import MAPS, OVERLAYS, MapFiles, check_map_folder, check_names
+from .map_files import MAPS, OVERLAYS, RECORD, MapFiles, MapFolder, check_map_folder, check_names, map_settings
 from .model_files import download_model, find_model, find_names, is_hub_name
 from .tiling import blend_tiles
 
 # bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
 WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
+# of a GPU by default, images and pixels; further pictures wait for others of their size, so many times as these
+_BATCH, _BATCH_PIXELS, _WINDOW = 16, 2**24, 4
+_MAX_WORKERS = 8
 
 
 def _name_of(path: str, root: Optional[str]) -> str:
@@ -65,6 +78,8 @@ class UnsupInferencer(BaseInferencer):
         on_error: ``'raise'`` or ``'skip'`` images that cannot be read; those are in ``skipped``.
         options: dotted key -> value, changes of the config.
         show_progress: bar or log lines.
+        amp: mixed precision: the network in bfloat16, or in float16 on GPUs without it.
+        workers: threads that decode images before their turn comes; None for one per core, eight at most.
 
     Attributes:
         names (list): of the classes.
@@ -87,8 +102,12 @@ class UnsupInferencer(BaseInferencer):
                  overlap: int = 64,
                  on_error: str = 'raise',
                  options: Optional[dict] = None,
-                 show_progress: bool = True) -> None:
+                 show_progress: bool = True,
+                 amp: bool = False,
+                 workers: Optional[int] = None) -> None:
         check_on_error(on_error)
+        self.workers = min(n_cores(), _MAX_WORKERS) if workers is None else workers
+        check_count('workers', self.workers)
         if size is not None:
             check_count('size', size)
         if tile is not None and not 0 <= overlap < tile:
@@ -100,6 +119,8 @@ class UnsupInferencer(BaseInferencer):
         # BaseInferencer takes an empty config for the one in the checkpoint
         super().__init__(model=Config() if model is None else read_config(model, options), weights=find_model(weights),
                          device=device, scope='mmseg', show_progress=show_progress)
+        place = self.model.data_preprocessor.device
+        self._amp_dtype = amp_dtype(place) if amp else None
         identity = self.model.cluster_identity()
         if isinstance(clusters, (str, os.PathLike)):
             clusters = ClusterNames.load(os.fspath(clusters))
@@ -139,13 +160,13 @@ class UnsupInferencer(BaseInferencer):
 
     def __call__(self,
                  inputs: Union[InputType, Sequence[InputType]],
-                 batch_size: int = 1,
+                 batch_size: Optional[int] = None,
                  return_vis: bool = False,
                  out_dir: str = '') -> dict:
         """Segment paths, folders, arrays ((H, W, 3) uint8 BGR), PIL images or a list of these.
 
         Args:
-            batch_size: images of one size, or tiles, at a time.
+            batch_size: see :meth:`stream`.
             return_vis: also return the pictures of :meth:`draw`.
             out_dir: see :meth:`save`; not written by default.
 
@@ -163,24 +184,47 @@ class UnsupInferencer(BaseInferencer):
             predictions.append(prediction)
         return self.postprocess(predictions, self.visualize(inputs, predictions) if return_vis else [])
 
-    def stream(self, inputs: Union[InputType, Sequence[InputType]], batch_size: int = 1) -> Iterator[Prediction]:
-        """Predict image by image: no more than a batch is in memory.
+    def stream(self, inputs: Union[InputType, Sequence[InputType]],
+               batch_size: Optional[int] = None) -> Iterator[Prediction]:
+        """Predict image by image, in their order; a few batches are in memory.
+
+        Args:
+            batch_size: images of one size, or tiles, at a time; None for up to 16 on a GPU, fewer of large ones, and
+                for 1 elsewhere.
 
         Raises:
-            MemoryError: an image needs more than there is, see :meth:`bytes_needed`; before the first is predicted.
+            MemoryError: an image needs more than there is, see :meth:`bytes_needed`; when its turn comes.
             ValueError: ``batch_size`` is no whole number from 1 on.
         """
-        check_count('batch_size', batch_size)
+        if batch_size is not None:
+            check_count('batch_size', batch_size)
         entries = list_inputs(inputs)
-        for entry in entries:
-            check_fits(entry, lambda shape: self.bytes_needed(shape, batch_size), TILES)
+        return self.stream_entries(entries, len(entries), batch_size)
+
+    def stream_entries(self, entries: Iterable[Entry], total: int, batch_size: Optional[int] = None,
+                       on_fault: Callable[[Entry, str], None] = lambda entry, fault: None) -> Iterator[Prediction]:
+        """:meth:`stream` of so many entries of :func:`list_inputs`.
+
+        Args:
+            on_fault: is told what is skipped, and why.
+        """
         self.skipped = []
-        shown = track_progress('inference', len(entries)) if self.show_progress else nullcontext(lambda n: None)
+        shown = track_progress('inference', total) if self.show_progress else nullcontext(lambda n: None)
         with shown as advance:
-            for pictures in self.preprocess(entries, batch_size, advance):
-                for prediction in self.forward(pictures, batch_size):
+            def skip(entry: Entry, fault: str) -> None:
+                on_fault(entry, fault)
+                advance(1)
+
+            ready, n_given, launched = {}, 0, None
+            for pictures in chain(self.preprocess(entries, batch_size, skip), [None]):
+                # a GPU works on this batch while the one before is looked at
+                before, launched = launched, pictures and self._launch(pictures, batch_size)
+                for number, prediction in before() if before else ():
+                    ready[number] = prediction
+                while n_given in ready:
+                    yield ready.pop(n_given)
+                    n_given += 1
                     advance(1)
-                    yield prediction
 
     def shares(self, prediction: Prediction) -> Dict[str, float]:
         """Name -> share of the pixels, of the classes that occur."""
@@ -213,40 +257,109 @@ class UnsupInferencer(BaseInferencer):
             name = _name_of(prediction.path, root)
         return self._files.write(out_dir, name, prediction.image, prediction.ids)
 
+    def settings(self) -> dict:
+        """What the maps depend on, as plain values."""
+        tile, overlap = (self.tile, self.overlap) if self.tile else (None, None)
+        precision = str(self._amp_dtype or torch.float32).rpartition('.')[2]
+        return map_settings(self.model, whole_image_pipeline(self.cfg, self.size), precision, tile, overlap)
+
     def save_record(self, out_dir: str, shares: Dict[str, Dict[str, float]]) -> str:
         """Write ``out_dir/predictions.json``: the names, :meth:`shares` by image, and what was skipped; its path."""
-        return self._files.write_record(out_dir, shares, self.skipped)
+        return self._files.write_record(out_dir, shares.items(), self.skipped)
 
-    def preprocess(self, inputs: list, batch_size: int = 1, advance: Callable = None) -> Iterator[List[Picture]]:
-        """Decode, and group neighbours that the network sees at one size."""
-        batch: List[Picture] = []
-        for entry in inputs:
-            try:
-                picture = read_picture(entry, lambda shape: self.bytes_needed(shape, batch_size))
-            except UnreadableImageError as error:
-                if self.on_error == 'raise':
-                    raise
-                self.skipped.append(error.fault)
-                say(f'left out: {error.fault}', logging.WARNING)
-                if advance is not None:
-                    advance(1)
+    def preprocess(self, inputs: Iterable[Entry], batch_size: Optional[int] = None,
+                   on_fault: Callable[[Entry, str], None] = lambda entry, fault: None) -> Iterator[List[Picture]]:
+        """Decode, ahead of what is asked for, and group pictures of one size that are near each other."""
+        waiting: List[Picture] = []
+        limit = pixels_ahead()
+        for picture in self._decoded(inputs, batch_size, limit, on_fault):
+            waiting.append(picture)
+            size = self._batch_of(picture.image.shape, batch_size)
+            alike = [other for other in waiting if other.image.shape == picture.image.shape]
+            pixels = sum(other.image.size // 3 for other in waiting)
+            if len(alike) < size and len(waiting) < _WINDOW * size and pixels <= limit:
                 continue
-            if batch and (len(batch) == batch_size or picture.image.shape != batch[0].image.shape):
-                yield batch
-                batch = []
-            batch.append(picture)
-        if batch:
-            yield batch
+            group = alike if len(alike) >= size else _like_first(waiting)
+            waiting = _without(waiting, group)
+            yield group
+        while waiting:
+            group = _like_first(waiting)
+            waiting = _without(waiting, group)
+            yield group
+
+    def _decoded(self, inputs: Iterable[Entry], batch_size: Optional[int], limit: int,
+                 on_fault: Callable[[Entry, str], None]) -> Iterator[Picture]:
+        """Pictures with their numbers; those of many pixels are decoded when their turn comes."""
+        ahead = 2 * self.workers + (self._batch_of((1, 1), batch_size) if batch_size is None else batch_size)
+        read = functools.partial(self._read, batch_size=batch_size, limit=limit // ahead)
+        number = 0
+        with ThreadPoolExecutor(self.workers) as pool:
+            for entry, outcome in read_ahead(functools.partial(pool.submit, read), inputs, ahead):
+                try:
+                    picture = outcome()
+                except UnreadableImageError as error:
+                    if self.on_error == 'raise':
+                        raise
+                    self.skipped.append(error.fault)
+                    say(f'left out: {error.fault}', logging.WARNING)
+                    on_fault(entry, error.fault)
+                    continue
+                yield picture._replace(number=number)
+                number += 1
+
+    def _read(self, entry: Entry, batch_size: Optional[int], limit: int) -> Tuple[Entry, Callable[[], Picture]]:
+        """An input and what gives its picture or raises why there is none: at once, or of more pixels than ``limit``
+        when it is called."""
+        read = functools.partial(self._read_picture, entry, batch_size)
+        shape = shape_of(entry)
+        if shape is None or shape[0] * shape[1] > limit:
+            return entry, read
+        try:
+            picture = read()
+        except UnreadableImageError as error:
+            return entry, functools.partial(_fail, error)
+        return entry, lambda: picture
+
+    def _read_picture(self, entry: Entry, batch_size: Optional[int]) -> Picture:
+        picture = read_picture(entry, lambda shape: self.bytes_needed(shape, self._batch_of(shape, batch_size)))
+        return picture if self._is_tiled(picture.image.shape) else picture._replace(packed=self._pack(picture))
+
+    def _batch_of(self, shape: Sequence[int], batch_size: Optional[int]) -> int:
+        """How many images of (H, W) pixels are seen at a time; of tiles, how many tiles."""
+        if batch_size is not None:
+            return batch_size
+        if self.model.data_preprocessor.device.type == 'cpu':
+            return 1
+        seen = (self.tile, self.tile) if self._is_tiled(shape) else shape
+        return max(1, min(_BATCH, _BATCH_PIXELS // (seen[0] * seen[1])))
+
+    def forward(self, inputs: List[Picture], batch_size: Optional[int] = None) -> List[Prediction]:
+        """Predict pictures of one size."""
+        return [prediction for _, prediction in self._launch(inputs, batch_size)()]
 
     @torch.no_grad()
-    def forward(self, inputs: List[Picture], batch_size: int = 1) -> List[Prediction]:
-        """Predict pictures of one size."""
-        if self._is_tiled(inputs[0].image.shape[:2]):
-            found = (self._predict_tiled(picture.image, batch_size) for picture in inputs)
+    def _launch(self, pictures: List[Picture], batch_size: Optional[int]
+                ) -> Callable[[], Iterator[Tuple[int, Prediction]]]:
+        """Have pictures of one size predicted; what is returned waits for numbers and predictions."""
+        shape = pictures[0].image.shape[:2]
+        if self._is_tiled(shape):
+            size = self._batch_of(shape, batch_size)
+            found = [self._predict_tiled(picture.image, size) for picture in pictures]
         else:
-            found = self._predict_whole(inputs)
-        return [Prediction(picture.path, np.ascontiguousarray(picture.image[..., ::-1]), self._table[ids], scores)
-                for picture, (ids, scores) in zip(inputs, found)]
+            found = self._predict_whole(pictures)
+        found = [(ids.to('cpu', non_blocking=True), best.to('cpu', non_blocking=True)) for ids, best in found]
+        copied = torch.cuda.Event() if torch.cuda.is_available() else None
+        if copied is not None:
+            copied.record()
+
+        def finish() -> Iterator[Tuple[int, Prediction]]:
+            if copied is not None:
+                copied.synchronize()
+            for picture, (ids, best) in zip(pictures, found):
+                image = np.ascontiguousarray(picture.image[..., ::-1])
+                yield picture.number, Prediction(picture.path, image, self._table[ids.numpy()], best.numpy())
+
+        return finish
 
     def bytes_needed(self, shape: Tuple[int, int], batch_size: int = 1) -> int:
         """Memory that a batch of images of (H, W) pixels takes, about."""
@@ -259,15 +372,12 @@ class UnsupInferencer(BaseInferencer):
     def _is_tiled(self, shape: Tuple[int, int]) -> bool:
         return self.tile is not None and max(shape) > self.tile
 
-    def _predict_whole(self, pictures: List[Picture]) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-        scores, metas = self._scores(pictures)
-        for of_image, meta in zip(scores, metas):
-            ids, best = winner_map(of_image, meta, self.model.align_corners)
-            yield ids.cpu().numpy(), best.cpu().numpy()
+    def _predict_whole(self, pictures: List[Picture]) -> List[Tuple[Tensor, Tensor]]:
+        return [winner_map(of_image, meta, self.model.align_corners) for of_image, meta in zip(*self._scores(pictures))]
 
-    def _predict_tiled(self, image: np.ndarray, batch_size: int) -> Tuple[np.ndarray, np.ndarray]:
+    def _predict_tiled(self, image: np.ndarray, batch_size: int) -> Tuple[Tensor, Tensor]:
         shape = image.shape[:2]
-        ids, best = np.zeros(shape, np.int16), np.zeros(shape, np.float32)
+        ids, best = torch.zeros(shape, dtype=torch.int16), torch.zeros(shape)
 
         def tile_scores(boxes):
             for start in range(0, len(boxes), batch_size):
@@ -277,16 +387,23 @@ class UnsupInferencer(BaseInferencer):
 
         for rows, scores in blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores):
             values, winner = scores.max(0)
-            ids[rows], best[rows] = winner.short().cpu().numpy(), values.cpu().numpy()
+            ids[rows], best[rows] = winner.short().cpu(), values.cpu()
         return ids, best
+
+    def _pack(self, picture: Picture) -> dict:
+        """A picture as the network sees it."""
+        shape = picture.image.shape[:2]
+        return self.pipeline(dict(img_path=picture.path, img=picture.image, img_shape=shape, ori_shape=shape))
 
     def _scores(self, pictures: List[Picture]) -> Tuple[Tensor, List[dict]]:
         """Pictures of one size -> (N, K, h, w) scores, and what :func:`to_image_size` needs."""
-        packed = [self.pipeline(dict(img_path=path, img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
-                  for path, image in pictures]
+        packed = [picture.packed or self._pack(picture) for picture in pictures]
         data = self.model.data_preprocessor({key: [item[key] for item in packed] for key in packed[0]}, False)
         metas = [sample.metainfo for sample in data['data_samples']]
-        return self.model.cluster_scores(data['inputs'], metas), metas
+        kind = data['inputs'].device.type
+        with torch.autocast(kind, self._amp_dtype) if self._amp_dtype else nullcontext():
+            scores = self.model.cluster_scores(data['inputs'], metas)
+        return scores.float(), metas
 
     def _init_model(self, cfg: Config, weights: str, device: str):
         if 'model' in cfg:  # options are in it
@@ -316,25 +433,63 @@ class UnsupInferencer(BaseInferencer):
         return dict(predictions=predictions, names=self.names, visualization=visualization)
 
 
-def predict_folder(inferencer: UnsupInferencer, images: str, out: str, batch_size: int = 1) -> str:
-    """Write what is found in the images of a folder, or in one image, image by image.
+def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, batch_size: Optional[int] = None,
+                   shard: Shard = WHOLE) -> str:
+    """Write what is found in the images of a folder, or in one image, image by image; the same call again goes on where
+    it was stopped.
 
     Args:
-        out: what ``maps/``, ``overlays/`` and ``predictions.json`` go to.
-        batch_size: images of one size, or tiles, at a time.
+        images: ``ImageNames.of(folder)``.
+        out: what ``maps/``, ``overlays/``, ``predictions.json`` and ``progress/`` go to.
+        batch_size: see :meth:`UnsupInferencer.stream`.
+        shard: which of the images this process sees; the last one that is done writes ``predictions.json``.
 
     Returns:
         a line that says what was done.
+
+    Raises:
+        SystemExit: with status 75, SIGTERM or SIGUSR1 came.
+        ValueError: other maps are there, see :class:`mmseg_unsup.apis.folder_journal.Journal`; processes that were
+            started together disagree.
     """
-    start, shares = time.perf_counter(), {}
-    root = images if osp.isdir(images) else osp.dirname(images) or '.'
-    inferencer.check_output(images, out, root)
-    for prediction in inferencer.stream(images, batch_size):
-        inferencer.save(prediction, out, root)
-        shares[osp.relpath(prediction.path, root)] = inferencer.shares(prediction)
-    record = inferencer.save_record(out, shares)
-    files = ', '.join([osp.join(out, MAPS), osp.join(out, OVERLAYS), record])
-    facts = [counted(len(shares), 'image'), f'{len(inferencer.names)} classes',
-             *([f'{len(inferencer.skipped)} skipped'] if inferencer.skipped else []),
+    start = time.perf_counter()
+    for folder in {osp.dirname(path) for path in images.paths}:
+        check_map_folder(out, folder)
+    settings = inferencer.settings()
+    check_ranks_agree(dict(settings, images=(len(images), images.digest())), 'start all processes with the same '
+                      'command, and let them see the same files')
+    folder = MapFolder(out, images, inferencer.cluster_names, inferencer.model.background_cluster, settings, shard)
+    with folder, stopping():
+        folder.journal.tell_made()
+        _fill(folder, inferencer, batch_size)
+    found = after_all(folder.finish)
+    files = [osp.join(out, MAPS), osp.join(out, OVERLAYS), osp.join(out, RECORD)]
+    facts = [counted(found.n_found, 'image'), f'{len(inferencer.names)} classes',
+             *([f'{found.n_faults} skipped'] if found.n_faults else []),
+             *([f'{found.n_missing} are not made yet, by other shards'] if found.n_missing else []),
              f'{time.perf_counter() - start:.1f} s']
-    return f'{", ".join(facts)}: {files}'
+    return f'{", ".join(facts)}: {", ".join(files[:2] if found.n_missing else files)}'
+
+
+def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[int]) -> None:
+    """Make the maps that are missing."""
+    journal = folder.journal
+    paths = (folder.images.paths[i] for i in journal.todo())
+    predictions = inferencer.stream_entries(paths, journal.n_own - journal.n_made, batch_size, folder.skip)
+    with closing(predictions), WriteBehind(inferencer.workers) as write:
+        for prediction in predictions:
+            write(folder.add, prediction.path, prediction.image, prediction.ids)
+            stop_alone_if_asked()
+
+
+def _fail(error: Exception) -> None:
+    raise error
+
+
+def _like_first(pictures: List[Picture]) -> List[Picture]:
+    return [picture for picture in pictures if picture.image.shape == pictures[0].image.shape]
+
+
+def _without(pictures: List[Picture], group: List[Picture]) -> List[Picture]:
+    numbers = {picture.number for picture in group}
+    return [picture for picture in pictures if picture.number not in numbers]

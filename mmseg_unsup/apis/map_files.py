@@ -1,15 +1,20 @@
 """What is found in images, as files: ``maps/``, ``overlays/`` and ``predictions.json`` of a folder."""
+import json
 import os.path as osp
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence, TextIO, Tuple
 
 import numpy as np
+import torch
 
 from ..datasets.image_files import check_output, mark_output
 from ..structures import ClusterNames
-from ..utils.atomic import write_json
+from ..utils.atomic import remove_parts_below, replacing
 from ..utils.paths import printable
+from ..utils.shards import WHOLE, Shard
 from ..datasets.pictures import map_name, write_indexed, write_picture
+from ..functional import fingerprint
 from ..visualization import overlay, with_legend
+from .folder_journal import ImageNames, Journal, Totals
 
 MAPS, OVERLAYS, RECORD = 'maps', 'overlays', 'predictions.json'
 
@@ -40,51 +45,114 @@ class MapFiles:
     def write(self, out: str, name: str, image: np.ndarray, ids: np.ndarray) -> str:
         """Write the map of an image named so below the folder of all images, a PNG whose values are the classes, below
         ``out/maps``, and the drawing below ``out/overlays``; returns the path below ``maps``."""
-        path = map_name(name)
+        of_map, of_drawing = self.paths(out, name)
         if out not in self._made:
             for folder in (MAPS, OVERLAYS):
                 mark_output(osp.join(out, folder))
             self._made.add(out)
-        write_indexed(osp.join(out, MAPS, path), ids, self.names.palette)
-        write_picture(osp.join(out, OVERLAYS, f'{path[:-4]}.jpg'), self.draw(image, ids), quality=90)
-        return path
+        write_indexed(of_map, ids, self.names.palette)
+        write_picture(of_drawing, self.draw(image, ids), quality=90)
+        return osp.relpath(of_map, osp.join(out, MAPS))
 
-    def write_record(self, out: str, shares: Dict[str, Dict[str, float]], skipped: Sequence[str]) -> str:
-        """Write ``out/predictions.json``, whose path is returned.
+    @staticmethod
+    def paths(out: str, name: str) -> Tuple[str, str]:
+        """Of the map and the drawing of an image."""
+        path = map_name(name)
+        return osp.join(out, MAPS, path), osp.join(out, OVERLAYS, f'{path[:-4]}.jpg')
+
+    def write_record(self, out: str, shares: Iterable[Tuple[str, Dict[str, float]]], skipped: Iterable[str]) -> str:
+        """Write ``out/predictions.json`` image by image; its path.
 
         Args:
-            shares: :meth:`shares` by the name of the image.
+            shares: names of images, and their :meth:`shares`.
             skipped: which images were left out, or why.
         """
         path = osp.join(out, RECORD)
-        images = {printable(name): of_image for name, of_image in shares.items()}
-        write_json(path, dict(classes=self.names.names, images=images, skipped=[*map(printable, skipped)]))
+        with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
+            file.write(f'{{\n "classes": {_json(self.names.names)},\n "images": {{')
+            _write_items(file, (f'{_json(printable(name))}: {_json(of_image)}' for name, of_image in shares))
+            file.write('},\n "skipped": [')
+            _write_items(file, (_json(printable(text)) for text in skipped))
+            file.write(']\n}')
         return path
 
 
 class MapFolder:
-    """The maps of the images below a folder, written as they come.
+    """The maps of the images below a folder, written as they come; what was written before is not made again.
 
     Args:
-        out: what ``maps/``, ``overlays/`` and ``predictions.json`` go to.
-        images: the folder, whose structure is kept.
+        out: what ``maps/``, ``overlays/``, ``progress/`` and ``predictions.json`` go to.
+        images: their names.
         names, background: see :class:`MapFiles`.
+        settings: what the maps depend on.
+        shard, replace: see :class:`mmseg_unsup.apis.folder_journal.Journal`.
     """
 
-    def __init__(self, out: str, images: str, names: ClusterNames, background: Optional[int]) -> None:
+    def __init__(self, out: str, images: ImageNames, names: ClusterNames, background: Optional[int], settings: dict,
+                 shard: Shard = WHOLE, replace: bool = False) -> None:
         self.out, self.images = out, images
         self.files = MapFiles(names, background)
-        self.shares: Dict[str, Dict[str, float]] = {}
+        settings = dict(images=osp.realpath(images.root), classes=[of_class._asdict() for of_class in names.classes],
+                        **settings)
+        self.journal = Journal(out, images, settings, lambda name: self.files.paths(out, name), shard, replace)
 
-    def add(self, path: str, image: np.ndarray, clusters: np.ndarray) -> None:
-        """Write what was found in an image, (H, W, 3) uint8 RGB: (H, W) clusters."""
-        name, ids = osp.relpath(path, self.images), self.files.names.table[clusters]
+    def __enter__(self) -> 'MapFolder':
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.journal.__exit__()
+
+    def add(self, path: str, image: np.ndarray, ids: np.ndarray) -> None:
+        """Write what was found in an image, (H, W, 3) uint8 RGB: (H, W) classes. Of any thread."""
+        name = self.images.name_of(path)
         self.files.write(self.out, name, image, ids)
-        self.shares[name] = self.files.shares(ids)
+        self.journal.add(name, self.files.shares(ids))
 
-    def finish(self, skipped: Sequence[str]) -> None:
-        """Write the record; ``skipped`` are the images that were left out."""
-        self.files.write_record(self.out, self.shares, skipped)
+    def add_clusters(self, path: str, image: np.ndarray, clusters: np.ndarray) -> None:
+        """The same of (H, W) clusters, unless the map of the image was made before."""
+        if not self.journal.has(self.images.name_of(path)):
+            self.add(path, image, self.files.names.table[clusters])
+
+    def skip(self, path: str, fault: str) -> None:
+        """Record that an image was left out, and why."""
+        self.journal.add_fault(self.images.name_of(path), fault)
+
+    def finish(self) -> Totals:
+        """Write the record if every image has its line, be it of another process."""
+        found = self.journal.collect()
+        if not found.n_missing:
+            if self.journal.n_calls > 1:  # processes that were killed have left parts of files
+                for kind in (MAPS, OVERLAYS):
+                    remove_parts_below(osp.join(self.out, kind))
+            self.files.write_record(self.out, ((line.image, line.found) for line in found if not line.fault),
+                                    (line.fault for line in found if line.fault))
+        return found.totals
+
+
+def map_settings(model: torch.nn.Module,
+                 pipeline: Sequence[dict],
+                 precision: str = 'float32',
+                 tile: Optional[int] = None,
+                 overlap: Optional[int] = None) -> Dict[str, Any]:
+    """What the maps of a model depend on, as plain values.
+
+    Args:
+        pipeline: configs of the transforms that show it an image.
+        precision: of the network.
+        tile, overlap: see :class:`mmseg_unsup.apis.UnsupInferencer`; without tiles None.
+    """
+    return dict(weights=fingerprint([*model.state_dict().values()]), test_cfg=dict(model.test_cfg or {}),
+                pipeline=list(pipeline), precision=precision, tile=tile, overlap=overlap)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write_items(file: TextIO, items: Iterable[str]) -> None:
+    """The items of a JSON list or object, each on a line."""
+    for i, item in enumerate(items):
+        file.write(f'{"," if i else ""}\n  {item}')
 
 
 def check_map_folder(out: str, images: str) -> None:

@@ -1,5 +1,7 @@
 """Masks for a folder of images: what MaskContrast takes for the objects."""
+import itertools
 import json
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -8,9 +10,10 @@ import re
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -18,19 +21,23 @@ import torch
 from mmengine.config import Config
 from threadpoolctl import threadpool_limits
 
-from ..datasets.errors import LabelError, UnreadableImageError
+from ..datasets.errors import LabelError, UndecodableLabelError, UnreadableImageError
 from ..datasets.image_files import check_folder, check_output, find_images, mark_output
 from ..datasets.transforms.masks import read_mask
+from ..engine.preemption import stop_alone_if_asked
 from ..priors import Prior
 from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress
-from ..utils.atomic import write_json
+from ..utils.atomic import remove_parts_below, write_json
 from ..utils.checks import check_choice
-from ..utils.config_keys import flatten_config
 from ..utils.console import say
+from ..utils.distributed import after_all, check_ranks_agree, on_first_rank
 from ..utils.paths import path_remedy, printable
+from ..utils.read_ahead import read_ahead
+from ..utils.shards import WHOLE, Shard
 from ..datasets.pictures import read_rgb, write_picture
 from ..visualization import cluster_palette, contact_sheet
+from .folder_journal import Collected, ImageNames, Journal, check_settings, stopping
 
 SHORT_NAMES = dict(rbd='RBDPrior', spectral='SpectralPrior', region='RegionPrior', model='ModelPrior',
                    folder='FolderPrior')
@@ -38,21 +45,22 @@ RECORD, SHEET = 'priors.json', 'contact_sheet.jpg'
 AREA_BINS = 10
 MIN_KEPT = 0.6  # share of images
 SHEET_ROWS, SHEET_COLUMNS = 4, 3
+_CHUNK, _GRACE = 4, 1.  # masks that a worker is given at a time; seconds
+Job = Tuple[str, str, str]  # path and name of an image, path of its mask
 
 
 class Result(NamedTuple):
-    """What is known of an image."""
-    stem: str
-    area: Optional[float]  # share of foreground, 0 without a usable mask; None if the image is unreadable
-    seconds: Optional[float] = None  # CPU time; None if its mask was there before
+    """What was made of an image."""
+    area: float = 0.  # share of foreground, 0 without a usable mask
+    seconds: float = 0.  # CPU time
     error: str = ''  # why it is unreadable
 
 
 def make_mask_folder(images: str, out: str, config: dict, workers: int = 1, on_error: str = 'raise',
-                     seed: int = 0) -> dict:
+                     seed: int = 0, shard: Shard = WHOLE) -> Optional[dict]:
     """Write a mask per image, 8 bits and one channel, a record and a contact sheet.
 
-    The same call again makes what is missing.
+    The same call again makes what is missing; a mask that is there, and that no call has recorded, is read and kept.
 
     Args:
         out: ``a/b.jpg`` of the images has ``a/b.png`` here.
@@ -60,34 +68,59 @@ def make_mask_folder(images: str, out: str, config: dict, workers: int = 1, on_e
         workers: processes, one thread each.
         on_error: ``'skip'`` leaves out images that cannot be read, ``'raise'`` stops.
         seed: which images the contact sheet shows.
+        shard: which of the images this process makes the masks of.
 
     Returns:
-        the record, what ``out/priors.json`` holds.
+        the record, what ``out/priors.json`` holds; None where other shards are not finished.
 
     Raises:
+        SystemExit: with status 75, SIGTERM or SIGUSR1 came.
         ValueError: two images would have one mask; the masks would be written over the images; the masks that are there
-            have other settings.
+            have other settings; processes that were started together disagree.
         UnreadableImageError: an image cannot be used.
     """
     check_folder(images, path_remedy(images))
     check_output(out, images)
-    paths = find_images(images)
-    stems = stems_of(paths, images)
+    names = ImageNames(find_images(images), images)
+    check_stems(names)
     # built here too, so that a wrong option stops the tool before any worker starts
     settings = dict(images=osp.abspath(images), **build_prior(config).describe())
-    mark_output(out)
-    path, earlier = osp.join(out, RECORD), {}
-    if osp.exists(path):
-        with open(path, encoding='utf-8') as file:
-            earlier = json.load(file)
-        check_record(earlier, settings, path)
-    else:
-        write_json(path, dict(settings, complete=False))
+    check_ranks_agree(dict(settings, images=(len(names), names.digest())), 'start all processes with the same command, '
+                      'and let them see the same files')
+    earlier = on_first_rank(lambda: begin_record(out, settings))
     start = time.perf_counter()
-    results = make_masks(paths, stems, out, config, workers, on_error)
-    record = dict(make_record(settings, results, time.perf_counter() - start, earlier), complete=True)
-    write_json(path, record)
-    write_sheet(paths, results, out, seed)
+    with Journal(out, names, settings, lambda name: [target_of(name, out)], shard) as journal, stopping():
+        journal.tell_made()
+        n_made = make_masks(journal, out, config, workers, on_error)
+    wall = round(time.perf_counter() - start, 3) if n_made else earlier.get('wall_s')
+    return after_all(lambda: finish_record(journal, out, settings, wall, seed))
+
+
+def begin_record(out: str, settings: dict) -> dict:
+    """The record that is there, which must have these settings; else write one."""
+    mark_output(out)
+    path = osp.join(out, RECORD)
+    if not osp.exists(path):
+        write_json(path, dict(settings, complete=False))
+    with open(path, encoding='utf-8') as file:
+        earlier = json.load(file)
+    check_settings(earlier, settings, path)
+    return earlier
+
+
+def finish_record(journal: Journal, out: str, settings: dict, wall: Optional[float], seed: int) -> Optional[dict]:
+    """Write record and contact sheet if every image has its line, be it of another process; the record, or None."""
+    found = journal.collect()
+    if found.n_missing:
+        return None
+    if journal.n_calls > 1:  # processes that were killed have left parts of files
+        remove_parts_below(out)
+    areas = np.full(len(journal.names), np.nan)
+    for i, line in enumerate(found):
+        areas[i] = np.nan if line.fault else line.found['area']
+    record = dict(make_record(settings, found, areas, wall), complete=True)
+    write_json(osp.join(out, RECORD), record)
+    write_sheet(journal.names, areas, out, seed)
     return record
 
 
@@ -121,15 +154,25 @@ def build_prior(config: dict) -> Prior:
                          'KEY=VALUE') from error
 
 
-def stems_of(paths: Sequence[str], root: str) -> List[str]:
-    """Paths below the root without suffix; ValueError if two images would get one mask."""
-    path_of: Dict[str, str] = {}
-    for path in paths:
-        stem = osp.splitext(osp.relpath(path, root))[0]
-        if path_of.setdefault(stem, path) is not path:
-            raise ValueError(f'{printable(path_of[stem])} and {printable(path)} would get the same mask '
-                             f'{printable(stem)}.png: rename one')
-    return [*path_of]
+def target_of(name: str, out: str) -> str:
+    """Path of the mask of an image."""
+    return osp.join(out, f'{stem_of(name)}.png')
+
+
+def stem_of(name: str) -> str:
+    """The name of an image without suffix."""
+    return osp.splitext(name)[0]
+
+
+def check_stems(names: ImageNames) -> None:
+    """Raise ValueError if two images would get one mask."""
+    hashes = np.fromiter((hash(stem_of(name)) for name in names), np.int64, len(names))
+    order = np.argsort(hashes, kind='stable')
+    alike = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
+    for i, j in zip(order[alike].tolist(), order[alike + 1].tolist()):
+        if stem_of(names[i]) == stem_of(names[j]):
+            raise ValueError(f'{printable(names.paths[i])} and {printable(names.paths[j])} would get the same mask '
+                             f'{printable(stem_of(names[i]))}.png: rename one')
 
 
 def start_worker(config: dict) -> None:
@@ -152,58 +195,92 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def make_mask(path: str, stem: str, target: str) -> Result:
+def make_mask(path: str, name: str, target: str) -> Result:
     """Write the mask of an image."""
     start = time.process_time()
     try:
         image = read_rgb(path)
     except UnreadableImageError as error:
-        return Result(stem, None, error=str(error))
-    mask = PRIOR(image, stem)
+        return Result(error=str(error))
+    mask = PRIOR(image, stem_of(name))
     write_picture(target, mask)
-    return Result(stem, float((mask > 0).mean()), time.process_time() - start)
+    return Result(float((mask > 0).mean()), time.process_time() - start)
 
 
-def area_of(target: str) -> float:
-    """Share of foreground of a mask that is there."""
+def area_of(target: str) -> Optional[float]:
+    """Share of foreground of a mask that is there; None if there is none, or one that is cut off."""
+    if not osp.exists(target):
+        return None
     try:
         return float((read_mask(target) > 0).mean())
+    except UndecodableLabelError as error:
+        say(f'{error}; it is made again', logging.WARNING)
+        return None
     except LabelError as error:
         raise ValueError(f'{error}; remove the file and give the command again') from None
 
 
-def make_masks(paths: Sequence[str], stems: Sequence[str], out: str, config: dict, workers: int,
-               on_error: str) -> List[Result]:
-    """Results of all images, in their order; those with a mask are not read again."""
-    targets = [osp.join(out, f'{stem}.png') for stem in stems]
-    results = {stem: Result(stem, area_of(target)) for stem, target in zip(stems, targets) if osp.exists(target)}
-    todo = [job for job in zip(paths, stems, targets) if job[1] not in results]
-    if results:
-        say(f'{len(results)} of {len(stems)} masks are there already')
-    with track_progress('masks', len(todo)) as advance:
-        for result in run_jobs(todo, config, workers):
+def make_masks(journal: Journal, out: str, config: dict, workers: int, on_error: str) -> int:
+    """Make the masks that are missing; how many were made."""
+    n_made = 0
+    with track_progress('masks', journal.n_own - journal.n_made) as advance, \
+            closing(run_jobs(jobs_of(journal, out, advance), config, workers)) as results:
+        for (path, name, _), result in results:
             if result.error and on_error == 'raise':
                 raise UnreadableImageError(f'{result.error}; with --on-error skip this tool leaves it out')
-            results[result.stem] = result
+            if result.error:
+                journal.add_fault(name, result.error)
+            else:
+                journal.add(name, dict(area=result.area, seconds=result.seconds))
+            n_made += not result.error
             advance(1)
-    return [results[stem] for stem in stems]
+            stop_alone_if_asked()
+    return n_made
 
 
-def run_jobs(jobs: Sequence[tuple], config: dict, workers: int) -> Iterable[Result]:
-    """Results in the order of the jobs, from one process or from several."""
-    workers = min(workers, len(jobs))
-    if workers <= 1:
+def jobs_of(journal: Journal, out: str, advance: Callable[[int], None]) -> Iterator[Job]:
+    """Path, name and mask of the images whose mask is missing; one that is there is recorded."""
+    for i in journal.todo():
+        name = journal.names[i]
+        target = target_of(name, out)
+        area = area_of(target)
+        if area is None:
+            yield journal.names.paths[i], name, target
+        else:
+            journal.add(name, dict(area=area, seconds=None))
+            advance(1)
+
+
+def run_jobs(jobs: Iterator[Job], config: dict, workers: int) -> Iterator[Tuple[Job, Result]]:
+    """The jobs with their results, in order, from one process or from several."""
+    first = list(itertools.islice(jobs, 2))
+    jobs = itertools.chain(first, jobs)
+    if workers <= 1 or len(first) < 2:
         yield from run_here(jobs, config)
         return
     context = multiprocessing.get_context('spawn')  # threads of torch do not survive a fork
     pool = ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(config, ))
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # of the workers: a process per core is faster
+
+    def submit(chunk: List[Job]) -> Future:
+        with without_main():  # workers are started here
+            return pool.submit(make_chunk, chunk)
+
+    chunks = iter(lambda: list(itertools.islice(jobs, _CHUNK)), [])
     try:
-        with without_main():  # all workers are started here
-            results = pool.map(make_mask, *zip(*jobs), chunksize=4)
-        yield from results
+        for made in read_ahead(submit, chunks, 4 * workers):
+            yield from made
+    except BrokenProcessPool:
+        time.sleep(_GRACE)  # a signal to the whole job ends the workers, perhaps before it comes here
+        stop_alone_if_asked()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def make_chunk(jobs: List[Job]) -> List[Tuple[Job, Result]]:
+    """Some jobs, with their results."""
+    return [(job, make_mask(*job)) for job in jobs]
 
 
 @contextmanager
@@ -219,7 +296,7 @@ def without_main() -> Iterator[None]:
         vars(main).update(before)
 
 
-def run_here(jobs: Sequence[tuple], config: dict) -> Iterable[Result]:
+def run_here(jobs: Iterator[Job], config: dict) -> Iterator[Tuple[Job, Result]]:
     """Make the masks in this process, on one thread."""
     global PRIOR
     threads, PRIOR = (torch.get_num_threads(), cv2.getNumThreads()), PRIORS.build(config)
@@ -227,38 +304,31 @@ def run_here(jobs: Sequence[tuple], config: dict) -> Iterable[Result]:
     cv2.setNumThreads(1)
     try:
         with threadpool_limits(1):  # numpy's
-            yield from (make_mask(*job) for job in jobs)
+            yield from ((job, make_mask(*job)) for job in jobs)
     finally:
         torch.set_num_threads(threads[0])
         cv2.setNumThreads(threads[1])
 
 
-def check_record(record: dict, settings: dict, path: str) -> None:
-    """Raise ValueError if a setting differs from that of the masks which are there."""
-    old, new = (dict(flatten_config({key: of.get(key) for key in settings})) for of in (record, settings))
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            raise ValueError(f'{path} records masks with {key}={old.get(key)!r}, but this call has {new.get(key)!r}: '
-                             'use another OUT, or remove that folder')
+def make_record(settings: dict, found: Collected, areas: np.ndarray, wall: Optional[float]) -> dict:
+    """What priors.json holds, but for ``complete``.
 
-
-def make_record(settings: dict, results: Sequence[Result], wall: float, earlier: dict) -> dict:
-    """What priors.json holds, but for ``complete``; times are of the last call that made masks."""
-    areas = np.array([result.area for result in results if result.area is not None])
-    kept = areas[areas > 0]
-    seconds = [result.seconds for result in results if result.seconds is not None]
-    times = {key: earlier.get(key) for key in ('wall_s', 'images_timed', 'cpu_ms_per_image')}
-    if seconds:
-        times.update(wall_s=round(wall, 3), images_timed=len(seconds),
-                     cpu_ms_per_image=round(1000 * float(np.mean(seconds)), 1))
-    counts, edges = np.histogram(kept, AREA_BINS, (0, 1))
-    area = dict(mean=float(kept.mean()) if len(kept) else None, bin_edges=edges.round(3).tolist(),
+    Args:
+        areas: share of foreground of every image, 0 without a usable mask, NaN of those that are unreadable.
+        wall: seconds of the last call that made masks.
+    """
+    usable = areas[areas > 0]
+    seconds = [line.found['seconds'] for line in found if not line.fault and line.found['seconds'] is not None]
+    counts, edges = np.histogram(usable, AREA_BINS, (0, 1))
+    area = dict(mean=float(usable.mean()) if len(usable) else None, bin_edges=edges.round(3).tolist(),
                 counts=counts.tolist())
+    n_readable = len(areas) - int(np.isnan(areas).sum())
     return dict(
-        settings, n_images=len(results), kept=len(kept), kept_fraction=len(kept) / max(len(areas), 1),
-        foreground_area=area, **times,
-        not_kept=[result.stem for result in results if result.area == 0],
-        unreadable={result.stem: result.error for result in results if result.area is None})
+        settings, n_images=len(areas), kept=len(usable), kept_fraction=len(usable) / max(n_readable, 1),
+        foreground_area=area, wall_s=wall, images_timed=len(seconds),
+        cpu_ms_per_image=round(1000 * float(np.mean(seconds)), 1) if seconds else None,
+        not_kept=[stem_of(found.names[i]) for i in np.flatnonzero(areas == 0)],
+        unreadable={stem_of(line.image): line.fault for line in found if line.fault})
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -269,16 +339,16 @@ def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return (pixels + 0.5 * palette[mask]).round().astype(np.uint8)
 
 
-def write_sheet(paths: Sequence[str], results: Sequence[Result], out: str, seed: int) -> None:
+def write_sheet(names: ImageNames, areas: np.ndarray, out: str, seed: int) -> None:
     """Images beside their masks, a random sample in the order of the files."""
-    readable = [i for i, result in enumerate(results) if result.area is not None]
+    readable = np.flatnonzero(~np.isnan(areas))
     n = min(len(readable), SHEET_ROWS * SHEET_COLUMNS)
     if not n:
         return
     pictures = []
     for i in sorted(keyed_generator(seed).choice(readable, n, replace=False)):
-        image = read_rgb(paths[i])
-        pictures += [image, overlay(image, read_mask(osp.join(out, f'{results[i].stem}.png')))]
+        image = read_rgb(names.paths[i])
+        pictures += [image, overlay(image, read_mask(target_of(names[i], out)))]
     columns = min(SHEET_COLUMNS, n)
     blank = np.full((1, 1, 3), 255, np.uint8)
     pictures += [blank] * (-len(pictures) % (2 * columns))

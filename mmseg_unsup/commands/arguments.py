@@ -3,6 +3,8 @@ import argparse
 from contextlib import contextmanager
 from typing import Iterator, Optional
 
+from ..utils.shards import WHOLE, parse_shard
+
 PRIORS = ('rbd', 'spectral', 'region', 'model', 'folder')  # short names, see apis/mask_folder.py
 
 
@@ -41,6 +43,10 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         parser, 'override settings, key=value; dotted keys reach nested ones, and the variables named in the '
         "config's `shortcuts` (data_root, n_clusters, init) reach every place they stand for; a value in quotes of its "
         'own is a text')
+    add_launcher_argument(parser)
+
+
+def add_launcher_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # set by older launchers of torch
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -52,9 +58,20 @@ def find_config_first(args: argparse.Namespace) -> None:
     find_config(args.config)
 
 
+def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that several processes share the images of."""
+    add_launcher_argument(parser)
+    parser.add_argument('--shard', type=parse_shard, default=WHOLE, metavar='R/W', help='only every W-th image, from '
+                        'number R on, which counts from 0: for W processes that no launcher started, as of a job array')
+
+
+def add_amp_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--amp', action='store_true', help='mixed precision, bfloat16 where the device has it')
+
+
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that train."""
-    parser.add_argument('--amp', action='store_true', help='mixed precision, bfloat16 where the device has it')
+    add_amp_argument(parser)
     parser.add_argument('--compile', action='store_true', help='torch.compile for backbone and neck')
 
 

@@ -2,6 +2,7 @@
 
     mmseg-unsup predict MODEL IMAGES --out OUT
     mmseg-unsup predict MODEL IMAGES --out OUT --clusters clusters.json --tile 512
+    mmseg-unsup predict MODEL IMAGES --out OUT --shard 0/4
 
 MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file; before it
 may stand another CONFIG than the one in the checkpoint.
@@ -9,12 +10,19 @@ may stand another CONFIG than the one in the checkpoint.
 OUT/maps has an indexed PNG of class ids per image, as large as the image, OUT/overlays the images coloured by them with
 a legend, OUT/predictions.json the names and the share of each class per image. Classes are those of the clusters.json
 in the folder MODEL, if there is one; without names every cluster is a class of its own.
+
+The same command given again goes on where it was stopped, and makes maps of new images; other settings are refused, as
+OUT/progress records them. Processes that a launcher started (torchrun, srun) share the images, and so do those with
+--shard 0/W to W-1/W; the last one writes OUT/predictions.json.
+
+Exit status: 0 finished; 75 stopped by SIGTERM or SIGUSR1; 2 something is wrong with arguments, images or settings; 1
+another error.
 """
 import argparse
 
 from ..utils.checks import at_least
-from .arguments import (add_model_arguments, add_names_argument, add_on_error_argument, add_size_argument,
-                        offering_to_skip)
+from .arguments import (add_amp_argument, add_model_arguments, add_names_argument, add_on_error_argument,
+                        add_shard_arguments, add_size_argument, offering_to_skip)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,18 +35,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'pixels, each of which the network sees as an image')
     parser.add_argument('--overlap', type=at_least(0), default=64,
                         help='pixels that tiles share (default: %(default)s)')
-    parser.add_argument('--batch-size', type=at_least(1), default=1, help='images of one size, or tiles, at a time')
+    parser.add_argument('--batch-size', type=at_least(1), help='images of one size, or tiles, at a time (default: up '
+                        'to 16 on a GPU, fewer of large ones; else 1)')
+    parser.add_argument('--workers', type=at_least(1), help='threads that read ahead, and threads that write (default: '
+                        'one per core, 8 at most)')
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU where there is one)')
+    add_amp_argument(parser)
+    add_shard_arguments(parser)
     add_on_error_argument(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    from ..apis.image_input import list_inputs
+    from mmengine.dist import is_main_process
+
+    from ..apis.folder_journal import ImageNames
     from ..apis.inferencer import UnsupInferencer, predict_folder
     from ..apis.model_files import choose_files
+    from ..utils.distributed import device_of_process, shard_of_process
     model, names = choose_files(args.model, args.clusters)
-    list_inputs(args.images)  # an empty folder must fail before anything is loaded
-    inferencer = UnsupInferencer(args.config, model, names, args.device, args.size, args.tile, args.overlap,
-                                 args.on_error, args.cfg_options)
+    images = ImageNames.of(args.images)  # an empty folder must fail before anything is loaded
+    shard = shard_of_process(args.launcher, args.shard)
+    device = args.device or device_of_process(args.launcher)
+    inferencer = UnsupInferencer(args.config, model, names, device, args.size, args.tile, args.overlap, args.on_error,
+                                 args.cfg_options, amp=args.amp, workers=args.workers)
     with offering_to_skip():
-        print(predict_folder(inferencer, args.images, args.out, args.batch_size))
+        done = predict_folder(inferencer, images, args.out, args.batch_size, shard)
+    if is_main_process():
+        print(done)

@@ -37,6 +37,10 @@ class LabelError(ValueError):
         super().__init__(faults[0] + (f'; {len(faults) - 1} more files cannot be used' if len(faults) > 1 else ''))
 
 
+class UndecodableLabelError(LabelError):
+    """A label map or mask whose file is cut off, or is no picture."""
+
+
 def check_on_error(on_error: str) -> None:
     """Raise ValueError for a policy that there is not."""
     if on_error not in ON_ERROR:

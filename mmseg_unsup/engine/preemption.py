@@ -81,6 +81,12 @@ def _init_worker(original, worker_id: int) -> None:
         original(worker_id)
 
 
+def stop_alone_if_asked() -> None:
+    """A safe point of work that every process does by itself: raise Preempted if this one got a signal."""
+    if _listener is not None and _listener.received:
+        raise Preempted
+
+
 def stop_if_asked() -> None:
     """A safe point: raise Preempted on all ranks if any got a signal; where they talk by GPUs, at the next one.
     Collective while the run listens; else nothing happens."""

@@ -8,8 +8,9 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
+from ..presets import usable_cores
 from ..utils.config import reference_of
-from ..utils.console import log_files, say
+from ..utils.console import counted, log_files, say
 from ..utils.paths import shown
 from .feature_pass import unwrap
 
@@ -50,9 +51,8 @@ def device_fact(runner) -> str:
     n_ranks = get_world_size()
     if unwrap(runner.model).data_preprocessor.device.type == 'cuda':
         return f'{n_ranks} x {torch.cuda.get_device_name()}' if n_ranks > 1 else torch.cuda.get_device_name()
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     used = f'{n_ranks} processes on ' if n_ranks > 1 else f'{torch.get_num_threads()} of '
-    return f'CPU, {used}{n_cores} core' + 's' * (n_cores != 1)
+    return f'CPU, {used}{counted(usable_cores(), "core")}'
 
 
 def clusters_fact(runner) -> str:

@@ -1,5 +1,4 @@
 """A work directory belongs to one run: what it holds is not mixed with another, and one process group writes to it."""
-import errno
 import logging
 import os
 import os.path as osp
@@ -12,14 +11,10 @@ from mmengine.dist import is_main_process
 
 from ..utils.console import say
 from ..utils.distributed import on_first_rank
+from ..utils.locks import take_lock
 from ..utils.near_names import shortened
 from ..utils.run_record import differing_for_resume, read_record, run_settings, write_record
 from .checkpoint_files import LAST, NUMBERED, PREEMPTED
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 LOCK = 'run.lock'
 # values in messages
@@ -141,35 +136,24 @@ def owned_folder(cfg: Config, restart: bool = False) -> Iterator[RunFolder]:
         on_first_rank(own)
         yield folder
     finally:
-        for descriptor in filter(None, locks):
+        for descriptor in locks:
             os.close(descriptor)
 
 
-def _lock(folder: str) -> Optional[int]:
-    """A descriptor that holds the lock of a folder until it is closed, or the process ends; None where there are none.
-    Makes the folder.
-
-    The lock is of the process (POSIX): data workers do not keep it alive, and it works on NFS.
-    """
+def _lock(folder: str) -> int:
+    """A descriptor that holds the lock of a folder until it is closed, or the process ends. Makes the folder."""
     path = osp.join(folder, LOCK)
     try:
         os.makedirs(folder, exist_ok=True)
-        descriptor = None if fcntl is None else os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise ValueError(f'the work directory {folder!r} cannot be written to ({error.strerror}): give another '
                          '--work-dir') from None
-    if descriptor is None:
-        return None
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    if not take_lock(descriptor, path):
         owner = os.read(descriptor, 200).decode(errors='replace').strip()
         os.close(descriptor)
-        if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
-            say(f'{path} cannot be locked ({error.strerror}): do not start a second run there', logging.WARNING)
-            return None
         raise ValueError(f'another run works in {folder} ({owner or "unknown process"}): wait for its end, '
-                         'or give another --work-dir') from None
+                         'or give another --work-dir')
     os.truncate(descriptor, 0)
     os.write(descriptor, f'process {os.getpid()} on {socket.gethostname()}\n'.encode())
     return descriptor

@@ -73,6 +73,12 @@ def remove_parts(folder: str) -> None:
             os.remove(osp.join(folder, name))
 
 
+def remove_parts_below(folder: str) -> None:
+    """:func:`remove_parts` of a folder and all below it."""
+    for path, _, _ in os.walk(folder):
+        remove_parts(path)
+
+
 def _part_of(path: str) -> str:
     """Name of the temporary file; that of a long name has a digest in its place."""
     folder, name = osp.split(path)

@@ -15,6 +15,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from .config_keys import walk
 from .near_names import shortened
+from .shards import WHOLE, Shard
 
 # launcher -> (the environment variables that it sets on every process, how to start it)
 _LAUNCHERS = dict(
@@ -23,6 +24,8 @@ _LAUNCHERS = dict(
     mpi=(('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK', 'MASTER_ADDR'),
          'mpirun of Open MPI, with -x MASTER_ADDR=HOST_OF_RANK_0'))
 _DEFAULT_PORT = '29500'
+# a rank may need days longer than the first one that is done; one that dies closes its connections, which ends the wait
+_LONGEST_WAIT = timedelta(days=365)
 # differing facts that one message names, and characters of each value
 _MAX_NAMED, _MAX_CHARS = 3, 100
 
@@ -49,16 +52,27 @@ def open_process_group(cfg: Config) -> None:
         dist_cfg = env_cfg.get('dist_cfg', {})
         _check_launch(launcher, dist_cfg.get('timeout'))
         if torch.cuda.is_available():
-            _check_has_gpu(launcher)
+            check_has_gpu(launcher)
             # as Runner will: init_dist would choose another way to start processes
             set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
             init_dist(launcher, **dist_cfg)
+            if dist.get_backend() == 'gloo':
+                atexit.register(_close_process_group)
         else:
             _open_gloo_group(launcher, **dist_cfg)
-        if dist.get_backend() == 'gloo':
-            atexit.register(_close_process_group)
     if not torch.cuda.is_available():
         _adapt_to_gloo(cfg)
+
+
+def open_gloo_group(launcher: str) -> None:
+    """Open a process group that only tells ranks about each other, on machines with GPUs too.
+
+    Raises:
+        ValueError: the launcher has not set its environment variables.
+    """
+    if not dist.is_initialized():
+        _check_launch(launcher, None)
+        _open_gloo_group(launcher)
 
 
 def _check_launch(launcher: str, timeout: Any) -> None:
@@ -74,8 +88,9 @@ def _check_launch(launcher: str, timeout: Any) -> None:
         raise ValueError(f'env_cfg.dist_cfg.timeout must be a positive number of seconds, but it is {timeout!r}')
 
 
-def _check_has_gpu(launcher: str) -> None:
-    """Slurm's processes share GPUs where there are fewer; torchrun's each take the one of their number."""
+def check_has_gpu(launcher: str) -> None:
+    """Raise ValueError unless there is a GPU for this process: Slurm's share GPUs where there are fewer, torchrun's
+    each take the one of their number."""
     n_gpus, rank = torch.cuda.device_count(), int(os.environ.get('LOCAL_RANK', 0))
     if launcher == 'pytorch' and rank >= n_gpus:
         raise ValueError(f'process {rank} of this machine has no GPU of its own, as the machine has {n_gpus}: start at '
@@ -96,6 +111,7 @@ def _open_gloo_group(launcher: str, timeout: Optional[float] = None, port: Optio
                     (('RANK', 'RANK'), ('WORLD_SIZE', 'SIZE'), ('LOCAL_RANK', 'LOCAL_RANK'))})
     env.setdefault('MASTER_PORT', _DEFAULT_PORT)
     dist.init_process_group('gloo', **({} if timeout is None else dict(timeout=timedelta(seconds=timeout))))
+    atexit.register(_close_process_group)
 
 
 def _first_slurm_host(nodes: str) -> str:
@@ -170,3 +186,40 @@ def check_ranks_agree(facts: Dict[str, Any], remedy: str) -> None:
         more = len(differing) - _MAX_NAMED
         listing = '; '.join(differing[:_MAX_NAMED]) + (f'; {more} more differ' if more > 0 else '')
         raise ValueError(f'the processes disagree: {listing}: {remedy}')
+
+
+def shard_of_process(launcher: str, shard: Shard = WHOLE) -> Shard:
+    """The shard of this process: that of its rank where a launcher started it, whose process group is opened, else
+    ``shard``.
+
+    Raises:
+        ValueError: both a launcher and a shard; the launch is incomplete.
+    """
+    if launcher == 'none':
+        return shard
+    if shard != WHOLE:
+        raise ValueError(f'--shard {shard} cannot go with --launcher {launcher}, whose ranks are the shards: give one '
+                         'of the two')
+    open_gloo_group(launcher)
+    return Shard(dist.get_rank(), dist.get_world_size())
+
+
+def device_of_process(launcher: str) -> Optional[str]:
+    """The GPU of this process where a launcher started several and there are some; else None. After the process group
+    is open.
+
+    Raises:
+        ValueError: there is no GPU for this process.
+    """
+    if launcher == 'none' or not torch.cuda.is_available():
+        return None
+    check_has_gpu(launcher)
+    return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
+
+
+def after_all(function: Callable[[], Any]) -> Any:
+    """What the function returns on the first rank once all ranks are here, however long that takes, on all of them;
+    without other ranks at once. Collective."""
+    if get_world_size() > 1:
+        dist.barrier(dist.new_group(backend='gloo', timeout=_LONGEST_WAIT))
+    return on_first_rank(function)

@@ -2,6 +2,7 @@
 import ctypes
 import functools
 import os
+from typing import Optional
 
 import torch
 from mmengine.config import Config
@@ -67,6 +68,13 @@ def computes_in_bfloat16(device_type: str) -> bool:
     return bool(cpu_has('avx512_bf16', 'amx_bf16', 'bf16'))
 
 
+def amp_dtype(device: Optional[torch.device] = None) -> torch.dtype:
+    """What mixed precision computes in on a device, by default the GPU where there is one: bfloat16, or float16 on GPUs
+    that would emulate it."""
+    is_gpu = torch.cuda.is_available() if device is None else device.type == 'cuda'
+    return torch.float16 if is_gpu and not computes_in_bfloat16('cuda') else torch.bfloat16
+
+
 def enable_amp(cfg: Config) -> None:
     """Mixed precision: bfloat16 where the device computes in it, float16 with loss scaling on older GPUs.
 
@@ -79,7 +87,7 @@ def enable_amp(cfg: Config) -> None:
     if kind != 'OptimWrapper':
         raise ValueError(f'--amp cannot replace optim_wrapper.type={kind!r}: set a wrapper with mixed precision in the '
                          'config')
-    if torch.cuda.is_available() and not computes_in_bfloat16('cuda'):
+    if amp_dtype() == torch.float16:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'mmseg_unsup.BFloat16OptimWrapper'

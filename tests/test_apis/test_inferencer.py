@@ -93,6 +93,33 @@ def test_the_whole_image_is_seen_though_scores_are_of_a_crop(tmp_path):
     assert config.test_dataloader.dataset.pipeline[2].protocol == 'center_crop'  # the caller's config stays
 
 
+def test_batches_keep_the_order_and_the_maps(image_folder, tmp_path):
+    """Two sizes take turns, and pictures wait for others of theirs; one image cannot be read."""
+    (tmp_path / 'images' / '000000000003x.jpg').write_bytes(b'no image')
+    built = inferencer('PiCIE', tmp_path, on_error='skip', workers=2)
+    seen, original = [], built.model.cluster_scores
+    built.model.cluster_scores = lambda inputs, metas: seen.append(len(inputs)) or original(inputs, metas)
+    one, three, default = ([*built.stream(image_folder, size)] for size in (1, 3, None))
+    assert seen == [1] * 8 + [3, 3, 1, 1] + [1] * 8
+    paths = [found.path for found in one]
+    assert len(paths) == 8 and paths == sorted(paths)
+    for batched in (three, default):
+        assert [found.path for found in batched] == paths
+        for found, alone in zip(batched, one):
+            np.testing.assert_array_equal(found.ids, alone.ids)
+            np.testing.assert_allclose(found.scores, alone.scores, atol=1e-6)
+
+
+def test_mixed_precision_changes_few_pixels(image_folder, tmp_path):
+    exact, mixed = inferencer('PiCIE', tmp_path), inferencer('PiCIE', tmp_path, amp=True)
+    kinds = set()
+    mixed.model.backbone.layer1.register_forward_hook(lambda module, inputs, output: kinds.add(output.dtype))
+    pairs = [*zip(exact.stream(image_folder), mixed.stream(image_folder))]
+    assert kinds == {torch.bfloat16} and mixed.settings()['precision'] == 'bfloat16'
+    assert np.mean([(one.ids == other.ids).mean() for one, other in pairs]) > 0.97
+    assert 0 < max(np.abs(one.scores - other.scores).max() for one, other in pairs) < 0.02
+
+
 def test_names_and_merged_classes(image_folder, tmp_path):
     plain = inferencer('PiCIE', tmp_path)
     names = plain.cluster_names.merged([[1, 4]]).renamed({1: 'sky', 0: 'road'})

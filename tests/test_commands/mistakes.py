@@ -152,6 +152,7 @@ WITH_PHOTOGRAPHS = {
     f'predict {MODEL} {{p}}/texts --out {{p}}/work': 'no image found below {p}/texts',
     f'predict {MODEL} {{p}}/broken --out {{p}}/work': '{p}/broken/0.jpg',
     f'predict {MODEL} {{p}}/images --out {{p}}/work --tile 0': 'argument --tile: it must be a whole number | 1',
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --shard 3/3': 'argument --shard: there is no shard 3/3 | 0 to W-1',
     f'predict {MODEL} {{p}}/images --out {{p}}/work --device cuda:9': "the device 'cuda:9' cannot be used: torch | cpu",
     'predict {p}/config.py {p}/none.pth {p}/images --out {p}/work': 'there is no checkpoint | {p}/none.pth',
     'predict {p}/config.py {p}/plain.pth {p}/images --out {p}/work':

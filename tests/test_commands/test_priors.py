@@ -2,7 +2,6 @@
 import json
 import multiprocessing
 import os
-import os.path as osp
 import time
 
 import cv2
@@ -102,15 +101,15 @@ def test_a_second_call_makes_what_is_missing(call, tmp_path, capsys):
     marked[:45] = 255
     cv2.imwrite(str(out / '2.png'), marked)
     assert call(images, out, *SMALL) == 0
-    assert '4 of 5 masks are there already' in capsys.readouterr().out
+    assert '3 of 5 images were made before' in capsys.readouterr().out  # that of another size is read
     assert files_of(out)['3.png'] == complete['3.png'] and files_of(out)['2.png'] != complete['2.png']
-    assert record_of(out)['images_timed'] == 1 and record_of(out)['kept'] == 5
+    assert record_of(out)['images_timed'] == 4 and record_of(out)['kept'] == 5
     assert record_of(out)['foreground_area']['counts'][4] + record_of(out)['foreground_area']['counts'][5] == 1
     (out / '2.png').write_bytes(complete['2.png'])
     call(images, out, *SMALL)  # nothing to do: the times stay
     assert {**record_of(out), 'wall_s': 0, 'images_timed': 0, 'cpu_ms_per_image': 0} == \
         {**record, 'wall_s': 0, 'images_timed': 0, 'cpu_ms_per_image': 0}
-    assert record_of(out)['images_timed'] == 1
+    assert record_of(out)['images_timed'] == 4
 
 
 def test_other_settings_are_refused(call, tmp_path):
@@ -118,11 +117,11 @@ def test_other_settings_are_refused(call, tmp_path):
     images, out = tmp_path / 'images', tmp_path / 'out'
     call(images, out, *SMALL)
     before = files_of(out)
-    with pytest.raises(ValueError, match='records masks with parameters.max_side=60, but this call has 80'):
+    with pytest.raises(ValueError, match='records results with parameters.max_side=60, but this call has 80'):
         call(images, out, '--options', 'max_side=80', 'n_superpixels=60')
-    with pytest.raises(ValueError, match='masks with images=.*images., but this call has .*labels.: use another OUT'):
+    with pytest.raises(ValueError, match='results with images=.*images., but this call has .*labels.: use another folder'):
         call(tmp_path / 'labels', out, *SMALL)
-    with pytest.raises(ValueError, match="records masks with method='RBDPrior', but this call has 'RegionPrior'"):
+    with pytest.raises(ValueError, match="records results with method='RBDPrior', but this call has 'RegionPrior'"):
         call(images, out, '--prior', 'region')
     assert files_of(out) == before
 

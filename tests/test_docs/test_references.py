@@ -20,7 +20,7 @@ from .documents import DOCUMENTS, all_commands, anchors, blocks, inline_code, li
 
 REGISTRIES = (MODELS, HOOKS, METRICS, DATASETS, TRANSFORMS)
 # of other code
-FOREIGN_OPTIONS = {'--nonparametric', '--gpus'}
+FOREIGN_OPTIONS = {'--nonparametric', '--gpus', '--nproc-per-node', '--ntasks', '--gpus-per-task'}
 FOREIGN_KEYS = {'randomness.deterministic', 'model.backbone.init_cfg.prefix'}
 FILE = re.compile(r'(?<![\w/.])((?:tools|configs|mmseg_unsup|requirements)/[\w/.-]+\.(?:py|sh|yml|txt))')
 DOTTED = re.compile(r'([a-z_]+(?:\.[a-z_0-9]+)+)=?\S*')

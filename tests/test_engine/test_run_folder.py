@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmseg_unsup.engine import run_folder
 from mmseg_unsup.engine.hooks import RunFolderHook
 from mmseg_unsup.engine.run_folder import owned_folder
-from mmseg_unsup.utils import distributed
+from mmseg_unsup.utils import distributed, locks
 from mmseg_unsup.utils.run_logs import read_run_log
 from mmseg_unsup.utils.run_record import differing_for_resume, differing_settings, read_record, run_settings
 from ..conftest import write_images
@@ -218,10 +218,10 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(tmp_path, owner):
 def test_where_there_are_no_locks(tmp_path, monkeypatch):
     def refuse(*args):
         raise OSError(37, 'No locks available')
-    monkeypatch.setattr(run_folder.fcntl, 'lockf', refuse)
+    monkeypatch.setattr(locks.fcntl, 'lockf', refuse)
     begin(plain_config(tmp_path))
     assert (tmp_path / 'epoch_1.pth').exists()
-    monkeypatch.setattr(run_folder, 'fcntl', None)  # Windows
+    monkeypatch.setattr(locks, 'fcntl', None)  # Windows
     with run_folder.owned_folder(plain_config(tmp_path / 'other')) as folder:
         assert folder.path == str(tmp_path / 'other')
 

@@ -13,7 +13,7 @@ CONFIG = config('picie_fpn_camvid')
 
 # name, what it needs, and the least of its numbers
 NUMBERS = [
-    ('predict', ['c', 'w', 'images', '--out', 'out'], {'--tile': 1, '--overlap': 0, '--batch-size': 1}),
+    ('predict', ['c', 'w', 'images', '--out', 'out'], {'--tile': 1, '--overlap': 0, '--batch-size': 1, '--workers': 1}),
     ('export', ['c', 'w', 'out.ts'], {'--check-images': 1}),
     ('check', ['c'], {'--workers': 1}),
     ('gallery', ['c', 'w', 'images', '--out', 'o.html'],

@@ -3,20 +3,31 @@ import json
 import os
 import os.path as osp
 import re
+import signal
+import socket
+import time
+from unittest import mock
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
 from mmseg_unsup.apis import export as library_export
-from mmseg_unsup.commands import export, gallery
+from mmseg_unsup.apis.folder_journal import ImageNames
+from mmseg_unsup.apis.gallery import make_gallery
+from mmseg_unsup.apis.inferencer import predict_folder
+from mmseg_unsup.apis.map_files import MapFolder
+from mmseg_unsup.commands import export, gallery, load_command, make_parser
 from mmseg_unsup.datasets.errors import UnreadableImageError
 from mmseg_unsup.engine.testing import give_names
 from mmseg_unsup.evaluation.functional import matching
+from mmseg_unsup.utils.console import quiet_console
 from ..conftest import run_tool, smooth_image
+from ..forks import spawn
 from ..test_apis.test_inferencer import tiny_checkpoint
 from ..test_apis.tiny_models import METHODS, K
 
@@ -161,19 +172,20 @@ def test_exporting_with_names(image_folder, tmp_path, tool, capsys):
     assert not (tmp_path / 'other.onnx').exists()
 
 
-def test_an_image_larger_than_memory_is_refused_before_anything_is_written(tmp_path, tool, monkeypatch):
+def test_an_image_larger_than_memory_is_refused_when_its_turn_comes(tmp_path, tool, monkeypatch):
     model, image, out = trained(tmp_path), tmp_path / 'images' / 'large.png', tmp_path / 'model.onnx'
     image.parent.mkdir()
     cv2.imwrite(str(image), np.zeros((2000, 3000, 3), np.uint8))
     out.write_text('old')
     monkeypatch.setattr(image_input, 'available_memory', lambda: 50 * 2**20)
     cv2.imwrite(str(image.with_name('a.png')), np.zeros((60, 80, 3), np.uint8))
-    for args in (['predict', *model, image.parent, '--out', tmp_path / 'out'],
-                 ['predict', *model, image, '--out', tmp_path / 'out', '--tile', 512],
+    for args in (['predict', *model, image, '--out', tmp_path / 'out'],
+                 ['predict', *model, image.parent, '--out', tmp_path / 'out'],
+                 ['predict', *model, image, '--out', tmp_path / 'other', '--tile', 512],
                  ['export', *model, out, '--images', image.parent]):
         with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about'):
             tool(*args)
-    assert out.read_text() == 'old' and not (tmp_path / 'out').exists()
+    assert out.read_text() == 'old' and not [*tmp_path.glob('o*/*/large*')]
 
 
 def run_folder(folder, config, checkpoint) -> str:
@@ -210,11 +222,11 @@ def test_one_name_for_all_commands(image_folder, tmp_path, tool, capsys):
     assert ClusterNames.load(f'{folder}/clusters.json').names == ['cluster 0', 'land', 'sky', 'cluster 4']
     assert re.search(rf'4 classes of 5 clusters, [\d.]+ s: {folder}/clusters.json$', capsys.readouterr().out.strip())
     for options, n_classes in (((), 4), (('--clusters', 'none'), 5)):
-        tool('predict', folder, image_folder, '--out', tmp_path / 'out', *options)
+        tool('predict', folder, image_folder, '--out', tmp_path / f'out{n_classes}', *options)
         line = rf'8 images, {n_classes} classes, [\d.]+ s: (.*/maps), (.*/overlays), (.*/predictions.json)$'
         paths = re.search(line, capsys.readouterr().out.strip()).groups()
         assert all(map(osp.exists, paths))
-        assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())['classes']) == n_classes
+        assert len(json.loads((tmp_path / f'out{n_classes}' / 'predictions.json').read_text())['classes']) == n_classes
         tool('export', folder, tmp_path / 'model.ts', '--images', image_folder, *options)
         line = r'model.ts: ([\d.]+) MB, [\d.]+ s, [\d.]+ % of the pixels of 8 images equal to PyTorch; size 48, '
         size = float(re.search(line, capsys.readouterr().out)[1])
@@ -295,3 +307,110 @@ def test_names_reach_the_metrics_of_their_set_only(tmp_path):
     assert ['clusters' in evaluator for evaluator in evaluators] == [True, True, False]
     with pytest.raises(ValueError, match="names the clusters of 'fresh', which no metric of test_evaluator reads"):
         give_names([dict(type='mmseg_unsup.ClusterIoUMetric', prediction='view1')], path)
+
+
+# --- many images
+
+
+def files_below(folder) -> dict:
+    """Content and time of all pictures."""
+    return {path.relative_to(folder): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in [*folder.rglob('*.png'), *folder.rglob('*.jpg')]}
+
+
+def test_predicting_goes_on_where_it_was_stopped(image_folder, tmp_path, tool, monkeypatch, capsys):
+    model, out = trained(tmp_path), tmp_path / 'out'
+    tool('predict', *model, image_folder, '--out', tmp_path / 'whole')
+    add, added = MapFolder.add, []
+
+    def signal_after_three(folder, *args):
+        add(folder, *args)
+        added.append(args[0])
+        if len(added) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(MapFolder, 'add', signal_after_three)
+    with pytest.raises(SystemExit) as ended, quiet_console():
+        tool('predict', *model, image_folder, '--out', out)
+    assert ended.value.code == 75 and 3 <= len(added) < 8 and not (out / 'predictions.json').exists()
+    assert 'stopped; the same command goes on from here' in capsys.readouterr().out
+    before = files_below(out)
+    assert len(before) == 2 * len(added)
+    cut, other = [path for path in before if path.parts[0] == 'maps'][:2]
+    os.truncate(out / cut, 9)
+    (out / 'maps' / 'x.jpg.png.4.part').write_bytes(b'of a process that was killed')
+    with pytest.raises(ValueError, match="records results with precision='float32', but this call has 'bfloat16': use"):
+        tool('predict', *model, image_folder, '--out', out, '--amp')
+    n_added = len(added)
+    with quiet_console():
+        tool('predict', *model, image_folder, '--out', out, '--batch-size', 3)
+    assert len(added) == 8 + 1 and f'{n_added - 1} of 8 images were made before' in capsys.readouterr().out
+    after, whole = files_below(out), files_below(tmp_path / 'whole')
+    assert after[other] == before[other] and not [*out.rglob('*.part')]
+    assert {path: content for path, (content, _) in after.items()} == {
+        path: content for path, (content, _) in whole.items()}
+    assert (out / 'predictions.json').read_text() == (tmp_path / 'whole' / 'predictions.json').read_text()
+
+
+def test_shards_give_what_one_process_gives(image_folder, tmp_path, tool, capsys):
+    model, out = trained(tmp_path), tmp_path / 'out'
+    tool('predict', *model, image_folder, '--out', tmp_path / 'whole')
+    for shard, line in (('1/2', r'4 images, 5 classes, 4 are not made yet, by other shards, .*/maps, .*/overlays$'),
+                        ('0/2', r'8 images, 5 classes, [\d.]+ s: .*/predictions.json$')):
+        tool('predict', *model, image_folder, '--out', out, '--shard', shard)
+        assert re.search(line, capsys.readouterr().out.strip())
+    assert (out / 'predictions.json').read_text() == (tmp_path / 'whole' / 'predictions.json').read_text()
+    with pytest.raises(ValueError, match='--shard 1/2 cannot go with --launcher pytorch, whose ranks are the shards'):
+        tool('predict', *model, image_folder, '--out', out, '--shard', '1/2', '--launcher', 'pytorch')
+
+
+def rank_of_two(rank, port, folder, models) -> None:
+    """Predictions and masks on two processes; the second one begins late."""
+    os.environ.update(RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+    init_default_scope('mmseg')
+    os.chdir(folder)
+    for name, args in (('predict', [*models, 'images', '--out', 'out']),
+                       ('priors', ['images', 'masks', '--prior', 'region'])):
+        if name == 'priors' and rank:
+            time.sleep(2)
+        load_command(name).run(make_parser(name).parse_intermixed_args([*args, '--launcher', 'pytorch']))
+    with pytest.raises(ValueError, match='the processes disagree: .*images is'), mock.patch.object(
+            ImageNames, 'digest', lambda names: str(rank)):
+        load_command('predict').run(make_parser('predict').parse_intermixed_args(
+            [*models, 'images', '--out', 'other', '--launcher', 'pytorch']))
+
+
+@pytest.mark.slow
+def test_two_processes_share_predictions_and_masks(image_folder, tmp_path, tool):
+    model = [str(path) for path in trained(tmp_path)]
+    tool('predict', *model, image_folder, '--out', tmp_path / 'whole')
+    tool('priors', image_folder, tmp_path / 'whole_masks', '--prior', 'region')
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = str(probe.getsockname()[1])
+    spawn(rank_of_two, (port, str(tmp_path), model), 2)
+    for one, two in (('whole', 'out'), ('whole_masks', 'masks')):
+        first, second = (files_below(tmp_path / folder) for folder in (one, two))
+        assert {path: content for path, (content, _) in first.items()} == {
+            path: content for path, (content, _) in second.items()}
+    assert (tmp_path / 'out' / 'predictions.json').read_text() == (tmp_path / 'whole' / 'predictions.json').read_text()
+    records = [json.loads((tmp_path / folder / 'priors.json').read_text()) for folder in ('whole_masks', 'masks')]
+    timed = dict(wall_s=0, cpu_ms_per_image=0)
+    assert {**records[0], **timed} == {**records[1], **timed} and records[1]['images_timed'] == 8
+    assert sorted(os.listdir(tmp_path / 'out' / 'progress')) == [
+        f'{rank}-of-2.{kind}' for rank in (0, 1) for kind in ('jsonl', 'lock')]
+
+
+def test_the_maps_of_a_gallery_are_those_of_predict(image_folder, tmp_path, capsys):
+    """Those that the page has looked at are not made again, and the others are alike."""
+    config, weights = tiny_checkpoint('PiCIE', tmp_path)
+    make_gallery(config, weights, image_folder, str(tmp_path / 'page.html'), max_images=3, maps=str(tmp_path / 'out'))
+    inferencer = UnsupInferencer(config, weights, device='cpu', show_progress=False)
+    with quiet_console():
+        predict_folder(inferencer, ImageNames.of(image_folder), str(tmp_path / 'out'))
+    assert '3 of 8 images were made before' in capsys.readouterr().out
+    predict_folder(inferencer, ImageNames.of(image_folder), str(tmp_path / 'whole'))
+    for name in ('maps', 'overlays'):
+        first, second = (files_below(tmp_path / folder / name) for folder in ('out', 'whole'))
+        assert {path: content for path, (content, _) in first.items()} == {
+            path: content for path, (content, _) in second.items()}

@@ -83,6 +83,7 @@ ALLOWED = {
         'subprocess.run': FIXED, 'torch.serialization.load': WEIGHTS},
     'mmseg_unsup/analysis/seeds.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/analysis/analyze_logs.py': {'open': TEXT},
+    'mmseg_unsup/apis/folder_journal.py': {'open': TEXT, 'json.loads': TEXT},
     'mmseg_unsup/apis/mask_folder.py': {'open': TEXT, 'json.load': TEXT},
     'mmseg_unsup/converters/coco_stuff27.py': {'cv2.imread': PICTURE},
     'mmseg_unsup/commands/label_subsets.py': {'mmengine.fileio.list_from_file': TEXT},

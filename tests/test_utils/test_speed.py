@@ -67,7 +67,7 @@ def test_amp_is_bfloat16_without_a_gpu():
                                                               ((7, 5), 'AmpOptimWrapper', 'dynamic')])
 def test_amp_on_a_gpu(monkeypatch, capability, expected, loss_scale):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: capability)
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device=None: capability)
     cfg = config()
     enable_amp(cfg)
     assert cfg.optim_wrapper.type == expected

@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 
 from ...registry import TRANSFORMS
 from ...utils.checks import check_count, check_interval, check_share
-from ..errors import LabelError
+from ..errors import LabelError, UndecodableLabelError
 from .formatting import PackViews
 from .geometric import resize_image, resize_labels
 from .loading import _decode, _read, _Unreadable
@@ -26,12 +26,13 @@ def read_mask(path: str, backend_args: dict = None) -> np.ndarray:
     A palette gives its indices; several equal channels are one, and transparency does not count.
 
     Raises:
-        LabelError: the file cannot be read, or its channels differ.
+        LabelError: its channels differ.
+        UndecodableLabelError: the file cannot be read.
     """
     try:
         mask = _decode(_read(path, backend_args), 'unchanged')
     except _Unreadable as fault:
-        raise LabelError(f'cannot use the mask {path}: {fault}') from None
+        raise UndecodableLabelError(f'cannot use the mask {path}: {fault}') from None
     if mask.ndim == 3:
         colors = mask[..., :3]
         if (colors != colors[..., :1]).any():

@@ -1,0 +1,376 @@
+"""What was made of the images of a folder so far, as lines of JSON: work that was stopped goes on, and processes share
+it."""
+import hashlib
+import json
+import logging
+import os
+import os.path as osp
+import re
+import threading
+from array import array
+from bisect import bisect_left
+from contextlib import contextmanager, nullcontext
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..engine.preemption import EXIT_CODE, Preempted, listening
+from ..utils.config_keys import flatten_config
+from ..utils.console import counted, say
+from ..utils.locks import take_lock
+from ..utils.paths import printable
+from ..utils.shards import WHOLE, Shard
+from .image_input import list_inputs
+
+PROGRESS = 'progress'  # a folder among the results
+_SUFFIX = '.jsonl'
+_PART = re.compile(r'(\d+)-of-(\d+)\.jsonl')
+_HEAD = b'{"settings"'  # how its line begins
+_OFFSET_BITS = 40  # of the place of a line; the bits above count the parts
+
+
+class ImageNames(Sequence):
+    """The names of images below their folder, made of the sorted paths when they are asked for."""
+
+    def __init__(self, paths: Sequence[str], root: str) -> None:
+        self.paths, self.root = paths, root
+        self._prefix = osp.join(root, '')
+
+    @classmethod
+    def of(cls, images: str) -> 'ImageNames':
+        """Those of the images below a folder, or of one image; what is raised is that of :func:`list_inputs`."""
+        return cls(list_inputs(images), images if osp.isdir(images) else osp.dirname(images) or '.')
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, i: int) -> str:
+        return self.name_of(self.paths[i])
+
+    def name_of(self, path: str) -> str:
+        """The name of an image by its path."""
+        return path[len(self._prefix):] if path.startswith(self._prefix) else osp.relpath(path, self.root)
+
+    def find(self, name: str) -> Optional[int]:
+        """The number of a name; None if no image has it."""
+        i = bisect_left(self, name)
+        return i if i < len(self) and self[i] == name else None
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of all names in their order."""
+        digest = hashlib.sha256()
+        for name in self:
+            digest.update(os.fsencode(name) + b'\0')
+        return digest.hexdigest()[:16]
+
+
+class Line(NamedTuple):
+    """What is known of an image.
+
+    Attributes:
+        image: its name.
+        found: a plain value; None if the image could not be used.
+        fault: why not.
+        sizes: bytes of each file that was written.
+    """
+    image: str
+    found: Any = None
+    fault: str = ''
+    sizes: Sequence[int] = ()
+
+
+class Totals(NamedTuple):
+    """How far all shards have come, in images."""
+    n_found: int
+    n_faults: int
+    n_missing: int  # that no shard has looked at yet
+
+
+class Journal:
+    """The lines of a shard, ``progress/R-of-W.jsonl`` among the results; a call appends to those of former ones.
+
+    A part begins with a head, and so does what each further call appends: the settings, and number and digest of the
+    names that the call has seen. A line is written when the files of its image are, so whatever ends the process costs
+    the images that were in work; a line that is cut, and files of other sizes than it records, count as not made.
+
+    Args:
+        out: folder of the results.
+        names: of all images.
+        settings: plain values that results depend on: those of all parts are equal.
+        files_of: name -> paths of what is written for an image.
+        shard: which of the images are made here; what another process has made, of any shards, is not made again.
+        replace: drop results of other settings, instead of raising an error; for one process.
+
+    Attributes:
+        n_made: number of images of the shard that were there before.
+
+    Raises:
+        ValueError: results of other settings are there; another process makes this shard; a part is none.
+    """
+
+    def __init__(self, out: str, names: ImageNames, settings: Dict[str, Any],
+                 files_of: Callable[[str], Sequence[str]], shard: Shard = WHOLE, replace: bool = False) -> None:
+        self.folder, self.names, self.shard, self._files_of = osp.join(out, PROGRESS), names, shard, files_of
+        self.path = osp.join(self.folder, f'{shard.index}-of-{shard.count}{_SUFFIX}')
+        self._head = dict(settings=json.loads(json.dumps(settings, default=str)), n_images=len(names),
+                          listing=names.digest())
+        os.makedirs(self.folder, exist_ok=True)
+        if replace:
+            self._drop_others()
+        self._writing = threading.Lock()
+        self._open()
+        self._done = bytearray(len(names))
+        for _, line in self._lines():
+            i = self._index(line)
+            if i is not None and i % shard.count == shard.index and not line.fault:
+                self._done[i] = self._is_whole(line)
+        self.n_made = sum(self._done)
+
+    def __enter__(self) -> 'Journal':
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._file.close()
+        if not _has_lines(self.path):  # nothing was made, and other settings may take its place
+            os.remove(self.path)
+        self._lock.close()
+
+    @property
+    def n_calls(self) -> int:
+        """Number of calls so far, of all shards; each wrote a head."""
+        return sum(text.startswith(_HEAD) for path in _parts(self.folder) for text in _texts(path))
+
+    @property
+    def n_own(self) -> int:
+        """Number of images of the shard."""
+        return len(range(self.shard.index, len(self.names), self.shard.count))
+
+    def todo(self) -> Iterator[int]:
+        """Numbers of the images of the shard that are to be made."""
+        return (i for i in range(self.shard.index, len(self.names), self.shard.count) if not self._done[i])
+
+    def has(self, name: str) -> bool:
+        """Whether the files of an image are there; of the shard."""
+        i = self.names.find(name)
+        return i is not None and bool(self._done[i])
+
+    def add(self, name: str, found: Any) -> None:
+        """Record what was found in an image whose files are written; any thread may call it."""
+        self._append(image=name, found=found, sizes=[os.path.getsize(path) for path in self._files_of(name)])
+
+    def add_fault(self, name: str, fault: str) -> None:
+        """Record why an image cannot be used; the next call tries it again."""
+        self._append(image=name, fault=fault)
+
+    def tell_made(self) -> None:
+        """Say how much is left of what was stopped."""
+        if self.n_made:
+            of_shard = f' of shard {self.shard}' if self.shard != WHOLE else ''
+            say(f'{self.n_made} of {counted(self.n_own, "image")}{of_shard} were made before')
+
+    def collect(self) -> 'Collected':
+        """The lines of all shards. Collective in no way: they are what is in the files at this moment.
+
+        Raises:
+            ValueError: every image has its line, but the shards have seen other files than this one.
+        """
+        found = Collected(self.names)
+        for part, path in enumerate(found.paths_of(self.folder)):
+            for offset, line in _read_lines(path):
+                found.place(self._index(line), part, offset, line.fault == '')
+        if not found.n_missing:
+            self._check_listings()
+        return found
+
+    def _open(self) -> None:
+        """Own the part, mend its end, and begin what this call appends."""
+        # a file of its own: a POSIX lock goes when its file is closed, be it by a reader in the same process
+        self._lock = open(f'{self.path[:-len(_SUFFIX)]}.lock', 'wb')
+        if not take_lock(self._lock.fileno(), self._lock.name):
+            self._lock.close()
+            raise ValueError(f'another process is at work on shard {self.shard} of {printable(self.folder)}: wait for '
+                             'its end, or give every process a shard of its own (--shard)')
+        self._file = open(self.path, 'ab+', buffering=0)
+        _mend(self._file, self.path)
+        try:
+            self._check_settings()
+            self._append(**self._head)
+            self._check_settings()  # again: of two processes that begin at once, one at least sees the other's head
+        except ValueError:
+            self.__exit__()
+            raise
+
+    def _append(self, **values) -> None:
+        with self._writing:
+            self._file.write((json.dumps(values) + '\n').encode())
+
+    def _heads(self) -> Iterator[Tuple[str, dict]]:
+        """Path and last head of every part."""
+        for path in _parts(self.folder):
+            head = None
+            for text in _texts(path):
+                if text.startswith(_HEAD):
+                    head = _parse(text) or head
+            if head is None and osp.getsize(path):
+                raise ValueError(f'{printable(path)} is no record of what was made: remove that file')
+            if head is not None:
+                yield path, head
+
+    def _check_settings(self) -> None:
+        for path, head in self._heads():
+            check_settings(head['settings'], self._head['settings'], path)
+
+    def _check_listings(self) -> None:
+        for path, head in self._heads():
+            if int(_PART.fullmatch(osp.basename(path))[2]) == self.shard.count and head['listing'] != self.listing:
+                raise ValueError(f'the shards have seen different files: {head["n_images"]} images in '
+                                 f'{printable(path)}, {len(self.names)} here (by the digest of their names): give the '
+                                 'commands of all shards again where they see the same folder')
+
+    @property
+    def listing(self) -> str:
+        """Digest of the names."""
+        return self._head['listing']
+
+    def _drop_others(self) -> None:
+        try:
+            self._check_settings()
+        except ValueError:
+            for path in _parts(self.folder):
+                os.remove(path)
+
+    def _lines(self) -> Iterator[Tuple[int, Line]]:
+        for path in _parts(self.folder):
+            yield from _read_lines(path)
+
+    def _index(self, line: Line) -> Optional[int]:
+        return self.names.find(line.image)
+
+    def _is_whole(self, line: Line) -> bool:
+        """Whether files of the sizes that a line records are there."""
+        try:
+            return [os.path.getsize(path) for path in self._files_of(line.image)] == list(line.sizes)
+        except OSError:
+            return False
+
+
+class Collected:
+    """The lines of all shards, in the order of the images; in memory are their places alone.
+
+    Attributes:
+        n_missing: images without a line.
+    """
+
+    def __init__(self, names: ImageNames) -> None:
+        self.names, self.n_missing = names, len(names)
+        self._places, self._is_found = array('q', [-1]) * len(names), bytearray(len(names))
+        self._paths: List[str] = []
+
+    @property
+    def totals(self) -> Totals:
+        n_found = sum(self._is_found)
+        return Totals(n_found, len(self.names) - self.n_missing - n_found, self.n_missing)
+
+    def paths_of(self, folder: str) -> List[str]:
+        """The parts whose lines are placed."""
+        self._paths = _parts(folder)
+        return self._paths
+
+    def place(self, i: Optional[int], part: int, offset: int, is_found: bool) -> None:
+        """Remember where the line of an image stands; a result counts more than a fault."""
+        if i is None or self._is_found[i] and not is_found:
+            return
+        self.n_missing -= self._places[i] < 0
+        self._places[i], self._is_found[i] = part << _OFFSET_BITS | offset, is_found
+
+    def __iter__(self) -> Iterator[Line]:
+        files = [open(path, 'rb') for path in self._paths]
+        try:
+            for place in self._places:
+                if place >= 0:
+                    file = files[place >> _OFFSET_BITS]
+                    file.seek(place & (1 << _OFFSET_BITS) - 1)
+                    yield Line(**json.loads(file.readline()))
+        finally:
+            for file in files:
+                file.close()
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """A block of work that ends at its next safe point, with status 75, on SIGTERM or SIGUSR1; see
+    :mod:`mmseg_unsup.engine.preemption`. A second signal ends it at once."""
+    is_main = threading.current_thread() is threading.main_thread()
+    with listening() if is_main else nullcontext():
+        try:
+            yield
+        except Preempted:
+            say('stopped; the same command goes on from here')
+            raise SystemExit(EXIT_CODE) from None
+
+
+def check_settings(old: dict, new: dict, path: str) -> None:
+    """Raise ValueError if a setting differs from that of the results which are there."""
+    old, new = (dict(flatten_config({key: of.get(key) for key in new})) for of in (old, new))
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            raise ValueError(f'{printable(path)} records results with {key}={old.get(key)!r}, but this call has '
+                             f'{new.get(key)!r}: use another folder for the results, or remove that one')
+
+
+def _parts(folder: str) -> List[str]:
+    """Paths of all parts; that which was written to last is the last one, and what it says counts."""
+    paths = sorted(osp.join(folder, name) for name in os.listdir(folder) if _PART.fullmatch(name))
+    return sorted(paths, key=osp.getmtime)
+
+
+def _read_lines(path: str) -> Iterator[Tuple[int, Line]]:
+    """Offset and content of the lines of images; what is cut or damaged is left out, as if it were not there."""
+    offset = 0
+    for text in _texts(path):
+        values = _parse(text)
+        if values is not None and 'image' in values:
+            yield offset, Line(**values)
+        offset += len(text)
+
+
+def _texts(path: str) -> Iterator[bytes]:
+    with open(path, 'rb') as file:
+        yield from file
+
+
+def _parse(text: bytes) -> Optional[dict]:
+    if not text.endswith(b'\n'):
+        return None
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) and ('settings' in values or {*values} <= {*Line._fields}) else None
+
+
+def _mend(file: BinaryIO, path: str) -> None:
+    """Cut off a last line that was not finished, and heads of calls that have made nothing at all."""
+    size = file.seek(0, os.SEEK_END)
+    end = size if not size or _at(file, size - 1) == b'\n' else _end_before_last_line(file)
+    if end < size:
+        file.truncate(end)
+        say(f'{printable(path)} was cut in its last line, whose image is made again', logging.WARNING)
+    if not _has_lines(path):
+        file.truncate(0)
+
+
+def _has_lines(path: str) -> bool:
+    """Whether something is known of an image."""
+    return any(True for _ in _read_lines(path))
+
+
+def _end_before_last_line(file: BinaryIO) -> int:
+    """Where the last line begins."""
+    end = file.seek(0, os.SEEK_END) - 1
+    while end > 0 and _at(file, end - 1) != b'\n':
+        end -= 1
+    return max(end, 0)
+
+
+def _at(file: BinaryIO, place: int) -> bytes:
+    file.seek(place)
+    return file.read(1)
