@@ -1,5 +1,4 @@
 """What a run works on, and what it leaves, in the words that a person reads."""
-import os
 import os.path as osp
 from typing import Dict, Optional, Tuple
 
