@@ -20,7 +20,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ..clustering import MiniBatchKMeans
-from ..engine.preemption import EXIT_CODE
+from ..utils.preemption import EXIT_CODE
 from ..engine.runner import DETERMINISTIC_PRODUCTS
 from ..models.teachers import PrototypeTeacher
 from ..utils.distributed import open_process_group

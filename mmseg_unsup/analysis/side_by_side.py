@@ -19,9 +19,10 @@ from ..registry import DATASETS
 from ..utils.atomic import write_json
 from ..utils.console import counted, quiet_console, say
 from ..utils.cpu import cpu_has, cpu_name
+from ..utils.score_table import markdown_table
 from ..utils.speed import keep_freed_memory
 from .benchmark import TRAINING, adapt, measure_epoch
-from .experiments import markdown_table, planned_config
+from .experiments import planned_config
 from .released_picie import NEEDED, Work, archive_of, time_released
 from .stopwatch import Seconds
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from contextlib import contextmanager, nullcontext
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..engine.preemption import EXIT_CODE, Preempted, listening
+from ..utils.preemption import EXIT_CODE, Preempted, listening
 from ..utils.config_keys import flatten_config
 from ..utils.console import counted, say
 from ..utils.locks import take_lock
@@ -297,7 +297,7 @@ class Collected:
 @contextmanager
 def stopping() -> Iterator[None]:
     """A block of work that ends at its next safe point, with status 75, on SIGTERM or SIGUSR1; see
-    :mod:`mmseg_unsup.engine.preemption`. A second signal ends it at once."""
+    :mod:`mmseg_unsup.utils.preemption`. A second signal ends it at once."""
     is_main = threading.current_thread() is threading.main_thread()
     with listening() if is_main else nullcontext():
         try:

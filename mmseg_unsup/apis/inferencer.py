@@ -17,7 +17,7 @@ from mmengine.infer import BaseInferencer
 from torch import Tensor
 
 from ..datasets.errors import UnreadableImageError, check_on_error
-from ..engine.preemption import stop_alone_if_asked
+from ..utils.preemption import stop_alone_if_asked
 from ..functional import to_image_size, winner_map
 from ..presets import n_cores
 from ..structures import ClusterNames

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from ..datasets.errors import LabelError, UndecodableLabelError, UnreadableImageError
 from ..datasets.image_files import check_folder, check_output, find_images, mark_output
 from ..datasets.transforms.masks import read_mask
-from ..engine.preemption import stop_alone_if_asked
+from ..utils.preemption import stop_alone_if_asked
 from ..priors import Prior
 from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress

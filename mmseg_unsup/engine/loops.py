@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from ..registry import LOOPS
 from ..utils.checks import check_count
 from ..utils.console import say
-from .preemption import EXIT_CODE, Preempted, stop_if_asked
+from ..utils.preemption import EXIT_CODE, Preempted, stop_if_asked
 from .run_state import own_state, random_state, restore_rank_state, set_random_state
 
 # arguments of a loader that also hold for the rest of its batches

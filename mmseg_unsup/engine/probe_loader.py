@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader
 
 from ..datasets.transforms import LoadLabels
 from .feature_pass import check_view_loader
-from .preemption import protect_workers
+from ..utils.preemption import protect_workers
 
 _KEY = 'probe_dataloader'
 _LABELLED_KEY = 'labelled_probe_dataloader'

@@ -4,7 +4,7 @@ from mmengine.config import Config
 from ..datasets.image_files import sharing_listings
 from ..utils.config_check import check_config
 from .hooks import ConsoleHook, LongerScheduleHook, RunFolderHook
-from .preemption import EXIT_CODE
+from ..utils.preemption import EXIT_CODE
 from .run_folder import owned_folder
 from .runner import ConsoleRunner
 

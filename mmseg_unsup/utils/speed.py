@@ -60,7 +60,6 @@ def _of_c_library(name: str):
         return None
 
 
-@functools.lru_cache(None)
 def computes_in_bfloat16(device_type: str) -> bool:
     """Whether the ``'cpu'`` or ``'cuda'`` device has products in bfloat16; others would emulate them."""
     if device_type == 'cuda':

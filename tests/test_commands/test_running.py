@@ -17,7 +17,7 @@ from mmseg_unsup.commands import running as around
 from mmseg_unsup.commands import test as command
 from mmseg_unsup.commands.errors import sentence_of
 from mmseg_unsup.commands.running import running
-from mmseg_unsup.engine.preemption import EXIT_CODE
+from mmseg_unsup.utils.preemption import EXIT_CODE
 from mmseg_unsup.utils.console import say
 from ..conftest import ROOT
 

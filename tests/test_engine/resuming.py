@@ -9,7 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_unsup.engine import preemption
+from mmseg_unsup.utils import preemption
 from mmseg_unsup.registry import HOOKS
 from ..test_datasets.test_masked_images import write_masks
 from .test_mask_contrast_training import tiny_config as masked_config

@@ -10,8 +10,8 @@ from contextlib import nullcontext
 import pytest
 from mmengine.hooks import Hook
 
-from mmseg_unsup.engine import preemption
-from mmseg_unsup.engine.preemption import EXIT_CODE, Preempted, listening, stop_if_asked
+from mmseg_unsup.utils import preemption
+from mmseg_unsup.utils.preemption import EXIT_CODE, Preempted, listening, stop_if_asked
 from mmseg_unsup.registry import HOOKS
 from ..conftest import ROOT, write_images
 from .resuming import differences, final, resumable_config, terminate, train

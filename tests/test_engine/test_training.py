@@ -15,7 +15,7 @@ from mmseg_unsup.engine.feature_pass import CollapsedError, set_view_key
 from mmseg_unsup.engine.fitting import feature_batches
 from mmseg_unsup.functional import unit, view_features
 from mmseg_unsup.models.necks import LateralSumNeck
-from .tiny import feats_of_the_teacher, tiny_config, tiny_runner
+from .tiny import FLOAT32, feats_of_the_teacher, tiny_config, tiny_runner
 
 
 def state(runner):
@@ -66,7 +66,7 @@ def test_resume_without_a_checkpoint_is_a_fresh_start(image_folder, tmp_path):
 
 def test_the_teacher_gives_the_labels_that_a_second_pass_would_store(image_folder, tmp_path):
     """Labels of a pass right after clustering, in other batches, equal those that training draws on the fly."""
-    runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__bn_mode='train')
+    runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__bn_mode='train', **FLOAT32)
     runner.train()
     model = runner.model
     frozen = {key: value for key, value in model.target_generator.state_dict().items()}
@@ -99,7 +99,7 @@ def test_the_teacher_gives_the_labels_that_a_second_pass_would_store(image_folde
 def test_class_weights_and_prototypes_come_from_the_clustering(image_folder, tmp_path):
     """One Lloyd over all images: prototypes are the normalised means of their members, weights inverse sizes."""
     runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__init_pixels=None,
-                         default_hooks__clustering__kmeans=dict(n_iter=50, spherical=True))
+                         default_hooks__clustering__kmeans=dict(n_iter=50, spherical=True), **FLOAT32)
     runner.train()
     model, level = runner.model, runner.model.levels[0]
     set_view_key(runner.train_dataloader, runner.seed, 0)

@@ -9,19 +9,18 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_unsup.engine import preemption
+from mmseg_unsup.utils import preemption
 from mmseg_unsup.engine.feature_pass import NonFiniteError
 from ..slow_device import NAME, Waiting, move
 from .test_mask_contrast_training import folders, tiny_config as mask_contrast_config  # noqa: F401, a fixture
 from .test_methods import MDC, iic_runner
 from .test_non_finite import changed, poison
-from .tiny import tiny_runner
+from .tiny import FLOAT32, tiny_runner
 
 pytestmark = pytest.mark.filterwarnings('ignore')
 BATCH = dict(train_dataloader__batch_size=2)
 # the device that only says it is one has no mixed precision
-SMALL = dict(model__backbone__base_channels=4, model__neck__in_channels=[4, 8, 16, 32],
-             default_hooks__precision__without_gradient='float32', **BATCH)
+SMALL = dict(model__backbone__base_channels=4, model__neck__in_channels=[4, 8, 16, 32], **FLOAT32, **BATCH)
 
 
 class Enough(Exception):

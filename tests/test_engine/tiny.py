@@ -11,6 +11,8 @@ from ..conftest import NO_WORKERS, ROOT
 _count = itertools.count()
 
 
+# all passes, whatever the machine
+FLOAT32 = dict(default_hooks__precision__without_gradient='float32')
 # a quarter of the time of such a run
 _DRAWING = ('report', 'cluster_pictures')
 

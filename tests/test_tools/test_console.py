@@ -9,7 +9,7 @@ import time
 import pytest
 
 from mmseg_unsup.commands import train as train_command
-from mmseg_unsup.engine.preemption import EXIT_CODE
+from mmseg_unsup.utils.preemption import EXIT_CODE
 from ..conftest import NO_WORKERS, ROOT, run_log, run_tool, write_images
 from .test_train_and_test import SMALL, config
 

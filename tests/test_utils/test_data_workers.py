@@ -13,7 +13,7 @@ import torch
 from mmengine.hooks import Hook
 from torch.utils.data import DataLoader, Dataset
 
-from mmseg_unsup.engine.preemption import EXIT_CODE, listening, protect_workers
+from mmseg_unsup.utils.preemption import EXIT_CODE, listening, protect_workers
 from mmseg_unsup.registry import HOOKS
 from mmseg_unsup.utils.data_workers import end_data_workers, ending_data_workers
 from ..conftest import ROOT, smooth_image, write_images

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from ...utils.progress import track_progress
 from ..feature_pass import FiniteCheck, limit_images, set_view_key
 from ..forecast import count_cells
-from ..preemption import stop_if_asked
+from ...utils.preemption import stop_if_asked
 from .batch import FeatureBatch
 
 
@@ -67,7 +67,7 @@ def feature_batches(model: torch.nn.Module,
                     n_images: Optional[int] = None) -> Iterator[FeatureBatch]:
     """Yield a :class:`FeatureBatch` for every batch of this rank's share of the images, also where none counts.
 
-    A batch is a safe point: a run that got a signal stops there (:mod:`mmseg_unsup.engine.preemption`).
+    A batch is a safe point: a run that got a signal stops there (:mod:`mmseg_unsup.utils.preemption`).
 
     Args:
         model: unwrapped; in its present mode.

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from ..feature_pass import unwrap
 from ..fitting import Fit, fit_on_pass
 from ..forecast import Pass, evaluates_after, evaluations, progress_of
-from ..preemption import Preempted
+from ...utils.preemption import Preempted
 from ..probe_loader import loader_of_fits
 from .phase_timer_hook import time_phase
 

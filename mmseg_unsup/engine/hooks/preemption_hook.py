@@ -6,7 +6,7 @@ from mmengine.runner import BaseLoop
 
 from ...registry import HOOKS
 from ..loops import ResumableTrainLoop
-from ..preemption import EXIT_CODE, Preempted, listening, protect_workers, stop_if_asked
+from ...utils.preemption import EXIT_CODE, Preempted, listening, protect_workers, stop_if_asked
 
 
 @HOOKS.register_module()

@@ -13,8 +13,8 @@ import torch
 from mmengine.dist import all_reduce, get_comm_device, get_world_size
 from torch.utils.data import DataLoader
 
-from ..utils.console import say
-from ..utils.devices import Readback, is_asynchronous, to_device
+from .console import say
+from .devices import Readback, is_asynchronous, to_device
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 # EX_TEMPFAIL of sysexits.h, "try again": the run wrote a checkpoint and can be continued by --resume
