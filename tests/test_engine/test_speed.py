@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from types import SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from mmengine.hooks import Hook
 from mmseg_unsup.datasets.transforms.loading import LoadImage
 from mmseg_unsup.engine.feature_pass import limit_images, set_view_key
 from mmseg_unsup.engine.fitting import feature_batches, fit
-from mmseg_unsup.engine.hooks import pixel_clustering_hook
+from mmseg_unsup.engine.hooks import ObjectClusteringHook, pixel_clustering_hook
 from mmseg_unsup.engine.hooks import CompileHook
 from ..conftest import ROOT
 from ..test_models import test_mask_contrast as mask_contrast
@@ -101,6 +102,12 @@ def test_a_clustering_reads_as_many_images_as_are_enough(image_folder, tmp_path,
 def test_cells_that_are_enough(image_folder, tmp_path, hook, n_cells):
     runner = tiny_runner(image_folder, tmp_path, model__over_clustering=[(5, 1.)])
     assert next(h for h in runner.hooks if type(h).__name__ == hook).needed_cells(runner.model) == n_cells
+
+
+def test_objects_of_enough_images():
+    loader = SimpleNamespace(dataset=range(100_000), sampler=SimpleNamespace(shuffle=True))
+    assert ObjectClusteringHook(n_clusters=20).count_images(None, loader) == 512 * 20
+    assert ObjectClusteringHook(n_clusters=20, max_images=None).count_images(None, loader) == 100_000
 
 
 @pytest.mark.parametrize('value, limit', [(None, 8), (5, 5), (50, 8), (0.5, 4), (0.01, 1), (1.0, 8)])

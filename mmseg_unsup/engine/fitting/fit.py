@@ -24,29 +24,34 @@ class Fit(metaclass=ABCMeta):
 
     Attributes:
         name: of what is fitted, for the progress display and messages.
-        max_images: images, or as a float the share of them, that it wants; None for all; ``'auto'`` for as many as
-            give :meth:`needed_cells`.
+        max_images: images, or as a float the share of them, that it wants; None for all; ``'auto'`` for
+            :meth:`needed_images`.
     """
 
     name = ''
     max_images: Union[int, float, str, None] = None
     _n_cells: Optional[int] = None  # of an image
 
-    def needed_cells(self, model: torch.nn.Module) -> int:
-        """Number of feature cells that are enough, whatever the number of images."""
-        raise ValueError(f'{type(self).__name__} has no rule for max_images="auto": set a number, a share or None')
-
     def count_images(self, model: torch.nn.Module, dataloader: DataLoader) -> int:
         """Number of images that it wants of those of the loader."""
         if self.max_images != 'auto':
             return limit_images(dataloader, self.max_images)
-        n_images, needed = len(dataloader.dataset), self.needed_cells(model)
+        n_images = len(dataloader.dataset)
         # without a shuffle the first ones would be the same in every epoch
-        if n_images * MAX_CELLS <= needed or not dataloader.sampler.shuffle:
+        return min(n_images, self.needed_images(model, dataloader)) if dataloader.sampler.shuffle else n_images
+
+    def needed_images(self, model: torch.nn.Module, dataloader: DataLoader) -> int:
+        """Number of images that are enough, by :meth:`needed_cells`."""
+        needed, n_images = self.needed_cells(model), len(dataloader.dataset)
+        if n_images * MAX_CELLS <= needed:
             return n_images
         if self._n_cells is None:
             self._n_cells = count_cells(model, dataloader)
-        return min(n_images, math.ceil(needed / min(MAX_CELLS, self._n_cells)))
+        return math.ceil(needed / min(MAX_CELLS, self._n_cells))
+
+    def needed_cells(self, model: torch.nn.Module) -> int:
+        """Number of feature cells that are enough, whatever the number of images."""
+        raise ValueError(f'{type(self).__name__} has no rule for max_images="auto": set a number, a share or None')
 
     @abstractmethod
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:

@@ -1,5 +1,5 @@
 """k-means on the objects of the training images."""
-from typing import Optional, Tuple, Union
+from typing import Tuple, Union
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from ...utils.console import warn_once
 from ..fitting import FeatureBatch
 from .fit_hook import FitHook
 
+IMAGES_PER_CLUSTER = 512
+
 
 @HOOKS.register_module()
 class ObjectClusteringHook(FitHook):
@@ -23,7 +25,8 @@ class ObjectClusteringHook(FitHook):
     Args:
         n_clusters: K, without the background.
         whiten, seed: see :func:`mmseg_unsup.evaluation.functional.fit_descriptor_kmeans`.
-        max_images: images, or as a float the share of them, to cluster; None for all.
+        max_images: images, or as a float the share of them, to cluster; None for all; ``'auto'`` for as many as
+            ``IMAGES_PER_CLUSTER`` for each.
         refit_on_test: see :class:`FitHook`.
     """
 
@@ -34,11 +37,14 @@ class ObjectClusteringHook(FitHook):
                  n_clusters: int,
                  whiten: bool = True,
                  seed: int = 1234,
-                 max_images: Optional[Union[int, float]] = None,
+                 max_images: Union[int, float, str, None] = 'auto',
                  refit_on_test: bool = False) -> None:
         check_count('n_clusters', n_clusters)
         self.n_clusters, self.whiten, self.seed = n_clusters, whiten, seed
         self.max_images, self.refit_on_test = max_images, refit_on_test
+
+    def needed_images(self, *args) -> int:
+        return IMAGES_PER_CLUSTER * self.n_clusters
 
     def forget(self, model: torch.nn.Module) -> None:
         model.clusters['objects'].fit(None)
