@@ -1,5 +1,6 @@
 """k-means for pixels: full Lloyd on a first sample, running means over the rest, the same on any number of ranks."""
-from typing import Optional, Sequence
+from itertools import islice
+from typing import List, Optional, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -102,21 +103,14 @@ class MiniBatchKMeans:
 
         Collectives: see :func:`lloyd`; one broadcast of the centres.
         """
-        assert seeds.shape[:2] == (self.n_init, self.n_clusters), seeds.shape
-        best = self._fit(rows if coarse_rows is None else coarse_rows, seeds.double(), self.n_iter)
-        self.n_splits_, self.n_iter_ = best.n_splits, best.n_iter
-        if coarse_rows is not None:
-            best = self._fit(rows, best.means[None], self.n_refine)
-            self.n_splits_, self.n_iter_ = self.n_splits_ + best.n_splits, self.n_iter_ + best.n_iter
-        self.counts_ = best.counts * row_weight
-        self._set_means(best.means)
-        self._step_inertias, self.n_steps_ = [best.inertia], 1
+        fit_together([self], rows, [seeds], row_weight, coarse_rows)
 
-    def _fit(self, rows: Tensor, starts: Sequence[Tensor], n_iter: int) -> LloydFit:
-        """The best of the starts."""
-        fits = lloyd(rows, starts, n_iter, self._finish, self.backend, self._chunks)
-        _check_finite(torch.stack([fit.means.sum() + fit.inertia for fit in fits]), rows)
-        return min(fits, key=lambda fit: fit.inertia)
+    def _take(self, fits: Sequence[LloydFit], row_weight: float) -> None:
+        """Become what Lloyd's iterations, one after the other, ended in."""
+        self.n_splits_, self.n_iter_ = sum(fit.n_splits for fit in fits), sum(fit.n_iter for fit in fits)
+        self.counts_ = fits[-1].counts * row_weight
+        self._set_means(fits[-1].means)
+        self._step_inertias, self.n_steps_ = [fits[-1].inertia], 1
 
     def n_assigned(self, n_rows: int) -> int:
         """Rows that :meth:`init` assigns to centres, in all its iterations, where the first sample has ``n_rows``."""
@@ -164,6 +158,30 @@ class MiniBatchKMeans:
     def _finish(self, means: Tensor) -> Tensor:
         """(K, C) float64 running means -> float32 centres."""
         return (F.normalize(means, dim=1) if self.spherical else means).float()
+
+
+def fit_together(models: Sequence[MiniBatchKMeans], rows: Tensor, seeds: Sequence[Tensor], row_weight: float = 1.,
+                 coarse_rows: Optional[Tensor] = None) -> None:
+    """:meth:`MiniBatchKMeans.init` of several models, in the same matrix products; they differ in the number of clusters
+    only."""
+    for model, starts in zip(models, seeds):
+        assert starts.shape[:2] == (model.n_init, model.n_clusters), starts.shape
+    first = models[0]
+    fits = [_best_fits(first, rows if coarse_rows is None else coarse_rows, [of_model.double() for of_model in seeds],
+                       first.n_iter)]
+    if coarse_rows is not None:
+        fits.append(_best_fits(first, rows, [fit.means[None] for fit in fits[0]], first.n_refine))
+    for model, *of_model in zip(models, *fits):
+        model._take(of_model, row_weight)
+
+
+def _best_fits(settings: MiniBatchKMeans, rows: Tensor, seeds: Sequence[Tensor], n_iter: int) -> List[LloydFit]:
+    """Of each model, the best of its starts (S, K, C)."""
+    starts = [start for of_model in seeds for start in of_model]
+    fits = lloyd(rows, starts, n_iter, settings._finish, settings.backend, settings._chunks)
+    _check_finite(torch.stack([fit.means.sum() + fit.inertia for fit in fits]), rows)
+    left = iter(fits)
+    return [min(islice(left, len(of_model)), key=lambda fit: fit.inertia) for of_model in seeds]
 
 
 def accumulate(models: Sequence[MiniBatchKMeans], rows: Tensor) -> None:

@@ -23,7 +23,7 @@ def lloyd(rows: Tensor, starts: Sequence[Tensor], n_iter: int, finish: Callable[
 
     Args:
         rows: (N, C) float32 or bfloat16, this rank's share; may be empty on some ranks.
-        starts: (K, C) float64 means each, the same on all ranks.
+        starts: (K, C) float64 means each, of any K, the same on all ranks.
         n_iter: iterations at most.
         finish: makes float32 centres of means.
         backend: name, see :func:`build_backend`.
@@ -35,7 +35,10 @@ def lloyd(rows: Tensor, starts: Sequence[Tensor], n_iter: int, finish: Callable[
         moving = [run for run in runs if not run.is_settled]
         if not moving:
             break
-        for run, index in zip(moving, nearest_centers(rows, [finish(run.means) for run in moving], backend, chunks)):
+        indices = nearest_centers(rows, [finish(run.means) for run in moving], backend, chunks)
+        if moving[0].n_iter == 0:
+            _add_all(moving, rows, indices, chunks)
+        for run, index in zip(moving, indices):
             run.assign(index)
         for run, stats in zip(moving, _reduced([run.stats for run in moving])):
             run.update(stats)
@@ -96,10 +99,8 @@ class _Run:
         self.stats = means.new_zeros((len(means), means.size(1) + 1))
 
     def assign(self, index: Tensor) -> None:
-        """Take the (N,) centres of all rows."""
-        if self._index is None:
-            self._add(self._rows, index, 1)
-        else:
+        """Take the (N,) centres of all rows; of the first ones the sums are there."""
+        if self._index is not None:
             moved = torch.nonzero(index != self._index).flatten()
             rows = self._rows[moved]
             self._add(rows, index[moved], 1)
@@ -120,6 +121,17 @@ class _Run:
             self.n_splits += n_splits
         self.is_settled = torch.equal(means, self.means)
         self.means, self.n_iter = means, self.n_iter + 1
+
+
+def _add_all(runs: Sequence[_Run], rows: Tensor, indices: Sequence[Tensor], chunks: ChunkedRows) -> None:
+    """Add up the members of all centres."""
+    def add(chunk: Tensor, part: slice) -> None:
+        wide = chunk.double()
+        parts = [member_stats(wide, index[part], len(run.stats)) for run, index in zip(runs, indices)]
+        for run, stats in zip(runs, parts):
+            run.stats += stats
+
+    chunks.for_each(rows, sum(len(run.stats) for run in runs), add)
 
 
 def _reduced(stats: Sequence[Tensor]) -> Sequence[Tensor]:

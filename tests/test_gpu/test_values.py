@@ -87,8 +87,8 @@ def test_the_loss_of_two_views(device):
         of_cell = weights[b].double().numpy()[labels[b].numpy()]
         return -(of_cell * of_label).sum() / of_cell.sum()
 
-    found = cross_view_loss([feat.to(device) for feat in feats], [of_view.to(device) for of_view in labels],
-                            prototypes.to(device), weights.to(device), 0.1)
+    found, = cross_view_loss([feat.to(device) for feat in feats], [[of_view.to(device) for of_view in labels]],
+                             [prototypes.to(device)], [weights.to(device)], 0.1)
     assert float(found['loss_within']) == pytest.approx((term(0, 0) + term(1, 1)) / 2, rel=1e-4)
     assert float(found['loss_cross']) == pytest.approx((term(0, 1) + term(1, 0)) / 2, rel=1e-4)
 

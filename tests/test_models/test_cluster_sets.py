@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from mmseg_unsup.models import ClusterHead
-from mmseg_unsup.models.clusters import cluster_set
-from mmseg_unsup.models.clusters import ClassifierSet, ClusterSet, LabellingPrototypes
+from mmseg_unsup.models.clusters import ClassifierSet, ClusterSet, LabellingPrototypes, nearest_prototypes
 from mmseg_unsup.registry import MODELS
 
 
@@ -60,10 +59,10 @@ def test_a_set_must_say_how_it_scores_and_what_it_is_made_of():
 def test_assignment_is_the_nearest_prototype():
     built = head()
     feats = F.normalize(torch.randn(2, 6, 3, 4), dim=1)
-    for name in ('view1', 'view2'):
-        of_view = built.clusters[name]
+    sets = [built.clusters[name] for name in ('view1', 'view2')]
+    for of_view, found in zip(sets, nearest_prototypes(sets, feats)):
         distances = (feats[:, None] - of_view.weight[None, :, :, None, None]).square().sum(2)
-        assert torch.equal(of_view.assign(feats), distances.argmin(1))
+        assert torch.equal(found, distances.argmin(1))
 
 
 def test_scores_of_several_sets_by_hand():
@@ -125,17 +124,17 @@ def test_running_losses_of_classifiers_are_means():
 
 def test_labels_by_full_float32(monkeypatch):
     """Whatever the network may round."""
-    seen, scores = [], cluster_set.prototype_scores
+    seen, product = [], torch.addmm
 
-    def watched(*args):
+    def watched(*args, **kwargs):
         seen.append(torch.get_float32_matmul_precision())
-        return scores(*args)
+        return product(*args, **kwargs)
 
-    monkeypatch.setattr(cluster_set, 'prototype_scores', watched)
+    monkeypatch.setattr(torch, 'addmm', watched)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('high')
     try:
-        head().clusters['view1'].assign(torch.randn(1, 6, 2, 2))
+        nearest_prototypes([head().clusters['view1']], torch.randn(1, 6, 2, 2))
         assert seen == ['highest'] and torch.get_float32_matmul_precision() == 'high'
     finally:
         torch.set_float32_matmul_precision(before)

@@ -34,7 +34,7 @@ def slow_term(feat, label, prototypes, weight, temperature):
 @pytest.mark.parametrize('temperature', [1., 0.1])
 def test_equals_a_slow_loop(temperature):
     feats, labels, prototypes, weights = random_case()
-    losses = cross_view_loss(feats, labels, prototypes, weights, temperature)
+    losses, = cross_view_loss(feats, [labels], [prototypes], [weights], temperature)
     f, y, mu, w = ([x.numpy() for x in group] for group in (feats, labels, prototypes, weights))
     within = [slow_term(f[v], y[v], mu[v], w[v], temperature) for v in range(2)]
     assert float(losses['loss_within']) == pytest.approx(np.mean(within), rel=1e-5)
@@ -47,14 +47,23 @@ def test_equals_a_slow_loop(temperature):
 
 def test_one_view_has_no_cross_term():
     feats, labels, prototypes, weights = random_case(views=1)
-    assert list(cross_view_loss(feats, labels, prototypes, weights)) == ['loss_within']
+    assert [list(losses) for losses in cross_view_loss(feats, [labels], [prototypes], [weights])] == [['loss_within']]
+
+
+def test_levels_are_apart():
+    feats, *first = random_case()
+    _, *second = random_case(k=7, seed=1)
+    alone = [cross_view_loss(feats, *[[part] for part in level])[0] for level in (first, second)]
+    for ours, theirs in zip(cross_view_loss(feats, *zip(first, second)), alone):
+        assert ours.keys() == theirs.keys()
+        assert [*map(float, ours.values())] == pytest.approx([*map(float, theirs.values())], rel=1e-6)
 
 
 def test_gradient_reaches_both_views_and_nothing_else():
     feats, labels, prototypes, weights = random_case()
     for feat in feats:
         feat.requires_grad_()
-    sum(cross_view_loss(feats, labels, prototypes, weights).values()).backward()
+    sum(cross_view_loss(feats, [labels], [prototypes], [weights])[0].values()).backward()
     assert all(feat.grad.abs().sum() > 0 for feat in feats)
     assert prototypes.grad is None
 
@@ -63,6 +72,6 @@ def test_every_cluster_is_trained_however_many_there_are():
     """255 is a cluster like the others, not the mark of pixels that do not count."""
     feats, labels, prototypes, weights = random_case(k=300)
     labels = [torch.full_like(label, 255) for label in labels]
-    losses = cross_view_loss(feats, labels, prototypes, weights)
+    losses, = cross_view_loss(feats, [labels], [prototypes], [weights])
     expected = [slow_term(*(x[v].numpy() for x in (feats, labels, prototypes, weights)), 1.) for v in range(2)]
     assert float(losses['loss_within']) == pytest.approx(np.mean(expected), rel=1e-5)

@@ -1,9 +1,10 @@
 from .cluster_set import (ClassifierSet, ClusterSet, CosineClusterSet, DescriptorClusters, LabellingPrototypes,
-                          PrototypeSet)
+                          PrototypeSet, nearest_prototypes)
 from .cluster_sets import FRESH, ClusterSets
 from .over_clustering import Level, add_levels
 
 __all__ = [
     'FRESH', 'ClassifierSet', 'ClusterSet', 'ClusterSets', 'CosineClusterSet', 'DescriptorClusters',
-    'LabellingPrototypes', 'Level', 'PrototypeSet', 'add_levels'
+    'LabellingPrototypes', 'Level', 'PrototypeSet', 'add_levels',
+    'nearest_prototypes'
 ]

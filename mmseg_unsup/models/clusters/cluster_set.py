@@ -1,15 +1,16 @@
 """A set of clusters: what scores features, is named by people, and travels in checkpoints."""
 from abc import ABC, abstractmethod
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...functional import argmax_last, prototype_scores
+from ...clustering.backends import ChunkedRows
+from ...clustering.lloyd import nearest_centers
+from ...functional import prototype_scores
 from ...registry import MODELS
 from ...utils.checks import check_count
-from ...utils.devices import full_float32
 
 DISTANCES = ('euclidean', 'dot')
 
@@ -144,12 +145,6 @@ class LabellingPrototypes(PrototypeSet):
         self.weight.copy_(centers)
         self.class_weights.copy_(class_weights)
 
-    def assign(self, feats: Tensor) -> Tensor:
-        """(N, C, h, w) unit features -> (N, h, w) int64 nearest prototype, by the Euclidean distance."""
-        # labels by the distances of the clustering, float32
-        with torch.autocast(feats.device.type, enabled=False), full_float32():
-            return argmax_last(prototype_scores(feats.float(), self.weight, 'euclidean').permute(0, 2, 3, 1))
-
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         stored = state_dict.get(f'{prefix}weight')
         if stored is not None and stored.shape != self.weight.shape:
@@ -159,6 +154,15 @@ class LabellingPrototypes(PrototypeSet):
                              f'the config asks for {tuple(self.weight.shape)}: set {remedy}, or start from its '
                              'backbone only (model.backbone.init_cfg)')
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def nearest_prototypes(sets: Sequence[LabellingPrototypes], feats: Tensor) -> List[Tensor]:
+    """(N, C, h, w) unit features -> of each set, (N, h, w) int64 nearest prototype by the Euclidean distance, in
+    float32 as in the clustering; one product for all."""
+    rows = feats.float().permute(0, 2, 3, 1)
+    with torch.autocast(feats.device.type, enabled=False):
+        found = nearest_centers(rows.flatten(0, 2), [of_set.weight for of_set in sets], 'torch', ChunkedRows())
+    return [index.view(rows.shape[:3]) for index in found]
 
 
 @MODELS.register_module()

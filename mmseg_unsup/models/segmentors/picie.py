@@ -48,10 +48,8 @@ class PiCIE(ClusterSegmentor):
         labels = self.target_generator(inputs, data_samples)
         feats = view_features(self.student_map, inputs, data_samples, self.rounding, apart=True)
         feats = [unit(feat) for feat in feats]
-        by_level = [
-            cross_view_loss(feats, of_level, level.prototypes, level.class_weights, self.temperature)
-            for level, of_level in zip(self.levels, labels)
-        ]
+        by_level = cross_view_loss(feats, labels, [level.prototypes for level in self.levels],
+                                   [level.class_weights for level in self.levels], self.temperature)
         return {
             name: weight * sum(level.share * losses[name] for level, losses in zip(self.levels, by_level))
             for name, weight in self.loss_weights.items()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...functional import unit, view_features
 from ...registry import MODELS
 from ...utils.checks import check_positive
-from ..clusters import LabellingPrototypes, add_levels
+from ..clusters import LabellingPrototypes, add_levels, nearest_prototypes
 from ..clusters.over_clustering import Entry
 from .teacher import Teacher
 
@@ -73,8 +73,9 @@ class PrototypeTeacher(Teacher):
         """V image batches -> per level, V maps (N, h, w) of the nearest prototype on the grid of the first view."""
         with self.no_grad_context():
             maps = view_features(lambda images: self.extract(images)[self.in_index], views, data_samples, self.rounding)
-        feats = [unit(feat) for feat in maps]
-        return [[of_view.assign(feat) for of_view, feat in zip(level.sets, feats)] for level in self.levels]
+        by_view = [nearest_prototypes([level.sets[v] for level in self.levels], unit(feats))
+                   for v, feats in enumerate(maps)]
+        return [list(of_level) for of_level in zip(*by_view)]
 
     def check_fitted(self) -> None:
         """Raise RuntimeError if there are no prototypes."""
