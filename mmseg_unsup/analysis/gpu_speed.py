@@ -169,7 +169,7 @@ def predict(scale: Scale, note: Note) -> None:
     inferencer = UnsupInferencer(None, cfg.work_dir, device=scale.device, show_progress=False)
     paths, rates = find_images(scale.photographs), {}
     for batch_size in (1, 8, 32):
-        images = paths * scale.of(4, 1)
+        images = [*paths] * scale.of(4, 1)
         n_warm = min(len(images) // 2, 2 * batch_size)
         stream = inferencer.stream(images, batch_size)
         for _ in itertools.islice(stream, n_warm):

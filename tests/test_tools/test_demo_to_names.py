@@ -39,8 +39,9 @@ def test_from_the_demo_to_named_classes(tmp_path):
     assert names.table.tolist() == [0, 1, 2, 3, 1, 4]
 
     named = ['--clusters', 'clusters.json']
-    # the page looks at whole images, and counts a class as its most frequent label
+    # the page looks at whole images in float32, and counts a class as its most frequent label
     run_tool('test.py', *model, *named, *options, 'test_evaluator.0.match=majority',
+             'default_hooks.precision.without_gradient=float32',
              'test_dataloader.**.ResizeForEvaluation.protocol=full_resolution', cwd=tmp_path)
     tested = run_log(tmp_path / 'work_dirs' / 'picie_fpn_demo')
     assert float(re.search(r'Epoch\(test\).*?mIoU: ([\d.]+)', tested)[1]) == pytest.approx(score, abs=0.006)
