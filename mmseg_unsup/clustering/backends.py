@@ -14,7 +14,7 @@ from ..utils.devices import full_float32, is_asynchronous
 
 BACKENDS = ('auto', 'torch', 'faiss')
 # Bytes of the scores and copies of a chunk of rows. On a CPU they should stay in the cache; a GPU wants large matrices.
-CHUNK_BYTES = dict(cpu=2**22, cuda=2**29)
+CHUNK_BYTES = dict(cpu=2**23, cuda=2**29)
 MIN_CHUNK = 256
 # Products are fastest where the number of columns is a multiple of the machine's vectors.
 WIDTH = 16

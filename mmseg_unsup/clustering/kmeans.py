@@ -179,7 +179,8 @@ def _best_fits(settings: MiniBatchKMeans, rows: Tensor, seeds: Sequence[Tensor],
     """Of each model, the best of its starts (S, K, C)."""
     starts = [start for of_model in seeds for start in of_model]
     fits = lloyd(rows, starts, n_iter, settings._finish, settings.backend, settings._chunks)
-    _check_finite(torch.stack([fit.means.sum() + fit.inertia for fit in fits]), rows)
+    # products with the centres are in float32
+    _check_finite(torch.stack([fit.means.float().square().sum() + fit.inertia for fit in fits]), rows)
     left = iter(fits)
     return [min(islice(left, len(of_model)), key=lambda fit: fit.inertia) for of_model in seeds]
 

@@ -113,8 +113,7 @@ def traffic_of_fit(n_views: int, clusters, n_init: int) -> Counter:
     calls = Counter({('allreduce', (STREAM['init_images'] + 1) * DOUBLE): 1})  # rows of the images of the first sample
     calls['allreduce', DOUBLE] += n_views + N_IMAGES // (N_RANKS * BATCH)  # channels; per batch, whether to stop
     n_centers = n_init * sum(clusters)  # of all levels and starts, which iterate together
-    calls['allreduce', n_centers * (CHANNELS + 1) * DOUBLE] += n_views * N_ITER
-    calls['allreduce', n_centers * 2 * DOUBLE] += n_views  # sizes and inertia
+    calls['allreduce', n_centers * (CHANNELS + 2) * DOUBLE] += n_views * N_ITER
     for k in clusters:
         calls['allreduce', k * CHANNELS * FLOAT] += n_views * n_init  # rows to start from
         calls['allreduce', k * (CHANNELS + 2) * DOUBLE] += n_views * n_updates
