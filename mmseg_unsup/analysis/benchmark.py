@@ -207,13 +207,14 @@ def print_kmeans(report: dict) -> None:
     """Seconds per backend and library, and the bounds."""
     n_points, n_channels, n_iter = report['points'], report['channels'], report['iterations']
     for n_clusters, runs in report['runs'].items():
-        table = PrettyTable(['k-means', 's', 'iterations', 'million points/s', 'inertia', *(f'x {name}' for name in REFERENCES)],
-                            align='r')
+        titles = ['k-means', 's', 'iterations', 'million points/s', 'inertia', *(f'x {name}' for name in REFERENCES)]
+        table = PrettyTable(titles, align='r')
         for name, run in runs.items():
             ratios = [f'{runs[other]["points_per_second"] / run["points_per_second"]:.2f}' if other in runs else '-'
                       for other in REFERENCES]
             inertia = '-' if run['inertia'] is None else f'{run["inertia"]:.6f}'
-            table.add_row([name, f'{run["seconds"]:.2f}', run['iterations'], f'{run["points_per_second"] / 1e6:.1f}', inertia, *ratios])
+            table.add_row([name, f'{run["seconds"]:.2f}', run['iterations'], f'{run["points_per_second"] / 1e6:.1f}',
+                           inertia, *ratios])
         print(f'{n_points} points x {n_channels}, {n_clusters} clusters, {n_iter} iterations')
         print(table)
 

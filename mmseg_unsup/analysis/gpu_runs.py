@@ -16,7 +16,7 @@ from ..datasets.procedural_scenes import write_scenes
 from ..datasets.transforms.masks import read_mask
 from ..engine.runner import ConsoleRunner
 from ..utils.config import load_config, merge_options
-from ..utils.speed import adapt_loaders
+from ..utils.speed import LOADERS, adapt_loaders
 from .benchmark import write_photographs
 
 CONFIGS = {
@@ -26,7 +26,6 @@ CONFIGS = {
     'iic': 'mmseg_unsup::iic/iic_fpn_camvid.py',
     'maskcontrast': 'mmseg_unsup::maskcontrast/maskcontrast_deeplabv3_folder_r18.py'
 }
-_LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
 # what draws, and the score of untrained weights
 _LEFT_OUT = ('report', 'cluster_pictures', 'initial_evaluation')
 _OBJECTS = (1, 2)  # labels of drawn scenes that masks hold: brick and foliage
@@ -94,7 +93,7 @@ def run_config(method: str, scale: Scale, work_dir: str, epochs: int = 1, batch_
 def _use_scenes(cfg: Config, scale: Scale, scenes: str, n_images: int) -> None:
     """Let the loaders take so many, and those of the evaluation 48."""
     n_workers = scale.of(min(4, scale.cores), 0)
-    for name in _LOADERS:
+    for name in LOADERS:
         images = cfg[name].dataset.get('dataset', cfg[name].dataset)
         images.indices = scale.of(48 if images is cfg[name].dataset else n_images, 8)
         if 'CamVid' in images.type:

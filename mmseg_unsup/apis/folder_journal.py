@@ -10,13 +10,15 @@ import threading
 from array import array
 from bisect import bisect_left
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..utils.preemption import EXIT_CODE, Preempted, listening
 from ..utils.config_keys import flatten_config
 from ..utils.console import counted, say
+from ..utils.distributed import check_ranks_agree
 from ..utils.locks import take_lock
 from ..utils.paths import printable
+from ..utils.preemption import EXIT_CODE, Preempted, listening
 from ..utils.shards import WHOLE, Shard
 from .image_input import list_inputs
 
@@ -54,6 +56,7 @@ class ImageNames(Sequence):
         i = bisect_left(self, name)
         return i if i < len(self) and self[i] == name else None
 
+    @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits of all names in their order."""
         digest = hashlib.sha256()
@@ -111,7 +114,7 @@ class Journal:
         self.folder, self.names, self.shard, self._files_of = osp.join(out, PROGRESS), names, shard, files_of
         self.path = osp.join(self.folder, f'{shard.index}-of-{shard.count}{_SUFFIX}')
         self._head = dict(settings=json.loads(json.dumps(settings, default=str)), n_images=len(names),
-                          listing=names.digest())
+                          listing=names.digest)
         os.makedirs(self.folder, exist_ok=True)
         if replace:
             self._drop_others()
@@ -305,6 +308,12 @@ def stopping() -> Iterator[None]:
         except Preempted:
             say('stopped; the same command goes on from here')
             raise SystemExit(EXIT_CODE) from None
+
+
+def check_same_work(names: ImageNames, settings: dict) -> None:
+    """Raise ValueError where processes that were started together have other settings or images. Collective."""
+    check_ranks_agree(dict(settings, images=(len(names), names.digest)), 'start all processes with the same command, '
+                      'and let them see the same files')
 
 
 def check_settings(old: dict, new: dict, path: str) -> None:

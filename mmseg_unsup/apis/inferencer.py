@@ -3,9 +3,8 @@ import functools
 import logging
 import os
 import os.path as osp
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from itertools import chain
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -17,22 +16,18 @@ from mmengine.infer import BaseInferencer
 from torch import Tensor
 
 from ..datasets.errors import UnreadableImageError, check_on_error
-from ..utils.preemption import stop_alone_if_asked
 from ..functional import to_image_size, winner_map
 from ..presets import n_cores
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
-from ..utils.console import counted, say
-from ..utils.distributed import after_all, check_ranks_agree
-from ..utils.read_ahead import WriteBehind, read_ahead
-from ..utils.shards import WHOLE, Shard
+from ..utils.console import say
+from ..utils.read_ahead import read_ahead
 from ..utils.speed import amp_dtype
 from ..utils.whole_images import whole_image_pipeline
-from .folder_journal import ImageNames, stopping
 from .image_input import Entry, InputType, Picture, list_inputs, pixels_ahead, read_picture, shape_of
 from .loading import load_segmentor, read_config
-from .map_files import MAPS, OVERLAYS, RECORD, MapFiles, MapFolder, check_map_folder, check_names, map_settings
+from .map_files import MapFiles, check_map_folder, check_names, map_settings
 from .model_files import download_model, find_model, find_names, is_hub_name
 from .tiling import blend_tiles
 
@@ -431,55 +426,6 @@ class UnsupInferencer(BaseInferencer):
         predictions = [dict(path=prediction.path, ids=prediction.ids, scores=prediction.scores,
                             shares=self.shares(prediction)) for prediction in preds]
         return dict(predictions=predictions, names=self.names, visualization=visualization)
-
-
-def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, batch_size: Optional[int] = None,
-                   shard: Shard = WHOLE) -> str:
-    """Write what is found in the images of a folder, or in one image, image by image; the same call again goes on where
-    it was stopped.
-
-    Args:
-        images: ``ImageNames.of(folder)``.
-        out: what ``maps/``, ``overlays/``, ``predictions.json`` and ``progress/`` go to.
-        batch_size: see :meth:`UnsupInferencer.stream`.
-        shard: which of the images this process sees; the last one that is done writes ``predictions.json``.
-
-    Returns:
-        a line that says what was done.
-
-    Raises:
-        SystemExit: with status 75, SIGTERM or SIGUSR1 came.
-        ValueError: other maps are there, see :class:`mmseg_unsup.apis.folder_journal.Journal`; processes that were
-            started together disagree.
-    """
-    start = time.perf_counter()
-    for folder in {osp.dirname(path) for path in images.paths}:
-        check_map_folder(out, folder)
-    settings = inferencer.settings()
-    check_ranks_agree(dict(settings, images=(len(images), images.digest())), 'start all processes with the same '
-                      'command, and let them see the same files')
-    folder = MapFolder(out, images, inferencer.cluster_names, inferencer.model.background_cluster, settings, shard)
-    with folder, stopping():
-        folder.journal.tell_made()
-        _fill(folder, inferencer, batch_size)
-    found = after_all(folder.finish)
-    files = [osp.join(out, MAPS), osp.join(out, OVERLAYS), osp.join(out, RECORD)]
-    facts = [counted(found.n_found, 'image'), f'{len(inferencer.names)} classes',
-             *([f'{found.n_faults} skipped'] if found.n_faults else []),
-             *([f'{found.n_missing} are not made yet, by other shards'] if found.n_missing else []),
-             f'{time.perf_counter() - start:.1f} s']
-    return f'{", ".join(facts)}: {", ".join(files[:2] if found.n_missing else files)}'
-
-
-def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[int]) -> None:
-    """Make the maps that are missing."""
-    journal = folder.journal
-    paths = (folder.images.paths[i] for i in journal.todo())
-    predictions = inferencer.stream_entries(paths, journal.n_own - journal.n_made, batch_size, folder.skip)
-    with closing(predictions), WriteBehind(inferencer.workers) as write:
-        for prediction in predictions:
-            write(folder.add, prediction.path, prediction.image, prediction.ids)
-            stop_alone_if_asked()
 
 
 def _fail(error: Exception) -> None:

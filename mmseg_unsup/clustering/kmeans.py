@@ -112,12 +112,16 @@ class MiniBatchKMeans:
         self._set_means(fits[-1].means)
         self._step_inertias, self.n_steps_ = [fits[-1].inertia], 1
 
+    def starts_on_part(self, n_coarse: int) -> bool:
+        """Whether so many rows, one in ``coarse``, are enough for the starts."""
+        return self.coarse > 1 and n_coarse >= MIN_COARSE_ROWS_PER_CLUSTER * self.n_clusters
+
     def n_assigned(self, n_rows: int) -> int:
         """Rows that :meth:`init` assigns to centres, in all its iterations, where the first sample has ``n_rows``."""
         n_coarse = n_rows // self.coarse
-        if self.coarse == 1 or n_coarse < MIN_COARSE_ROWS_PER_CLUSTER * self.n_clusters:
-            return self.n_init * (self.n_iter + 1) * n_rows
-        return self.n_init * (self.n_iter + 1) * n_coarse + (self.n_refine + 1) * n_rows
+        if self.starts_on_part(n_coarse):
+            return self.n_init * self.n_iter * n_coarse + self.n_refine * n_rows
+        return self.n_init * self.n_iter * n_rows
 
     def accumulate(self, rows: Tensor) -> None:
         """Assign (N, C) rows to the current centres and remember their sums until :meth:`update`. No collective."""
@@ -130,7 +134,7 @@ class MiniBatchKMeans:
         """
         stats, self._pending = self._pending, None
         if stats is None:
-            stats, = set_stats(self.cluster_centers_[:0], [self.cluster_centers_], self.backend, self._chunks)
+            stats = F.pad(torch.zeros_like(self._means), (0, 2))
         all_reduce(stats)
         _check_finite(stats)
         sums, counts, squared = unpack(stats)

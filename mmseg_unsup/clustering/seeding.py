@@ -149,6 +149,6 @@ def draw_plus_plus(sample: PositionedRows, n_clusters: int, rng: np.random.Gener
 
 def _squared_distances(rows: Tensor, center: Tensor) -> Tensor:
     """Squared distances (N,) float64 of rows (N, C) from one, (1, C)."""
-    parts = [rows.new_zeros(0)]
-    ChunkedRows().for_each(rows, 1, lambda chunk, _: parts.append(TorchBackend([center]).assign(chunk, True)[0][1]))
+    parts, search = [rows.new_zeros(0)], TorchBackend([center])
+    ChunkedRows().for_each(rows, 1, lambda chunk, _: parts.append(search.assign(chunk, True)[0][1]))
     return torch.cat(parts).double()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..utils.checks import check_count, check_counts
 from ..utils.random import keyed_generator
-from .kmeans import MIN_COARSE_ROWS_PER_CLUSTER, MiniBatchKMeans, accumulate, fit_together
+from .kmeans import MiniBatchKMeans, accumulate, fit_together
 from .seeding import PositionedRows, RowBuffer, draw_plus_plus, draw_uniform, sample_cells
 
 # Stream of the keyed generator that picks the rows to start from.
@@ -163,12 +163,12 @@ class StreamingKMeans:
             rows = self._buffers[v] and self._buffers[v].rows
             sample = PositionedRows(list(self._buffer_positions), rows, rows_per_position, self.device)
             seeds = [self._draw_seeds(sample, model, (v, m)) for m, model in enumerate(of_view)]
-            for starts_on_part in (True, False):
-                chosen = [m for m, model in enumerate(of_view) if _starts_on_part(model, sample) == starts_on_part]
-                if chosen:
-                    coarse_rows = sample.coarse(of_view[0].coarse) if starts_on_part else None
-                    fit_together([of_view[m] for m in chosen], sample.rows, [seeds[m] for m in chosen], row_weight,
-                                 coarse_rows)
+            step = of_view[0].coarse
+            on_part = [model.starts_on_part(sample.n_coarse(step)) for model in of_view]
+            for part in sorted({*on_part}):
+                chosen = [m for m in range(len(of_view)) if on_part[m] == part]
+                fit_together([of_view[m] for m in chosen], sample.rows, [seeds[m] for m in chosen], row_weight,
+                             sample.coarse(step) if part else None)
             self._buffers[v] = None
 
     def _gather_row_counts(self) -> Tuple[np.ndarray, float]:
@@ -195,8 +195,3 @@ class StreamingKMeans:
             draw(sample, model.n_clusters, keyed_generator(*self.seed, _SEED_ROWS, *key, i))
             for i in range(model.n_init)
         ])
-
-
-def _starts_on_part(model: MiniBatchKMeans, sample: PositionedRows) -> bool:
-    """Whether the starts run on one row in ``model.coarse``: where these are enough."""
-    return model.coarse > 1 and sample.n_coarse(model.coarse) >= MIN_COARSE_ROWS_PER_CLUSTER * model.n_clusters

@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.dist import is_main_process
 
     from ..apis.folder_journal import ImageNames
-    from ..apis.inferencer import UnsupInferencer, predict_folder
+    from ..apis.inferencer import UnsupInferencer
+    from ..apis.predicted_folder import predict_folder
     from ..apis.model_files import choose_files
     from ..utils.distributed import device_of_process, shard_of_process
     model, names = choose_files(args.model, args.clusters)

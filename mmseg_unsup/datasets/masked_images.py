@@ -2,6 +2,7 @@
 import os.path as osp
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import List, Tuple, Union
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmengine.logging import print_log
 from ..registry import DATASETS
 from ..utils.checks import check_share
 from ..utils.console import say
+from ..utils.read_ahead import read_ahead
 from .errors import LabelError
 from .folder_dataset import FolderDataset
 from .image_files import check_folder, find_images, read_list
@@ -128,8 +130,7 @@ class MaskedImageDataset(FolderDataset):
         """Share of object pixels of every mask; the ranks read a part each."""
         rank, world_size = get_dist_info()
         with ThreadPoolExecutor(_READERS) as pool:
-            mine = [area for start in range(rank, len(paths), world_size * _SUBMITTED)
-                    for area in pool.map(_area, paths[start:start + world_size * _SUBMITTED:world_size])]
+            mine = list(read_ahead(partial(pool.submit, _area), paths[rank::world_size], _SUBMITTED))
         areas = [None] * len(paths)
         for other, part in enumerate(all_gather_object(mine)):
             areas[other::world_size] = part

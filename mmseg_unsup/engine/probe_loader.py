@@ -4,8 +4,8 @@ import copy
 from torch.utils.data import DataLoader
 
 from ..datasets.transforms import LoadLabels
-from .feature_pass import check_view_loader
 from ..utils.preemption import protect_workers
+from .feature_pass import check_view_loader
 
 _KEY = 'probe_dataloader'
 _LABELLED_KEY = 'labelled_probe_dataloader'

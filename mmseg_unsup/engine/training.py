@@ -3,8 +3,8 @@ from mmengine.config import Config
 
 from ..datasets.image_files import sharing_listings
 from ..utils.config_check import check_config
-from .hooks import ConsoleHook, LongerScheduleHook, RunFolderHook
 from ..utils.preemption import EXIT_CODE
+from .hooks import ConsoleHook, LongerScheduleHook, RunFolderHook
 from .run_folder import owned_folder
 from .runner import ConsoleRunner
 

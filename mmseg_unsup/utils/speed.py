@@ -9,13 +9,14 @@ from mmengine.config import Config
 
 from .cpu import cpu_has
 
-_LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
+# keys of loaders in configs
+LOADERS = ('train_dataloader', 'probe_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def adapt_loaders(cfg: Config) -> None:
     """Pin no memory where there is no GPU to copy it to: torch would warn at every loader. Keep no workers of a loader
     that has none, which torch refuses."""
-    for loader in (cfg[name] for name in _LOADERS if cfg.get(name)):
+    for loader in (cfg[name] for name in LOADERS if cfg.get(name)):
         if not torch.cuda.is_available() and 'pin_memory' in loader:
             loader.pin_memory = False
         if not loader.get('num_workers'):

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans, streaming
+from mmseg_unsup.clustering import MiniBatchKMeans, StreamingKMeans, kmeans
 from mmseg_unsup.clustering.pca import StreamingPCA
 from ..forks import spawn
 
@@ -22,7 +22,7 @@ def features():
     return torch.from_numpy(rows.astype(np.float32)).permute(0, 2, 1).reshape(N_IMAGES, 8, 3, 4)
 
 
-@mock.patch.object(streaming, 'MIN_COARSE_ROWS_PER_CLUSTER', 1)  # starts run on part of the rows, though there are few
+@mock.patch.object(kmeans, 'MIN_COARSE_ROWS_PER_CLUSTER', 1)  # starts run on part of the rows, though there are few
 def fit(rank, world_size, batch_size, init):
     torch.set_num_threads(1)
     feats = features()

@@ -19,7 +19,7 @@ from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_se
 from mmseg_unsup.apis import export as library_export
 from mmseg_unsup.apis.folder_journal import ImageNames
 from mmseg_unsup.apis.gallery import make_gallery
-from mmseg_unsup.apis.inferencer import predict_folder
+from mmseg_unsup.apis.predicted_folder import predict_folder
 from mmseg_unsup.apis.map_files import MapFolder
 from mmseg_unsup.commands import export, gallery, load_command, make_parser
 from mmseg_unsup.datasets.errors import UnreadableImageError
@@ -375,7 +375,7 @@ def rank_of_two(rank, port, folder, models) -> None:
             time.sleep(2)
         load_command(name).run(make_parser(name).parse_intermixed_args([*args, '--launcher', 'pytorch']))
     with pytest.raises(ValueError, match='the processes disagree: .*images is'), mock.patch.object(
-            ImageNames, 'digest', lambda names: str(rank)):
+            ImageNames, 'digest', property(lambda names: str(rank))):
         load_command('predict').run(make_parser('predict').parse_intermixed_args(
             [*models, 'images', '--out', 'other', '--launcher', 'pytorch']))
 

@@ -6,10 +6,10 @@ from typing import Iterator, Optional, Sequence, Tuple, Union
 import torch
 from torch.utils.data import DataLoader
 
+from ...utils.preemption import stop_if_asked
 from ...utils.progress import track_progress
 from ..feature_pass import FiniteCheck, limit_images, set_view_key
 from ..forecast import count_cells
-from ...utils.preemption import stop_if_asked
 from .batch import FeatureBatch
 
 

@@ -11,10 +11,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
+from ...utils.preemption import Preempted
 from ..feature_pass import unwrap
 from ..fitting import Fit, fit_on_pass
 from ..forecast import Pass, evaluates_after, evaluations, progress_of
-from ...utils.preemption import Preempted
 from ..probe_loader import loader_of_fits
 from .phase_timer_hook import time_phase
 

@@ -5,8 +5,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
 from ...registry import HOOKS
-from ..loops import ResumableTrainLoop
 from ...utils.preemption import EXIT_CODE, Preempted, listening, protect_workers, stop_if_asked
+from ..loops import ResumableTrainLoop
 
 
 @HOOKS.register_module()
