@@ -208,11 +208,12 @@ class Journal:
     def _heads(self) -> Iterator[Tuple[str, dict]]:
         """Path and last head of every part."""
         for path in _parts(self.folder):
-            head = None
+            head, has_lines = None, False
             for text in _texts(path):
+                has_lines |= text.endswith(b'\n')  # without an end, its process is writing it or was stopped there
                 if text.startswith(_HEAD):
                     head = _parse(text) or head
-            if head is None and osp.getsize(path):
+            if head is None and has_lines:
                 raise ValueError(f'{printable(path)} is no record of what was made: remove that file')
             if head is not None:
                 yield path, head
