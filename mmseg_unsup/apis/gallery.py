@@ -74,9 +74,10 @@ def make_gallery(cfg: Config,
         clusters: a ``clusters.json`` to start from.
         matching: of clusters to classes; None for that of the config's evaluation.
         on_error: ``'skip'`` leaves out images that cannot be read, ``'raise'`` stops.
-        max_images: so many of the images, drawn at random, always the same.
+        max_images: so many of the images, drawn at random, always the same; all by default.
         n_places, n_images: per cluster.
-        maps: folder that gets what tools/predict.py writes, of the same look at the images; none by default.
+        maps: folder that gets what :func:`mmseg_unsup.apis.predicted_folder.predict_folder` writes, of the images that
+            are looked at; none by default.
         mask_share: foreground of the masks that a model of objects was trained on; the page sets it beside its own.
 
     Raises:
@@ -85,9 +86,11 @@ def make_gallery(cfg: Config,
     """
     check_page(out)
     check_on_error(on_error)
+    check_folder(images, path_remedy(images, osp.isdir))
     if maps is not None:
         check_map_folder(maps, images)
-    paths = chosen_images(images, max_images)
+    all_images = ImageNames(find_images(images), images)
+    paths = chosen_paths(all_images.paths, max_images)
     reference = None if labels is None else LabelFolder(cfg.test_dataloader.dataset, paths, images, labels, classes)
     given = None if clusters is None else ClusterNames.load(clusters)
     _, model = load_segmentor(cfg, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
@@ -95,13 +98,14 @@ def make_gallery(cfg: Config,
     names.check(*model.cluster_identity())
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
     pipeline = whole_image_pipeline(cfg)
-    folder = None if maps is None else MapFolder(maps, ImageNames(paths, images), names, model.background_cluster,
+    folder = None if maps is None else MapFolder(maps, all_images, names, model.background_cluster,
                                                  map_settings(model, pipeline), replace=True)
     with folder or nullcontext():
         found = survey_images(model, Compose(pipeline), paths, reference, side, on_error, n_places, n_images, folder)
     if folder is not None:
         folder.finish()
     scores = None if reference is None else label_scores(found.survey.confusion, matching or matching_of(cfg))
+    of_all = f', {len(paths)} of {len(all_images)}, drawn at random' if len(paths) < len(all_images) else ''
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
         title=title_of(cfg, checkpoint),
@@ -110,7 +114,7 @@ def make_gallery(cfg: Config,
         place_name='patches' if place == 'patch' else 'objects',
         direction_name='mean' if model.cluster_centers is None else 'prototype',
         labels=scores and label_rows(scores, reference),
-        provenance=provenance(cfg, checkpoint, images, labels, names, found.unreadable))
+        provenance=provenance(cfg, checkpoint, images + of_all, labels, names, found.unreadable))
     data = dict(
         names=names.to_dict(), palette=cluster_palette(names.n_clusters).tolist(), background=model.background_cluster,
         place_name=place, labels=scores and dict(
@@ -126,10 +130,8 @@ def check_page(out: str) -> None:
         raise ValueError(f'the page {out!r} must be a file whose name ends in .html')
 
 
-def chosen_images(root: str, max_images: Optional[int]) -> Sequence[str]:
-    """The images below a folder, or ``max_images`` random ones of them, in the order of their names."""
-    check_folder(root, path_remedy(root, osp.isdir))
-    paths = find_images(root)
+def chosen_paths(paths: Sequence[str], max_images: Optional[int]) -> Sequence[str]:
+    """All paths, or ``max_images`` random ones of them, in their order."""
     if max_images is None or max_images >= len(paths):
         return paths
     if max_images < 1:

@@ -1,21 +1,19 @@
 """Maps of a folder of images: the work of ``mmseg-unsup predict``."""
 import os.path as osp
-import time
 from contextlib import closing
 from typing import Optional
 
-from ..utils.console import counted
 from ..utils.distributed import after_all
 from ..utils.preemption import stop_alone_if_asked
 from ..utils.read_ahead import WriteBehind
 from ..utils.shards import WHOLE, Shard
-from .folder_journal import ImageNames, check_same_work, stopping
+from .folder_journal import ImageNames, Totals, check_same_work, stopping
 from .inferencer import UnsupInferencer
-from .map_files import MAPS, OVERLAYS, RECORD, MapFolder, check_map_folder
+from .map_files import MapFolder, check_map_folder
 
 
 def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, batch_size: Optional[int] = None,
-                   shard: Shard = WHOLE) -> str:
+                   shard: Shard = WHOLE) -> Totals:
     """Write what is found in the images of a folder, or in one image, image by image; the same call again goes on where
     it was stopped.
 
@@ -26,14 +24,13 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
         shard: which of the images this process sees; the last one that is done writes ``predictions.json``.
 
     Returns:
-        a line that says what was done.
+        how far all shards have come.
 
     Raises:
         SystemExit: with status 75, SIGTERM or SIGUSR1 came.
         ValueError: other maps are there, see :class:`mmseg_unsup.apis.folder_journal.Journal`; processes that were
             started together disagree.
     """
-    start = time.perf_counter()
     for folder in {osp.dirname(path) for path in images.paths}:
         check_map_folder(out, folder)
     settings = inferencer.settings()
@@ -42,13 +39,7 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
     with folder, stopping():
         folder.journal.tell_made()
         _fill(folder, inferencer, batch_size)
-    found = after_all(folder.finish)
-    files = [osp.join(out, MAPS), osp.join(out, OVERLAYS), osp.join(out, RECORD)]
-    facts = [counted(found.n_found, 'image'), f'{len(inferencer.names)} classes',
-             *([f'{found.n_faults} skipped'] if found.n_faults else []),
-             *([f'{found.n_missing} are not made yet, by other shards'] if found.n_missing else []),
-             f'{time.perf_counter() - start:.1f} s']
-    return f'{", ".join(facts)}: {", ".join(files[:2] if found.n_missing else files)}'
+    return after_all(folder.finish)
 
 
 def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[int]) -> None:

@@ -18,19 +18,22 @@ from ..utils.console import counted, duration, say
 from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules
 from ..utils.speed import adapt_loaders, trim_before_forks
+from .folder_journal import ImageNames
 from .gallery import make_gallery
 from .image_input import header_shape, unreadable_images
-from .inferencer import WHOLE_BYTES
+from .inferencer import WHOLE_BYTES, UnsupInferencer
 from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
+from .predicted_folder import predict_folder
 from .segment_request import FOLDERS, Request, check_settings, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
 GALLERY = 'gallery.html'
 _MAX_CHECKED, _MAX_HEADERS = 5000, 1000  # images that are decoded, and headers that are read, before the work begins
+_MAX_SURVEYED = 10000  # images that the page is made of
 _MAX_CLUSTERS, _MAX_FAULTS = 6, 5  # that are told
 
 
@@ -109,13 +112,19 @@ def train(request: Request, cfg: Config, n_images: int) -> str:
 
 
 def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
-    """Look at every image once, for maps, overlays and page."""
+    """Maps and overlays of every image, and the page, of many images of random ones."""
     say('maps: drawing maps, overlays and the page')
     mask_share = load(request.path('masks', MASK_RECORD))['foreground_area']['mean'] if request.finds_objects else None
-    found = make_gallery(cfg, last_checkpoint(request.path('train')), request.images, request.path(GALLERY),
-                         on_error=request.on_error, maps=request.out, mask_share=mask_share)
+    images, checkpoint = ImageNames.of(request.images), last_checkpoint(request.path('train'))
+    found = make_gallery(cfg, checkpoint, request.images, request.path(GALLERY), on_error=request.on_error,
+                         max_images=_MAX_SURVEYED, maps=request.out, mask_share=mask_share)
     stages.record['shares'] = found.survey.shares.tolist()
-    return f'of {counted(len(found.paths) - len(found.unreadable), "image")}'
+    n_found = len(found.paths) - len(found.unreadable)
+    if len(found.paths) < len(images):
+        say(f'maps: the page shows {counted(n_found, "image")}; now the others')
+        totals = predict_folder(UnsupInferencer(cfg, checkpoint, on_error=request.on_error), images, request.out)
+        n_found = totals.n_found
+    return f'of {counted(n_found, "image")}'
 
 
 def read_result(request: Request, stages: Stages) -> SegmentedFolder:

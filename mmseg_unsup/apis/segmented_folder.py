@@ -14,7 +14,7 @@ class SegmentedFolder(NamedTuple):
         checkpoint: of the network.
         n_images: that have a map.
         n_clusters: without the background of MaskContrast.
-        shares: name of a cluster -> share of all pixels; with the background.
+        shares: name of a cluster -> share of the pixels of the images that the page is made of; with the background.
         unreadable: images that were left out.
     """
     folder: str

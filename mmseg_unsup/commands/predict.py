@@ -46,12 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    import os.path as osp
+    import time
+
     from mmengine.dist import is_main_process
 
     from ..apis.folder_journal import ImageNames
     from ..apis.inferencer import UnsupInferencer
-    from ..apis.predicted_folder import predict_folder
+    from ..apis.map_files import MAPS, OVERLAYS, RECORD
     from ..apis.model_files import choose_files
+    from ..apis.predicted_folder import predict_folder
+    from ..utils.console import counted
     from ..utils.distributed import device_of_process, shard_of_process
     model, names = choose_files(args.model, args.clusters)
     images = ImageNames.of(args.images)  # an empty folder must fail before anything is loaded
@@ -59,7 +64,13 @@ def run(args: argparse.Namespace) -> None:
     device = args.device or device_of_process(args.launcher)
     inferencer = UnsupInferencer(args.config, model, names, device, args.size, args.tile, args.overlap, args.on_error,
                                  args.cfg_options, amp=args.amp, workers=args.workers)
+    start = time.perf_counter()
     with offering_to_skip():
-        done = predict_folder(inferencer, images, args.out, args.batch_size, shard)
+        found = predict_folder(inferencer, images, args.out, args.batch_size, shard)
+    facts = [counted(found.n_found, 'image'), f'{len(inferencer.names)} classes',
+             *([f'{found.n_faults} skipped'] if found.n_faults else []),
+             *([f'{found.n_missing} are not made yet, by other shards'] if found.n_missing else []),
+             f'{time.perf_counter() - start:.1f} s']
+    files = [osp.join(args.out, name) for name in (MAPS, OVERLAYS, *([] if found.n_missing else [RECORD]))]
     if is_main_process():
-        print(done)
+        print(f'{", ".join(facts)}: {", ".join(files)}')

@@ -13,9 +13,10 @@ from mmengine.dataset import Compose
 from mmseg.structures import SegDataSample
 
 from mmseg_unsup.apis import ClusterNames, image_input
-from mmseg_unsup.apis.gallery import chosen_images, make_gallery
+from mmseg_unsup.apis.gallery import make_gallery
 from mmseg_unsup.apis.gallery_text import Matching, matching_of
 from mmseg_unsup.datasets.errors import LabelError, UnreadableImageError
+from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.datasets.transforms import LoadImage, ResizeForEvaluation
 from mmseg_unsup.evaluation import ClusterIoUMetric
 from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters, matched_confusion,
@@ -56,7 +57,7 @@ def test_numbers_and_pictures(setting, tmp_path):
     out = tmp_path / 'new' / 'page.html'
     make_gallery(cfg, checkpoint, images, str(out), labels, n_places=3, n_images=2)
     data = page_data(out)
-    paths = chosen_images(images, None)
+    paths = find_images(images)
     maps = [predicted(cfg, model, path) for path in paths]
     pixels = sum(np.bincount(ids.ravel(), minlength=K) for ids in maps)
     np.testing.assert_allclose([cluster['share'] for cluster in data['clusters']], pixels / pixels.sum())
@@ -93,6 +94,7 @@ def test_without_labels(setting, tmp_path):
     cfg, checkpoint, model, images, _ = setting
     out = tmp_path / 'page.html'
     make_gallery(cfg, checkpoint, images, str(out), max_images=4)
+    assert f'Images: {images}, 4 of {N_IMAGES}, drawn at random.' in out.read_text()
     text = out.read_text()
     assert page_data(out)['labels'] is None and 'Largest cluster' in text and 'id="confusion"' not in text
     assert 'its weights have seen: none' in text and '<dt>Images</dt><dd>4</dd>' in text

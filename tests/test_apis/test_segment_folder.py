@@ -1,9 +1,11 @@
 """``mmseg_unsup.segment_folder`` in scripts and notebooks."""
+import json
 import os
 import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -50,6 +52,30 @@ def test_a_call_returns_what_it_found_and_leaves_the_process_as_it_was(tmp_path,
     assert 'train: 1 epoch, ' in said and 'System environment' not in said
     again = mmseg_unsup.segment_folder(str(images), str(out), on_error='skip', **small('maskcontrast'))
     assert again == found and 'train: finished before' in capsys.readouterr().out
+
+
+def test_of_many_images_some_are_on_the_page(tmp_path, monkeypatch, capsys):
+    """Maps are of all images, equal to those of a page of all; what one stop has cut goes on."""
+    images = write_discs(tmp_path / 'images')
+    whole = mmseg_unsup.segment_folder(images, tmp_path / 'whole', **small('picie'))
+    monkeypatch.setattr(segment_work, '_MAX_SURVEYED', 3)
+    for out, stopped in ((tmp_path / 'part', False), (tmp_path / 'stopped', True)):
+        if stopped:
+            with monkeypatch.context() as patch, pytest.raises(RuntimeError, match='full disk'):
+                patch.setattr(segment_work, 'predict_folder', _fail)
+                mmseg_unsup.segment_folder(images, out, **small('picie'))
+            capsys.readouterr()
+        part = mmseg_unsup.segment_folder(images, out, **small('picie'))
+        said = capsys.readouterr().out
+        assert 'maps: the page shows 3 images; now the others' in said and 'maps: of 8 images' in said
+        assert part.n_images == whole.n_images == 8
+        assert json.loads(Path(part.predictions).read_text()) == json.loads(Path(whole.predictions).read_text())
+        for path in Path(whole.maps).rglob('*.png'):
+            assert path.read_bytes() == (Path(part.maps) / path.relative_to(whole.maps)).read_bytes()
+
+
+def _fail(*args):
+    raise RuntimeError('full disk')
 
 
 def test_of_many_images_some_are_looked_at_beforehand(tmp_path, monkeypatch):
