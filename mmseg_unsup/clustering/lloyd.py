@@ -5,7 +5,7 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
 
-from .backends import ChunkedRows, build_backend, member_stats
+from .backends import ChunkedRows, build_backend, differing, member_stats
 
 
 class LloydFit(NamedTuple):
@@ -116,9 +116,9 @@ class _Run:
     def assign(self, index: Tensor) -> None:
         """Take the (N,) centres of all rows; of the first ones the sums are there."""
         if self._index is not None:
-            moved = torch.nonzero(index != self._index).flatten()
+            moved = differing(index, self._index)
             new, old = index[moved], self._index[moved]
-            self._chunks.for_each(self._rows[moved], len(self.stats), lambda chunk, part: self._move(
+            self._chunks.for_each(self._rows.index_select(0, moved), len(self.stats), lambda chunk, part: self._move(
                 chunk.double(), new[part], old[part]))
         self._index = index
 
