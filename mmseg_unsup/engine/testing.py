@@ -3,42 +3,49 @@ import os.path as osp
 import time
 from typing import Optional
 
+import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import weights_to_cpu
 
 from ..datasets.image_files import sharing_listings
 from ..evaluation.evaluators import evaluators_of
 from ..models.clusters import FRESH
 from ..registry import METRICS
 from ..structures import ClusterNames
+from ..utils.atomic import replacing, write_from_memory
 from ..utils.config_check import check_config
 from ..utils.console import duration, say
 from ..utils.paths import shown
 from ..utils.registered import class_of
 from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
-from .hooks import PrecisionHook
+from .hooks import InitializationHook, PrecisionHook
 from .hooks.fit_hook import fit_due
 from .run_facts import config_fact, data_fact, device_fact, folder_fact, say_end, say_facts
 from .runner import ConsoleRunner
 
 
 @sharing_listings()
-def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] = None,
-                out: Optional[str] = None) -> None:
+def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] = None, out: Optional[str] = None,
+                save: Optional[str] = None) -> None:
     """Run the test of a config.
 
     Args:
         checkpoint: None for the weights that a training starts from.
         clusters: a ``clusters.json``: score its merged and named clusters.
         out: folder for a map of cluster ids per image.
+        save: file for a model of the weights that a training starts from, with the clusters that were fitted to them.
 
     Raises:
-        ValueError: something in the config is wrong, see :func:`check_config`; no metric reads the clusters that the
+        FileExistsError: ``save`` is there.
+        ValueError: ``save`` of a checkpoint, which is there already; something in the config is wrong, see :func:`check_config`; no metric reads the clusters that the
             file names.
     """
     check_config(cfg, ('test', ))
+    if save:
+        check_save(save, checkpoint)
     cfg.load_from = checkpoint
     evaluators = evaluators_of(cfg, 'test')
     if checkpoint is None:
@@ -62,8 +69,31 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
     metrics = runner.test()
     if is_main_process():
         _say_scores(runner, metrics)
+        if save:
+            save_model(runner, save)
         text = f'{len(loader.dataset):,} images evaluated in {duration(time.time() - start)}'
-        say_end(text, dict(maps=out) if out else {})
+        say_end(text, {name: path for name, path in (('maps', out), ('model', save)) if path})
+
+
+def check_save(path: str, checkpoint: Optional[str]) -> None:
+    """Raise FileExistsError or ValueError unless a model of the start can be written to the file."""
+    if checkpoint is not None:
+        raise ValueError(f"--save {path} writes a model of the weights that a training starts from: give 'none' in the "
+                         f'place of {checkpoint}, which is a model already')
+    if osp.lexists(path):
+        raise FileExistsError(f'{path} is there already: choose another name, or remove it')
+
+
+def save_model(runner: Runner, path: str) -> None:
+    """Write the model of a run that has not trained, with its config, as a checkpoint after no epochs."""
+    model = unwrap(runner.model)
+    checkpoint = dict(meta=dict(epoch=0, iter=0, seed=runner.seed, cfg=runner.cfg.pretty_text),
+                      state_dict=weights_to_cpu(model.state_dict()))
+    for hook in runner.hooks:
+        if isinstance(hook, InitializationHook):
+            hook.before_save_checkpoint(runner, checkpoint)
+    with replacing(path) as part:
+        write_from_memory(part, lambda file: torch.save(checkpoint, file))
 
 
 def _say_scores(runner: Runner, metrics: dict) -> None:
@@ -104,5 +134,8 @@ def initialize(runner: Runner) -> None:
         if isinstance(hook, PrecisionHook):  # which a run asks later
             hook.before_run(runner)
     model.init_weights()
+    for hook in runner.hooks:
+        if isinstance(hook, InitializationHook):
+            hook.note_start(runner)
     fit_due(runner, 'before_train')  # such as principal components
     model.start(is_new=True)
