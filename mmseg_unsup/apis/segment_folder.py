@@ -27,7 +27,7 @@ def segment_folder(images: str,
     Args:
         images: the folder, with sub-folders.
         out: folder of everything that is written.
-        method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster.
+        method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster, 'features' too, without training.
         n_clusters: None for that of the config.
         prior: of the masks of objects, see :func:`mmseg_unsup.apis.mask_folder.prior_config`.
         objects: 'image' for one an image, 'components' for several.

@@ -19,7 +19,8 @@ from .mask_folder import build_prior, prior_config
 # method -> its folder configs, the small one for machines without a GPU and the other
 CONFIGS = dict(
     maskcontrast=('maskcontrast/maskcontrast_deeplabv3_folder_r18.py', 'maskcontrast/maskcontrast_deeplabv3_folder.py'),
-    picie=('picie/picie_fpn_folder_small.py', 'picie/picie_fpn_folder.py'))
+    picie=('picie/picie_fpn_folder_small.py', 'picie/picie_fpn_folder.py'),
+    features=('features/features_r18_folder.py', ) * 2)
 OBJECTS = ('image', 'components')
 FOLDERS = ('masks', 'train', 'maps', 'overlays')  # below the folder of results
 EPOCHS = 'train_cfg.max_epochs'
@@ -63,6 +64,11 @@ class Request:
         """Whether clusters are of objects, and 0 is background."""
         return self.method == 'maskcontrast'
 
+    @property
+    def trains(self) -> bool:
+        """Whether a network is trained, and not only read."""
+        return self.method != 'features'
+
     def path(self, *parts: str) -> str:
         """The path of something that is written."""
         return osp.join(self.out, *parts)
@@ -90,7 +96,7 @@ def read_settings(request: Request) -> Config:
                         'train_dataloader.dataset.dataset.missing': 'skip'})
     if request.init is not None:
         options['init'] = None if request.init == 'none' else request.init
-    if request.epochs is not None:
+    if request.epochs is not None and request.trains:
         options[EPOCHS] = request.epochs
     return load_config(request.config, {**options, **request.options})
 
@@ -100,9 +106,7 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     _check_clusters(request, len(paths))
     if request.finds_objects:
         build_prior(prior_config(request.prior))
-    epochs = cfg.train_cfg.max_epochs
-    if not isinstance(epochs, Integral) or epochs < 1:
-        raise ValueError(f'the training has {epochs} epochs: give a whole number of at least 1')
+    _check_training(request, cfg)
     if request.init not in (None, 'none') and '://' not in request.init and not osp.isfile(request.init):
         raise FileNotFoundError(f'there is no file of weights {request.init!r}: give its path, or --init none to start '
                                 'from random weights')
@@ -112,6 +116,22 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
         raise ValueError(f'the name --out {printable(request.out)} is no UTF-8: give another')
     for folder in FOLDERS:
         check_output(request.path(folder), request.images)
+
+
+def _check_training(request: Request, cfg: Config) -> None:
+    if not request.trains:
+        given = [name for name in ('epochs', 'amp', 'compile') if getattr(request, name)]
+        if given:
+            raise ValueError(f'--{given[0]} is of a training, and --method {request.method} has none: leave it out')
+        return
+    epochs = n_epochs(cfg)
+    if not isinstance(epochs, Integral) or epochs < 1:
+        raise ValueError(f'the training has {epochs} epochs: give a whole number of at least 1')
+
+
+def n_epochs(cfg: Config) -> int:
+    """Of the training; 0 where nothing trains."""
+    return (cfg.get('train_cfg') or {}).get('max_epochs', 0)
 
 
 def _check_clusters(request: Request, n_images: int) -> None:

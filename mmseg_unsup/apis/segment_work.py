@@ -12,6 +12,7 @@ from mmengine.runner import CheckpointLoader
 from ..datasets.image_files import find_images, mark_output, sharing_listings
 from ..engine.checkpoint_files import last_checkpoint
 from ..engine.run_config import prepare_training
+from ..engine.starting import NEW_MODEL, fit_config
 from ..engine.training import train_config
 from ..hosts.safe_loading import allow_globals
 from ..utils.console import counted, duration, say
@@ -27,7 +28,7 @@ from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
 from .predicted_folder import predict_folder
-from .segment_request import FOLDERS, Request, check_settings, read_settings
+from .segment_request import FOLDERS, Request, check_settings, n_epochs, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
@@ -47,7 +48,7 @@ def find_segments(request: Request) -> SegmentedFolder:
     check_settings(request, cfg, paths)  # what cannot be must fail before anything is written
     allow_globals(cfg.get('allowed_globals', []))
     os.makedirs(request.out, exist_ok=True)
-    stages = Stages(request.out, request.recorded(), cfg.train_cfg.max_epochs)
+    stages = Stages(request.out, request.recorded(), n_epochs(cfg))
     tell_start(request, cfg, paths)
     for folder in FOLDERS if request.finds_objects else FOLDERS[1:]:
         mark_output(request.path(folder))
@@ -56,7 +57,10 @@ def find_segments(request: Request) -> SegmentedFolder:
         stages.run('weights', load_weights, cfg)
     if request.finds_objects:
         stages.run('masks', make_masks, request, len(paths))
-    stages.run('train', train, request, cfg, len(paths))
+    if request.trains:
+        stages.run('train', train, request, cfg, len(paths))
+    else:
+        stages.run('clusters', fit_clusters, request, cfg)
     stages.run('maps', make_maps, request, cfg, stages)
     found = read_result(request, stages)
     tell_result(found, time.time() - start)
@@ -111,6 +115,16 @@ def train(request: Request, cfg: Config, n_images: int) -> str:
     return counted(cfg.train_cfg.max_epochs, 'epoch')
 
 
+def fit_clusters(request: Request, cfg: Config) -> str:
+    """Cluster the features of a network as it is."""
+    cfg.work_dir = request.path('train')
+    adapt_loaders(cfg)
+    trim_before_forks()
+    say(f'clusters: begins, in {shown(cfg.work_dir)}')
+    fit_config(cfg, request.path('train', NEW_MODEL))
+    return counted(cfg.n_clusters, 'cluster') if 'n_clusters' in cfg else 'fitted'
+
+
 def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
     """Maps and overlays of every image, and the page, of many images of random ones."""
     say('maps: drawing maps, overlays and the page')
@@ -162,7 +176,8 @@ def tell_start(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """The images, and what is done with them."""
     clusters = f', {counted(cfg.n_clusters, "cluster")}' if 'n_clusters' in cfg else ''
     say(f'{counted(len(paths), "image")} in {shown(request.images)}{_sizes(paths)}')
-    say(f'{request.method}, {counted(cfg.train_cfg.max_epochs, "epoch")}{clusters}')
+    work = counted(n_epochs(cfg), 'epoch') if request.trains else 'without training'
+    say(f'{request.method}, {work}{clusters}')
 
 
 def _sizes(paths: Sequence[str]) -> str:

@@ -2,9 +2,11 @@
 
     mmseg-unsup segment IMAGES --method maskcontrast --out OUT
     mmseg-unsup segment IMAGES --method picie --out OUT --n-clusters 12
+    mmseg-unsup segment IMAGES --method features --out OUT --n-clusters 12
 
 MaskContrast looks for objects: every image gets a mask as by mmseg-unsup priors (OUT/masks), a network learns to tell
-objects apart, and clusters of objects are what is found; 0 is background. PiCIE gives every pixel a cluster.
+objects apart, and clusters of objects are what is found; 0 is background. PiCIE gives every pixel a cluster;
+features does so without training, by the features of a network as it is.
 
 OUT/gallery.html is a page that shows the clusters, on which they are named and merged, OUT/overlays has the images
 coloured by them, OUT/maps a PNG of cluster ids per image, OUT/predictions.json the share of each cluster per image, and
@@ -21,14 +23,14 @@ import argparse
 from ..utils.checks import at_least
 from .arguments import PRIORS, add_on_error_argument, add_options_argument, add_speed_arguments
 
-METHODS = ('maskcontrast', 'picie')
+METHODS = ('maskcontrast', 'picie', 'features')
 OBJECTS = ('image', 'components')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('images', help='folder of images, with sub-folders')
     parser.add_argument('--method', default='maskcontrast', metavar=f'{{{",".join(METHODS)}}}',
-                        help='objects, or every pixel (default: %(default)s)')
+                        help='objects; every pixel; every pixel without training (default: %(default)s)')
     parser.add_argument('--out', required=True, help='folder of everything that is written')
     parser.add_argument('--n-clusters', type=int, help="number of clusters (default: the config's)")
     parser.add_argument('--prior', default='rbd', metavar=f'{{{",".join(PRIORS)}}}',

@@ -3,28 +3,24 @@ import os.path as osp
 import time
 from typing import Optional
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import weights_to_cpu
 
 from ..datasets.image_files import sharing_listings
 from ..evaluation.evaluators import evaluators_of
 from ..models.clusters import FRESH
 from ..registry import METRICS
 from ..structures import ClusterNames
-from ..utils.atomic import replacing, write_from_memory
 from ..utils.config_check import check_config
 from ..utils.console import duration, say
 from ..utils.paths import shown
 from ..utils.registered import class_of
 from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
-from .hooks import InitializationHook, PrecisionHook
-from .hooks.fit_hook import fit_due
 from .run_facts import config_fact, data_fact, device_fact, folder_fact, say_end, say_facts
 from .runner import ConsoleRunner
+from .starting import check_save, initialize, save_model
 
 
 @sharing_listings()
@@ -75,27 +71,6 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
         say_end(text, {name: path for name, path in (('maps', out), ('model', save)) if path})
 
 
-def check_save(path: str, checkpoint: Optional[str]) -> None:
-    """Raise FileExistsError or ValueError unless a model of the start can be written to the file."""
-    if checkpoint is not None:
-        raise ValueError(f"--save {path} writes a model of the weights that a training starts from: give 'none' in the "
-                         f'place of {checkpoint}, which is a model already')
-    if osp.lexists(path):
-        raise FileExistsError(f'{path} is there already: choose another name, or remove it')
-
-
-def save_model(runner: Runner, path: str) -> None:
-    """Write the model of a run that has not trained, with its config, as a checkpoint after no epochs."""
-    model = unwrap(runner.model)
-    checkpoint = dict(meta=dict(epoch=0, iter=0, seed=runner.seed, cfg=runner.cfg.pretty_text),
-                      state_dict=weights_to_cpu(model.state_dict()))
-    for hook in runner.hooks:
-        if isinstance(hook, InitializationHook):
-            hook.before_save_checkpoint(runner, checkpoint)
-    with replacing(path) as part:
-        write_from_memory(part, lambda file: torch.save(checkpoint, file))
-
-
 def _say_scores(runner: Runner, metrics: dict) -> None:
     """The tables of the classes, which the metrics have logged, then all scores."""
     for metric in runner.test_loop.evaluator.metrics:
@@ -125,17 +100,3 @@ def leave_out_trained_sets(cfg, evaluators: list) -> list:
     if trained:
         test_cfg['cluster_sets'] = [FRESH]
     return [evaluator for evaluator in evaluators if evaluator.get('prediction') not in trained]
-
-
-def initialize(runner: Runner) -> None:
-    """Give the model the weights that a training of its config starts from."""
-    model = unwrap(runner.model)
-    for hook in runner.hooks:
-        if isinstance(hook, PrecisionHook):  # which a run asks later
-            hook.before_run(runner)
-    model.init_weights()
-    for hook in runner.hooks:
-        if isinstance(hook, InitializationHook):
-            hook.note_start(runner)
-    fit_due(runner, 'before_train')  # such as principal components
-    model.start(is_new=True)
