@@ -8,7 +8,7 @@ from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor
 
 from ...clustering.seeding import RowBuffer, sample_cells
-from ...functional.dense_crf import DenseCRF
+from ...functional.crf import build_crf
 from ...utils.checks import check_count, check_positive
 
 
@@ -22,7 +22,7 @@ class Probe(metaclass=ABCMeta):
     Args:
         name: the maps are ``pred_sem_seg_<name>``.
         features: which of the model's feature maps to read; None for its first, of those in ``probe_channels``.
-        crf: also predict ``<name>_crf``, the same scores after a dense CRF: settings of :class:`DenseCRF`, or True for
+        crf: also predict ``<name>_crf``, the same scores after a dense CRF: settings of :func:`build_crf`, or True for
             its defaults.
 
     Attributes:
@@ -41,7 +41,7 @@ class Probe(metaclass=ABCMeta):
 
     def __init__(self, name: str, features: Optional[str] = None, crf: Union[bool, dict, None] = None) -> None:
         self.name, self.features = name, features
-        self.crf = DenseCRF(**({} if crf is True else crf)) if crf else None
+        self.crf = build_crf(**({} if crf is True else crf)) if crf else None
 
     @property
     def fitted_sets(self) -> List[str]:
