@@ -1,4 +1,5 @@
 """The model that a training of a config starts from, which is complete where nothing trains."""
+import os
 import os.path as osp
 from typing import Optional
 
@@ -43,12 +44,18 @@ def initialize(runner: Runner) -> None:
 
 
 def check_save(path: str, checkpoint: Optional[str]) -> None:
-    """Raise FileExistsError or ValueError unless a model of the start can be written to the file."""
+    """Make the folder of the file.
+
+    Raises:
+        FileExistsError: the file is there; OSError: the folder cannot be made.
+        ValueError: there is a checkpoint already.
+    """
     if checkpoint is not None:
         raise ValueError(f"--save {path} writes a model of the weights that a training starts from: give 'none' in the "
                          f'place of {checkpoint}, which is a model already')
     if osp.lexists(path):
         raise FileExistsError(f'{path} is there already: choose another name, or remove it')
+    os.makedirs(osp.dirname(path) or '.', exist_ok=True)
 
 
 def save_model(runner: Runner, path: str) -> None:

@@ -169,7 +169,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_p
         (('maskcontrast', discs, out, '--prior', 'spectral'), {}, ValueError,
          'the prior mmseg_unsup.SpectralPrior needs backbone: give its options by mmseg-unsup priors --options KEY'),
         (('maskcontrast', discs, out, '--method', 'picy'), {}, ValueError,
-         r"there is no method 'picy' \(did you mean picie\?\): give one of maskcontrast, picie$"),
+         r"there is no method 'picy' \(did you mean picie\?\): give one of maskcontrast, picie, features$"),
         (('maskcontrast', discs, out, '--objects', 'component'), {}, ValueError, r'\(did you mean components\?\)'),
         (('maskcontrast', discs, out, '--workers', -3), {}, SystemExit, '2'),
         (('picie', discs, file), {}, ValueError, '--out .*file is a file: give a folder'),
