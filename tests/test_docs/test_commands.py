@@ -51,7 +51,8 @@ WRITTEN = 'picie_fpn_camvid.py'  # by its run
 STOCK = 'configs/finetune/stock.py'
 STOCK_TEXT = "_base_ = 'mmseg::fcn/fcn_r18b-d8_4xb2-80k_cityscapes-512x1024.py'\n"
 FOLDER_CONFIGS = dict(
-    picie='configs/picie/picie_fpn_folder.py', maskcontrast='configs/maskcontrast/maskcontrast_deeplabv3_folder_r18.py')
+    picie='configs/picie/picie_fpn_folder.py', maskcontrast='configs/maskcontrast/maskcontrast_deeplabv3_folder_r18.py',
+    features='configs/features/features_r18_folder.py')
 TAKES_OPTIONS = [
     'train.py', 'test.py', 'predict.py', 'export.py', 'name_clusters.py', 'check_data.py', 'segment_folder.py',
     *(f'analysis_tools/{name}.py' for name in ('gallery', 'benchmark', 'seeds', 'label_efficiency', 'choose_k',
@@ -63,7 +64,7 @@ TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_conve
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
 SHORTER = {
-    'segment_folder.py': '--epochs 1 --workers 1',
+    'segment_folder.py': '--workers 1',
     'make_priors.py': '--workers 1',
     'analysis_tools/seeds.py': '--seeds 1 --images 4 --cells 128',
     'analysis_tools/benchmark.py': '--kmeans-points 2000',
@@ -118,7 +119,7 @@ def small_command(command: str, folder, init: Optional[str] = 'none') -> Tuple[s
     if script == 'segment_folder.py':  # the one for CPUs, on machines with a GPU too
         method = rest[rest.index('--method') + 1] if '--method' in rest else 'maskcontrast'
         configs = [FOLDER_CONFIGS[method]]
-        rest += ['--config', *configs]
+        rest += ['--config', *configs, *(['--epochs', '1'] if method != 'features' else [])]
     elif script == 'analysis_tools/label_efficiency.py':  # its settings name the config, and what runs start from
         configs, starts = ['configs/finetune/fpn_r18_camvid.py'], ['init=']
     if not configs:
@@ -317,6 +318,7 @@ MAPS = {
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
     'docs/use.md': {'NAMED_MAPS': 4, 'OUT/maps': 8, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
     'configs/maskcontrast/README.md': {'MASKS': 8},
+    'configs/features/README.md': {'OUT/maps': 8},
 }
 # files that they leave, and what these hold
 TEXTS = {
