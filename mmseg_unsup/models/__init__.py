@@ -8,7 +8,7 @@ from .segmentors import IIC, MDC, MaskContrast, PiCIE
 from .teachers import PrototypeTeacher
 
 __all__ = [
-    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'DINOViT', 'EmbeddingHead', 'FrozenBackbone', 'IIC',
-    'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid',
-    'PrototypeSet', 'PrototypeTeacher'
+    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'DINOViT', 'EmbeddingHead',
+    'FrozenBackbone', 'IIC', 'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor',
+    'PiCIE', 'PlainViTPyramid', 'PrototypeSet', 'PrototypeTeacher'
 ]

@@ -174,7 +174,7 @@ class DINOViT(BaseModule):
 
     def _whole_patches(self, images: Tensor) -> Tensor:
         sides, patch = images.shape[2:], self.patch_size
-        is_followed = torch.jit.is_tracing()  # sides are of the example only
+        is_followed = torch.jit.is_tracing() or torch.compiler.is_compiling()  # for sides of any length
         if not is_followed and min(sides) < patch:
             raise ValueError(f'an image of {sides[1]}x{sides[0]} px is smaller than a patch of {patch} px: set a larger '
                              'size, or leave it out')
@@ -209,6 +209,10 @@ def dino_vit_config(path: str) -> dict:
         first = ', '.join(sorted({name.split('.')[0] for name in state})[:4])
         raise ValueError(f'{path} holds no transformer of DINO, DINOv2 or DINOv3 by the official names, but tensors '
                          f'whose names begin with {first}: name an official file')
+    arch = settings['arch']
+    if isinstance(arch, dict) and settings['family'] != 'dinov3' and arch['embed_dims'] % 64:
+        raise ValueError(f'{path} holds a transformer of {arch["embed_dims"]} channels, no multiple of the 64 of a '
+                         'head, and does not say how many heads it has: give arch of the DINOViT in a config')
     return dict(type='mmseg_unsup.DINOViT', **settings, init_cfg=dict(type='Pretrained', checkpoint=path))
 
 
@@ -240,7 +244,7 @@ class _Attention(nn.Module):
         parts = self.qkv(x).reshape(n, length, 3, self.num_heads, channels // self.num_heads).permute(2, 0, 3, 1, 4)
         queries, keys, values = parts.unbind(0)
         q, k = (queries, keys) if rotation is None else (rotate(part, rotation) for part in (queries, keys))
-        if shows:
+        if shows or torch.onnx.is_in_onnx_export():  # ONNX has no other attention before opset 14
             attention = (q * q.shape[-1]**-0.5 @ k.transpose(-2, -1)).softmax(-1).to(values.dtype)
             mixed = attention @ values
         else:
@@ -314,7 +318,8 @@ class _SplitSwiGLU(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.w1, self.w2, self.w3 = nn.Linear(channels, hidden), nn.Linear(channels, hidden), nn.Linear(hidden, channels)
+        self.w1, self.w2, self.w3 = (nn.Linear(*sizes) for sizes in ((channels, hidden), (channels, hidden),
+                                                                        (hidden, channels)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.w3(F.silu(self.w1(x)) * self.w2(x))

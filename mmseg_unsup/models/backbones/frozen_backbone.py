@@ -93,9 +93,11 @@ class FrozenBackbone(BaseModule):
             for tensor in self.network.state_dict().values():
                 broadcast(tensor)
         self._identify()
+        licence = getattr(self.network, 'licence', None)
+        stated = f', official ones are under {licence}' if licence and source else ''
         n_params = sum(parameter.numel() for parameter in self.network.parameters())
         print_log(f'init: frozen {type(self.network).__name__}, {n_params / 1e6:.1f} M parameters, weights '
-                  f'{self.fingerprint} ({source or "random"}), {"" if self.keep_in_checkpoint else "not "}in the '
+                  f'{self.fingerprint} ({source or "random"}{stated}), {"" if self.keep_in_checkpoint else "not "}in the '
                   'checkpoints', logger='current')
 
     @property

@@ -36,8 +36,8 @@ def resize_positions(positions: Tensor, h: int, w: int, antialias: bool) -> Tens
         is_other = (sizes[0] != side) | (sizes[1] != side)
         rows, columns = (_bicubic_weights(own, side, side / (size + 0.1 * is_other)) for own, size in zip(cells, sizes))
     grid = positions.reshape(side, side, -1).float()
-    columns_done = torch.einsum('wn,mnc->mwc', columns, grid)
-    return torch.einsum('hm,mwc->hwc', rows, columns_done).flatten(0, 1)[None].to(positions.dtype)
+    resized = rows @ (columns @ grid).flatten(1)  # matrix products: ONNX has einsum only from opset 12 on
+    return resized.reshape(1, -1, positions.shape[2]).to(positions.dtype)
 
 
 def _bicubic_weights(cells: Tensor, side: int, step: Tensor) -> Tensor:
