@@ -92,7 +92,8 @@ def test_positions_are_resized_as_torch_does(h, w):
         by_factor = grid
         assert torch.equal(resize_positions(positions, h, w, False), positions)
     for antialias, expected in ((False, by_factor), (True, by_size)):
-        found = resize_positions(positions, h, w, antialias)
+        with torch.autocast('cpu', torch.bfloat16):
+            found = resize_positions(positions, h, w, antialias)
         torch.testing.assert_close(found, expected.flatten(2).mT, atol=1e-5, rtol=1e-5)
 
 
@@ -269,13 +270,14 @@ def test_half_precision(family):
     assert halved['tokens'].dtype == torch.bfloat16
 
 
-def test_frozen_its_weights_are_known_by_their_identity(tmp_path):
+def test_frozen_its_weights_are_known_by_their_identity(tmp_path, capfd):
     torch.save(random_vit().state_dict(), tmp_path / 'x.pth')
     torch.save(random_vit(family='dino').state_dict(), tmp_path / 'other.pth')
     config, images = dino_vit_config(str(tmp_path / 'x.pth')), torch.randn(1, 3, 28, 28)
     backbone = dict(type='mmseg_unsup.FrozenBackbone', backbone=config, out=['tokens.0', 'keys'])
     frozen = MODELS.build(backbone)
     frozen.init_weights()
+    assert 'checkpoints; weights of DINOv2 are under Apache-2.0' in ''.join(capfd.readouterr())
     assert [*frozen.state_dict()] == ['identity'] and [part.shape[2] for part in frozen(images)] == [2, 2]
     model = dict(type='mmseg_unsup.PiCIE', backbone=backbone)
     stored = read_stored_config(dict(meta=dict(cfg=f'model = {model!r}')), 'a.pth')

@@ -32,9 +32,9 @@ class _Family(NamedTuple):
 
 
 _FAMILIES = {
-    'dino': _Family(16, 224, 0, 1e-6, False, 'Apache-2.0'),
-    'dinov2': _Family(14, 518, 0, 1e-6, True, 'Apache-2.0'),
-    'dinov3': _Family(16, None, 4, 1e-5, True, 'DINOv3 License'),
+    'dino': _Family(16, 224, 0, 1e-6, False, 'weights of DINO are under Apache-2.0'),
+    'dinov2': _Family(14, 518, 0, 1e-6, True, 'weights of DINOv2 are under Apache-2.0'),
+    'dinov3': _Family(16, None, 4, 1e-5, True, 'weights of DINOv3 are under the DINOv3 License'),
 }
 
 
@@ -73,7 +73,7 @@ class DINOViT(BaseModule):
 
     Attributes:
         output_names (Tuple[str, ...]): all names.
-        licence (str): of the official weights of the family.
+        licence (str): a sentence on the official weights of the family, for logs.
 
     Raises:
         ValueError: an argument that the family does not have; see also :meth:`forward`.

@@ -36,7 +36,8 @@ def resize_positions(positions: Tensor, h: int, w: int, antialias: bool) -> Tens
         is_other = (sizes[0] != side) | (sizes[1] != side)
         rows, columns = (_bicubic_weights(own, side, side / (size + 0.1 * is_other)) for own, size in zip(cells, sizes))
     grid = positions.reshape(side, side, -1).float()
-    resized = rows @ (columns @ grid).flatten(1)  # matrix products: ONNX has einsum only from opset 12 on
+    with torch.autocast(positions.device.type, enabled=False):  # it would round positions
+        resized = rows @ (columns @ grid).flatten(1)  # no einsum, which ONNX has from opset 12 on
     return resized.reshape(1, -1, positions.shape[2]).to(positions.dtype)
 
 
