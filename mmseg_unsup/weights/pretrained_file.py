@@ -16,7 +16,7 @@ from ..hosts.safe_loading import COPY_AGAIN, UnreadableCheckpoint
 from ..utils.config_text import parse_config_text
 from ..utils.old_names import present_config
 from ..utils.stored_config import frozen_weights
-from .identity import identity_text
+from .identity import MASK_TOKEN, identity_text
 from .tensor_names import rename_published, renamed_state
 from .weights_seen import weights_seen
 
@@ -100,9 +100,9 @@ def read_part(source: str,
         identity = selected.pop('identity', None) if prefix else None
         if identity is not None and not selected and follows:
             return _read_frozen(source, config, identity, meta, target)
-        target = target or {}
-        selected = {name: value for name, value in rename_published(selected, target).items()
-                    if name in target or not _UNUSED.match(name)}
+        kept = (MASK_TOKEN, ) if target is None else target
+        selected = {name: value for name, value in rename_published(selected, target or {}).items()
+                    if name in kept or not _UNUSED.match(name)}
     broken = [name for name, value in selected.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} of {len(selected)} {part} '

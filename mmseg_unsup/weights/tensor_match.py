@@ -5,14 +5,12 @@ from typing import Dict, List, Optional
 
 from torch import Tensor
 
-from .identity import COUNTER
+from .identity import COUNTER, MASK_TOKEN
 from .pretrained_file import PretrainedPart, resnet_depth
 from .vit_settings import describe_vit, vit_settings
 
 # norms that mmpretrain's ConvNeXt gives its inner outputs; a classifier, which has the last output only, lacks them
 _INNER_NORM = re.compile(r'norm[012]\.(weight|bias)$')
-# what only pre-training reads, and timm's copies of official files lack
-_MASK_TOKEN = 'mask_token'
 # a block of a vision transformer or of a ConvNeXt of mmpretrain
 _BLOCK = re.compile(r'(layers|stages)\.\d+(\.\d+)?\.')
 
@@ -58,12 +56,12 @@ def match_tensors(pretrained: PretrainedPart, target: Dict[str, Tensor]) -> Tens
         pretrained=pretrained,
         target=target,
         loaded=[name for name in common if source[name].shape == target[name].shape],
-        missing=[name for name in missing if name not in (*counters, *norms, _MASK_TOKEN)],
+        missing=[name for name in missing if name not in (*counters, *norms, MASK_TOKEN)],
         unexpected=[name for name in source if name not in target],
         misshaped=[name for name in common if source[name].shape != target[name].shape],
         absent_counters=len(counters),
         absent_norms=len(norms),
-        absent_mask=missing.count(_MASK_TOKEN))
+        absent_mask=missing.count(MASK_TOKEN))
 
 
 def explain(match: TensorMatch) -> str:

@@ -3,6 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import ConfigDict
+from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 
 from mmseg_unsup.apis.export import ExportedSegmentor, export_segmentor
@@ -270,14 +271,16 @@ def test_half_precision(family):
     assert halved['tokens'].dtype == torch.bfloat16
 
 
-def test_frozen_its_weights_are_known_by_their_identity(tmp_path, capfd):
+def test_frozen_its_weights_are_known_by_their_identity(tmp_path, caplog):
     torch.save(random_vit().state_dict(), tmp_path / 'x.pth')
     torch.save(random_vit(family='dino').state_dict(), tmp_path / 'other.pth')
     config, images = dino_vit_config(str(tmp_path / 'x.pth')), torch.randn(1, 3, 28, 28)
     backbone = dict(type='mmseg_unsup.FrozenBackbone', backbone=config, out=['tokens.0', 'keys'])
-    frozen = MODELS.build(backbone)
+    frozen, logger = MODELS.build(backbone), MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
     frozen.init_weights()
-    assert 'checkpoints; weights of DINOv2 are under Apache-2.0' in ''.join(capfd.readouterr())
+    logger.removeHandler(caplog.handler)
+    assert caplog.messages[-1].endswith('not in the checkpoints; weights of DINOv2 are under Apache-2.0')
     assert [*frozen.state_dict()] == ['identity'] and [part.shape[2] for part in frozen(images)] == [2, 2]
     model = dict(type='mmseg_unsup.PiCIE', backbone=backbone)
     stored = read_stored_config(dict(meta=dict(cfg=f'model = {model!r}')), 'a.pth')
