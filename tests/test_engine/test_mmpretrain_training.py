@@ -1,4 +1,5 @@
-"""Every shipped config with a transformer or a backbone of mmpretrain trains: clustering, steps, evaluation, checkpoint."""
+"""Every shipped config with a transformer or a backbone of mmpretrain trains: clustering, steps, evaluation,
+checkpoint."""
 import glob
 import os.path as osp
 

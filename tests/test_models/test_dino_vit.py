@@ -185,7 +185,7 @@ def test_one_file_is_enough(kind, family, tmp_path):
 
 
 @pytest.mark.parametrize('own, settings, message', [
-    (dict(family='dinov2'), dict(family='dino'), "of the family 'dinov2', .* builds .*'dino'.* set family='dinov2'"),
+    (dict(family='dinov2'), dict(family='dino'), "family 'dinov2', .* builds .*'dino'.* set family='dinov2'"),
     (dict(family='dinov3'), dict(family='dinov2'), "set family='dinov3', patch_size=16, n_registers=4 of the DINOViT"),
     (dict(), dict(arch=dict(ONE_HEAD, num_layers=3)), "64 channels and 2 blocks.* set arch={'embed_dims': 64"),
     (dict(), dict(arch='small'), "and the config builds .*arch 'small'.* set arch={'embed_dims': 64"),
@@ -203,13 +203,13 @@ def test_files_of_another_transformer_say_the_setting(own, settings, message, tm
 def test_files_of_other_networks(tmp_path):
     path = tmp_path / 'x.pth'
     torch.save({'embeddings.cls_token': torch.ones(1, 1, 64), 'layer.0.norm1.weight': torch.ones(64)}, path)
-    with pytest.raises(ValueError, match='by the names of timm, transformers .* begin with embeddings, layer;.*name an'):
+    with pytest.raises(ValueError, match='names of timm, transformers .* begin with embeddings, layer;.*name an'):
         from_file(path, arch=ONE_HEAD)
     with pytest.raises(ValueError, match='x.pth holds no transformer of DINO, .* names begin with embeddings, layer: '):
         dino_vit_config(str(path))
     torch.save(random_vit(family='dino').state_dict(), path)
     resnet = dict(type='ResNet', depth=18, init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=str(path)))
-    with pytest.raises(ValueError, match=r"set model.backbone to dict\(type='mmseg_unsup.DINOViT', family='dino', arch="):
+    with pytest.raises(ValueError, match=r"backbone to dict\(type='mmseg_unsup.DINOViT', family='dino', arch="):
         MODELS.build(resnet).init_weights()
     torch.save(random_vit(family='dino', arch=TINY).state_dict(), path)
     with pytest.raises(ValueError, match='of 24 channels, no multiple of the 64 .*: give arch of the DINOViT'):

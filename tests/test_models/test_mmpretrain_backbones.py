@@ -66,7 +66,7 @@ def test_a_wrong_transformer_says_why(tmp_path, settings, message):
 
 def test_files_of_dino_are_for_our_transformer(tmp_path):
     state = DINOViT('dino', SMALL_VIT).state_dict()
-    with pytest.raises(ValueError, match=r"set model.backbone to dict\(type='mmseg_unsup.DINOViT', family='dino', arch="):
+    with pytest.raises(ValueError, match=r"backbone to dict\(type='mmseg_unsup.DINOViT', family='dino', arch="):
         load(vit_cfg(), state, tmp_path / 'x.pth')
 
 

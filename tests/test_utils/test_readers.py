@@ -10,7 +10,8 @@ from ..conftest import ROOT
 READERS = {
     # weights and networks
     'load', 'loads', 'load_url', 'load_state_dict_from_url', 'load_checkpoint', '_load_checkpoint', 'load_from_local',
-    'load_file', 'safe_open', 'InferenceSession', 'from_pretrained', 'snapshot_download', 'hf_hub_download', 'create_model', 'init_model',
+    'load_file', 'safe_open', 'InferenceSession', 'from_pretrained', 'snapshot_download', 'hf_hub_download',
+    'create_model', 'init_model',
     'init_segmentor', 'MMSegInferencer',
     # pickles, tables, archives and settings
     'Unpickler', 'unsafe_load', 'full_load', 'safe_load', 'fromfile', 'fromstring', 'loadtxt', 'genfromtxt', 'memmap',

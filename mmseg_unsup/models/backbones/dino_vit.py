@@ -176,8 +176,8 @@ class DINOViT(BaseModule):
         sides, patch = images.shape[2:], self.patch_size
         is_followed = torch.jit.is_tracing() or torch.compiler.is_compiling()  # for sides of any length
         if not is_followed and min(sides) < patch:
-            raise ValueError(f'an image of {sides[1]}x{sides[0]} px is smaller than a patch of {patch} px: set a larger '
-                             'size, or leave it out')
+            raise ValueError(f'an image of {sides[1]}x{sides[0]} px is smaller than a patch of {patch} px: set a '
+                             'larger size, or leave it out')
         whole = [(side + patch // 2) // patch * patch for side in sides]
         if not is_followed and whole == [*sides]:
             return images
