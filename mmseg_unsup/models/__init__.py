@@ -1,4 +1,4 @@
-from .backbones import FrozenBackbone
+from .backbones import DINOViT, FrozenBackbone
 from .clusters import ClassifierSet, CosineClusterSet, PrototypeSet
 from .data_preprocessor import MultiViewDataPreProcessor
 from .decode_heads import ClusterHead, EmbeddingHead
@@ -8,7 +8,7 @@ from .segmentors import FrozenSegmentor, IIC, MDC, MaskContrast, PiCIE
 from .teachers import PrototypeTeacher
 
 __all__ = [
-    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'EmbeddingHead', 'FrozenBackbone',
-    'FrozenSegmentor', 'IIC', 'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor',
-    'PiCIE', 'PlainViTPyramid', 'PrototypeSet', 'PrototypeTeacher'
+    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'DINOViT', 'EmbeddingHead',
+    'FrozenBackbone', 'FrozenSegmentor', 'IIC', 'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss',
+    'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid', 'PrototypeSet', 'PrototypeTeacher'
 ]

@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 
+from mmseg_unsup.models import DINOViT
 from ..conftest import ROOT, copy_checkout
 from ..forks import run_script
 from ..test_tools.test_extract_backbone import make_checkpoint
@@ -301,6 +302,12 @@ def prepare_picie(folder) -> None:
     torch.save(released_checkpoint(*released_parts()), folder / 'RELEASED.pth')
 
 
+def prepare_transformers(folder) -> None:
+    """A narrow network in the place of the published one."""
+    arch = dict(embed_dims=64, num_layers=12, num_heads=1, feedforward_channels=64)
+    torch.save(DINOViT('dinov2', arch, n_registers=4).state_dict(), folder / 'dinov2_vits14_reg4_pretrain.pth')
+
+
 def prepare_use(folder) -> None:
     make_checkpoint(folder / 'WIDE')
     shutil.copy(next((folder / 'FOLDER').rglob('*.*')), folder / 'IMAGE')
@@ -310,7 +317,8 @@ def prepare_probes(folder) -> None:
     write_curated_lists(folder / 'data' / 'coco_stuff164k')
 
 
-PREPARE = {'docs/use.md': prepare_use, 'configs/finetune/README.md': prepare_finetune,
+PREPARE = {'docs/use.md': prepare_use, 'docs/frozen_transformers.md': prepare_transformers,
+           'configs/finetune/README.md': prepare_finetune,
            'configs/picie/README.md': prepare_picie, 'configs/probe/README.md': prepare_probes}
 # folders of maps that a document's commands leave, and how many are in them
 MAPS = {

@@ -1,5 +1,6 @@
 """A frozen backbone: what it gives, what sees it, and which checkpoints fit it."""
 import copy
+import sys
 
 import pytest
 import torch
@@ -92,6 +93,13 @@ def test_unknown_outputs(images):
         build(out='stage')
     with pytest.raises(ValueError, match='out=4 is no output of the frozen ResNet, which gives 4 maps'):
         build(out=4)(images)
+
+
+@pytest.mark.parametrize('kind, missing', [('TIMMBackbone', 'timm'), ('mmpretrain.ResNet', 'mmpretrain')])
+def test_packages_that_are_missing(monkeypatch, kind, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=f'the backbone {kind} needs {missing} and a torchvision .*: pip install'):
+        build(backbone=dict(type=kind, model_name='resnet10t'))
 
 
 class Model(nn.Module):

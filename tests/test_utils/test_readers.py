@@ -10,7 +10,8 @@ from ..conftest import ROOT
 READERS = {
     # weights and networks
     'load', 'loads', 'load_url', 'load_state_dict_from_url', 'load_checkpoint', '_load_checkpoint', 'load_from_local',
-    'InferenceSession', 'from_pretrained', 'snapshot_download', 'hf_hub_download', 'create_model', 'init_model',
+    'load_file', 'safe_open', 'InferenceSession', 'from_pretrained', 'snapshot_download', 'hf_hub_download',
+    'create_model', 'init_model',
     'init_segmentor', 'MMSegInferencer',
     # pickles, tables, archives and settings
     'Unpickler', 'unsafe_load', 'full_load', 'safe_load', 'fromfile', 'fromstring', 'loadtxt', 'genfromtxt', 'memmap',
@@ -42,6 +43,7 @@ ALLOWED = {
     'mmseg_unsup/hosts/safe_loading.py': {'torch.load': WEIGHTS, 'pydoc.locate': 'what the user allows',
                                           'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                           'zipfile.ZipFile': 'names only', 'zipfile.is_zipfile': 'a question',
+                                          'safetensors.torch.load_file': 'tensors only',
                                           'open': 'its first bytes'},
     'mmseg_unsup/apis/loading.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                     'zipfile.is_zipfile': 'a question'},

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...utils.near_names import advice
+from ...utils.stack import check_backbone
 from ...weights import (check_stock_initialization, identity_text, initial_source, quiet_init_weights, stated_source,
                         weights_identity)
 from ...weights.identity import COUNTER
@@ -40,6 +41,7 @@ class FrozenBackbone(BaseModule):
         is_frozen (bool): True: nothing of this module trains.
 
     Raises:
+        ImportError: a package that the backbone is of is missing.
         ValueError: the network has no such output.
     """
 
@@ -50,6 +52,7 @@ class FrozenBackbone(BaseModule):
                  out: Optional[Sequence[Union[str, int]]] = None,
                  keep_in_checkpoint: bool = False) -> None:
         super().__init__()
+        check_backbone(backbone['type'])
         network = revert_sync_batchnorm(MODELS.build(backbone))  # in eval mode it needs no other process
         self.__dict__['network'] = network.requires_grad_(False)
         self.train(False)
@@ -93,10 +96,11 @@ class FrozenBackbone(BaseModule):
             for tensor in self.network.state_dict().values():
                 broadcast(tensor)
         self._identify()
+        licence = f'; {self.network.licence}' if source and hasattr(self.network, 'licence') else ''
         n_params = sum(parameter.numel() for parameter in self.network.parameters())
         print_log(f'init: frozen {type(self.network).__name__}, {n_params / 1e6:.1f} M parameters, weights '
                   f'{self.fingerprint} ({source or "random"}), {"" if self.keep_in_checkpoint else "not "}in the '
-                  'checkpoints', logger='current')
+                  f'checkpoints{licence}', logger='current')
 
     @property
     def fingerprint(self) -> str:

@@ -15,7 +15,7 @@ from ...functional import class_map, connected_segments, fingerprint, unit, view
 from ...functional.crf import build_crf
 from ...structures import ClusterNames
 from ...utils.console import say
-from ...utils.stack import check_mmpretrain
+from ...utils.stack import check_backbone
 from ...utils.whole_images import adapt_to_mmseg
 from ...weights import check_stock_initialization, quiet_init_weights
 from ...weights.tensor_names import renamed_state
@@ -68,8 +68,7 @@ class ClusterSegmentor(EncoderDecoder):
     rounding: Optional[str] = None
 
     def __init__(self, backbone: dict, *args, **kwargs) -> None:
-        if str(backbone['type']).startswith('mmpretrain.'):
-            check_mmpretrain(backbone['type'])
+        check_backbone(backbone['type'])
         super().__init__(backbone, *args, **kwargs)
         self.target_generator, self.levels, self.probes = None, [], []
         self._is_started = False
