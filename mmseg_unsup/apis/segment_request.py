@@ -14,7 +14,7 @@ from ..datasets.image_files import check_folder, check_output
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
 from ..utils.paths import path_remedy, printable
-from .mask_folder import build_prior, prior_config
+from .mask_folder import build_prior, prior_config, sees_features
 
 # method -> its folder configs, the small one for machines without a GPU and the other
 CONFIGS = dict(
@@ -99,7 +99,7 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """Raise ValueError for what a run of hours over the images of these paths would end with."""
     _check_clusters(request, len(paths))
     if request.finds_objects:
-        build_prior(prior_config(request.prior))
+        build_prior(prior_of(request, cfg))
     epochs = cfg.train_cfg.max_epochs
     if not isinstance(epochs, Integral) or epochs < 1:
         raise ValueError(f'the training has {epochs} epochs: give a whole number of at least 1')
@@ -112,6 +112,16 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
         raise ValueError(f'the name --out {printable(request.out)} is no UTF-8: give another')
     for folder in FOLDERS:
         check_output(request.path(folder), request.images)
+
+
+def prior_of(request: Request, cfg: Config) -> dict:
+    """Config of the prior of the masks; one that sees features has the weights from which the training starts."""
+    if not sees_features(request.prior):
+        return prior_config(request.prior)
+    if cfg.get('init') is None:
+        raise ValueError(f'the prior {request.prior} sees the features of the weights to start from, but --init says that '
+                         'there are none: give --init FILE, or --prior rbd')
+    return prior_config(request.prior, None, cfg.init, cfg.model.backbone.get('style', 'pytorch'))
 
 
 def _check_clusters(request: Request, n_images: int) -> None:

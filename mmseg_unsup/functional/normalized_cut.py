@@ -57,12 +57,16 @@ def cut_vector(affinity: np.ndarray) -> np.ndarray:
     """(n, n) symmetric affinity W -> (n,) second generalised eigenvector y of ``(D - W) y = lambda D y``.
 
     D is the diagonal matrix of the sums of W. ``y' D y`` is 1, and the entry of the largest magnitude positive; of
-    several that differ by rounding only, the first one.
+    several that differ by rounding only, the first one. It is 0 where all pairs of cells are equally alike, as then
+    nothing tells cells apart.
 
     The same vector is ``D^-1/2 u`` with u the eigenvector of ``D^-1/2 W D^-1/2`` to its second largest eigenvalue, a
     symmetric problem that is solved densely.
     """
     n, root = len(affinity), np.sqrt(affinity.sum(1))
+    pairs = affinity.ravel()[1:].reshape(n - 1, n + 1)[:, :-1]  # all but the diagonal
+    if np.ptp(pairs) <= _TIE * np.abs(pairs).max():
+        return np.zeros(n)
     _, vectors = eigh(affinity / (root[:, None] * root), subset_by_index=[n - 2, n - 2], overwrite_a=True,
                       check_finite=False)
     vector = vectors[:, 0] / root

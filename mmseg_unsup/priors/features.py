@@ -7,14 +7,15 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import DefaultScope
 
-from ..registry import MODELS
 from ..functional.dense_crf import DenseCRF
+from ..registry import MODELS
 from ..utils.checks import is_finite
 from .base import Prior
 
 # that load weights; others draw them
 _INITS = ('Pretrained', 'mmseg_unsup.PretrainedBackbone')
 _REMEDY = 'set backbone to the network of the file, or name the file of this network'
+MAX_CELLS = 80**2  # the time of an exact cut goes with the cube: half a minute on one core
 _MULTIPLE = 16  # pixels that the sides of an image are a multiple of, unless a network has a patch size
 # the last two stages at stride 16
 _RESNET = dict(type='ResNet', depth=50, strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), out_indices=(2, 3))
@@ -30,10 +31,10 @@ class FeaturePrior(Prior):
         backbone: config of a backbone of mmseg, mmpretrain or this package with
             ``init_cfg=dict(type='Pretrained', checkpoint=...)``, best the one that training starts from. Without a
             ``type`` it is a ResNet, of depth 50 unless it says so, with the last stage dilated.
-        center: take the mean over the image away, so that cosines tell its parts apart. Features that no ReLU has made
-            positive, such as the keys of a transformer, do without.
         out: names or positions of its outputs, as of :class:`mmseg_unsup.FrozenBackbone`, such as ``'keys'`` of a
             transformer; None for its maps. Several are concatenated, so their strides must agree.
+        center: take the mean over the image away, so that cosines tell its parts apart. Features that no ReLU has made
+            positive, such as the keys of a transformer, do without.
         weights_labels: which labels the weights have seen, such as 'none' or 'ImageNet labels'.
         image_side: pixels of the longer side at which the backbone sees the image.
         mean, std: of RGB 0..255, as the weights expect it.
@@ -70,6 +71,10 @@ class FeaturePrior(Prior):
         if isinstance(image_side, bool) or not isinstance(image_side, int) or image_side < 4 * self.cell:
             raise ValueError(f'image_side={image_side!r} of {type(self).__name__} must be a whole number of at least four '
                              f'cells of its network, {4 * self.cell} pixels')
+        if (image_side // self.cell)**2 > MAX_CELLS:
+            raise ValueError(f'image_side={image_side} of {type(self).__name__} gives up to {(image_side // self.cell)**2} '
+                             f'cells of {self.cell} pixels, and all pairs of them are looked at: give at most '
+                             f'{int(MAX_CELLS**0.5) * self.cell}')
 
     def features(self, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32, of at least two cells a side."""

@@ -35,7 +35,7 @@ class NormalizedCutPrior(FeaturePrior):
 
     def __init__(self,
                  backbone: dict,
-                 max_cut: float = 0.5,
+                 max_cut: float = 0.4,
                  exponent: float = 4.,
                  max_regions: int = 8,
                  refine: Optional[str] = None,
