@@ -156,13 +156,13 @@ def load_backbone(config: dict, out: Union[None, str, int, Sequence[Union[str, i
                          "init_cfg=dict(type='Pretrained', checkpoint=...)")
     with DefaultScope.overwrite_default_scope('mmseg'):
         frozen = MODELS.build(dict(type='mmseg_unsup.FrozenBackbone', backbone=dict(config), out=out))
-    try:
-        frozen.init_weights()
-    except (IndexError, KeyError, RuntimeError) as error:  # of a network that converts names by itself
-        read_part(init_cfg['checkpoint'])  # which says what is wrong with the file alone
-        reason = str(error).strip().splitlines()[-1].strip('. \t')[:200]
-        raise ValueError(f'{init_cfg["checkpoint"]} does not fit the backbone {config["type"]} ({reason}): {_REMEDY}'
-                         ) from None
+        try:
+            frozen.init_weights()
+        except (IndexError, KeyError, RuntimeError) as error:  # of a network that converts names by itself
+            read_part(init_cfg['checkpoint'])  # which says what is wrong with the file alone
+            reason = str(error).strip().splitlines()[-1].strip('. \t')[:200]
+            raise ValueError(f'{init_cfg["checkpoint"]} does not fit the backbone {config["type"]} ({reason}): {_REMEDY}'
+                             ) from None
     if not hasattr(frozen.network, 'initialization'):
         check_own_initialization(frozen.network, init_cfg['checkpoint'])
     return frozen

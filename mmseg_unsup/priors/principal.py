@@ -23,10 +23,10 @@ class PrincipalMaskPrior(FeaturePrior):
         max_regions: masks at most.
         refine: 'crf' moves the edges by a dense CRF, as published, which needs pydensecrf; None leaves them to the
             cells.
-        **kwargs: of :class:`mmseg_unsup.FeaturePrior`; ``threshold`` has no part in it.
+        center, min_area, **kwargs: as of :class:`mmseg_unsup.FeaturePrior`, without ``threshold``.
 
-    Source: Hahn et al., TMLR 2024, section 3.1, see :func:`mmseg_unsup.functional.principal_masks`; there with
-    ``center=False`` and the tokens of a DINO transformer.
+    Source: Hahn et al., TMLR 2024, section 3.1, see :func:`mmseg_unsup.functional.principal_masks`; there on the tokens
+    of a DINO transformer.
 
     Raises:
         ImportError: pydensecrf is not installed.
@@ -40,9 +40,10 @@ class PrincipalMaskPrior(FeaturePrior):
                  covered: float = 0.95,
                  max_regions: int = 32,
                  refine: Optional[str] = None,
+                 center: bool = False,
                  min_area: float = 0.01,
                  **kwargs) -> None:
-        super().__init__(backbone, threshold=0., min_area=min_area, **kwargs)
+        super().__init__(backbone, center=center, threshold=0., min_area=min_area, **kwargs)
         self.mask_threshold, self.covered, self.max_regions, self.refine = mask_threshold, covered, max_regions, refine
         check_share('mask_threshold of PrincipalMaskPrior', mask_threshold)
         check_share('covered of PrincipalMaskPrior', covered)

@@ -20,6 +20,7 @@ from ..test_priors.test_rbd import disc_picture, iou
 
 TOOL = 'make_priors.py'
 SMALL = ('--options', 'max_side=60', 'n_superpixels=60')
+NARROW = ('--options', 'image_side=128', 'backbone.base_channels=8')
 
 
 def write_discs(folder, count=5):
@@ -82,20 +83,19 @@ def test_masks_and_record(call, tmp_path):
 
 @pytest.fixture
 def network(tmp_path):
-    """A file with the random weights of a ResNet-18."""
+    """A file with the random weights of a ResNet-18, a narrow one, see NARROW."""
     torch.manual_seed(0)
     path = tmp_path / 'resnet18.pth'
-    torch.save(MODELS.build(dict(type='ResNet', depth=18)).state_dict(), path)
+    torch.save(MODELS.build(dict(type='ResNet', depth=18, base_channels=8)).state_dict(), path)
     return path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['rbd', 'tokencut'])
-def test_workers_do_not_change_the_masks(tmp_path, name, network):
+def test_workers_do_not_change_the_masks(tmp_path, network):
     write_discs(tmp_path)
-    further = SMALL if name == 'rbd' else ['--weights', network, '--options', 'image_side=128']
     for workers in (1, 2):
-        run_tool(TOOL, tmp_path / 'images', tmp_path / f'out{workers}', '--workers', workers, '--prior', name, *further)
+        run_tool(TOOL, tmp_path / 'images', tmp_path / f'out{workers}', '--workers', workers, '--min-kept', 0,
+                 '--prior', 'tokencut', '--weights', network, *NARROW)
     first, second = (files_of(tmp_path / f'out{workers}') for workers in (1, 2))
     assert len(first) == 5 and first == second
     one, two = (record_of(tmp_path / f'out{workers}') for workers in (1, 2))
@@ -197,21 +197,22 @@ def test_region_ids_and_masks_of_a_folder(call, tmp_path):
         np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'copied' / f'{name}.png'), 0) > 0, truth)
 
 
-@pytest.mark.parametrize('name, prior', [
-    ('tokencut', TokenCutPrior), ('ncut', NormalizedCutPrior), ('principal', PrincipalMaskPrior)])
-def test_priors_that_see_features(call, tmp_path, network, name, prior):
-    write_discs(tmp_path, 2)
-    images, out = tmp_path / 'images', tmp_path / 'out'
-    call(images, out, '--prior', name, '--weights', network, '--min-kept', 0, '--options', 'image_side=128')
-    expected = prior(dict(depth=18, init_cfg=dict(type='Pretrained', checkpoint=str(network))), image_side=128)
-    image = np.ascontiguousarray(cv2.imread(str(images / '1.png'))[..., ::-1])
-    np.testing.assert_array_equal(cv2.imread(str(out / '1.png'), cv2.IMREAD_UNCHANGED), expected(image))
-    record = record_of(out)
-    assert record['weights'] == expected.describe()['weights'] and record['labels'] == 'unknown'
+def test_priors_that_see_features(call, tmp_path, network):
+    write_discs(tmp_path, 1)
+    images, seen = tmp_path / 'images', ['--weights', network, '--min-kept', 0, *NARROW]
+    backbone = dict(depth=18, base_channels=8, init_cfg=dict(type='Pretrained', checkpoint=str(network)))
+    image = np.ascontiguousarray(cv2.imread(str(images / 'more' / '0.png'))[..., ::-1])
+    for name, prior in (('tokencut', TokenCutPrior), ('ncut', NormalizedCutPrior), ('principal', PrincipalMaskPrior)):
+        call(images, tmp_path / name, '--prior', name, *seen)
+        expected = prior(backbone, image_side=128)
+        found = cv2.imread(str(tmp_path / name / 'more' / '0.png'), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(found, expected(image))
+        record = record_of(tmp_path / name)
+        assert record['weights'] == expected.describe()['weights'] and record['labels'] == 'unknown'
     state = torch.load(network)
     torch.save({**state, 'conv1.weight': 2 * state['conv1.weight']}, network)
     with pytest.raises(ValueError, match=f"priors.json records results with weights='{record['weights']}', but this"):
-        call(images, out, '--prior', name, '--weights', network, '--options', 'image_side=128')
+        call(images, tmp_path / 'principal', '--prior', 'principal', *seen)
 
 
 def test_weights_of_priors(call, tmp_path, network):

@@ -109,7 +109,7 @@ def test_masks_of_features_of_colour(backbone):
     assert set(np.unique(objects)) == set(range((np.exp(-contacts**2 / 2) > 0.5).sum() + 1))
     assert iou(objects > 0, truth) > 0.85
 
-    regions = of_colours(PrincipalMaskPrior(**options))
+    regions = of_colours(PrincipalMaskPrior(**options, center=True))
     scores = mask_log_probabilities(principal_masks(torch.from_numpy(feats)))
     enlarged = torch.nn.functional.interpolate(scores[None], image.shape[:2], mode='bilinear')[0].argmax(0).numpy()
     np.testing.assert_array_equal(regions(image), number_regions(enlarged - 1, 0.01, 32))
@@ -129,8 +129,9 @@ def test_options_of_recursive_cuts_have_an_effect(backbone, options, other):
 def test_options_of_principal_masks_have_an_effect(backbone):
     image, _ = disc_picture()
     first, *others = (PrincipalMaskPrior(backbone, image_side=128, **given)(image)
-                      for given in (dict(), dict(mask_threshold=0.8), dict(covered=0.4), dict(max_regions=1)))
-    assert all(not np.array_equal(first, other) for other in others) and others[2].max() == 1
+                      for given in (dict(center=True), dict(), dict(center=True, mask_threshold=0.8),
+                                    dict(center=True, covered=0.4), dict(center=True, max_regions=1)))
+    assert all(not np.array_equal(first, other) for other in others) and others[3].max() == 1
 
 
 @pytest.mark.parametrize('prior', FEATURE_PRIORS)
