@@ -41,6 +41,7 @@ from .folder_journal import Collected, ImageNames, Journal, check_same_work, che
 
 SHORT_NAMES = dict(rbd='RBDPrior', spectral='SpectralPrior', tokencut='TokenCutPrior', ncut='NormalizedCutPrior',
                    region='RegionPrior', principal='PrincipalMaskPrior', model='ModelPrior', folder='FolderPrior')
+_WIDTHS = ('conv1.weight', 'layer1.0.conv1.weight')  # as wide as stem and first stage of a ResNet
 RECORD, SHEET = 'priors.json', 'contact_sheet.jpg'
 AREA_BINS = 10
 MIN_KEPT = 0.6  # share of images
@@ -167,7 +168,7 @@ def sees_features(name: str) -> bool:
 
 
 def backbone_of(weights: str, style: str = 'pytorch') -> dict:
-    """The options of a :class:`FeaturePrior` that sees with the ResNet of a file, whose depth follows from its names.
+    """The options of a :class:`FeaturePrior` that sees with the ResNet of a file, whose depth and width it shows.
 
     Raises:
         FileNotFoundError: no such file.
@@ -175,12 +176,13 @@ def backbone_of(weights: str, style: str = 'pytorch') -> dict:
     """
     from ..weights import read_part, resnet_depth  # with all that trains
     pretrained = read_part(weights)
-    depth = resnet_depth(pretrained.state)
-    if depth is None:
+    depth, stem, first = resnet_depth(pretrained.state), *map(pretrained.state.get, _WIDTHS)
+    if depth is None or stem is None or first is None:
         raise ValueError(f'{pretrained} is no ResNet of a known depth: give the network by --options backbone.type=... '
                          f'backbone.init_cfg.type=Pretrained backbone.init_cfg.checkpoint={weights}')
     init_cfg = dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=weights)
-    return dict(backbone=dict(depth=depth, style=style, init_cfg=init_cfg), weights_labels=pretrained.seen)
+    backbone = dict(depth=depth, style=style, stem_channels=len(stem), base_channels=len(first), init_cfg=init_cfg)
+    return dict(backbone=backbone, weights_labels=pretrained.seen)
 
 
 def build_prior(config: dict) -> Prior:

@@ -20,7 +20,7 @@ from ..test_priors.test_rbd import disc_picture, iou
 
 TOOL = 'make_priors.py'
 SMALL = ('--options', 'max_side=60', 'n_superpixels=60')
-NARROW = ('--options', 'image_side=128', 'backbone.base_channels=8')
+SMALL_VIEW = ('--options', 'image_side=128')
 
 
 def write_discs(folder, count=5):
@@ -83,7 +83,7 @@ def test_masks_and_record(call, tmp_path):
 
 @pytest.fixture
 def network(tmp_path):
-    """A file with the random weights of a ResNet-18, a narrow one, see NARROW."""
+    """A file with the random weights of a narrow ResNet-18."""
     torch.manual_seed(0)
     path = tmp_path / 'resnet18.pth'
     torch.save(MODELS.build(dict(type='ResNet', depth=18, base_channels=8)).state_dict(), path)
@@ -95,7 +95,7 @@ def test_workers_do_not_change_the_masks(tmp_path, network):
     write_discs(tmp_path)
     for workers in (1, 2):
         run_tool(TOOL, tmp_path / 'images', tmp_path / f'out{workers}', '--workers', workers, '--min-kept', 0,
-                 '--prior', 'tokencut', '--weights', network, *NARROW)
+                 '--prior', 'tokencut', '--weights', network, *SMALL_VIEW)
     first, second = (files_of(tmp_path / f'out{workers}') for workers in (1, 2))
     assert len(first) == 5 and first == second
     one, two = (record_of(tmp_path / f'out{workers}') for workers in (1, 2))
@@ -199,7 +199,7 @@ def test_region_ids_and_masks_of_a_folder(call, tmp_path):
 
 def test_priors_that_see_features(call, tmp_path, network):
     write_discs(tmp_path, 1)
-    images, seen = tmp_path / 'images', ['--weights', network, '--min-kept', 0, *NARROW]
+    images, seen = tmp_path / 'images', ['--weights', network, '--min-kept', 0, *SMALL_VIEW]
     backbone = dict(depth=18, base_channels=8, init_cfg=dict(type='Pretrained', checkpoint=str(network)))
     image = np.ascontiguousarray(cv2.imread(str(images / 'more' / '0.png'))[..., ::-1])
     for name, prior in (('tokencut', TokenCutPrior), ('ncut', NormalizedCutPrior), ('principal', PrincipalMaskPrior)):
