@@ -132,7 +132,8 @@ def too_few(record: dict, out: str, min_kept: float = MIN_KEPT) -> str:
             f'{osp.join(out, SHEET)} and try another prior (--prior region for scenes without one object)')
 
 
-def prior_config(name: str, options: Optional[dict] = None, weights: Optional[str] = None, style: str = 'pytorch') -> dict:
+def prior_config(name: str, options: Optional[dict] = None, weights: Optional[str] = None,
+                 style: str = 'pytorch') -> dict:
     """Config of a prior by short name or registered type.
 
     Args:
@@ -148,8 +149,8 @@ def prior_config(name: str, options: Optional[dict] = None, weights: Optional[st
     config = Config(dict(type=kind if '.' in kind else f'mmseg_unsup.{kind}'))
     if weights is not None:
         if not sees_features(name):
-            raise ValueError(f'--weights {weights} names a network, but the prior {name} sees no features: leave it out, or '
-                             f'give one of {", ".join(filter(sees_features, SHORT_NAMES))}')
+            raise ValueError(f'--weights {weights} names a network, but the prior {name} sees no features: leave it out, '
+                             f'or give one of {", ".join(filter(sees_features, SHORT_NAMES))}')
         config.merge_from_dict(backbone_of(weights, style))
     config.merge_from_dict(options or {})  # which knows dotted keys
     return config.to_dict()
@@ -194,7 +195,8 @@ def build_prior(config: dict) -> Prior:
         fault = f'needs {names}' if 'missing' in str(error) else f'has no option {names}'
         fault = fault if '__init__()' in str(error) else f'cannot be made of these options: {error}'
         remedy = '--weights FILE' if names == 'backbone' and 'needs' in fault else '--options KEY=VALUE'
-        raise ValueError(f'the prior {config["type"]} {fault}: give its options by mmseg-unsup priors {remedy}') from error
+        raise ValueError(f'the prior {config["type"]} {fault}: give its options by mmseg-unsup priors {remedy}'
+                         ) from error
 
 
 def target_of(name: str, out: str) -> str:

@@ -119,8 +119,8 @@ def prior_of(request: Request, cfg: Config) -> dict:
     if not sees_features(request.prior):
         return prior_config(request.prior)
     if cfg.get('init') is None:
-        raise ValueError(f'the prior {request.prior} sees the features of the weights to start from, but --init says that '
-                         'there are none: give --init FILE, or --prior rbd')
+        raise ValueError(f'the prior {request.prior} sees the features of the weights to start from, but --init says '
+                         'that there are none: give --init FILE, or --prior rbd')
     return prior_config(request.prior, None, cfg.init, cfg.model.backbone.get('style', 'pytorch'))
 
 

@@ -4,8 +4,8 @@
     mmseg-unsup priors IMAGES OUT --prior tokencut --weights WEIGHTS.pth --workers 8
 
 Every image below IMAGES gets OUT/<its path, .png>, 8 bits, one channel: 0 is background, 255 (of ncut, region and
-principal, the id of the region) is an object; all zero says that the prior found no usable mask. OUT/priors.json is the record, and
-OUT/contact_sheet.jpg shows some of the masks: look at it before training.
+principal, the id of the region) is an object; all zero says that the prior found no usable mask. OUT/priors.json is the
+record, and OUT/contact_sheet.jpg shows some of the masks: look at it before training.
 
 The same command given again goes on where it was stopped, after a check that the settings are those of the record.
 Processes that a launcher started (torchrun, srun) share the images, and so do those with --shard 0/W to W-1/W; the last

@@ -27,8 +27,8 @@ def cosines(feats: np.ndarray) -> np.ndarray:
         ValueError: there are fewer than two cells, or values that are no finite numbers.
     """
     if feats.ndim != 3 or feats[0].size < _MIN_CELLS:
-        raise ValueError(f'a cut needs features (C, h, w) of at least {_MIN_CELLS} cells, but got {feats.shape}: enlarge '
-                         'the image')
+        raise ValueError(f'a cut needs features (C, h, w) of at least {_MIN_CELLS} cells, but got {feats.shape}: '
+                         'enlarge the image')
     if not np.isfinite(feats).all():
         raise ValueError(f'the features {feats.shape} of an image to be cut hold values that are no finite numbers')
     rows = feats.reshape(len(feats), -1).T.astype(np.float64)

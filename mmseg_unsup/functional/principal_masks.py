@@ -31,8 +31,8 @@ def principal_masks(feats: Tensor, threshold: float = 0.4, covered: float = 0.95
     the side of the mean.
     """
     if feats.ndim != 3 or min(feats.shape[1:]) < 2:
-        raise ValueError(f'principal masks need features (C, h, w) of at least 2x2 cells, but got {tuple(feats.shape)}: '
-                         'enlarge the image')
+        raise ValueError(f'principal masks need features (C, h, w) of at least 2x2 cells, but got '
+                         f'{tuple(feats.shape)}: enlarge the image')
     raw = feats.flatten(1)
     cells = F.normalize(raw, dim=0, eps=1e-10)
     free = cells.square().sum(0) > 0.5  # a cell without features is like no other

@@ -24,8 +24,8 @@ _RESNET = dict(type='ResNet', depth=50, strides=(1, 2, 2, 1), dilations=(1, 1, 1
 class FeaturePrior(Prior):
     """A prior that sees an image as the features of a frozen network.
 
-    With a backbone trained on labels the masks, and what is trained on them, are not label-free; ``weights_labels`` says
-    so in the record.
+    With a backbone trained on labels the masks, and what is trained on them, are not label-free; ``weights_labels``
+    says so in the record.
 
     Args:
         backbone: config of a backbone of mmseg, mmpretrain or this package with
@@ -69,12 +69,12 @@ class FeaturePrior(Prior):
         self._multiple = patch if isinstance(patch, int) else _MULTIPLE
         self.cell = cell_size(self._network, self._multiple, type(self).__name__)
         if isinstance(image_side, bool) or not isinstance(image_side, int) or image_side < 4 * self.cell:
-            raise ValueError(f'image_side={image_side!r} of {type(self).__name__} must be a whole number of at least four '
-                             f'cells of its network, {4 * self.cell} pixels')
+            raise ValueError(f'image_side={image_side!r} of {type(self).__name__} must be a whole number of at least '
+                             f'four cells of its network, {4 * self.cell} pixels')
         if (image_side // self.cell)**2 > MAX_CELLS:
-            raise ValueError(f'image_side={image_side} of {type(self).__name__} gives up to {(image_side // self.cell)**2} '
-                             f'cells of {self.cell} pixels, and all pairs of them are looked at: give at most '
-                             f'{int(MAX_CELLS**0.5) * self.cell}')
+            raise ValueError(f'image_side={image_side} of {type(self).__name__} gives up to '
+                             f'{(image_side // self.cell)**2} cells of {self.cell} pixels, and all pairs of them are '
+                             f'looked at: give at most {int(MAX_CELLS**0.5) * self.cell}')
 
     def features(self, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB -> (C, h, w) float32, of at least two cells a side."""
@@ -104,15 +104,15 @@ class FeaturePrior(Prior):
 def check_affinity_threshold(prior: FeaturePrior) -> None:
     """Raise ValueError for an ``affinity_threshold`` that no cosine exceeds, or that all do."""
     if not is_finite(prior.affinity_threshold) or not -1 <= prior.affinity_threshold < 1:
-        raise ValueError(f'affinity_threshold={prior.affinity_threshold!r} of {type(prior).__name__} is a cosine: give a '
-                         'number from -1 to less than 1')
+        raise ValueError(f'affinity_threshold={prior.affinity_threshold!r} of {type(prior).__name__} is a cosine: give '
+                         'a number from -1 to less than 1')
 
 
 def segment_map(scores: np.ndarray, image: np.ndarray, crf: Optional[DenseCRF]) -> np.ndarray:
     """(K, h, w) scores, (H, W, 3) uint8 RGB -> (H, W) int64 index of the largest, of scores enlarged bilinearly and, if
     there is one, smoothed by a CRF."""
-    size = image.shape[:2]
-    enlarged = F.interpolate(torch.from_numpy(scores)[None].float(), size, mode='bilinear', align_corners=False)[0].numpy()
+    batch = torch.from_numpy(scores)[None].float()
+    enlarged = F.interpolate(batch, image.shape[:2], mode='bilinear', align_corners=False)[0].numpy()
     return (enlarged if crf is None else crf(image, enlarged)).argmax(0)
 
 
@@ -139,11 +139,11 @@ def cell_size(network: torch.nn.Module, multiple: int, owner: str) -> int:
     with torch.no_grad():
         shapes = [tuple(output.shape) for output in network(torch.zeros(1, 3, height, width))]
     if any(len(shape) != 4 or shape[2] * width != shape[3] * height or height % shape[2] for shape in shapes):
-        raise ValueError(f'the outputs of the network of {owner} have the shapes {shapes} for an image of {width}x{height}'
-                         ' pixels: choose maps of features by out or out_indices')
+        raise ValueError(f'the outputs of the network of {owner} have the shapes {shapes} for an image of '
+                         f'{width}x{height} pixels: choose maps of features by out or out_indices')
     if len({shape[2:] for shape in shapes}) > 1:
-        raise ValueError(f'the outputs of the network of {owner} have the sizes {[shape[2:] for shape in shapes]}: choose '
-                         'some of one stride by out or out_indices, or dilate the last ones')
+        raise ValueError(f'the outputs of the network of {owner} have the sizes {[shape[2:] for shape in shapes]}: '
+                         'choose some of one stride by out or out_indices, or dilate the last ones')
     return height // shapes[0][2]
 
 
@@ -161,8 +161,8 @@ def load_backbone(config: dict, out: Union[None, str, int, Sequence[Union[str, i
         except (IndexError, KeyError, RuntimeError) as error:  # of a network that converts names by itself
             read_part(init_cfg['checkpoint'])  # which says what is wrong with the file alone
             reason = str(error).strip().splitlines()[-1].strip('. \t')[:200]
-            raise ValueError(f'{init_cfg["checkpoint"]} does not fit the backbone {config["type"]} ({reason}): {_REMEDY}'
-                             ) from None
+            raise ValueError(f'{init_cfg["checkpoint"]} does not fit the backbone {config["type"]} ({reason}): '
+                             f'{_REMEDY}') from None
     if not hasattr(frozen.network, 'initialization'):
         check_own_initialization(frozen.network, init_cfg['checkpoint'])
     return frozen

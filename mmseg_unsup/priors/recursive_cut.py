@@ -57,14 +57,17 @@ class NormalizedCutPrior(FeaturePrior):
         """(H, W, 3) uint8 RGB -> (H, W) uint8 object ids, 0 for none."""
         check_image(image)
         segments, values = self._segments(image)
-        return number_regions(np.where(values[segments] > self.level(values[segments]), segments, -1), self.min_area, self.max_regions)
+        saliency = values[segments]
+        objects = np.where(saliency > self.level(saliency), segments, -1)
+        return number_regions(objects, self.min_area, self.max_regions)
 
     def _segments(self, image: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """(H, W) segments, and (S,) float32 saliency of each."""
         feats = self.features(image)
         shape = feats.shape[1:]
         min_cells = max(1, round(self.min_area * feats[0].size))
-        ids = recursive_cut(soft_affinity(feats, self.exponent), self.max_cut, min_cells, self.max_regions).reshape(shape)
+        affinity = soft_affinity(feats, self.exponent)
+        ids = recursive_cut(affinity, self.max_cut, min_cells, self.max_regions).reshape(shape)
         members = ids == np.arange(ids.max() + 1)[:, None, None]  # (S, h, w)
         contacts = np.array([border_contact(member) for member in members])
         return segment_map(members, image, self._crf), np.exp(-contacts**2 / 2).astype(np.float32)

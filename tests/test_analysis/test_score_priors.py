@@ -12,9 +12,10 @@ def test_weights_that_are_not_there():
 
 
 @pytest.mark.parametrize('names, weights, styles', [
-    (['spectral'], [], []), (['ncut'], [], []), (['rbd'], ['a.pth'], []), (['spectral'], ['a.pth'], ['caffe', 'caffe'])])
+    (['spectral'], [], []), (['ncut'], [], []), (['rbd'], ['a.pth'], []),
+    (['spectral'], ['a.pth'], ['caffe', 'caffe'])])
 def test_features_need_weights_and_weights_need_features(names, weights, styles):
-    with pytest.raises(ValueError, match='priors that see features need --weights, and one of --styles for each or none'):
+    with pytest.raises(ValueError, match='priors that see features need --weights, and one of --styles for each or n'):
         configs_of(names, weights, styles)
 
 

@@ -219,11 +219,11 @@ def test_weights_of_priors(call, tmp_path, network):
     write_discs(tmp_path, 1)
     torch.save(dict(a=torch.zeros(1)), tmp_path / 'other.pth')
     for args, error, message in (
-            (['rbd', '--weights', network], ValueError, '--weights .*resnet18.pth names a network, but the prior rbd sees '
-             'no features: leave it out, or give one of spectral, tokencut, ncut, principal'),
-            (['ncut'], ValueError, 'NormalizedCutPrior needs backbone: give its options by mmseg-unsup priors --weights FI'),
+            (['rbd', '--weights', network], ValueError, '--weights .*resnet18.pth names a network, but the prior rbd '
+             'sees no features: leave it out, or give one of spectral, tokencut, ncut, principal'),
+            (['ncut'], ValueError, 'NormalizedCutPrior needs backbone: give its options by mmseg-unsup priors --weights'),
             (['ncut', '--weights', tmp_path / 'nowhere.pth'], FileNotFoundError, "no file of weights '.*nowhere.pth'"),
-            (['ncut', '--weights', tmp_path / 'other.pth'], ValueError, 'other.pth is no ResNet of a known depth: give')):
+            (['ncut', '--weights', tmp_path / 'other.pth'], ValueError, 'other.pth is no ResNet of a known depth')):
         with pytest.raises(error, match=message):
             call(tmp_path / 'images', tmp_path / 'out', '--prior', *args)
         assert not (tmp_path / 'out').exists()

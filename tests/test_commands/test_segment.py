@@ -179,7 +179,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_p
         (('picie', discs, out, '--init', 'None'), {}, FileNotFoundError, "no file of weights 'None': give its"),
         (('maskcontrast', discs, out, '--prior', 'rdb'), {}, ValueError, r"no prior 'rdb' \(did you mean rbd\?\)"),
         (('maskcontrast', discs, out, '--prior', 'spectral'), {}, ValueError,
-         'the prior spectral sees the features of the weights to start from, but --init says that there are none: give'),
+         'the prior spectral sees the features of the weights to start from, but --init says that there are none'),
         (('maskcontrast', discs, out, '--method', 'picy'), {}, ValueError,
          r"there is no method 'picy' \(did you mean picie\?\): give one of maskcontrast, picie$"),
         (('maskcontrast', discs, out, '--objects', 'component'), {}, ValueError, r'\(did you mean components\?\)'),

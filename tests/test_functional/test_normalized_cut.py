@@ -65,8 +65,8 @@ def test_values_of_cuts_by_hand():
     weights = soft_affinity(scene(boxes(), 0.8)[:, :4, :5], 2.)
     order = np.random.default_rng(0).permutation(len(weights))
     degrees = weights.sum(1)
-    expected = [weights[np.ix_(order[:k], order[k:])].sum() * (1 / degrees[order[:k]].sum() + 1 / degrees[order[k:]].sum())
-                for k in range(1, len(order))]
+    sides = [(order[:k], order[k:]) for k in range(1, len(order))]
+    expected = [weights[np.ix_(a, b)].sum() * (1 / degrees[a].sum() + 1 / degrees[b].sum()) for a, b in sides]
     np.testing.assert_allclose(cut_values(weights, order), expected, rtol=1e-9)
 
 
@@ -74,7 +74,8 @@ def test_objects_are_found_and_limits_hold():
     truth = boxes()
     weights = soft_affinity(scene(truth, 0.2), 8.)
     np.testing.assert_array_equal(recursive_cut(weights, 0.3, 2, 8).reshape(truth.shape), truth)  # the largest first
-    counts = [recursive_cut(weights, *limits).max() + 1 for limits in ((0., 2, 8), (0.3, 2, 2), (2.1, 2, 5), (0.3, 70, 8))]
+    limits = (0., 2, 8), (0.3, 2, 2), (2.1, 2, 5), (0.3, 70, 8)
+    counts = [recursive_cut(weights, *of_one).max() + 1 for of_one in limits]
     assert counts == [1, 2, 5, 1]
     assert np.bincount(recursive_cut(weights, 2.1, 9, 100)).min() >= 9
 
