@@ -14,7 +14,7 @@ from ..datasets.image_files import check_folder, check_output
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
 from ..utils.paths import path_remedy, printable
-from .mask_folder import build_prior, prior_config
+from .mask_folder import build_prior, prior_config, sees_features
 
 # method -> its folder configs, the small one for machines without a GPU and the other
 CONFIGS = dict(
@@ -105,7 +105,7 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """Raise ValueError for what a run of hours over the images of these paths would end with."""
     _check_clusters(request, len(paths))
     if request.finds_objects:
-        build_prior(prior_config(request.prior))
+        build_prior(prior_of(request, cfg))
     _check_training(request, cfg)
     if request.init not in (None, 'none') and '://' not in request.init and not osp.isfile(request.init):
         raise FileNotFoundError(f'there is no file of weights {request.init!r}: give its path, or --init none to start '
@@ -132,6 +132,16 @@ def _check_training(request: Request, cfg: Config) -> None:
 def n_epochs(cfg: Config) -> int:
     """Of the training; 0 where nothing trains."""
     return (cfg.get('train_cfg') or {}).get('max_epochs', 0)
+
+
+def prior_of(request: Request, cfg: Config) -> dict:
+    """Config of the prior of the masks; one that sees features has the weights from which the training starts."""
+    if not sees_features(request.prior):
+        return prior_config(request.prior)
+    if cfg.get('init') is None:
+        raise ValueError(f'the prior {request.prior} sees the features of the weights to start from, but --init says '
+                         'that there are none: give --init FILE, or --prior rbd')
+    return prior_config(request.prior, None, cfg.init, cfg.model.backbone.get('style', 'pytorch'))
 
 
 def _check_clusters(request: Request, n_images: int) -> None:

@@ -26,9 +26,9 @@ from .inferencer import WHOLE_BYTES, UnsupInferencer
 from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
-from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
+from .mask_folder import SHEET, make_mask_folder, too_few
 from .predicted_folder import predict_folder
-from .segment_request import FOLDERS, Request, check_settings, n_epochs, read_settings
+from .segment_request import FOLDERS, Request, check_settings, n_epochs, prior_of, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
@@ -56,7 +56,7 @@ def find_segments(request: Request) -> SegmentedFolder:
     if cfg.get('init') is not None:
         stages.run('weights', load_weights, cfg)
     if request.finds_objects:
-        stages.run('masks', make_masks, request, len(paths))
+        stages.run('masks', make_masks, request, cfg, len(paths))
     if request.trains:
         stages.run('train', train, request, cfg, len(paths))
     else:
@@ -85,11 +85,11 @@ def load_weights(cfg: Config) -> str:
     return cfg.init if '://' in cfg.init else shown(cfg.init)
 
 
-def make_masks(request: Request, n_images: int) -> str:
+def make_masks(request: Request, cfg: Config, n_images: int) -> str:
     """Every image gets a mask."""
     out, workers = request.path('masks'), min(request.workers, n_images)
     say(f'masks: by the prior {request.prior}, in {counted(workers, "worker")}')
-    record = make_mask_folder(request.images, out, prior_config(request.prior), workers, request.on_error)
+    record = make_mask_folder(request.images, out, prior_of(request, cfg), workers, request.on_error)
     fault = too_few(record, out)
     if fault:
         raise ValueError(fault)

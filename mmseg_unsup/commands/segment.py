@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', required=True, help='folder of everything that is written')
     parser.add_argument('--n-clusters', type=int, help="number of clusters (default: the config's)")
     parser.add_argument('--prior', default='rbd', metavar=f'{{{",".join(PRIORS)}}}',
-                        help='of the masks, see mmseg-unsup priors (default: %(default)s)')
+                        help='of the masks, see mmseg-unsup priors; spectral, tokencut, ncut and principal see '
+                        'features of the weights of --init (default: %(default)s)')
     parser.add_argument('--objects', default='image', metavar=f'{{{",".join(OBJECTS)}}}',
                         help='one object an image, or several (default: %(default)s)')
     parser.add_argument('--config', help='of the method; by default its folder config, a small one without a GPU')
