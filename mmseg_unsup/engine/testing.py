@@ -18,7 +18,7 @@ from ..utils.paths import shown
 from ..utils.registered import class_of
 from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
-from .hooks import PrecisionHook
+from .hooks import FeatureCacheHook, PrecisionHook
 from .hooks.fit_hook import fit_due
 from .run_facts import config_fact, data_fact, device_fact, folder_fact, say_end, say_facts
 from .runner import ConsoleRunner
@@ -104,5 +104,8 @@ def initialize(runner: Runner) -> None:
         if isinstance(hook, PrecisionHook):  # which a run asks later
             hook.before_run(runner)
     model.init_weights()
+    for hook in runner.hooks:
+        if isinstance(hook, FeatureCacheHook):
+            hook.before_test(runner)
     fit_due(runner, 'before_train')  # such as principal components
     model.start(is_new=True)
