@@ -59,7 +59,7 @@ class FeatureStore:
         self.folder, self.head = folder, head
         self.n_images, self.n_variants = head['n_images'], head['n_variants']
         self.names: List[Name] = [name for name, _ in head['outputs'][0]]
-        self.dtype = np.dtype([('is_readable', '?'), ('loaded_shape', '<i4', 2), ('ori_shape', '<i4', 2)] + [
+        self.dtype = np.dtype([('is_readable', '<i4'), ('loaded_shape', '<i4', 2), ('ori_shape', '<i4', 2)] + [
             (_field_of(view, flipped, name), '<f2', _inside_out(shape)) for view, outputs in enumerate(head['outputs'])
             for flipped in (False, True)[:1 + head['flips']] for name, shape in outputs])
         self._part_images = max(1, _PART_BYTES // self.dtype.itemsize)
@@ -118,7 +118,8 @@ class FeatureStore:
         """:meth:`maps` of (N, 4) numbers: image, variant, view, and 1 if it is flipped."""
         found = None
         for n, (image, variant, view, flipped) in enumerate(entries.tolist()):
-            values = self.row(image, variant)[self.field(name, view, flipped)]
+            field = self.field(name, view, bool(flipped))
+            values = self.row(image, variant)[field]
             found = np.empty((len(entries), *values.shape), np.float16) if found is None else found
             found[n] = values
         return np.moveaxis(found, -1, 1) if found.ndim == 4 else found
@@ -156,7 +157,8 @@ class FeatureStore:
         numbers = {part: number for number, part in enumerate(self.parts)}
         path = osp.join(self.folder, LOCK)
         with open(path, 'ab') as file:
-            yield [part for part in parts if take_lock(file.fileno(), path, numbers[part]) and self._open(part) is None]
+            yield [part for part in parts
+                   if take_lock(file.fileno(), path, numbers[part], length=1) and self._open(part) is None]
 
     def _open(self, part: Part) -> Optional[np.ndarray]:
         """The rows of a part; None of one that is not there whole."""
@@ -222,8 +224,7 @@ class StoredImages:
     def __torch_function__(cls, function, types, args=(), kwargs=None):
         if function is not torch.cat:
             raise TypeError(f'{function.__name__} needs pixels, but these images are of a feature cache, which has the '
-                            'outputs of the frozen backbone only: leave the hook feature_cache out of the config '
-                            '(default_hooks.feature_cache=None)')
+                            'outputs of the frozen backbone only: leave out default_hooks.feature_cache.folder')
         images = args[0]
         return cls(images[0].store, np.concatenate([each.entries for each in images]), images[0].device)
 

@@ -82,9 +82,10 @@ class NotedViews(Dataset):
         sample = self.dataset[idx]
         return dict(sample, shapes=self._noted.shapes)
 
-    def draws(self) -> bool:
-        """Whether views are drawn at random: making those of an image moves a global generator."""
-        info = dict(self.dataset.dataset.get_data_info(self[0]['data_samples'].sample_idx), sample_idx=0)
+    def draws(self, sample: dict) -> bool:
+        """Whether views are drawn at random: making those of a sample again moves a global generator."""
+        idx = sample['data_samples'].sample_idx  # not the first one where that cannot be read
+        info = dict(self.dataset.dataset.get_data_info(idx), sample_idx=idx, replaced=False)
         with keyed_global_rng(0):
             following = _next_numbers()
         with keyed_global_rng(0):

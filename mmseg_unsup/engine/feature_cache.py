@@ -80,11 +80,12 @@ def describe(model: torch.nn.Module, views: NotedViews, flips: bool, seed: int) 
     Raises:
         ValueError: the views of an image do not repeat.
     """
-    dataset, is_random = views.dataset, views.draws()
+    dataset, sample = views.dataset, views[0]
+    is_random = views.draws(sample)
     if is_random and dataset.variants is None:
         raise ValueError('the views of the images are drawn anew in every epoch, so their features cannot be stored: '
                          'let them repeat (dataset.variants=V, after V epochs), or leave out the transforms that draw')
-    images = _images(model, [views[0]])
+    images = _images(model, [sample])
     outputs = [[(name, list(values.shape[1:])) for name, values in _outputs(model, view).items()] for view in images]
     return dict(
         format=1, n_images=len(dataset), n_variants=dataset.variants if is_random else 1, flips=flips, outputs=outputs,

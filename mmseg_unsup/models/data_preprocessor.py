@@ -32,7 +32,7 @@ class MultiViewDataPreProcessor(SegDataPreProcessor):
                 raise ValueError(f'the images of one batch differ in size ({sorted(sizes)[:2]} ...): set batch_size=1 '
                                  'of this data loader')
             return super().forward(data, training)
-        views = [stack_images(view) if isinstance(view, list) else view for view in data['inputs']]
+        views = [view if hasattr(view, 'to') else stack_images(view) for view in data['inputs']]
         data = self.cast_data(dict(data, inputs=views))
         views = [self._normalize(view) if isinstance(view, torch.Tensor) else view.to(self.device)
                  for view in data['inputs']]  # the others have no pixels
