@@ -252,7 +252,7 @@ def make_store(folder: str, head: Dict[str, Any]) -> FeatureStore:
         ValueError: the folder holds features of something else; see :func:`open_store`.
         OSError: it cannot be written.
     """
-    head = json.loads(json.dumps(head))
+    head = plain(head)
     if not osp.exists(osp.join(folder, HEAD)):
         os.makedirs(folder, exist_ok=True)
         write_json(osp.join(folder, HEAD), head)
@@ -262,6 +262,11 @@ def make_store(folder: str, head: Dict[str, Any]) -> FeatureStore:
         raise ValueError(f'{printable(folder)} holds features of something else ({"; ".join(found)}): name another '
                          'folder (default_hooks.feature_cache.folder=DIR), or remove this one')
     return store
+
+
+def plain(head: Dict[str, Any]) -> Dict[str, Any]:
+    """A head as its file gives it."""
+    return json.loads(json.dumps(head, default=str))
 
 
 def differences(there: Dict[str, Any], here: Dict[str, Any]) -> List[str]:

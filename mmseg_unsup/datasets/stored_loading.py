@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
+from numpy.lib.stride_tricks import as_strided
 from torch.utils.data import Dataset
 
 from ..utils.random import keyed_global_rng
@@ -48,7 +49,8 @@ class LoadNothing(BaseTransform):
         if not row['is_readable']:
             raise UnreadableImageError.of(results['img_path'], 'it could not be read when its features were stored')
         shape = tuple(row['loaded_shape'].tolist())
-        results.update(img=np.zeros((*shape, 3), np.uint8), img_shape=shape, ori_shape=tuple(row['ori_shape'].tolist()))
+        blank = as_strided(np.zeros(1, np.uint8), (*shape, 3), (0, 0, 0))  # one byte for all pixels
+        results.update(img=blank, img_shape=shape, ori_shape=tuple(row['ori_shape'].tolist()))
         return results
 
 

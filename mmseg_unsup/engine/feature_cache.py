@@ -13,7 +13,8 @@ from mmengine.dist import get_dist_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..datasets.feature_store import HEAD, FeatureStore, Part, as_stored, differences, make_store, open_store, sized
+from ..datasets.feature_store import (HEAD, FeatureStore, Part, as_stored, differences, make_store, open_store, plain,
+                                      sized)
 from ..datasets.stored_loading import NotedViews
 from ..datasets.transforms.formatting import stack_views
 from ..utils.console import say
@@ -105,7 +106,7 @@ def _key(model: torch.nn.Module, views: NotedViews) -> Dict[str, Any]:
 
 def _prepare(head: Dict[str, Any], settings: CacheSettings) -> str:
     """Begin the store, or find what is there; its folder."""
-    head = json.loads(json.dumps(head, default=str))
+    head = plain(head)
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()[:16]
     folder = osp.join(settings.folder, f'{head["key"]["weights"]}-{digest}')
     if not settings.fill and not osp.exists(osp.join(folder, HEAD)):

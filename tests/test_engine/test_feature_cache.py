@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from mmengine.runner import Runner
 from torch import nn
 
@@ -20,10 +22,12 @@ from mmseg_unsup.engine.testing import test_config as evaluate
 from mmseg_unsup.presets import probe_pipeline, view_loader, view_pipeline
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils import atomic, preemption
+from mmseg_unsup.utils.distributed import open_gloo_group
 from ..conftest import write_camvid, write_images
 from ..test_models.test_frozen_backbone import frozen_cfg, write_weights
 from .resuming import differences, train
 from .test_frozen_run import frozen_run
+from .test_resume_ranks import free_port, join
 
 pytestmark = pytest.mark.filterwarnings('ignore')
 
@@ -216,9 +220,9 @@ def config(root, folder, weights, **options):
     return cfg
 
 
-def test_a_run_ends_with_the_same_bits(weights, tmp_path, monkeypatch):
+def test_a_run_ends_with_the_same_bits(weights, tmp_path):
     """Of two random views that repeat, and a moving average."""
-    root = write_images(tmp_path / 'images', 8)
+    root = write_images(tmp_path / 'images', 4)
     cached = dict(default_hooks__feature_cache=dict(type='mmseg_unsup.FeatureCacheHook', folder=str(tmp_path / 'cache')))
     train(config(root, tmp_path / 'plain', weights))
     train(config(root, tmp_path / 'cached', weights, **cached))
@@ -232,17 +236,40 @@ def test_a_run_ends_with_the_same_bits(weights, tmp_path, monkeypatch):
 
 
 def test_an_evaluation_fits_to_what_is_stored(weights, tmp_path, monkeypatch):
-    """Images of the folder are read by the evaluation itself, and two to know what is stored."""
     root, reads, load = write_images(tmp_path / 'images', 8), [], LoadImage.transform
     monkeypatch.setattr(LoadImage, 'transform', lambda self, results: reads.append(results) or load(self, results))
-    scores = []
+    maps, numbers = [], []
     for folder in (None, tmp_path / 'cache', tmp_path / 'cache'):
         hook = dict(type='mmseg_unsup.FeatureCacheHook', folder=folder and str(folder))
         cfg = config(root, tmp_path / 'run', weights, default_hooks__feature_cache=hook)
         del reads[:]
         cfg.test_evaluator = cfg.val_evaluator
         evaluate(cfg, None)
-        scores.append([(tmp_path / 'run' / 'maps' / path).read_bytes() for path in sorted(
-            glob(str(tmp_path / 'run' / 'maps' / '**' / '*.png'), recursive=True))])
-        print(len(reads))
-    assert scores[0] and scores[0] == scores[1] == scores[2]
+        maps.append([(path.name, path.read_bytes()) for path in sorted((tmp_path / 'run' / 'maps').rglob('*.png'))])
+        numbers.append(len(reads))
+    assert maps[0] and maps[0] == maps[1] == maps[2]
+    # eight for principal components, fresh k-means, evaluation; the first one twice to know what is to be stored
+    assert numbers == [8 + 8 + 8, 2 + 8 + 8, 2 + 8]
+
+
+def make_share(rank, port, root, folder, weights) -> None:
+    join(rank, port)
+    open_gloo_group('pytorch')
+    feature_store._PART_BYTES = 700  # one image
+    model, loader = Model(weights, out=['layer4', 'layer2']), loader_of(root)
+    seen = counted(model)
+    store_features(model, loader, CacheSettings(f'{folder}/cache'), seed=0)
+    torch.save(dict(seen=seen, read=loader.dataset.store.maps(range(8))), f'{folder}/{rank}.pth')
+    dist.destroy_process_group()
+
+
+@pytest.mark.long
+@pytest.mark.skipif(torch.cuda.is_available(), reason='tests the launch without a GPU')
+def test_two_processes_share_the_work(model, image_folder, weights, tmp_path):
+    mp.start_processes(make_share, (free_port(), image_folder, tmp_path, weights), nprocs=2, start_method='fork')
+    first, second = (torch.load(tmp_path / f'{rank}.pth', weights_only=False) for rank in (0, 1))
+    assert [len(first['seen']), len(second['seen'])] == [1 + 4, 4]
+    alone = loader_of(image_folder)
+    store_features(model, alone, CacheSettings(str(tmp_path / 'alone')), seed=0)
+    for found in (first, second):
+        assert np.array_equal(found['read'], alone.dataset.store.maps(range(8)))
