@@ -74,6 +74,20 @@ class FeatureStore:
         return [Part(variant, start, min(start + self._part_images, self.n_images))
                 for variant in range(self.n_variants) for start in range(0, self.n_images, self._part_images)]
 
+    def variant_of(self, seed: int, epoch: int) -> int:
+        """The variant that has the views of an epoch.
+
+        Raises:
+            ValueError: those of this seed or epoch are not stored.
+        """
+        of_seed = self.head['key'].get('seed')
+        if of_seed is None:  # nothing is drawn
+            return 0
+        if seed != of_seed or epoch >= self.n_variants:
+            raise ValueError(f'the feature cache {printable(self.folder)} has views of the seed {of_seed} and the '
+                             f'epochs before {self.n_variants}, not of {seed} and {epoch}: set randomness.seed={of_seed}')
+        return epoch
+
     def missing(self) -> List[Part]:
         """Parts that are not there, or not whole."""
         return [part for part in self.parts if self._open(part) is None]

@@ -71,8 +71,8 @@ class NotedViews(Dataset):
         self.config, steps = map(list, zip(*steps))
         places = [i for i, step in enumerate(steps) if getattr(step, 'loads', None) == 'img_path']
         if len(places) != 1:
-            raise ValueError(f'features are stored of images that one mmseg_unsup.LoadImage reads, but the pipeline has '
-                             f'{len(places)}: begin it with one')
+            raise ValueError('features are stored of images that one mmseg_unsup.LoadImage reads, but the pipeline has '
+                             f'{len(places)} of it: begin it with one')
         self._noted = steps[places[0]] = NoteShapes(steps[places[0]])
         self.dataset = copy.copy(dataset)
         self.dataset.pipeline, self.dataset.with_labels = Compose(steps), False

@@ -90,9 +90,10 @@ class ViewDataset(Dataset):
             info.pop('seg_map_path', None)
         info.update(sample_idx=idx, replaced=replaced)
         seed, epoch = self._key.tolist()
-        variant = epoch if self.store is not None and self.store.n_variants > 1 else 0
+        variant = 0 if self.store is None else self.store.variant_of(seed, epoch)
         with keyed_global_rng(seed, epoch, idx):
             packed = self.pipeline(dict(info, variant=variant))
         if self.store is not None:
-            packed['inputs'] = [StoredImages(self.store, [[idx, variant, view, 0]]) for view in range(len(packed['inputs']))]
+            views = range(len(packed['inputs']))
+            packed['inputs'] = [StoredImages(self.store, [[idx, variant, view, 0]]) for view in views]
         return packed

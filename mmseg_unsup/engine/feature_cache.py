@@ -97,7 +97,8 @@ def describe(model: torch.nn.Module, views: NotedViews, flips: bool, seed: int) 
 def _key(model: torch.nn.Module, views: NotedViews) -> Dict[str, Any]:
     """Name -> value of all that features depend on."""
     backbone, preprocessor, dataset = model.backbone, model.data_preprocessor, views.dataset
-    numbers = [getattr(preprocessor, name).flatten().tolist() for name in ('mean', 'std') if hasattr(preprocessor, name)]
+    numbers = [getattr(preprocessor, name).flatten().tolist() for name in ('mean', 'std')
+               if hasattr(preprocessor, name)]
     return dict(
         weights=backbone.fingerprint, network=backbone.network_config, out=backbone.out, pipeline=views.config,
         normalization=[*numbers, preprocessor._channel_conversion], images=names_digest(dataset),
@@ -110,8 +111,9 @@ def _prepare(head: Dict[str, Any], settings: CacheSettings) -> str:
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()[:16]
     folder = osp.join(settings.folder, f'{head["key"]["weights"]}-{digest}')
     if not settings.fill and not osp.exists(osp.join(folder, HEAD)):
-        raise ValueError(f'{printable(settings.folder)} has no features of these images{_nearest(head, settings.folder)}'
-                         f': name another folder ({_SETTING}.folder=DIR), or let them be made ({_SETTING}.fill=True)')
+        nearest = _nearest(head, settings.folder)
+        raise ValueError(f'{printable(settings.folder)} has no features of these images{nearest}: name another '
+                         f'folder ({_SETTING}.folder=DIR), or let them be made ({_SETTING}.fill=True)')
     store = make_store(folder, head)
     missing = store.missing()
     if missing and not settings.fill:
@@ -136,7 +138,7 @@ def _nearest(head: Dict[str, Any], folder: str) -> str:
         with suppress(ValueError):
             found.append(differences(open_store(osp.dirname(path)).head, head))
     found = [texts for texts in found if texts]
-    return f' (of the nearest ones: {"; ".join(min(found, key=len)[:2])})' if found else ''
+    return f' (the nearest there differ in {"; ".join(min(found, key=len)[:2])})' if found else ''
 
 
 # making it

@@ -50,7 +50,8 @@ def test_what_is_read(store):
     found = open_store(store.folder).maps([4, 0, 4], 'layer4', variant=1)
     assert found.dtype == np.float16 and found.strides[1] == found.itemsize  # the channels of a cell side by side
     assert np.array_equal(found, np.stack([value(image, 1, False, MAP) for image in (4, 0, 4)]))
-    images = torch.cat([StoredImages(store, [[3, 0, 0, 0]]), StoredImages(store, [[1, 1, 0, 0], [2, 0, 0, 0]]).flip(-1)])
+    flipped = StoredImages(store, [[1, 1, 0, 0], [2, 0, 0, 0]]).flip(-1)
+    images = torch.cat([StoredImages(store, [[3, 0, 0, 0]]), flipped])
     assert images.shape == (3, 3, 16, 32) and len(images[1:]) == 2
     for read in (images, pickle.loads(pickle.dumps(images))):
         maps = read.maps()

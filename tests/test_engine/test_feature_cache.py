@@ -2,7 +2,10 @@
 import errno
 import os
 import os.path as osp
+import signal
+import time
 from glob import glob
+from multiprocessing import Pipe, get_context
 from types import SimpleNamespace
 
 import numpy as np
@@ -57,7 +60,8 @@ def model(weights):
 
 def loader_of(root, pipeline=None, **settings):
     images = settings.pop('images', dict(type='mmseg_unsup.UnlabelledFolder', data_root=root))
-    config = view_loader(images, pipeline or probe_pipeline(32), batch_size=3, num_workers=settings.pop('num_workers', 0))
+    num_workers = settings.pop('num_workers', 0)
+    config = view_loader(images, pipeline or probe_pipeline(32), batch_size=3, num_workers=num_workers)
     config['dataset'].update(settings)
     config['pin_memory'] = False
     return Runner.build_dataloader(config, seed=0)
@@ -157,6 +161,29 @@ def test_it_goes_on_where_it_was_stopped(model, image_folder, tmp_path, monkeypa
     assert_equal(read(model, loader_of(image_folder)), read(model, loader))
 
 
+def test_a_part_of_a_process_that_dies_is_made(model, image_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_cache, '_PAUSE', 0.02)
+    loader, other, (ours, theirs) = loader_of(image_folder), loader_of(image_folder), Pipe()
+    store_features(model, other, CacheSettings(str(tmp_path)), seed=0)
+    store = other.dataset.store
+    os.remove(osp.join(store.folder, store.parts[0].file))
+    feature_store.open_store.cache_clear()
+    fresh = feature_store.FeatureStore(store.folder, store.head)
+    child = get_context('fork').Process(target=hold, args=(fresh, theirs))
+    child.start()
+    assert ours.recv() == 1
+    monkeypatch.setattr(feature_cache.time, 'sleep', lambda seconds: child.is_alive() and (child.kill(), child.join()))
+    seen = counted(model)
+    store_features(model, loader, CacheSettings(str(tmp_path)), seed=0)
+    assert child.exitcode == -signal.SIGKILL and seen == [1] * (1 + 8)
+
+
+def hold(store, pipe) -> None:
+    with store.claim(store.parts) as parts:
+        pipe.send(len(parts))
+        time.sleep(60)
+
+
 def test_what_a_store_is_of(model, weights, image_folder, tmp_path):
     """Seed, labels and batches make no difference where nothing is drawn; weights, transforms and files do."""
     fill, only_read = CacheSettings(str(tmp_path / 'cache')), CacheSettings(str(tmp_path / 'cache'), fill=False)
@@ -173,14 +200,14 @@ def test_what_a_store_is_of(model, weights, image_folder, tmp_path):
     other = Model(write_weights(tmp_path / 'other.pth', 1), out=['layer4', 'layer2'])
     assert (f'weights {model.backbone.fingerprint} there and {other.backbone.fingerprint} here): name another folder '
             '(default_hooks.feature_cache.folder=DIR), or let them be made') in refused(other, image_folder)
-    assert '(of the nearest ones: pipeline [' in refused(model, image_folder, probe_pipeline(64))
-    assert "(of the nearest ones: out ['layer4', 'layer2'] there and ['layer1'] here" in refused(
+    assert '(the nearest there differ in pipeline [' in refused(model, image_folder, probe_pipeline(64))
+    assert "(the nearest there differ in out ['layer4', 'layer2'] there and ['layer1'] here" in refused(
         Model(weights, out=['layer1']), image_folder)
     with open(f'{image_folder}/{3:012d}.jpg', 'ab') as file:
         file.write(b'x')
-    assert '(of the nearest ones: sizes_of_files' in refused(model, image_folder)
+    assert '(the nearest there differ in sizes_of_files' in refused(model, image_folder)
     os.remove(f'{image_folder}/{3:012d}.jpg')
-    assert '(of the nearest ones: images ' in refused(model, image_folder)
+    assert '(the nearest there differ in images ' in refused(model, image_folder)
 
 
 @pytest.mark.parametrize('fault', ['drawn', 'sizes', 'space', 'disk', 'infinite'])
@@ -195,7 +222,7 @@ def test_what_cannot_be_stored(model, image_folder, tmp_path, monkeypatch, fault
     if fault == 'space':
         monkeypatch.setattr(feature_store.shutil, 'disk_usage', lambda folder: SimpleNamespace(free=100))
     elif fault == 'disk':
-        monkeypatch.setattr(atomic.os, 'replace', lambda part, path: path.endswith('npy') and full_disk() or rename(part, path))
+        monkeypatch.setattr(atomic.os, 'replace', full_disk)
     elif fault == 'infinite':
         model.backbone.network.layer4[1].bn2.bias.data[:] = 1e6
     with pytest.raises(kind, match=message):
@@ -203,10 +230,9 @@ def test_what_cannot_be_stored(model, image_folder, tmp_path, monkeypatch, fault
     assert not glob(f'{tmp_path}/cache/*/*.npy*')
 
 
-rename = os.replace
-
-
-def full_disk():
+def full_disk(part, path, rename=os.replace):
+    if not path.endswith('.npy'):
+        return rename(part, path)
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -223,7 +249,8 @@ def config(root, folder, weights, **options):
 def test_a_run_ends_with_the_same_bits(weights, tmp_path):
     """Of two random views that repeat, and a moving average."""
     root = write_images(tmp_path / 'images', 4)
-    cached = dict(default_hooks__feature_cache=dict(type='mmseg_unsup.FeatureCacheHook', folder=str(tmp_path / 'cache')))
+    hook = dict(type='mmseg_unsup.FeatureCacheHook', folder=str(tmp_path / 'cache'))
+    cached = dict(default_hooks__feature_cache=hook)
     train(config(root, tmp_path / 'plain', weights))
     train(config(root, tmp_path / 'cached', weights, **cached))
     plain, stored = (torch.load(tmp_path / name / 'epoch_1.pth', weights_only=True) for name in ('plain', 'cached'))
@@ -231,7 +258,7 @@ def test_a_run_ends_with_the_same_bits(weights, tmp_path):
     assert len(glob(f'{tmp_path}/cache/*/features.json')) == 2  # of the views, and of the crops for the fresh k-means
     cfg = config(root, tmp_path / 'refused', weights, **cached)
     cfg.model.backbone.float16 = False
-    with pytest.raises(ValueError, match='set model.backbone to an mmseg_unsup.FrozenBackbone with float16=True'):
+    with pytest.raises(ValueError, match='let model.backbone be an mmseg_unsup.FrozenBackbone with float16=True'):
         train(cfg)
 
 

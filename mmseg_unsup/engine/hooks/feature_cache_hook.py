@@ -39,9 +39,9 @@ class FeatureCacheHook(Hook):
         """Fail now rather than when the features are made."""
         backbone = getattr(unwrap(runner.model), 'backbone', None)
         if self._settings and not getattr(backbone, 'float16', False):
-            raise ValueError('a feature cache has the outputs of a frozen backbone in float16: set model.backbone to an '
-                             'mmseg_unsup.FrozenBackbone with float16=True, which rounds them with and without a cache, '
-                             'or leave out default_hooks.feature_cache.folder')
+            raise ValueError('a feature cache has the outputs of a frozen backbone in float16: let model.backbone be an '
+                             'mmseg_unsup.FrozenBackbone with float16=True, or leave out '
+                             'default_hooks.feature_cache.folder')
 
     def before_train(self, runner) -> None:
         training = runner.train_dataloader

@@ -1,5 +1,6 @@
 """A network that is only read: never trained, copied or saved."""
 import copy
+from contextlib import nullcontext
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -7,6 +8,7 @@ from mmengine.dist import broadcast
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, revert_sync_batchnorm
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 from ...datasets.feature_store import StoredImages
 from ...registry import MODELS
@@ -36,9 +38,10 @@ class FrozenBackbone(BaseModule):
         out: names or positions of the outputs that a call returns, in this order; None for the maps of the network.
         keep_in_checkpoint: save the weights too, for a checkpoint that needs no other file. Weights that are not from
             the file of ``init_cfg``, as random ones, are always saved.
-        float16: outputs are rounded to float16, as a feature cache keeps them (see :class:`FeatureCacheHook`), and given
-            as float32: those that are computed equal those that are read. They are computed in float32 whatever
-            autocast says, and on a CPU image by image, so that they do not depend on the batch.
+        float16: outputs are rounded to float16, as a feature cache keeps them (see
+            :class:`mmseg_unsup.FeatureCacheHook`), and given as float32: those that are computed equal those that are
+            read. They are computed in float32 whatever autocast says, and on a CPU image by image, so that they do not
+            depend on the batch.
 
     Attributes:
         network (nn.Module): what is frozen.
@@ -92,10 +95,10 @@ class FrozenBackbone(BaseModule):
             return images.maps(names)
         if not self.float16:
             return self._compute(images, names)
-        # kernels of a CPU may sum in another order for another number of images
-        images = images.float().contiguous(memory_format=torch.channels_last)
-        alone = images.split(1) if images.device.type == 'cpu' else [images]
-        with torch.autocast(images.device.type, enabled=False):
+        images, kind = images.float().contiguous(memory_format=torch.channels_last), images.device.type
+        # kernels of a CPU may sum in another order for another number of images; exporters see all at once
+        alone = images.split(1) if kind == 'cpu' and not (torch.jit.is_tracing() or is_compiling()) else [images]
+        with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
             found = [self._compute(each, names) for each in alone]
         return {name: _rounded(torch.cat([each[name] for each in found])) for name in found[0]}
 
