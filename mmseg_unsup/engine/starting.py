@@ -12,7 +12,7 @@ from mmengine.runner.checkpoint import weights_to_cpu
 from ..datasets.image_files import sharing_listings
 from ..utils.atomic import replacing, write_from_memory
 from .feature_pass import unwrap
-from .hooks import InitializationHook, PrecisionHook
+from .hooks import FeatureCacheHook, InitializationHook, PrecisionHook
 from .hooks.fit_hook import fit_due
 from .runner import ConsoleRunner
 
@@ -39,6 +39,8 @@ def initialize(runner: Runner) -> None:
     for hook in runner.hooks:
         if isinstance(hook, InitializationHook):
             hook.note_start(runner)
+        elif isinstance(hook, FeatureCacheHook):
+            hook.before_test(runner)
     fit_due(runner, 'before_train')  # such as principal components
     model.start(is_new=True)
 

@@ -63,6 +63,18 @@ def test_outputs_by_name_are_those_of_the_layers(weights, images):
     assert torch.equal(stem, module.network.conv1(images)) and not module.network.conv1._forward_hooks
 
 
+@pytest.mark.parametrize('out', [None, ['layer2', 3]])
+def test_float16_does_not_depend_on_the_batch(weights, images, out):
+    module, exact = build(weights, float16=True, out=out), build(weights, out=out)
+    alone = [exact(image[None].contiguous(memory_format=torch.channels_last)) for image in images]
+    with torch.autocast('cpu', torch.bfloat16):
+        found = module(images)
+    for level, *expected in zip(found, *alone):
+        assert level.dtype == torch.float32 and level.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(level, torch.cat(expected).half().float())
+        assert not torch.equal(level, torch.cat(expected))
+
+
 @MODELS.register_module()
 class TwoOutputs(nn.Module):
     """A backbone with outputs of its own."""
