@@ -194,7 +194,7 @@ def test_mim_searches_trains_and_tests_from_a_wheel(wheel, tmp_path):
     by_config, by_model, *_ = (
         run_python(wheel, tmp_path, '-m', 'mim', *command, *more) for command, more in zip(commands, options))
     for line in ('epochs 5', 'batch_size 16', 'training_data camvid', 'weights_seen imagenet labels', 'model picie',
-                 'camvid/aacc 61.1', 'camvid/miou 28.0', 'config configs/picie/picie_fpn_camvid.py'):
+                 'camvid/aacc 61.0', 'camvid/miou 28.0', 'config configs/picie/picie_fpn_camvid.py'):
         assert line in ' '.join(by_config.split()), line
     assert 'picie_h_fpn_camvid' in by_model and 'msrc' not in by_model and 'mdc' not in by_model
     log = run_log(tmp_path / 'work_dirs' / 'picie_fpn_demo')

@@ -235,7 +235,7 @@ def test_the_shipped_config_at_both_protocols(root, tmp_path, tool):
     found = []
     for name, options in (('square', few), ('whole', [*few, *whole])):
         tool('test', f'{ROOT}/configs/probe/camvid_probes.py', tmp_path / 'it.pth', '--work-dir', tmp_path / name,
-             '--cfg-options', *options)
+             '--cfg-options', f'experiment_name={name}', *options)  # by default that of the second
         log = next((tmp_path / name).glob('*/*.log')).read_text()
         found.append(re.search(
             r'kmeans/mIoU_std: [\d.]+.*over500/mIoU: [\d.]+.*linear/mIoU: ([\d.]+).*knn/mIoU: [\d.]+', log))
