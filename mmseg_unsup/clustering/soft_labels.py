@@ -1,9 +1,10 @@
 """Labels of pixels as soft labels of feature cells, and which cells a bounded memory keeps."""
-from typing import Sequence
+from typing import Sequence, Tuple
 
 import torch
 from torch import Tensor
 
+from ..utils.devices import to_device
 from ..utils.random import keyed_generator
 
 # Stream of the keyed generator, apart from those of the seeding.
@@ -60,6 +61,20 @@ def balanced_cells(shares: Tensor, n_keep: int, key: Sequence[int]) -> Tensor:
     flat = shares.flatten(0, 1)
     uniform = torch.from_numpy(keyed_generator(*key, _KEEP_CELLS).random(len(flat)))
     return balanced_order(flat, uniform)[:n_keep]
+
+
+def labelled_cells(feats: Tensor, labels: Tensor, n_classes: int, n_keep: int, key: Sequence[int],
+                   ignore_index: int = 255, where: str = '') -> Tuple[Tensor, Tensor]:
+    """(C, h, w) features of an image, its (H, W) labels in the same frame -> what a memory keeps of it: (m, C) features
+    of :func:`balanced_cells`, and their (m, K) shares on the host.
+
+    Raises:
+        ValueError: see :func:`class_shares`.
+    """
+    shares = class_shares(labels, feats.shape[1:], n_classes, ignore_index, where)
+    cells = balanced_cells(shares, n_keep, key)
+    rows = feats.permute(1, 2, 0).flatten(0, 1)
+    return rows[to_device(cells, rows.device)], shares.flatten(0, 1)[cells]
 
 
 def _at_least(labels: Tensor, shape: Sequence[int]) -> Tensor:

@@ -1,5 +1,5 @@
 from .backbones import FrozenBackbone
-from .clusters import ClassifierSet, CosineClusterSet, PrototypeSet
+from .clusters import ClassifierSet, CosineClusterSet, NeighbourSet, PrototypeSet
 from .data_preprocessor import MultiViewDataPreProcessor
 from .decode_heads import ClusterHead, EmbeddingHead
 from .losses import BalancedBCELoss, MaskNCELoss
@@ -9,6 +9,6 @@ from .teachers import PrototypeTeacher
 
 __all__ = [
     'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'EmbeddingHead', 'FrozenBackbone', 'IIC',
-    'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid',
-    'PrototypeSet', 'PrototypeTeacher'
+    'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor', 'NeighbourSet', 'PiCIE',
+    'PlainViTPyramid', 'PrototypeSet', 'PrototypeTeacher'
 ]

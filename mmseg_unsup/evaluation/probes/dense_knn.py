@@ -6,10 +6,9 @@ import torch
 from mmengine.dist import get_world_size
 from torch import Tensor
 
-from ...clustering.soft_labels import balanced_cells, class_shares
+from ...clustering.soft_labels import labelled_cells
 from ...registry import PROBES
 from ...utils.checks import check_count
-from ...utils.devices import to_device
 from ...utils.memory import check_memory
 from .base import NeighboursProbe
 
@@ -58,13 +57,15 @@ class DenseKNNProbe(NeighboursProbe):
     def add(self, positions: Sequence[int], feats: Tensor, labels=None, segments=None) -> None:
         if labels is None:
             raise ValueError(f'the probe {self.name!r} learns from labels, but got none')
-        for position, rows, of_image in zip(positions, feats.permute(0, 2, 3, 1), labels):
+        for position, of_image, image_labels in zip(positions, feats, labels):
             if position < self.max_cells:
-                self._reserve(rows.shape[:2].numel())
-                shares = self._shares(of_image, rows.shape[:2])
-                cells = balanced_cells(shares, self._per_image, (self.seed, position))
-                if len(cells):
-                    self._keep(position, rows.flatten(0, 1)[to_device(cells, rows.device)], shares.flatten(0, 1)[cells])
+                self._reserve(of_image[0].numel())
+                if self.void_class is not None:
+                    image_labels = torch.where(image_labels == self.ignore_index, self.void_class, image_labels)
+                rows, shares = labelled_cells(of_image, image_labels, self.n_classes, self._per_image,
+                                              (self.seed, position), self.ignore_index, f' for the probe {self.name!r}')
+                if len(rows):
+                    self._keep(position, rows, shares)
 
     def _reserve(self, n_cells: int) -> None:
         """See to it, once, that there is memory, as far as the cells of the first image tell."""
@@ -77,11 +78,6 @@ class DenseKNNProbe(NeighboursProbe):
             f'{self.n_classes} classes,', 8. * n_images * per_image * (self.n_channels + self.n_classes),
             f'lower max_cells={self.max_cells}', self.device)
         self._begin_rows(per_image * math.ceil(n_images / get_world_size()), self.n_classes)
-
-    def _shares(self, labels: Tensor, shape: Sequence[int]) -> Tensor:
-        if self.void_class is not None:
-            labels = torch.where(labels == self.ignore_index, self.void_class, labels)
-        return class_shares(labels, shape, self.n_classes, self.ignore_index, f' for the probe {self.name!r}')
 
     def scores(self, feats: Tensor, index: int = 0, segments: Optional[Tensor] = None) -> Tensor:
         return self.vote.on_maps(feats, self.memory, self.memory_labels)
