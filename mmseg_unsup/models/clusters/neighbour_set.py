@@ -32,6 +32,7 @@ class NeighbourSet(ClusterSet):
     """
 
     sized = ('memory', 'labels')
+    scores_are_shares = True
 
     def __init__(self, in_channels: int, n_clusters: int, **vote) -> None:
         super().__init__(in_channels, n_clusters)
