@@ -48,6 +48,7 @@ class Examples:
     Attributes:
         paths (list): of the images that have a map.
         classes (list).
+        n_pixels (int): of all maps.
 
     Raises:
         FileNotFoundError: there is no such folder, or no map in it that belongs to an image.
@@ -62,9 +63,10 @@ class Examples:
         self.paths: List[str] = [path for path in images if osp.isfile(self.map_of(path))]
         self._check_found(images)
         self._reader = LabelFolder({}, self.paths, root, labelled, _ANY_VALUES)
-        self._digest, first = hashlib.sha256(), {}  # value -> an image that has it
+        self._digest, first, self.n_pixels = hashlib.sha256(), {}, 0
         for path in self.paths:  # what is wrong must be found before hours are spent
             labels = self.read(path)[1]
+            self.n_pixels += labels.size
             self._digest.update(f'{osp.relpath(path, root)}\0'.encode(errors='surrogateescape') + labels.tobytes())
             for value in np.unique(labels[labels != VOID]).tolist():
                 first.setdefault(value, self.map_of(path))
@@ -106,6 +108,9 @@ class Examples:
             first: value -> a label map that has it.
         """
         values = sorted(first)
+        if not values:
+            raise ValueError(f'no pixel of the {counted(len(self.paths), "label map")} in {printable(self.labelled)} is '
+                             f'labelled, all are {VOID}: give maps that show classes')
         if names is None and values == list(range(len(values))) and len(values) > 1:
             return [f'class {value}' for value in values]
         if names is None:

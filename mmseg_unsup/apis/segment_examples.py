@@ -5,6 +5,7 @@ from typing import Dict, List, Tuple
 import torch
 import torch.nn.functional as F
 from mmcv.transforms import Compose
+from mmengine.config import Config
 from mmengine.fileio import load
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..structures import ClusterNames
 from ..utils.atomic import write_json, write_text
 from ..utils.console import counted, say
+from ..utils.memory import check_memory
 from ..utils.paths import printable, shown
 from ..utils.progress import track_progress
 from ..utils.whole_images import whole_image_pipeline
@@ -37,12 +39,13 @@ _MAX_CANDIDATES, _N_NEXT, _N_TOLD = 200, 20, 5
 _LOAD = LoadImage()
 
 
-def find_examples(request: Request, paths: List[str]) -> Examples:
+def find_examples(request: Request, cfg: Config, paths: List[str]) -> Examples:
     """The labelled images of a request.
 
     Raises:
         FileNotFoundError, ValueError: see :class:`Examples`; a method whose features are of objects; names of clusters
             would be overwritten.
+        MemoryError: what is remembered of them may not fit.
     """
     if request.finds_objects:
         raise ValueError(f'--examples needs features of every pixel, and {request.method} has those of objects: give '
@@ -51,7 +54,11 @@ def find_examples(request: Request, paths: List[str]) -> Examples:
     if osp.isfile(names) and ClusterNames.load(names).cluster_set != EXAMPLES:
         raise ValueError(f'{printable(names)} has names of clusters, whose place the names of the classes would take: '
                          'move it, or use another --out')
-    return Examples(request.images, paths, request.examples, request.classes)
+    examples = Examples(request.images, paths, request.examples, request.classes)
+    n_cells, n_channels = min(_MAX_CELLS, examples.n_pixels), cfg.model.decode_head.in_channels
+    check_memory(f'a memory of {n_cells} cells of {n_channels} channels', 8. * n_cells * n_channels,
+                 'give fewer examples, or a --config whose features have fewer channels')
+    return examples
 
 
 def learn(request: Request, examples: Examples) -> str:

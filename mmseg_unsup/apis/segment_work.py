@@ -47,7 +47,7 @@ def find_segments(request: Request) -> SegmentedFolder:
     paths = find_images(request.images)
     cfg = read_settings(request)
     check_settings(request, cfg, paths)  # what cannot be must fail before anything is written
-    examples = None if request.examples is None else find_examples(request, paths)
+    examples = None if request.examples is None else find_examples(request, cfg, paths)
     allow_globals(cfg.get('allowed_globals', []))
     os.makedirs(request.out, exist_ok=True)
     stages = Stages(request.out, request.recorded(), cfg.train_cfg.max_epochs)

@@ -33,8 +33,8 @@ def rank_to_label(descriptors: Tensor, confidence: Tensor, known: Tensor, n_imag
     is_free = torch.ones(len(descriptors), dtype=torch.bool, device=descriptors.device)
     for _ in range(min(n_images, len(descriptors))):
         worth = torch.where(is_free, doubt * distance.clamp(min=0), -1.)
-        best = worth.argmax()
+        best = worth.argmax(0, keepdim=True)
         is_free[best] = False
-        distance = torch.minimum(distance, 1 - descriptors @ descriptors[best])
-        chosen.append(best)
-    return torch.stack(chosen).tolist() if chosen else []
+        distance = torch.minimum(distance, 1 - descriptors @ descriptors[best][0])
+        chosen.append(best)  # read at the end: a GPU is not waited for
+    return torch.cat(chosen).tolist() if chosen else []

@@ -7,7 +7,7 @@ from mmengine.dist import get_dist_info
 from torch import Tensor
 
 from ...evaluation.probes import Probe, labels_on_grid
-from ...utils.devices import to_device
+from ...utils.devices import Readback, to_device
 from ..feature_pass import FiniteCheck
 
 
@@ -107,8 +107,8 @@ class FeatureBatch:
     @property
     def label_maps(self) -> List[Tensor]:
         """Per image (H, W) labels of all pixels, in the frame of the features, on the host."""
-        return self.select(self.made('label_maps', lambda model, views, samples: [
-            label_map(sample).cpu() for sample in samples]))
+        reads = self.made('label_reads', lambda model, views, samples: [Readback(label_map(of)) for of in samples])
+        return [read.wait() for read in self.select(reads)]
 
     @property
     def view_feats(self) -> List[Tensor]:
