@@ -33,7 +33,7 @@ from .segment_stages import Stages
 
 NEXT, LIST = 'label_next.json', 'examples.txt'
 _GALLERY = 'gallery.html'
-_MAX_CELLS = 100_000
+_MAX_CELLS = 20_000  # of which a feature map of stride 4 is looked up in about a second on a core
 _MAX_SHOWN = 500  # images that the page is made of
 _MAX_CANDIDATES, _N_NEXT, _N_TOLD = 200, 20, 5
 _LOAD = LoadImage()

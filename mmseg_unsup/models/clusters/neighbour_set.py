@@ -45,7 +45,7 @@ class NeighbourSet(ClusterSet):
         return len(self.memory) > 0
 
     @torch.no_grad()
-    def fit(self, images: Iterable[Tuple[Tensor, Tensor]], n_images: int, max_cells: int = 100_000, seed: int = 0,
+    def fit(self, images: Iterable[Tuple[Tensor, Tensor]], n_images: int, max_cells: int = 20_000, seed: int = 0,
             ignore_index: int = 255) -> None:
         """Remember cells of labelled images, those of rare classes first.
 
