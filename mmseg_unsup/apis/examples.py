@@ -56,7 +56,8 @@ class Examples:
             classes.
     """
 
-    def __init__(self, root: str, images: Sequence[str], labelled: str, classes: Optional[Sequence[str]] = None) -> None:
+    def __init__(self, root: str, images: Sequence[str], labelled: str,
+                 classes: Optional[Sequence[str]] = None) -> None:
         check_folder(labelled, 'give the folder of label maps (--examples LABELLED)')
         _check_apart(root, labelled)
         self.root, self.labelled = root, labelled
@@ -98,7 +99,7 @@ class Examples:
                                     'like their images')
         others = [path for path in maps if osp.realpath(path) not in used]
         if others:
-            say(f'{counted(len(others), "label map")} in {printable(self.labelled)} belong to no image, such as '
+            say(f'in {printable(self.labelled)}, {counted(len(others), "label map")} of no image, such as '
                 f'{printable(others[0])}')
 
     def _classes(self, first: Dict[int, str], names: Optional[Sequence[str]]) -> List[str]:
@@ -109,8 +110,8 @@ class Examples:
         """
         values = sorted(first)
         if not values:
-            raise ValueError(f'no pixel of the {counted(len(self.paths), "label map")} in {printable(self.labelled)} is '
-                             f'labelled, all are {VOID}: give maps that show classes')
+            raise ValueError(f'no pixel of the {counted(len(self.paths), "label map")} in {printable(self.labelled)} '
+                             f'is labelled, all are {VOID}: give maps that show classes')
         if names is None and values == list(range(len(values))) and len(values) > 1:
             return [f'class {value}' for value in values]
         if names is None:

@@ -66,8 +66,8 @@ class Stages:
         """
         former = self.record.get('examples')
         if former and not digest:
-            raise ValueError(f'{self.path} records maps of labelled examples: give them again (--examples LABELLED), or '
-                             'use another --out')
+            raise ValueError(f'{self.path} records maps of labelled examples: give them again (--examples LABELLED), '
+                             'or use another --out')
         if former != digest:
             self.record['finished'] = [name for name in self.record['finished'] if name not in OF_EXAMPLES]
             self.record['examples'] = digest

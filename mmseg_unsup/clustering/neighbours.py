@@ -18,8 +18,8 @@ Neighbours = Tuple[Tensor, Tensor]  # (n, k) inner products, descending, and (n,
 
 
 class NeighbourVote:
-    """How neighbours vote: the ``k`` rows of a memory with the largest cosine s, each for its soft label with the weight
-    ``exp(s / temperature)``.
+    """How neighbours vote: the ``k`` rows of a memory with the largest cosine s, each for its soft label with the
+    weight ``exp(s / temperature)``.
 
     Args:
         k: neighbours; all of a memory that has fewer.
@@ -74,7 +74,8 @@ def attend(similarity: Tensor, labels: Tensor, temperature: float) -> Tensor:
 
 
 def nearest_rows(rows: Tensor, memory: Tensor, k: int, backend: str = 'auto') -> Neighbours:
-    """The ``k`` rows of an (M, C) memory that have the largest inner products with each of (n, C) rows, on their device.
+    """The ``k`` rows of an (M, C) memory that have the largest inner products with each of (n, C) rows, on their
+    device.
 
     Raises:
         ImportError: faiss is not installed, or has no GPU support and the rows are on a GPU.

@@ -39,7 +39,7 @@ def check_labels(labels: Tensor, n_classes: int, ignore_index: int = 255, where:
 
 
 def balanced_order(shares: Tensor, uniform: Tensor) -> Tensor:
-    """(cells, K) shares -> (m,) int64 labelled cells of an image, those to keep first; those of rare classes come early.
+    """(cells, K) shares -> (m,) int64 labelled cells of an image, in the order to keep them: rare classes come early.
 
     The score of a cell is the sum, over the classes that it shows, of the number of cells that show the class, times a
     number from (0, 1); small scores come first.
@@ -56,8 +56,8 @@ def balanced_order(shares: Tensor, uniform: Tensor) -> Tensor:
 
 
 def balanced_cells(shares: Tensor, n_keep: int, key: Sequence[int]) -> Tensor:
-    """(h, w, K) shares of an image -> (n,) int64 cells of it, ``n_keep`` at most, by :func:`balanced_order` with numbers
-    that depend on the key alone."""
+    """(h, w, K) shares of an image -> (n,) int64 cells of it, ``n_keep`` at most, by :func:`balanced_order` with
+    numbers that depend on the key alone."""
     flat = shares.flatten(0, 1)
     uniform = torch.from_numpy(keyed_generator(*key, _KEEP_CELLS).random(len(flat)))
     return balanced_order(flat, uniform)[:n_keep]

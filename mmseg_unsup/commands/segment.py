@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "(default: the config's, which are downloaded)")
     parser.add_argument('--epochs', type=int, help="(default: the config's)")
     parser.add_argument('--workers', type=at_least(1), help='processes that make masks (default: one per core)')
-    parser.add_argument('--examples', metavar='LABELLED', help='folder of label maps of a few of the images, PNGs named '
-                        'like these whose values are classes (255: no label): the others get those classes')
+    parser.add_argument('--examples', metavar='LABELLED', help='folder of label maps of a few of the images, PNGs '
+                        'named like these whose values are classes (255: no label): the others get those classes')
     parser.add_argument('--classes', nargs='+', metavar='NAME', help='of the classes, in the order of the values')
     add_on_error_argument(parser)
     add_options_argument(parser, 'further settings of the config, key=value')

@@ -51,8 +51,8 @@ def test_a_few_label_maps_segment_the_rest(folders, capsys):
     assert 'examples: 2 images of 2 classes' in said and 'label_next.json' in said
     report = json.loads((out / 'predictions.json').read_text())
     assert report['classes'] == ['ground', 'disc'] == [*found.shares] and len(report['images']) == 8
-    right = {name: (np.array(Image.open(out / 'maps' / name)) == truth(images / name)).mean() for name in report['images']}
-    assert min(right.values()) > 0.8
+    for name in report['images']:
+        assert (np.array(Image.open(out / 'maps' / name)) == truth(images / name)).mean() > 0.8
     assert found.checkpoint == str(out / 'examples.pth') and (out / 'gallery.html').is_file()
     again = UnsupInferencer.from_pretrained(out)(str(images))
     for of_image in again['predictions']:
@@ -108,7 +108,7 @@ def test_label_maps_that_cannot_be_examples(folders, monkeypatch):
     with pytest.raises(ValueError, match='label map .*/3.png has the value 7, but the 2 classes are 0..1, .*--classes'):
         examples(classes=['a', 'b'])
     cv2.imwrite(str(path), large[:, :-1])
-    with pytest.raises(LabelError, match=r'the label map .*/3.png has size \(79, 64\), but its image .* has \(80, 64\)'):
+    with pytest.raises(LabelError, match=r'label map .*/3.png has size \(79, 64\), but its image .* has \(80, 64\)'):
         examples()
     cv2.imwrite(str(path), large)
     with pytest.raises(ValueError, match='--examples needs features of every pixel, and maskcontrast has those of obj'):

@@ -83,8 +83,8 @@ class Probe(metaclass=ABCMeta):
             feats: Tensor,
             labels: Optional[Tensor] = None,
             segments: Optional[Tensor] = None) -> None:
-        """Take (N,) positions, (N, C, h, w) features of unit length and, where needed, (N, h, w) int64 labels, or N maps
-        (H, W), and segments: ids from 0 on that count anew in every image, -1 for none."""
+        """Take (N,) positions, (N, C, h, w) features of unit length and, where needed, (N, h, w) int64 labels, or N
+        maps (H, W), and segments: ids from 0 on that count anew in every image, -1 for none."""
 
     def advance(self, end: int) -> None:
         """All ranks have added their images before position ``end``; called after every :meth:`add`, which several

@@ -17,10 +17,11 @@ from .base import NeighboursProbe
 class DenseKNNProbe(NeighboursProbe):
     """Each cell is classified by its nearest labelled cells of the training images; score it by ``match='identity'``.
 
-    The label of a cell is the share of each class among its labelled pixels. An image gives ``max_cells // n_images`` of
-    its labelled cells, at least one, those of rare classes first (:func:`mmseg_unsup.clustering.balanced_order`), drawn
-    by its position; of more than ``max_cells`` images the first ones do. Nothing is trained. Scores are shares of a
-    vote, see :class:`mmseg_unsup.clustering.NeighbourVote`. A rank needs ``2 x max_cells x (C + K) x 4`` bytes.
+    The label of a cell is the share of each class among its labelled pixels. An image gives ``max_cells // n_images``
+    of its labelled cells, at least one, those of rare classes first
+    (:func:`mmseg_unsup.clustering.balanced_order`), drawn by its position; of more than ``max_cells`` images the first
+    ones do. Nothing is trained. Scores are shares of a vote, see :class:`mmseg_unsup.clustering.NeighbourVote`. A rank
+    needs ``2 x max_cells x (C + K) x 4`` bytes.
 
     Args:
         k, temperature, backend, block_bytes: see :class:`mmseg_unsup.clustering.NeighbourVote`.

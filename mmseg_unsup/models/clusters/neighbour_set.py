@@ -16,8 +16,8 @@ from .cluster_set import ClusterSet
 class NeighbourSet(ClusterSet):
     """Classes that a few labelled images show: a cell gets those of its nearest neighbours among their cells.
 
-    Scores are shares of a vote, from 0 to 1, which sum to 1 in every cell: that of the winner, enlarged to the image and
-    averaged over its pixels, is how sure the set is of an image (:func:`mmseg_unsup.functional.winner_map`).
+    Scores are shares of a vote, from 0 to 1, which sum to 1 in every cell: that of the winner, enlarged to the image
+    and averaged over its pixels, is how sure the set is of an image (:func:`mmseg_unsup.functional.winner_map`).
 
     Args:
         n_clusters: K, the classes.
