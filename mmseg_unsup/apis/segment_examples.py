@@ -17,7 +17,7 @@ from ..structures import ClusterNames
 from ..utils.atomic import write_json, write_text
 from ..utils.console import counted, say
 from ..utils.memory import check_memory
-from ..utils.paths import printable, shown
+from ..utils.paths import printable
 from ..utils.progress import track_progress
 from ..utils.whole_images import whole_image_pipeline
 from .examples import EXAMPLES, Examples, features_of, learn_examples
