@@ -26,7 +26,7 @@ FOLDERS = ('masks', 'train', 'maps', 'overlays')  # below the folder of results
 EPOCHS = 'train_cfg.max_epochs'
 MAX_CLUSTERS = 2**15 - 1  # ids are int16
 # what does not change the result
-_FREE = ('out', 'workers', 'epochs', 'options')
+_FREE = ('out', 'workers', 'epochs', 'options', 'examples', 'classes')  # the last two are recorded by their content
 
 
 @dataclass
@@ -46,6 +46,8 @@ class Request:
     options: Dict[str, Any] = field(default_factory=dict)
     amp: bool = False
     compile: bool = False
+    examples: Optional[str] = None
+    classes: Optional[Sequence[str]] = None
 
     def __post_init__(self) -> None:
         check_choice('method', self.method, CONFIGS)
@@ -58,6 +60,10 @@ class Request:
         self.init = None if self.init is None else str(self.init)
         self.config = osp.abspath(find_config(self.config or default_config(self.method)))
         self.options = self.options or {}
+        self.examples = None if self.examples is None else os.fspath(self.examples)
+        if self.classes is not None and self.examples is None:
+            raise ValueError(f'--classes {" ".join(self.classes)} are the names of what label maps show, and there are '
+                             'none: give their folder (--examples LABELLED)')
 
     @property
     def finds_objects(self) -> bool:

@@ -27,7 +27,9 @@ from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, too_few
+from .model_files import find_model
 from .predicted_folder import predict_folder
+from .segment_examples import example_files, find_examples, learn, make_example_maps, rank_images
 from .segment_request import FOLDERS, Request, check_settings, n_epochs, prior_of, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
@@ -46,9 +48,11 @@ def find_segments(request: Request) -> SegmentedFolder:
     paths = find_images(request.images)
     cfg = read_settings(request)
     check_settings(request, cfg, paths)  # what cannot be must fail before anything is written
+    examples = None if request.examples is None else find_examples(request, cfg, paths)
     allow_globals(cfg.get('allowed_globals', []))
     os.makedirs(request.out, exist_ok=True)
     stages = Stages(request.out, request.recorded(), n_epochs(cfg))
+    stages.depend_on_examples(examples and examples.digest)
     tell_start(request, cfg, paths)
     for folder in FOLDERS if request.finds_objects else FOLDERS[1:]:
         mark_output(request.path(folder))
@@ -61,9 +65,16 @@ def find_segments(request: Request) -> SegmentedFolder:
         stages.run('train', train, request, cfg, len(paths))
     else:
         stages.run('clusters', fit_clusters, request, cfg)
-    stages.run('maps', make_maps, request, cfg, stages)
+    if examples is None:
+        stages.run('maps', make_maps, request, cfg, stages)
+    else:
+        stages.run('examples', learn, request, examples)
+        stages.run('maps', make_example_maps, request, stages)
+        stages.run('next', rank_images, request, examples)
     found = read_result(request, stages)
     tell_result(found, time.time() - start)
+    for path, content in example_files(request) if examples else ():
+        say(f'{shown(path)}: {content}')
     return found
 
 
@@ -151,7 +162,7 @@ def read_result(request: Request, stages: Stages) -> SegmentedFolder:
         overlays=request.path(OVERLAYS),
         predictions=request.path(PREDICTIONS),
         gallery=request.path(GALLERY),
-        checkpoint=last_checkpoint(request.path('train')),
+        checkpoint=find_model(request.out),
         n_images=len(predictions['images']),
         n_clusters=len(classes) - request.finds_objects,
         shares=dict(zip(classes, stages.record.get('shares', []))),  # which former versions did not record

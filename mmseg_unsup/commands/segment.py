@@ -12,6 +12,10 @@ OUT/gallery.html is a page that shows the clusters, on which they are named and 
 coloured by them, OUT/maps a PNG of cluster ids per image, OUT/predictions.json the share of each cluster per image, and
 OUT/train log and checkpoints.
 
+With --examples LABELLED, the clusters give way to the classes that a few label maps show, by the most similar places of
+these images: OUT/predictions.json then also says how sure the model is of every image, and OUT/label_next.json which to
+label next. With more label maps the same command makes the maps anew.
+
 The same command given again goes on where it was stopped; with more --epochs, the training goes on. In Python it is
 mmseg_unsup.segment_folder.
 
@@ -43,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "(default: the config's, which are downloaded)")
     parser.add_argument('--epochs', type=int, help="(default: the config's)")
     parser.add_argument('--workers', type=at_least(1), help='processes that make masks (default: one per core)')
+    parser.add_argument('--examples', metavar='LABELLED', help='folder of label maps of a few of the images, PNGs '
+                        'named like these whose values are classes (255: no label): the others get those classes')
+    parser.add_argument('--classes', nargs='+', metavar='NAME', help='of the classes, in the order of the values')
     add_on_error_argument(parser)
     add_options_argument(parser, 'further settings of the config, key=value')
     add_speed_arguments(parser)
@@ -61,5 +68,6 @@ def run(args: argparse.Namespace) -> None:
     found = find_segments(Request(options=args.cfg_options or {}, **arguments))
     out = shlex.quote(shown(found.folder))
     say('next:')
-    say(f'  mmseg-unsup name {out} --name 1=sky')
+    if args.examples is None:
+        say(f'  mmseg-unsup name {out} --name 1=sky')
     say(f'  mmseg-unsup predict {out} OTHER_IMAGES --out OTHER_OUT')

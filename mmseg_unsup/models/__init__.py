@@ -1,5 +1,5 @@
 from .backbones import DINOViT, FrozenBackbone
-from .clusters import ClassifierSet, CosineClusterSet, PrototypeSet
+from .clusters import ClassifierSet, CosineClusterSet, NeighbourSet, PrototypeSet
 from .data_preprocessor import MultiViewDataPreProcessor
 from .decode_heads import ClusterHead, EmbeddingHead
 from .losses import BalancedBCELoss, MaskNCELoss
@@ -10,5 +10,5 @@ from .teachers import PrototypeTeacher
 __all__ = [
     'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'DINOViT', 'EmbeddingHead',
     'FrozenBackbone', 'FrozenSegmentor', 'IIC', 'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss',
-    'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid', 'PrototypeSet', 'PrototypeTeacher'
+    'MultiViewDataPreProcessor', 'NeighbourSet', 'PiCIE', 'PlainViTPyramid', 'PrototypeSet', 'PrototypeTeacher'
 ]

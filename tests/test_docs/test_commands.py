@@ -13,10 +13,13 @@ import sysconfig
 import venv
 from typing import Dict, List, Optional, Tuple
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.models import DINOViT
 from ..conftest import ROOT, copy_checkout
 from ..forks import run_script
@@ -313,12 +316,22 @@ def prepare_use(folder) -> None:
     shutil.copy(next((folder / 'FOLDER').rglob('*.*')), folder / 'IMAGE')
 
 
+def prepare_own_data(folder) -> None:
+    """Two label maps, of what is bright and what is dark."""
+    images = find_images(str(folder / 'FOLDER'))
+    for path in images[:2]:
+        grey = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+        labels = folder / 'LABELLED' / osp.splitext(osp.relpath(path, folder / 'FOLDER'))[0]
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(f'{labels}.png', (grey > np.median(grey)).astype(np.uint8))
+
+
 def prepare_probes(folder) -> None:
     write_curated_lists(folder / 'data' / 'coco_stuff164k')
 
 
-PREPARE = {'docs/use.md': prepare_use, 'docs/frozen_transformers.md': prepare_transformers,
-           'configs/finetune/README.md': prepare_finetune,
+PREPARE = {'docs/own_data.md': prepare_own_data, 'docs/use.md': prepare_use,
+           'docs/frozen_transformers.md': prepare_transformers, 'configs/finetune/README.md': prepare_finetune,
            'configs/picie/README.md': prepare_picie, 'configs/probe/README.md': prepare_probes}
 # folders of maps that a document's commands leave, and how many are in them
 MAPS = {
@@ -330,6 +343,7 @@ MAPS = {
 }
 # files that they leave, and what these hold
 TEXTS = {
+    'docs/own_data.md': {'PIXELS/label_next.json': '"confidence"', 'PIXELS/examples.txt': ''},
     'docs/use.md': {'GALLERY.html': '<dt>mIoU</dt>', 'work_dirs/picie_fpn_camvid/clusters.json': '"building"'},
     'docs/train.md': {'work_dirs/seed_1/report.html': 'mIoU'},
 }

@@ -76,6 +76,7 @@ ALLOWED = {
     'mmseg_unsup/analysis/gpu_report.py': {'subprocess.run': FIXED, 'subprocess.Popen': FIXED, 'open': TEXT,
                                            'json.loads': OWN, 'mmengine.fileio.load': OWN},
     'mmseg_unsup/analysis/experiments.py': {'subprocess.run': FIXED, 'mmengine.fileio.load': TEXT, 'open': TEXT},
+    'mmseg_unsup/apis/segment_examples.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/apis/segment_work.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                          'mmengine.fileio.load': TEXT},
     'mmseg_unsup/apis/segment_request.py': {'json.loads': OWN},
