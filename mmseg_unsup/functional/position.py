@@ -31,15 +31,15 @@ def position_cosines(height: int, width: int, max_frequency: int = 2) -> Dict[Tu
     (1, 0) runs from the top to the bottom, (0, 1) from left to right, (2, 0) and (0, 2) from the middle to the borders.
     They are orthogonal.
     """
-    waves = [[torch.cos(math.pi * k * (torch.arange(n, dtype=torch.double) + 0.5) / n) for k in range(max_frequency + 1)]
-             for n in (height, width)]
-    return {(a, b): torch.outer(waves[0][a], waves[1][b]).flatten()
-            for a in range(max_frequency + 1) for b in range(max_frequency + 1) if a or b}
+    frequencies = range(max_frequency + 1)
+    rows, columns = ([torch.cos(math.pi * k * (torch.arange(n, dtype=torch.double) + 0.5) / n) for k in frequencies]
+                     for n in (height, width))
+    return {(a, b): torch.outer(rows[a], columns[b]).flatten() for a in frequencies for b in frequencies if a or b}
 
 
 def position_r2(fitted: Tensor, held_out: Tensor, max_frequency: int = 2, ridge: float = 1e-6) -> Dict[Tuple, float]:
-    """How well the place of a cell is predicted from its features: R2 of each of :func:`position_cosines` on images that
-    the ridge regression has not seen. 1: they tell it exactly; 0: no better than the mean; below 0: worse.
+    """How well the place of a cell is predicted from its features: R2 of each of :func:`position_cosines` on images
+    that the ridge regression has not seen. 1: they tell it exactly; 0: no better than the mean; below 0: worse.
 
     Args:
         fitted, held_out: (N, C, h, w) features of some images, and of others, of one grid.
@@ -106,8 +106,8 @@ def shifted_windows(height: int, width: int, step: int = 32) -> List[Window]:
     move = step * max(1, round(min(height, width) / 5 / step))
     rows, columns = (_windows((side - move) // step * step, move) for side in (height, width))
     if min(height, width) < 2 * move + step:
-        raise ValueError(f'images of {width}x{height} pixels are too small to be seen in windows that lie {move} pixels '
-                         f'apart: give images of at least {2 * move + step} pixels, or leave model.neck.position out')
+        raise ValueError(f'images of {width}x{height} pixels are too small to be seen in windows that lie {move} pixels'
+                         f' apart: give images of at least {2 * move + step} pixels, or leave model.neck.position out')
     return [Window((row[0], column[0]), (row[1], column[1])) for row in rows for column in columns]
 
 

@@ -87,7 +87,7 @@ def test_images_beyond_a_bound_are_not_seen_in_windows(image_folder, tmp_path, m
 
 @pytest.mark.parametrize('options, match', [
     (dict(position=3), "position=3 changes principal components: set model.neck.init='pca', not 'random'"),
-    (dict(position='shift', init='pca'), "position='shift': give None, 'consistent' or a number of directions from 1 to"),
+    (dict(position='shift', init='pca'), "position='shift': give None, 'consistent' or a number of directions from"),
     (dict(position=16, init='pca'), 'position=16: give .* from 1 to 15'),
     (dict(position=True, init='pca'), 'position=True: give'),
 ])

@@ -87,7 +87,8 @@ class PCAInitHook(FitHook):
         maps = batch.select(batch.made('windows', _window_hypercolumns))  # (N, windows, C, h, w)
         if len(maps):
             keys = [(*self._key, position) for position in batch.positions]
-            cells = sample_cells(maps.permute(0, 3, 4, 1, 2).flatten(1, 2).float(), self._n_compared, keys).flatten(0, 1)
+            cells = maps.permute(0, 3, 4, 1, 2).flatten(1, 2).float()  # (N, cells, windows, C)
+            cells = sample_cells(cells, self._n_compared, keys).flatten(0, 1)
             self._total.add(cells.flatten(0, 1))
             self._within.add((cells - cells.mean(1, keepdim=True)).flatten(0, 1))
 

@@ -99,8 +99,8 @@ def check_position(position: Union[int, str, None], init: str, n_channels: int) 
                          f'not {init!r}')
     is_number = isinstance(position, int) and not isinstance(position, bool) and 0 < position < n_channels
     if position != CONSISTENT and not is_number:
-        raise ValueError(f"model.neck.position={position!r}: give None, '{CONSISTENT}' or a number of directions from 1 "
-                         f'to {n_channels - 1}')
+        raise ValueError(f"model.neck.position={position!r}: give None, '{CONSISTENT}' or a number of directions from "
+                         f'1 to {n_channels - 1}')
 
 
 def _upsample(feats: Tensor, like: Tensor) -> Tensor:
