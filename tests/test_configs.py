@@ -58,7 +58,7 @@ def check_parts(cfg):
 @pytest.mark.parametrize('path', METHODS, ids=name)
 def test_data_root_reaches_every_loader(path):
     cfg = load_config(path, dict(data_root='some/where'))
-    loaders = [cfg[key] for key in LOADERS if key in cfg]
+    loaders = [cfg[key] for key in LOADERS if cfg.get(key)]
     assert {loader.dataset.get('dataset', loader.dataset).data_root for loader in loaders} == {'some/where'}
 
 

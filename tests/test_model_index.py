@@ -70,7 +70,7 @@ def test_metadata_say_what_the_config_does(model):
     assert metadata['Training Data'] == trained_on(cfg)
     seen = metadata['Weights Seen'] if isinstance(metadata['Weights Seen'], list) else [metadata['Weights Seen']]
     assert ', '.join(seen) == seen_by_the_end(cfg, kind, metadata['Training Data'])
-    if kind == 'probe':  # trains nothing
+    if kind in ('probe', 'features'):  # trains nothing
         assert not {'Epochs', 'Iterations', 'Batch Size'} & set(metadata)
         return
     unit, key = ('Epochs', 'max_epochs') if 'max_epochs' in cfg.train_cfg else ('Iterations', 'max_iters')
@@ -80,8 +80,9 @@ def test_metadata_say_what_the_config_does(model):
 
 
 def trained_on(cfg):
-    masked = cfg.model.type == 'mmseg_unsup.MaskContrast'  # its training set is of any images with masks
-    dataset = cfg['probe_dataloader' if masked else 'train_dataloader'].dataset
+    # the training set of MaskContrast is of any images with masks, and features have none
+    is_other = cfg.model.type in ('mmseg_unsup.MaskContrast', 'mmseg_unsup.FrozenSegmentor')
+    dataset = cfg['probe_dataloader' if is_other else 'train_dataloader'].dataset
     return DATA_SETS[dataset.get('dataset', dataset).type.rpartition('.')[2]]
 
 

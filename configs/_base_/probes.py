@@ -16,7 +16,7 @@ probe_hook = dict(
             lr=1e-2,
             batch_size=1024,
             stages=4),
-        dict(type='mmseg_unsup.DenseKNNProbe', name='knn', k=20, max_cells=20_000, temperature=0.07),
+        dict(type='mmseg_unsup.DenseKNNProbe', name='knn', k=30, max_cells=20_000, temperature=0.02),
         dict(type='mmseg_unsup.SegmentRetrievalProbe', name='retrieval', k=1, max_segments=32)
     ])
 probe_evaluators = [

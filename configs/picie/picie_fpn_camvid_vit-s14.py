@@ -1,4 +1,4 @@
-# CamVid, ViT-S/14 of mmpretrain with weights of DINOv2, 168 px, 5 epochs
+# CamVid, ViT-S/14 with weights of DINOv2, 168 px, 5 epochs
 _base_ = ['../_base_/datasets/camvid.py', '../_base_/picie_vit-s14.py']
 model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
 train_cfg = dict(max_epochs=5)

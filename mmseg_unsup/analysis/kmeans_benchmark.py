@@ -13,7 +13,7 @@ from ..clustering.backends import WIDTH
 from ..engine.feature_pass import set_view_key, unwrap
 from ..engine.fitting import feature_batches
 from ..engine.probe_loader import probe_dataloader
-from ..engine.testing import initialize
+from ..engine.starting import initialize
 from .stopwatch import cost_clock
 
 # rows of a product that stays in the cache

@@ -9,9 +9,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from ..apis.folder_journal import ImageNames
-from ..apis.mask_folder import check_stems, prior_config, stem_of
+from ..apis.mask_folder import check_stems, prior_config, sees_features, stem_of
 from ..datasets.image_files import find_images
-from ..priors import Prior, RegionPrior
+from ..priors import Prior
 from ..priors.folder import find_mask, read_mask
 from ..registry import PRIORS
 from ..utils import track_progress
@@ -36,13 +36,14 @@ def mask_scores(mask: np.ndarray, label: np.ndarray) -> Tuple[float, float]:
 def score_image(prior: Prior, image: np.ndarray, stem: str, label: np.ndarray) -> Dict[str, float]:
     """Scores of one image."""
     start = time.process_time()
-    if isinstance(prior, RegionPrior):
-        saliency, mask = None, prior(image, stem)
-    else:
+    if prior.tells_ground:
         saliency = prior.saliency(image, stem)
         mask = prior.mask(saliency)
+        candidates = [mask > 0]
+    else:
+        saliency, mask = None, prior(image, stem)
+        candidates = [mask == value for value in np.unique(mask[mask > 0])] or [np.zeros_like(label)]
     seconds = time.process_time() - start
-    candidates = [mask == value for value in np.unique(mask[mask > 0])] or [np.zeros_like(label)]
     iou, f_measure = max(mask_scores(candidate, label) for candidate in candidates)
     return dict(iou=iou, f_measure=f_measure, mae=None if saliency is None else float(np.abs(saliency - label).mean()),
                 cpu_ms=1000 * seconds, kept=float(mask.any()))
@@ -61,36 +62,26 @@ def score_prior(name: str, prior: Prior, pairs: Sequence[tuple]) -> dict:
             advance(1)
     means = {key: None if scores[0][key] is None else float(np.mean([score[key] for score in scores]))
              for key in COLUMNS}
+    name = name if prior.tells_ground else f'{name} (best region)'
     return dict(prior=name, n_images=len(scores), **means, settings=prior.describe())
 
 
-def spectral_config(checkpoint: str, style: str) -> dict:
-    """SpectralPrior on a ResNet whose depth follows from the names in its file."""
-    from ..weights import read_part, resnet_depth  # with all that trains
-    pretrained = read_part(checkpoint)
-    depth = resnet_depth(pretrained.state)
-    if depth is None:
-        raise ValueError(f'{pretrained} is no ResNet of a known depth: use mmseg-unsup priors with --options backbone=...')
-    init_cfg = dict(type='Pretrained', checkpoint=checkpoint, prefix=pretrained.prefix or None)
-    return prior_config('spectral', dict(backbone=dict(depth=depth, style=style, init_cfg=init_cfg)))
-
-
 def configs_of(names: Sequence[str], weights: Sequence[str], styles: Sequence[str]) -> Dict[str, dict]:
-    """Name in the table -> config; ``spectral`` once per file of weights, which must be there."""
+    """Name in the table -> config; priors that see features once per file of weights, which must be there."""
     styles = styles or ['pytorch'] * len(weights)
-    if ('spectral' in names) != bool(weights) or len(styles) != len(weights):
-        raise ValueError(f'--priors spectral needs --weights, and one of --styles for each or none: got --priors '
+    if any(map(sees_features, names)) != bool(weights) or len(styles) != len(weights):
+        raise ValueError(f'priors that see features need --weights, and one of --styles for each or none: got --priors '
                          f'{" ".join(names)}, {len(weights)} weights and {len(styles)} styles')
     missing = [path for path in weights if '://' not in path and not osp.isfile(path)]
     if missing:
         raise FileNotFoundError(f'there is no file of weights {missing[0]!r}: correct --weights')
     configs = {}
     for name in names:
-        if name == 'spectral':
+        if sees_features(name):
             for path, style in zip(weights, styles):
-                configs[f'spectral, {osp.basename(path)}'] = spectral_config(path, style)
+                configs[f'{name}, {osp.basename(path)}'] = prior_config(name, None, path, style)
         else:
-            configs[f'{name} (best region)' if name == 'region' else name] = prior_config(name, None)
+            configs[name] = prior_config(name)
     return configs
 
 

@@ -73,11 +73,13 @@ class Line(NamedTuple):
         found: a plain value; None if the image could not be used.
         fault: why not.
         sizes: bytes of each file that was written.
+        confidence: how sure the model is of it, from 0 to 1, if it says so.
     """
     image: str
     found: Any = None
     fault: str = ''
     sizes: Sequence[int] = ()
+    confidence: Optional[float] = None
 
 
 class Totals(NamedTuple):
@@ -155,9 +157,10 @@ class Journal:
         i = self.names.find(name)
         return i is not None and bool(self._done[i])
 
-    def add(self, name: str, found: Any) -> None:
+    def add(self, name: str, found: Any, confidence: Optional[float] = None) -> None:
         """Record what was found in an image whose files are written; any thread may call it."""
-        self._append(image=name, found=found, sizes=[os.path.getsize(path) for path in self._files_of(name)])
+        said = {} if confidence is None else dict(confidence=confidence)
+        self._append(image=name, found=found, sizes=[os.path.getsize(path) for path in self._files_of(name)], **said)
 
     def add_fault(self, name: str, fault: str) -> None:
         """Record why an image cannot be used; the next call tries it again."""

@@ -60,12 +60,14 @@ class MapFiles:
         path = map_name(name)
         return osp.join(out, MAPS, path), osp.join(out, OVERLAYS, f'{path[:-4]}.jpg')
 
-    def write_record(self, out: str, shares: Iterable[Tuple[str, Dict[str, float]]], skipped: Iterable[str]) -> str:
+    def write_record(self, out: str, shares: Iterable[Tuple[str, Dict[str, float]]], skipped: Iterable[str],
+                     confidence: Iterable[Tuple[str, float]] = ()) -> str:
         """Write ``out/predictions.json`` image by image; its path.
 
         Args:
             shares: names of images, and their :meth:`shares`.
             skipped: which images were left out, or why.
+            confidence: names of images, and how sure the model is of each; the record has none if it is of none.
         """
         path = osp.join(out, RECORD)
         with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
@@ -73,7 +75,14 @@ class MapFiles:
             _write_items(file, (f'{_json(printable(name))}: {_json(of_image)}' for name, of_image in shares))
             file.write('},\n "skipped": [')
             _write_items(file, (_json(printable(text)) for text in skipped))
-            file.write(']\n}')
+            file.write(']')
+            confidence = iter(confidence)
+            first = next(confidence, None)
+            if first is not None:
+                file.write(',\n "confidence": {')
+                _write_items(file, (f'{_json(printable(name))}: {value:.4f}' for name, value in (first, *confidence)))
+                file.write('}')
+            file.write('\n}')
         return path
 
 
@@ -102,11 +111,15 @@ class MapFolder:
     def __exit__(self, *exception) -> None:
         self.journal.__exit__()
 
-    def add(self, path: str, image: np.ndarray, ids: np.ndarray) -> None:
-        """Write what was found in an image, (H, W, 3) uint8 RGB: (H, W) classes. Of any thread."""
+    def add(self, path: str, image: np.ndarray, ids: np.ndarray, confidence: Optional[float] = None) -> None:
+        """Write what was found in an image, (H, W, 3) uint8 RGB: (H, W) classes. Of any thread.
+
+        Args:
+            confidence: how sure the model is, from 0 to 1; None of one that does not say so.
+        """
         name = self.images.name_of(path)
         self.files.write(self.out, name, image, ids)
-        self.journal.add(name, self.files.shares(ids))
+        self.journal.add(name, self.files.shares(ids), confidence)
 
     def add_clusters(self, path: str, image: np.ndarray, clusters: np.ndarray) -> None:
         """The same of (H, W) clusters, unless the map of the image was made before."""
@@ -125,7 +138,8 @@ class MapFolder:
                 for kind in (MAPS, OVERLAYS):
                     remove_parts_below(osp.join(self.out, kind))
             self.files.write_record(self.out, ((line.image, line.found) for line in found if not line.fault),
-                                    (line.fault for line in found if line.fault))
+                                    (line.fault for line in found if line.fault),
+                                    ((line.image, line.confidence) for line in found if line.confidence is not None))
         return found.totals
 
 

@@ -11,6 +11,8 @@ from ..utils.paths import path_remedy, printable
 
 # a folder that is a model of its own, as on the hub
 MODEL_FILE, NAMES_FILE = 'model.pth', 'clusters.json'
+# what `mmseg-unsup segment --examples` makes of the model beside it
+EXAMPLES_FILE = 'examples.pth'
 _SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 _KINDS = ('a model is a checkpoint file, the work directory of a training, or the folder that `mmseg-unsup segment` '
           'wrote')
@@ -107,6 +109,8 @@ def download_model(name: str) -> str:
 
 
 def _checkpoint_of(folder: str) -> str:
+    if osp.isfile(osp.join(folder, EXAMPLES_FILE)):
+        return osp.join(folder, EXAMPLES_FILE)
     training = osp.join(folder, 'train')  # below what `mmseg-unsup segment` writes
     for path in filter(osp.isdir, (folder, training)):
         found = last_checkpoint(path)

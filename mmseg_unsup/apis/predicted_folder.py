@@ -13,15 +13,17 @@ from .map_files import MapFolder, check_map_folder
 
 
 def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, batch_size: Optional[int] = None,
-                   shard: Shard = WHOLE) -> Totals:
+                   shard: Shard = WHOLE, replace: bool = False) -> Totals:
     """Write what is found in the images of a folder, or in one image, image by image; the same call again goes on where
-    it was stopped.
+    it was stopped. Of a model that says it (``scores_are_shares``), also how sure it is of an image: the score of the
+    winner, on average over the pixels.
 
     Args:
         images: ``ImageNames.of(folder)``.
         out: what ``maps/``, ``overlays/``, ``predictions.json`` and ``progress/`` go to.
         batch_size: see :meth:`UnsupInferencer.stream`.
         shard: which of the images this process sees; the last one that is done writes ``predictions.json``.
+        replace: maps of other settings are made anew, instead of raising an error; for one process.
 
     Returns:
         how far all shards have come.
@@ -35,7 +37,8 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
         check_map_folder(out, folder)
     settings = inferencer.settings()
     check_same_work(images, settings)
-    folder = MapFolder(out, images, inferencer.cluster_names, inferencer.model.background_cluster, settings, shard)
+    folder = MapFolder(out, images, inferencer.cluster_names, inferencer.model.background_cluster, settings, shard,
+                       replace)
     with folder, stopping():
         folder.journal.tell_made()
         _fill(folder, inferencer, batch_size)
@@ -47,7 +50,10 @@ def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[i
     journal = folder.journal
     paths = (folder.images.paths[i] for i in journal.todo())
     predictions = inferencer.stream_entries(paths, journal.n_own - journal.n_made, batch_size, folder.skip)
+    model = inferencer.model
+    is_sure = model.clusters[model.predicted_sets[0]].scores_are_shares
     with closing(predictions), WriteBehind(inferencer.workers) as write:
         for prediction in predictions:
-            write(folder.add, prediction.path, prediction.image, prediction.ids)
+            confidence = float(prediction.scores.mean(dtype=float)) if is_sure else None
+            write(folder.add, prediction.path, prediction.image, prediction.ids, confidence)
             stop_alone_if_asked()

@@ -1,6 +1,6 @@
 """From a folder of images to segments, without labels, in one call."""
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 from .segmented_folder import SegmentedFolder
 
@@ -18,7 +18,9 @@ def segment_folder(images: str,
                    on_error: str = 'raise',
                    options: Optional[Dict[str, Any]] = None,
                    amp: bool = False,
-                   compile: bool = False) -> SegmentedFolder:
+                   compile: bool = False,
+                   examples: Optional[str] = None,
+                   classes: Optional[Sequence[str]] = None) -> SegmentedFolder:
     """Find segments in a folder of images: ``mmseg-unsup segment`` as a function.
 
     The same call again goes on where it was stopped; with more ``epochs``, the training goes on. It prints what the
@@ -27,9 +29,10 @@ def segment_folder(images: str,
     Args:
         images: the folder, with sub-folders.
         out: folder of everything that is written.
-        method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster.
+        method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster, 'features' too, without training.
         n_clusters: None for that of the config.
-        prior: of the masks of objects, see :func:`mmseg_unsup.apis.mask_folder.prior_config`.
+        prior: of the masks of objects, see :func:`mmseg_unsup.apis.mask_folder.prior_config`; one that sees features
+            has the weights of ``init``.
         objects: 'image' for one an image, 'components' for several.
         config: file, or ``mmseg_unsup::NAME``; None for the folder config of the method, a small one without a GPU.
         init: file of weights to start from, with torchvision's names; 'none' for random ones, None for those of the
@@ -40,6 +43,9 @@ def segment_folder(images: str,
         options: further settings of the config, dotted key -> value.
         amp: mixed precision.
         compile: of backbone and neck, by torch.
+        examples: folder of label maps of a few of the images, see :class:`mmseg_unsup.apis.examples.Examples`; the maps
+            are then of their classes, by the most similar places of these images.
+        classes: names of what the values of label maps stand for.
 
     Raises:
         FileNotFoundError, ValueError: an argument that cannot be, or an image that cannot be read; what an argument
@@ -52,6 +58,6 @@ def segment_folder(images: str,
     from .segment_request import Request
     from .segment_work import find_segments
     request = Request(os.fspath(images), os.fspath(out), method, n_clusters, prior, objects, config, init, epochs,
-                      workers, on_error, dict(options or {}), amp, compile)
+                      workers, on_error, dict(options or {}), amp, compile, examples, classes)
     with quiet_console(), closing_logs():
         return find_segments(request)

@@ -14,18 +14,19 @@ from ..datasets.image_files import check_folder, check_output
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
 from ..utils.paths import path_remedy, printable
-from .mask_folder import build_prior, prior_config
+from .mask_folder import build_prior, prior_config, sees_features
 
 # method -> its folder configs, the small one for machines without a GPU and the other
 CONFIGS = dict(
     maskcontrast=('maskcontrast/maskcontrast_deeplabv3_folder_r18.py', 'maskcontrast/maskcontrast_deeplabv3_folder.py'),
-    picie=('picie/picie_fpn_folder_small.py', 'picie/picie_fpn_folder.py'))
+    picie=('picie/picie_fpn_folder_small.py', 'picie/picie_fpn_folder.py'),
+    features=('features/features_r18_folder.py', ) * 2)
 OBJECTS = ('image', 'components')
 FOLDERS = ('masks', 'train', 'maps', 'overlays')  # below the folder of results
 EPOCHS = 'train_cfg.max_epochs'
 MAX_CLUSTERS = 2**15 - 1  # ids are int16
 # what does not change the result
-_FREE = ('out', 'workers', 'epochs', 'options')
+_FREE = ('out', 'workers', 'epochs', 'options', 'examples', 'classes')  # the last two are recorded by their content
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Request:
     options: Dict[str, Any] = field(default_factory=dict)
     amp: bool = False
     compile: bool = False
+    examples: Optional[str] = None
+    classes: Optional[Sequence[str]] = None
 
     def __post_init__(self) -> None:
         check_choice('method', self.method, CONFIGS)
@@ -57,11 +60,20 @@ class Request:
         self.init = None if self.init is None else str(self.init)
         self.config = osp.abspath(find_config(self.config or default_config(self.method)))
         self.options = self.options or {}
+        self.examples = None if self.examples is None else os.fspath(self.examples)
+        if self.classes is not None and self.examples is None:
+            raise ValueError(f'--classes {" ".join(self.classes)} are the names of what label maps show, and there are '
+                             'none: give their folder (--examples LABELLED)')
 
     @property
     def finds_objects(self) -> bool:
         """Whether clusters are of objects, and 0 is background."""
         return self.method == 'maskcontrast'
+
+    @property
+    def trains(self) -> bool:
+        """Whether a network is trained, and not only read."""
+        return self.method != 'features'
 
     def path(self, *parts: str) -> str:
         """The path of something that is written."""
@@ -90,7 +102,7 @@ def read_settings(request: Request) -> Config:
                         'train_dataloader.dataset.dataset.missing': 'skip'})
     if request.init is not None:
         options['init'] = None if request.init == 'none' else request.init
-    if request.epochs is not None:
+    if request.epochs is not None and request.trains:
         options[EPOCHS] = request.epochs
     return load_config(request.config, {**options, **request.options})
 
@@ -99,10 +111,8 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """Raise ValueError for what a run of hours over the images of these paths would end with."""
     _check_clusters(request, len(paths))
     if request.finds_objects:
-        build_prior(prior_config(request.prior))
-    epochs = cfg.train_cfg.max_epochs
-    if not isinstance(epochs, Integral) or epochs < 1:
-        raise ValueError(f'the training has {epochs} epochs: give a whole number of at least 1')
+        build_prior(prior_of(request, cfg))
+    _check_training(request, cfg)
     if request.init not in (None, 'none') and '://' not in request.init and not osp.isfile(request.init):
         raise FileNotFoundError(f'there is no file of weights {request.init!r}: give its path, or --init none to start '
                                 'from random weights')
@@ -112,6 +122,32 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
         raise ValueError(f'the name --out {printable(request.out)} is no UTF-8: give another')
     for folder in FOLDERS:
         check_output(request.path(folder), request.images)
+
+
+def _check_training(request: Request, cfg: Config) -> None:
+    if not request.trains:
+        given = [name for name in ('epochs', 'amp', 'compile') if getattr(request, name)]
+        if given:
+            raise ValueError(f'--{given[0]} is of a training, and --method {request.method} has none: leave it out')
+        return
+    epochs = n_epochs(cfg)
+    if not isinstance(epochs, Integral) or epochs < 1:
+        raise ValueError(f'the training has {epochs} epochs: give a whole number of at least 1')
+
+
+def n_epochs(cfg: Config) -> int:
+    """Of the training; 0 where nothing trains."""
+    return (cfg.get('train_cfg') or {}).get('max_epochs', 0)
+
+
+def prior_of(request: Request, cfg: Config) -> dict:
+    """Config of the prior of the masks; one that sees features has the weights from which the training starts."""
+    if not sees_features(request.prior):
+        return prior_config(request.prior)
+    if cfg.get('init') is None:
+        raise ValueError(f'the prior {request.prior} sees the features of the weights to start from, but --init says '
+                         'that there are none: give --init FILE, or --prior rbd')
+    return prior_config(request.prior, None, cfg.init, cfg.model.backbone.get('style', 'pytorch'))
 
 
 def _check_clusters(request: Request, n_images: int) -> None:

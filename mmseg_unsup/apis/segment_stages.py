@@ -11,6 +11,7 @@ from ..utils.log_files import make_current, open_log
 
 RECORD, LOG = 'segment_folder.json', 'segment_folder.log'
 CHECKS = ('images', 'weights')  # stages that make nothing
+OF_EXAMPLES = ('examples', 'maps', 'next')  # that depend on labelled images
 _REMEDY = 'use another --out, or remove that folder'
 
 
@@ -56,6 +57,21 @@ class Stages:
         say(f'{name}: {found}, {duration(time.time() - start)}')
         self.record['finished'].append(name)
         write_json(self.path, self.record)
+
+    def depend_on_examples(self, digest: Optional[str]) -> None:
+        """Undo what was made of other examples than those of this digest; None for none.
+
+        Raises:
+            ValueError: there are none any more.
+        """
+        former = self.record.get('examples')
+        if former and not digest:
+            raise ValueError(f'{self.path} records maps of labelled examples: give them again (--examples LABELLED), '
+                             'or use another --out')
+        if former != digest:
+            self.record['finished'] = [name for name in self.record['finished'] if name not in OF_EXAMPLES]
+            self.record['examples'] = digest
+            write_json(self.path, self.record)
 
     def _check(self, record: Dict, settings: Dict[str, Any], epochs: int) -> None:
         for key in sorted({*record['settings'], *settings}):

@@ -12,6 +12,7 @@ from mmengine.runner import CheckpointLoader
 from ..datasets.image_files import find_images, mark_output, sharing_listings
 from ..engine.checkpoint_files import last_checkpoint
 from ..engine.run_config import prepare_training
+from ..engine.starting import NEW_MODEL, fit_config
 from ..engine.training import train_config
 from ..hosts.safe_loading import allow_globals
 from ..utils.console import counted, duration, say
@@ -25,9 +26,11 @@ from .inferencer import WHOLE_BYTES, UnsupInferencer
 from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
-from .mask_folder import SHEET, make_mask_folder, prior_config, too_few
+from .mask_folder import SHEET, make_mask_folder, too_few
+from .model_files import find_model
 from .predicted_folder import predict_folder
-from .segment_request import FOLDERS, Request, check_settings, read_settings
+from .segment_examples import example_files, find_examples, learn, make_example_maps, rank_images
+from .segment_request import FOLDERS, Request, check_settings, n_epochs, prior_of, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
@@ -45,9 +48,11 @@ def find_segments(request: Request) -> SegmentedFolder:
     paths = find_images(request.images)
     cfg = read_settings(request)
     check_settings(request, cfg, paths)  # what cannot be must fail before anything is written
+    examples = None if request.examples is None else find_examples(request, cfg, paths)
     allow_globals(cfg.get('allowed_globals', []))
     os.makedirs(request.out, exist_ok=True)
-    stages = Stages(request.out, request.recorded(), cfg.train_cfg.max_epochs)
+    stages = Stages(request.out, request.recorded(), n_epochs(cfg))
+    stages.depend_on_examples(examples and examples.digest)
     tell_start(request, cfg, paths)
     for folder in FOLDERS if request.finds_objects else FOLDERS[1:]:
         mark_output(request.path(folder))
@@ -55,11 +60,21 @@ def find_segments(request: Request) -> SegmentedFolder:
     if cfg.get('init') is not None:
         stages.run('weights', load_weights, cfg)
     if request.finds_objects:
-        stages.run('masks', make_masks, request, len(paths))
-    stages.run('train', train, request, cfg, len(paths))
-    stages.run('maps', make_maps, request, cfg, stages)
+        stages.run('masks', make_masks, request, cfg, len(paths))
+    if request.trains:
+        stages.run('train', train, request, cfg, len(paths))
+    else:
+        stages.run('clusters', fit_clusters, request, cfg)
+    if examples is None:
+        stages.run('maps', make_maps, request, cfg, stages)
+    else:
+        stages.run('examples', learn, request, examples)
+        stages.run('maps', make_example_maps, request, stages)
+        stages.run('next', rank_images, request, examples)
     found = read_result(request, stages)
     tell_result(found, time.time() - start)
+    for path, content in example_files(request) if examples else ():
+        say(f'{shown(path)}: {content}')
     return found
 
 
@@ -81,11 +96,11 @@ def load_weights(cfg: Config) -> str:
     return cfg.init if '://' in cfg.init else shown(cfg.init)
 
 
-def make_masks(request: Request, n_images: int) -> str:
+def make_masks(request: Request, cfg: Config, n_images: int) -> str:
     """Every image gets a mask."""
     out, workers = request.path('masks'), min(request.workers, n_images)
     say(f'masks: by the prior {request.prior}, in {counted(workers, "worker")}')
-    record = make_mask_folder(request.images, out, prior_config(request.prior), workers, request.on_error)
+    record = make_mask_folder(request.images, out, prior_of(request, cfg), workers, request.on_error)
     fault = too_few(record, out)
     if fault:
         raise ValueError(fault)
@@ -109,6 +124,16 @@ def train(request: Request, cfg: Config, n_images: int) -> str:
     say(f'train: {"goes on" if cfg.resume else "begins"}, in {shown(cfg.work_dir)}')
     train_config(cfg)
     return counted(cfg.train_cfg.max_epochs, 'epoch')
+
+
+def fit_clusters(request: Request, cfg: Config) -> str:
+    """Cluster the features of a network as it is."""
+    cfg.work_dir = request.path('train')
+    adapt_loaders(cfg)
+    trim_before_forks()
+    say(f'clusters: begins, in {shown(cfg.work_dir)}')
+    fit_config(cfg, request.path('train', NEW_MODEL))
+    return counted(cfg.n_clusters, 'cluster') if 'n_clusters' in cfg else 'fitted'
 
 
 def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
@@ -137,7 +162,7 @@ def read_result(request: Request, stages: Stages) -> SegmentedFolder:
         overlays=request.path(OVERLAYS),
         predictions=request.path(PREDICTIONS),
         gallery=request.path(GALLERY),
-        checkpoint=last_checkpoint(request.path('train')),
+        checkpoint=find_model(request.out),
         n_images=len(predictions['images']),
         n_clusters=len(classes) - request.finds_objects,
         shares=dict(zip(classes, stages.record.get('shares', []))),  # which former versions did not record
@@ -162,7 +187,8 @@ def tell_start(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """The images, and what is done with them."""
     clusters = f', {counted(cfg.n_clusters, "cluster")}' if 'n_clusters' in cfg else ''
     say(f'{counted(len(paths), "image")} in {shown(request.images)}{_sizes(paths)}')
-    say(f'{request.method}, {counted(cfg.train_cfg.max_epochs, "epoch")}{clusters}')
+    work = counted(n_epochs(cfg), 'epoch') if request.trains else 'without training'
+    say(f'{request.method}, {work}{clusters}')
 
 
 def _sizes(paths: Sequence[str]) -> str:

@@ -68,16 +68,10 @@ class FaissBackend:
     name = 'faiss'
 
     def __init__(self, sets: Sequence[Tensor]) -> None:
-        check_backend(self.name)
-        import faiss
-        self.faiss, self.resources = faiss, None
+        self.faiss, self.resources = import_faiss(sets[0].is_cuda), None
         self._sets = [centers.contiguous() for centers in sets]
         if sets[0].is_cuda:
-            if not hasattr(faiss, 'StandardGpuResources'):
-                raise ImportError("backend='faiss' found a faiss without GPU support: uninstall faiss-cpu, then "
-                                  "pip install \"mmseg-unsup[gpu]\", or use backend='torch'")
-            import faiss.contrib.torch_utils  # noqa: F401 -- lets faiss take CUDA tensors
-            self.resources = faiss.StandardGpuResources()
+            self.resources = self.faiss.StandardGpuResources()
 
     def assign(self, rows: Tensor, with_distance: bool = False) -> List[Nearest]:
         """The nearest centres, as :meth:`TorchBackend.assign` gives them."""
@@ -104,6 +98,18 @@ def check_backend(name: str) -> None:
     if name == 'faiss' and find_spec('faiss') is None:
         raise ImportError("backend='faiss' needs faiss: pip install \"mmseg-unsup[faiss]\" (\"mmseg-unsup[gpu]\" for "
                           "GPUs), or use backend='torch'")
+
+
+def import_faiss(on_gpu: bool):
+    """The package, which takes CUDA tensors if it is to search on a GPU; an ImportError where it cannot."""
+    check_backend('faiss')
+    import faiss
+    if on_gpu:
+        if not hasattr(faiss, 'StandardGpuResources'):
+            raise ImportError("backend='faiss' found a faiss without GPU support: uninstall faiss-cpu, then "
+                              "pip install \"mmseg-unsup[gpu]\", or use backend='torch'")
+        import faiss.contrib.torch_utils  # noqa: F401 -- lets faiss take CUDA tensors
+    return faiss
 
 
 def build_backend(name: str, sets: Sequence[Tensor]):

@@ -26,6 +26,16 @@ class StreamingPCA:
         extended = torch.cat([rows, ones], 1)
         self._moments += extended.t() @ extended  # float32 within a piece, float64 across pieces
 
+    def covariance(self) -> Tuple[Tensor, Tensor]:
+        """Mean (C,) and covariance (C, C) of the rows of all ranks, float64.
+
+        Collectives: one all-reduce of ``(C + 1, C + 1)``.
+        """
+        moments = self._moments.clone()
+        all_reduce(moments)
+        mean = moments[-1, :-1] / moments[-1, -1]
+        return mean, moments[:-1, :-1] / moments[-1, -1] - torch.outer(mean, mean)
+
     def projection(self, n_components: int, group_sizes: Sequence[int],
                    group_weights: Sequence[float]) -> Tuple[Tensor, Tensor]:
         """Weight (n_components, C) and bias (n_components,) of the projection of a raw row, float64.
@@ -34,12 +44,9 @@ class StreamingPCA:
         the square of its weight; then come the leading eigenvectors of the covariance. The output has mean 0 and mean
         squared norm 1.
 
-        Collectives: one all-reduce of ``(C + 1, C + 1)``.
+        Collectives: that of :meth:`covariance`.
         """
-        moments = self._moments.clone()
-        all_reduce(moments)
-        n_rows, mean = moments[-1, -1], moments[-1, :-1] / moments[-1, -1]
-        covariance = moments[:-1, :-1] / n_rows - torch.outer(mean, mean)
+        mean, covariance = self.covariance()
         scale = torch.cat([
             weight / variance.sum().clamp(min=1e-12).sqrt().expand(len(variance))
             for variance, weight in zip(covariance.diagonal().split(list(group_sizes)), group_weights)

@@ -5,7 +5,8 @@ from typing import Iterator, Optional
 
 from ..utils.shards import WHOLE, parse_shard
 
-PRIORS = ('rbd', 'spectral', 'region', 'model', 'folder')  # short names, see apis/mask_folder.py
+# short names, see apis/mask_folder.py
+PRIORS = ('rbd', 'spectral', 'tokencut', 'ncut', 'region', 'principal', 'model', 'folder')
 
 
 class OptionsAction(argparse.Action):

@@ -1,10 +1,11 @@
 """Write a mask per image: what MaskContrast takes for the objects.
 
     mmseg-unsup priors IMAGES OUT --prior rbd --workers 8
+    mmseg-unsup priors IMAGES OUT --prior tokencut --weights WEIGHTS.pth --workers 8
 
-Every image below IMAGES gets OUT/<its path, .png>, 8 bits, one channel: 0 is background, 255 (of RegionPrior, the id of
-the region) is an object; all zero says that the prior found no usable mask. OUT/priors.json is the record, and
-OUT/contact_sheet.jpg shows some of the masks: look at it before training.
+Every image below IMAGES gets OUT/<its path, .png>, 8 bits, one channel: 0 is background, 255 (of ncut, region and
+principal, the id of the region) is an object; all zero says that the prior found no usable mask. OUT/priors.json is the
+record, and OUT/contact_sheet.jpg shows some of the masks: look at it before training.
 
 The same command given again goes on where it was stopped, after a check that the settings are those of the record.
 Processes that a launcher started (torchrun, srun) share the images, and so do those with --shard 0/W to W-1/W; the last
@@ -26,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('images', help='folder of images')
     parser.add_argument('out', help='folder of the masks')
     parser.add_argument('--prior', default='rbd', help=f'one of {", ".join(PRIORS)}, or a registered type')
+    parser.add_argument('--weights', help='file of a ResNet, for priors that see the features of a network: spectral, '
+                        'tokencut, ncut, principal; other networks by --options backbone.type=...')
     parser.add_argument('--options', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE',
                         help='options of the prior, such as max_side=400 n_superpixels=200,300 backbone.depth=18')
     parser.add_argument('--workers', type=at_least(1), default=1, help='processes, one thread each')
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from ..utils.distributed import shard_of_process
     from ..utils.paths import shown
     check_share('--min-kept', args.min_kept)
-    config = prior_config(args.prior, args.options)
+    config = prior_config(args.prior, args.options, args.weights)
     shard = shard_of_process(args.launcher, args.shard)
     record = make_mask_folder(args.images, args.out, config, args.workers, args.on_error, args.seed, shard)
     if record is None:

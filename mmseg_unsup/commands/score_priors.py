@@ -1,13 +1,14 @@
 """Compare mask priors with masks that people drew: one table.
 
-    mmseg-unsup score-priors IMAGES LABELS --priors rbd spectral --weights WEIGHTS.pth
+    mmseg-unsup score-priors IMAGES LABELS --priors rbd spectral tokencut --weights WEIGHTS.pth
 
 LABELS has one mask per image, of the same relative stem; where it is not 0 is the object. Means over all images:
 - IoU of the binary mask;
 - F-measure of the binary mask, beta^2 = 0.3 (not the best over thresholds of the soft map);
 - MAE, the mean absolute error of the soft map;
 - CPU time of one core; images with a usable mask. Without one, IoU and F-measure are 0.
-Of region priors the region with the highest IoU counts, which needs the labels: a bound, no prediction.
+Of region and principal, all of whose regions are objects, the region with the highest IoU counts, which needs the
+labels: a bound, no prediction. Of ncut all objects together count.
 """
 import argparse
 
@@ -17,8 +18,10 @@ from ..utils.checks import at_least
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('images', help='folder of images')
     parser.add_argument('labels', help='folder of masks that people drew')
-    parser.add_argument('--priors', nargs='+', default=['rbd'], help='rbd, spectral, region, or registered types')
-    parser.add_argument('--weights', nargs='+', default=[], help='ResNet checkpoints, for spectral')
+    parser.add_argument('--priors', nargs='+', default=['rbd'], help='such as rbd, spectral, tokencut, ncut, region, '
+                        'principal, or registered types')
+    parser.add_argument('--weights', nargs='+', default=[], help='ResNet checkpoints, for priors that see '
+                        'features')
     parser.add_argument('--styles', nargs='+', choices=('pytorch', 'caffe'), help='of each of --weights')
     parser.add_argument('--every', type=at_least(1), default=1, help='score each n-th image only')
     parser.add_argument('--out', help='also write the scores and settings to this JSON file')

@@ -2,13 +2,19 @@
 
     mmseg-unsup segment IMAGES --method maskcontrast --out OUT
     mmseg-unsup segment IMAGES --method picie --out OUT --n-clusters 12
+    mmseg-unsup segment IMAGES --method features --out OUT --n-clusters 12
 
 MaskContrast looks for objects: every image gets a mask as by mmseg-unsup priors (OUT/masks), a network learns to tell
-objects apart, and clusters of objects are what is found; 0 is background. PiCIE gives every pixel a cluster.
+objects apart, and clusters of objects are what is found; 0 is background. PiCIE gives every pixel a cluster;
+features does so without training, by the features of a network as it is.
 
 OUT/gallery.html is a page that shows the clusters, on which they are named and merged, OUT/overlays has the images
 coloured by them, OUT/maps a PNG of cluster ids per image, OUT/predictions.json the share of each cluster per image, and
 OUT/train log and checkpoints.
+
+With --examples LABELLED, the clusters give way to the classes that a few label maps show, by the most similar places of
+these images: OUT/predictions.json then also says how sure the model is of every image, and OUT/label_next.json which to
+label next. With more label maps the same command makes the maps anew.
 
 The same command given again goes on where it was stopped; with more --epochs, the training goes on. In Python it is
 mmseg_unsup.segment_folder.
@@ -21,18 +27,19 @@ import argparse
 from ..utils.checks import at_least
 from .arguments import PRIORS, add_on_error_argument, add_options_argument, add_speed_arguments
 
-METHODS = ('maskcontrast', 'picie')
+METHODS = ('maskcontrast', 'picie', 'features')
 OBJECTS = ('image', 'components')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('images', help='folder of images, with sub-folders')
     parser.add_argument('--method', default='maskcontrast', metavar=f'{{{",".join(METHODS)}}}',
-                        help='objects, or every pixel (default: %(default)s)')
+                        help='objects; every pixel; every pixel without training (default: %(default)s)')
     parser.add_argument('--out', required=True, help='folder of everything that is written')
     parser.add_argument('--n-clusters', type=int, help="number of clusters (default: the config's)")
     parser.add_argument('--prior', default='rbd', metavar=f'{{{",".join(PRIORS)}}}',
-                        help='of the masks, see mmseg-unsup priors (default: %(default)s)')
+                        help='of the masks, see mmseg-unsup priors; spectral, tokencut, ncut and principal see '
+                        'features of the weights of --init (default: %(default)s)')
     parser.add_argument('--objects', default='image', metavar=f'{{{",".join(OBJECTS)}}}',
                         help='one object an image, or several (default: %(default)s)')
     parser.add_argument('--config', help='of the method; by default its folder config, a small one without a GPU')
@@ -40,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "(default: the config's, which are downloaded)")
     parser.add_argument('--epochs', type=int, help="(default: the config's)")
     parser.add_argument('--workers', type=at_least(1), help='processes that make masks (default: one per core)')
+    parser.add_argument('--examples', metavar='LABELLED', help='folder of label maps of a few of the images, PNGs '
+                        'named like these whose values are classes (255: no label): the others get those classes')
+    parser.add_argument('--classes', nargs='+', metavar='NAME', help='of the classes, in the order of the values')
     add_on_error_argument(parser)
     add_options_argument(parser, 'further settings of the config, key=value')
     add_speed_arguments(parser)
@@ -58,5 +68,6 @@ def run(args: argparse.Namespace) -> None:
     found = find_segments(Request(options=args.cfg_options or {}, **arguments))
     out = shlex.quote(shown(found.folder))
     say('next:')
-    say(f'  mmseg-unsup name {out} --name 1=sky')
+    if args.examples is None:
+        say(f'  mmseg-unsup name {out} --name 1=sky')
     say(f'  mmseg-unsup predict {out} OTHER_IMAGES --out OTHER_OUT')

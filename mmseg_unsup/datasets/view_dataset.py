@@ -1,13 +1,16 @@
 """Any data set as a source of views that depend on nothing but seed, epoch and sample index."""
-from typing import List, Union
+from typing import List, Optional, Union
 
 import torch
 from mmengine.dataset import BaseDataset, Compose
 from torch.utils.data import Dataset
 
 from ..registry import DATASETS
+from ..utils.checks import check_count
 from ..utils.random import keyed_global_rng
 from .errors import ErrorPolicy
+from .feature_store import FeatureStore, StoredImages
+from .stored_loading import LoadNothing
 
 
 @DATASETS.register_module()
@@ -26,9 +29,14 @@ class ViewDataset(Dataset):
             the next readable image instead, marks the sample as ``replaced`` (clustering leaves it out) and records
             the path for :meth:`unreadable`.
         with_labels: keep the label paths, for ``LoadLabels`` in the pipeline of ``labelled_probe_dataloader``.
+        variants: views repeat after so many epochs, so that their features can be stored; None: they never do.
+
+    Attributes:
+        pipeline_config (list): ``pipeline``.
+        store (FeatureStore): what takes the place of the images, see :meth:`read_from`; None: they are read.
 
     Raises:
-        ValueError: unknown ``on_error``; in ``'skip'`` mode, no image can be read at all.
+        ValueError: unknown ``on_error``; in ``'skip'`` mode, no image can be read at all; a bad number of variants.
         UnreadableImageError: in ``'raise'`` mode.
     """
 
@@ -36,10 +44,14 @@ class ViewDataset(Dataset):
                  dataset: Union[dict, BaseDataset],
                  pipeline: List[dict],
                  on_error: str = 'raise',
-                 with_labels: bool = False) -> None:
+                 with_labels: bool = False,
+                 variants: Optional[int] = None) -> None:
+        if variants is not None:
+            check_count('variants', variants)
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        self.pipeline = Compose(pipeline)
-        self.with_labels, self.on_error = with_labels, on_error
+        self.pipeline, self.pipeline_config = Compose(pipeline), pipeline
+        self.with_labels, self.on_error, self.variants = with_labels, on_error, variants
+        self.store: Optional[FeatureStore] = None
         self._policy = ErrorPolicy(on_error, len(self.dataset))
         self._key = torch.zeros(2, dtype=torch.long).share_memory_()  # seed, epoch
 
@@ -53,7 +65,14 @@ class ViewDataset(Dataset):
 
     def set_key(self, seed: int, epoch: int) -> None:
         """Set what all random draws depend on, in this process and in all workers."""
-        self._key[0], self._key[1] = seed, epoch
+        self._key[0], self._key[1] = seed, epoch if self.variants is None else epoch % self.variants
+
+    def read_from(self, store: FeatureStore) -> None:
+        """Read no image from now on: views are :class:`StoredImages`, and everything else is as before."""
+        self.store = store
+        steps = self.pipeline.transforms
+        self.pipeline = Compose([
+            LoadNothing(store) if getattr(step, 'loads', None) == 'img_path' else step for step in steps])
 
     def unreadable(self) -> List[str]:
         """Paths of the images that could not be read so far, by any worker of this rank."""
@@ -71,5 +90,10 @@ class ViewDataset(Dataset):
             info.pop('seg_map_path', None)
         info.update(sample_idx=idx, replaced=replaced)
         seed, epoch = self._key.tolist()
+        variant = 0 if self.store is None else self.store.variant_of(seed, epoch)
         with keyed_global_rng(seed, epoch, idx):
-            return self.pipeline(info)
+            packed = self.pipeline(dict(info, variant=variant))
+        if self.store is not None:
+            views = range(len(packed['inputs']))
+            packed['inputs'] = [StoredImages(self.store, [[idx, variant, view, 0]]) for view in views]
+        return packed

@@ -5,6 +5,7 @@ import os.path as osp
 from itertools import zip_longest
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
+import numpy as np
 from mmengine.dist import all_gather_object
 from torch.utils.data import Dataset
 
@@ -23,6 +24,23 @@ def names_digest(dataset: Dataset) -> Optional[str]:
     for block in _blocks(dataset):
         digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def sizes_digest(dataset: Dataset) -> Optional[str]:
+    """16 hex digits that depend on the sizes of the files of all images, in their order; -1 bytes of one that is not
+    there. None of a data set that lists no files."""
+    if not _lists_files(dataset):
+        return None
+    source = _source(dataset)
+    sizes = (_size(source.get_data_info(idx)['img_path']) for idx in range(len(source)))
+    return hashlib.sha256(np.fromiter(sizes, np.int64, len(source)).tobytes()).hexdigest()[:16]
+
+
+def _size(path: str) -> int:
+    try:
+        return osp.getsize(path)
+    except OSError:
+        return -1
 
 
 def image_facts(kind: str, dataset: Dataset) -> Dict[str, Any]:

@@ -18,27 +18,30 @@ from ..utils.paths import shown
 from ..utils.registered import class_of
 from ..utils.score_table import by_set, score_table
 from .feature_pass import unwrap
-from .hooks import PrecisionHook
-from .hooks.fit_hook import fit_due
 from .run_facts import config_fact, data_fact, device_fact, folder_fact, say_end, say_facts
 from .runner import ConsoleRunner
+from .starting import check_save, initialize, save_model
 
 
 @sharing_listings()
-def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] = None,
-                out: Optional[str] = None) -> None:
+def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] = None, out: Optional[str] = None,
+                save: Optional[str] = None) -> None:
     """Run the test of a config.
 
     Args:
         checkpoint: None for the weights that a training starts from.
         clusters: a ``clusters.json``: score its merged and named clusters.
         out: folder for a map of cluster ids per image.
+        save: file for a model of the weights that a training starts from, with the clusters that were fitted to them.
 
     Raises:
-        ValueError: something in the config is wrong, see :func:`check_config`; no metric reads the clusters that the
+        FileExistsError: ``save`` is there.
+        ValueError: ``save`` of a checkpoint, which is there already; something in the config is wrong, see :func:`check_config`; no metric reads the clusters that the
             file names.
     """
     check_config(cfg, ('test', ))
+    if save:
+        check_save(save, checkpoint)
     cfg.load_from = checkpoint
     evaluators = evaluators_of(cfg, 'test')
     if checkpoint is None:
@@ -62,8 +65,10 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
     metrics = runner.test()
     if is_main_process():
         _say_scores(runner, metrics)
+        if save:
+            save_model(runner, save)
         text = f'{len(loader.dataset):,} images evaluated in {duration(time.time() - start)}'
-        say_end(text, dict(maps=out) if out else {})
+        say_end(text, {name: path for name, path in (('maps', out), ('model', save)) if path})
 
 
 def _say_scores(runner: Runner, metrics: dict) -> None:
@@ -95,14 +100,3 @@ def leave_out_trained_sets(cfg, evaluators: list) -> list:
     if trained:
         test_cfg['cluster_sets'] = [FRESH]
     return [evaluator for evaluator in evaluators if evaluator.get('prediction') not in trained]
-
-
-def initialize(runner: Runner) -> None:
-    """Give the model the weights that a training of its config starts from."""
-    model = unwrap(runner.model)
-    for hook in runner.hooks:
-        if isinstance(hook, PrecisionHook):  # which a run asks later
-            hook.before_run(runner)
-    model.init_weights()
-    fit_due(runner, 'before_train')  # such as principal components
-    model.start(is_new=True)

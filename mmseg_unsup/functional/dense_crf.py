@@ -35,7 +35,7 @@ class DenseCRF:
         check_count('n_iter of the dense CRF', n_iter)
         if find_spec('pydensecrf') is None:  # now, not after the training images were read
             raise ImportError('a dense CRF needs pydensecrf: pip install "mmseg-unsup[crf]" (it is compiled on '
-                              'installation), or leave out crf')
+                              "installation), or set method='exact' in the settings of crf")
         self.temperature, self.n_iter = temperature, n_iter
         self.smooth = dict(sxy=smooth_xy, compat=smooth_weight)
         self.edge = dict(sxy=edge_xy, srgb=edge_rgb, compat=edge_weight)

@@ -46,7 +46,7 @@ def resolve_globals(names: Sequence[str], option: str = '') -> list:
 
 
 def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: str = _REMEDY, **kwargs):
-    """``torch.load`` of tensors and plain values.
+    """``torch.load`` of tensors and plain values; of a ``.safetensors`` file its tensors, by name.
 
     Args:
         allowed: further things, for ``torch.serialization.add_safe_globals``; by default those of mmengine's message
@@ -55,9 +55,12 @@ def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: 
         kwargs: of ``torch.load``.
 
     Raises:
+        ImportError: a file needs the extra ``safetensors``.
         OSError: the file cannot be opened.
         ValueError: it names something else, or is no checkpoint.
     """
+    if str(path).endswith('.safetensors'):
+        return _load_safetensors(str(path), map_location)
     allowed = [*_mmengine_globals(), *resolve_globals(_allowed)] if allowed is None else allowed
     if _is_program(path):
         raise ValueError(f'{path} is a program (TorchScript or torch.export), not a checkpoint: name the file of '
@@ -69,6 +72,19 @@ def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: 
         raise
     except Exception as error:  # a file of another kind can fail anywhere
         raise _refusal(path, error, remedy) from None
+
+
+def _load_safetensors(path: str, map_location) -> Dict[str, torch.Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError:
+        raise ImportError(f'{path} needs safetensors. Run: pip install "mmseg-unsup[safetensors]"') from None
+    try:
+        return load_file(path, device=str(map_location or 'cpu'))
+    except SafetensorError as error:
+        raise UnreadableCheckpoint(f'{path} cannot be read as a file of tensors: {_kind_of_file(path) or error}'
+                                   f'{COPY_AGAIN}') from None
 
 
 def register_safe_loaders(checkpoint_loader: type) -> None:

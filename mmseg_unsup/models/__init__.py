@@ -1,14 +1,14 @@
-from .backbones import FrozenBackbone
-from .clusters import ClassifierSet, CosineClusterSet, PrototypeSet
+from .backbones import DINOViT, FrozenBackbone
+from .clusters import ClassifierSet, CosineClusterSet, NeighbourSet, PrototypeSet
 from .data_preprocessor import MultiViewDataPreProcessor
 from .decode_heads import ClusterHead, EmbeddingHead
 from .losses import BalancedBCELoss, MaskNCELoss
 from .necks import LateralSumNeck, PlainViTPyramid
-from .segmentors import IIC, MDC, MaskContrast, PiCIE
+from .segmentors import FrozenSegmentor, IIC, MDC, MaskContrast, PiCIE
 from .teachers import PrototypeTeacher
 
 __all__ = [
-    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'EmbeddingHead', 'FrozenBackbone', 'IIC',
-    'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss', 'MultiViewDataPreProcessor', 'PiCIE', 'PlainViTPyramid',
-    'PrototypeSet', 'PrototypeTeacher'
+    'BalancedBCELoss', 'ClassifierSet', 'ClusterHead', 'CosineClusterSet', 'DINOViT', 'EmbeddingHead',
+    'FrozenBackbone', 'FrozenSegmentor', 'IIC', 'LateralSumNeck', 'MDC', 'MaskContrast', 'MaskNCELoss',
+    'MultiViewDataPreProcessor', 'NeighbourSet', 'PiCIE', 'PlainViTPyramid', 'PrototypeSet', 'PrototypeTeacher'
 ]

@@ -21,6 +21,7 @@ class MultiViewDataPreProcessor(SegDataPreProcessor):
 
     def forward(self, data: dict, training: bool = False) -> Dict[str, Any]:
         """``inputs``: V uint8 tensors (N, 3, H, W), or lists of N (3, H, W), -> a list of V (N, 3, H, W) float32.
+        Views that are :class:`StoredImages` only learn the device.
 
         Raises:
             ValueError: single images of different sizes in one batch.
@@ -31,9 +32,11 @@ class MultiViewDataPreProcessor(SegDataPreProcessor):
                 raise ValueError(f'the images of one batch differ in size ({sorted(sizes)[:2]} ...): set batch_size=1 '
                                  'of this data loader')
             return super().forward(data, training)
-        views = [view if isinstance(view, torch.Tensor) else stack_images(view) for view in data['inputs']]
+        views = [view if hasattr(view, 'to') else stack_images(view) for view in data['inputs']]
         data = self.cast_data(dict(data, inputs=views))
-        return dict(inputs=[self._normalize(view) for view in data['inputs']], data_samples=data.get('data_samples'))
+        views = [self._normalize(view) if isinstance(view, torch.Tensor) else view.to(self.device)
+                 for view in data['inputs']]  # the others have no pixels
+        return dict(inputs=views, data_samples=data.get('data_samples'))
 
     def _normalize(self, images: torch.Tensor) -> torch.Tensor:
         if self._channel_conversion:

@@ -10,6 +10,8 @@ from skimage.filters import threshold_otsu
 
 from ..utils.checks import is_finite
 
+MAX_REGIONS = 254  # 255 is the object of a mask of one
+
 
 class Prior(metaclass=ABCMeta):
     """Maps an image to a guess of its objects, the same on every machine and in every order of images.
@@ -24,11 +26,13 @@ class Prior(metaclass=ABCMeta):
 
     Attributes:
         labels (str): which labels the weights have seen; 'none' without any.
+        tells_ground (bool): whether what is no object is 0 in the masks; False where all of an image is objects.
 
     Raises:
         ValueError: an option out of its range.
     """
     labels = 'none'
+    tells_ground = True
 
     def __init__(self, threshold: Union[str, float] = 'otsu', min_area: float = 0.01) -> None:
         if threshold != 'otsu' and not (is_finite(threshold) and 0 <= threshold < 1):
@@ -49,8 +53,11 @@ class Prior(metaclass=ABCMeta):
 
     def mask(self, saliency: np.ndarray) -> np.ndarray:
         """(H, W) float32 in 0..1 -> (H, W) uint8, 255 on objects; all zero if the mask is not usable."""
-        threshold = threshold_otsu(saliency) if self.threshold == 'otsu' else self.threshold
-        return clean_mask(saliency > threshold, self.min_area)
+        return clean_mask(saliency > self.level(saliency), self.min_area)
+
+    def level(self, saliency: np.ndarray) -> float:
+        """The value of a map above which a pixel belongs to an object, by ``threshold``."""
+        return threshold_otsu(saliency) if self.threshold == 'otsu' else self.threshold
 
     def __call__(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
         """(H, W, 3) uint8 RGB -> (H, W) uint8 mask: 0 is background, other values are objects."""
@@ -123,3 +130,27 @@ def rescale(values: np.ndarray) -> np.ndarray:
 def border_values(ids: np.ndarray) -> np.ndarray:
     """The values that occur on the border of an (H, W) map."""
     return np.unique(np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]))
+
+
+def border_contact(segment: np.ndarray) -> float:
+    """How much of a segment (h, w) bool lies on the border: its cells there over the square root of all its cells."""
+    inner = segment[1:-1, 1:-1].sum()
+    return float((segment.sum() - inner) / np.sqrt(max(segment.sum(), 1)))
+
+
+def number_regions(regions: np.ndarray, min_area: float, max_regions: int) -> np.ndarray:
+    """(H, W) ids -> (H, W) uint8: 1 is the largest region, at most ``max_regions``, 0 those under ``min_area`` and what
+    is negative."""
+    ids, places, counts = np.unique(regions, return_inverse=True, return_counts=True)
+    order = np.argsort(-counts, kind='stable')
+    order = order[(ids[order] >= 0) & (counts[order] >= min_area * regions.size)][:max_regions]
+    numbers = np.zeros(len(ids), np.uint8)
+    numbers[order] = np.arange(1, len(order) + 1)
+    return numbers[places].reshape(regions.shape)
+
+
+def check_max_regions(prior: Prior) -> None:
+    """Raise ValueError for a ``max_regions`` that an 8-bit mask cannot hold."""
+    if not 1 <= prior.max_regions <= MAX_REGIONS:
+        raise ValueError(f'max_regions={prior.max_regions!r} of {type(prior).__name__}: an 8-bit mask holds 1 to '
+                         f'{MAX_REGIONS} regions')

@@ -7,10 +7,8 @@ from skimage.color import rgb2lab
 from skimage.graph import RAG, merge_hierarchical
 
 from ..registry import PRIORS
-from .base import Prior, check_image, shrink
+from .base import Prior, check_image, check_max_regions, number_regions, shrink
 from .superpixels import Superpixels, find_superpixels
-
-MAX_REGIONS = 254
 
 
 @PRIORS.register_module()
@@ -30,6 +28,7 @@ class RegionPrior(Prior):
 
     Source: the regions are those of scikit-image's ``merge_hierarchical`` on a region adjacency graph.
     """
+    tells_ground = False
 
     def __init__(self,
                  max_side: int = 300,
@@ -46,9 +45,7 @@ class RegionPrior(Prior):
                 raise ValueError(f'{name}={getattr(self, name)!r} of RegionPrior must be positive')
         if n_superpixels < 2:
             raise ValueError(f'n_superpixels={n_superpixels!r} of RegionPrior must be at least 2')
-        if not 1 <= max_regions <= MAX_REGIONS:
-            raise ValueError(f'max_regions={max_regions!r} of RegionPrior: an 8-bit mask holds 1 to {MAX_REGIONS} '
-                             'regions')
+        check_max_regions(self)
 
     def saliency(self, image: np.ndarray, stem: Optional[str] = None) -> np.ndarray:
         """1 in regions that are large enough, else 0."""
@@ -73,16 +70,6 @@ def merge_regions(superpixels: Superpixels, max_difference: float) -> np.ndarray
         graph.add_edge(int(first), int(second), **_difference(graph, None, first, second))
     # the labels of the superpixels themselves: one look-up instead of one over all pixels
     return merge_hierarchical(np.arange(len(sizes)), graph, max_difference, False, True, _join, _difference)
-
-
-def number_regions(regions: np.ndarray, min_area: float, max_regions: int) -> np.ndarray:
-    """(H, W) ids -> (H, W) uint8: 1 is the largest region, at most ``max_regions``, 0 those under ``min_area``."""
-    ids, places, counts = np.unique(regions, return_inverse=True, return_counts=True)
-    order = np.argsort(-counts, kind='stable')[:max_regions]
-    order = order[counts[order] >= min_area * regions.size]
-    numbers = np.zeros(len(ids), np.uint8)
-    numbers[order] = np.arange(1, len(order) + 1)
-    return numbers[places].reshape(regions.shape)
 
 
 def _join(graph: RAG, source: int, target: int) -> None:

@@ -5,6 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
+import torch
+
 _CGROUP = '/sys/fs/cgroup'
 # where data workers leave their batches
 _SHARED = '/dev/shm'
@@ -32,6 +34,25 @@ def _container_memory() -> Optional[int]:
     except OSError:
         return None
     return None if limit == 'max' else max(0, int(limit) - int(used))
+
+
+def check_memory(what: str, n_bytes: float, remedy: str, device: Optional[torch.device] = None) -> None:
+    """Raise MemoryError if there is not so much memory, on the host or on a GPU.
+
+    Args:
+        what: needs it, for the message.
+    """
+    on_gpu = device is not None and device.type == 'cuda'
+    available = _gpu_memory(device) if on_gpu else available_memory()
+    if available is not None and n_bytes > available:
+        raise MemoryError(f'{what} needs about {n_bytes / 2**30:.1f} GiB of memory{" on the GPU" * on_gpu}, but only '
+                          f'{available / 2**30:.1f} GiB are free: {remedy}')
+
+
+def _gpu_memory(device: torch.device) -> int:
+    """Bytes that torch can still give, with those that it keeps for later."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 def free_shared_memory() -> Optional[int]:

@@ -20,7 +20,7 @@ _PARTS = ('model', 'data_preprocessor', 'train_dataloader', 'probe_dataloader', 
 _IDLE = re.compile(
     r'\w+_dataloader\.(num_workers|persistent_workers|pin_memory|prefetch_factor|timeout|multiprocessing_context)'
     r'|default_hooks\.(runtime_info|timer|logger|checkpoint|phase_timer|train_progress|cluster_pictures|report'
-    r'|preemption|unreadable_images|check_data|visualization|sync_buffers)(\..*)?')
+    r'|preemption|unreadable_images|check_data|visualization|sync_buffers|feature_cache)(\..*)?')
 # What a run may go on with: length, evaluations, where files lie, which faults it tolerates, precision, memory.
 _RESUMABLE = re.compile(
     r'train_cfg\.(max_epochs|max_iters|val_interval|val_begin|dynamic_intervals.*)'

@@ -49,6 +49,24 @@ def check_stack() -> dict:
     return flavours
 
 
+def check_backbone(kind: object) -> None:
+    """Check, for a ``type`` of a backbone, that the package which it is of can be imported.
+
+    Raises:
+        ImportError: as :func:`check_mmpretrain`; or timm is missing.
+    """
+    name = str(kind)
+    if name.startswith('mmpretrain.'):
+        check_mmpretrain(name)
+    if name.rpartition('.')[2] == 'TIMMBackbone':
+        try:
+            importlib.import_module('timm')
+        except (ImportError, RuntimeError) as error:  # of its torchvision
+            raise ImportError(f'the backbone {name} needs timm and a torchvision built for this torch '
+                              f'({str(error).splitlines()[0]}): pip install timm torch torchvision, in one command'
+                              ) from None
+
+
 def check_mmpretrain(kind: str) -> None:
     """Check, for the backbone ``kind``, that mmpretrain can be imported.
 

@@ -22,6 +22,9 @@ _REGISTRIES = dict(model=(MODELS, TASK_UTILS, PRIORS), test_dataloader=(DATASETS
 _OUTSIDE = re.compile(r'[/\\:]|\w\.\w')
 # folders of which only pictures are read
 _FOLDERS = ('model.test_cfg.masks.data_root', 'model.test_cfg.masks.mask_root')
+# names of outputs of a frozen backbone, 'layer3.0', 'tokens.9', which are only looked up among those that it has
+_OUTPUTS = re.compile(r'model\.backbone\.out(\.\d+)?')
+_FROZEN = 'mmseg_unsup.FrozenBackbone'
 # what loads the weights of a frozen backbone, and the arguments of these
 _INITIALIZERS = ('mmseg_unsup.PretrainedBackbone', 'PretrainedBackbone', 'Pretrained')
 _OPTIONS = ('type', 'prefix', 'averaged', 'allow_missing')
@@ -102,7 +105,7 @@ def check_stored(settings, key: str, source: str) -> None:
     """
     part = key.partition('.')[0]
     entries = list(walk(settings, key))[1:]
-    scopes = _default_scopes(entries)
+    scopes, is_frozen = _default_scopes(entries), dict(entries).get('model.backbone.type') == _FROZEN
     for name, value in entries:
         found = f'the config that {source} carries has {name}={value!r}, which'
         last = name.rpartition('.')[2]
@@ -111,7 +114,8 @@ def check_stored(settings, key: str, source: str) -> None:
                              f'{_MMPRETRAIN}; {_REMEDY}')
         if last == '_scope_' and value not in (*SCOPES, _MMPRETRAIN):
             raise ValueError(f'{found} is none of {", ".join(SCOPES)} and {_MMPRETRAIN}; {_REMEDY}')
-        is_checked = part == 'model' and last != 'type' and name not in _FOLDERS
+        is_output = is_frozen and _OUTPUTS.fullmatch(name)
+        is_checked = part == 'model' and last != 'type' and name not in _FOLDERS and not is_output
         if is_checked and isinstance(value, str) and _OUTSIDE.search(value):
             raise ValueError(f'{found} looks like the name of a file, an address or a module; {_REMEDY}')
 

@@ -16,12 +16,13 @@ from ..hosts.safe_loading import COPY_AGAIN, UnreadableCheckpoint
 from ..utils.config_text import parse_config_text
 from ..utils.old_names import present_config
 from ..utils.stored_config import frozen_weights
-from .identity import identity_text
+from .identity import MASK_TOKEN, identity_text
 from .tensor_names import rename_published, renamed_state
 from .weights_seen import weights_seen
 
-# classifiers that files of whole networks hold beside the backbone: torchvision, timm, mmpretrain
-_CLASSIFIER = re.compile(r'^(fc|head|classifier|head_dist)\.')
+# what files of whole networks hold beside the backbone: classifiers of torchvision, timm, mmpretrain; what only served
+# the pre-training of MAE, DINOv2 and DINOv3
+_UNUSED = re.compile(r'^((fc|head|classifier|head_dist|local_cls_norm)\.|decoder_|mask_token$)')
 # the backbone in checkpoints of self-supervised methods: MoCo (beside it lies its moving average, encoder_k)
 _TEACHER = 'target_generator.'
 _ENCODERS = ('encoder_q.', )
@@ -99,8 +100,9 @@ def read_part(source: str,
         identity = selected.pop('identity', None) if prefix else None
         if identity is not None and not selected and follows:
             return _read_frozen(source, config, identity, meta, target)
-        selected = rename_published(selected, target or {})
-        selected = {name: value for name, value in selected.items() if not _CLASSIFIER.match(name)}
+        kept = (MASK_TOKEN, ) if target is None else target
+        selected = {name: value for name, value in rename_published(selected, target or {}).items()
+                    if name in kept or not _UNUSED.match(name)}
     broken = [name for name, value in selected.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} of {len(selected)} {part} '

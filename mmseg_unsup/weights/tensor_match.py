@@ -5,8 +5,9 @@ from typing import Dict, List, Optional
 
 from torch import Tensor
 
-from .identity import COUNTER
+from .identity import COUNTER, MASK_TOKEN
 from .pretrained_file import PretrainedPart, resnet_depth
+from .vit_settings import describe_vit, vit_settings
 
 # norms that mmpretrain's ConvNeXt gives its inner outputs; a classifier, which has the last output only, lacks them
 _INNER_NORM = re.compile(r'norm[012]\.(weight|bias)$')
@@ -25,6 +26,7 @@ class TensorMatch:
     misshaped: List[str]
     absent_counters: int
     absent_norms: int
+    absent_mask: int
 
     @property
     def is_complete(self) -> bool:
@@ -33,9 +35,10 @@ class TensorMatch:
     def __str__(self) -> str:
         """``120/120 backbone tensors``"""
         absent = [f'{number} {what}' for number, what in ((self.absent_counters, 'counters of batches'),
-                                                          (self.absent_norms, 'tensors of norms of inner outputs'))
+                                                          (self.absent_norms, 'tensors of norms of inner outputs'),
+                                                          (self.absent_mask, 'mask token'))
                   if number]
-        total = len(self.target) - self.absent_counters - self.absent_norms
+        total = len(self.target) - self.absent_counters - self.absent_norms - self.absent_mask
         note = f' ({" and ".join(absent)} are not in the file)' if absent else ''
         return f'{len(self.loaded)}/{total} {self.pretrained.part} tensors{note}'
 
@@ -53,11 +56,12 @@ def match_tensors(pretrained: PretrainedPart, target: Dict[str, Tensor]) -> Tens
         pretrained=pretrained,
         target=target,
         loaded=[name for name in common if source[name].shape == target[name].shape],
-        missing=[name for name in missing if name not in (*counters, *norms)],
+        missing=[name for name in missing if name not in (*counters, *norms, MASK_TOKEN)],
         unexpected=[name for name in source if name not in target],
         misshaped=[name for name in common if source[name].shape != target[name].shape],
         absent_counters=len(counters),
-        absent_norms=len(norms))
+        absent_norms=len(norms),
+        absent_mask=missing.count(MASK_TOKEN))
 
 
 def explain(match: TensorMatch) -> str:
@@ -85,7 +89,7 @@ def _cause(match: TensorMatch) -> str:
     if None not in depths and depths[0] != depths[1]:
         return (f'Likely cause: the file holds a ResNet-{depths[0]}, and the config builds a ResNet-{depths[1]}. Fix: '
                 f'take a config of that depth, or set model.backbone.depth={depths[0]} with the channels of its heads')
-    cause = _transformer_cause(match)
+    cause = _official_vit_cause(match) or _transformer_cause(match)
     if cause:
         return cause
     if not match.loaded and not match.misshaped:
@@ -102,12 +106,32 @@ def _cause(match: TensorMatch) -> str:
             'pre-training, or accept the rest as random by allow_missing=True in init_cfg')
 
 
+def _official_vit_cause(match: TensorMatch) -> Optional[str]:
+    """What is likely wrong where the file or the module is a transformer by the names of DINO; None where neither is,
+    or both have the same settings."""
+    theirs, ours = vit_settings(match.pretrained.state), vit_settings(match.target)
+    if theirs is None and ours is None or theirs == ours:
+        return None
+    if ours is None:
+        return (f'Likely cause: the file holds {describe_vit(theirs)}, by the names of its authors. Fix: set '
+                f"model.backbone to dict(type='mmseg_unsup.DINOViT', {_arguments(theirs)}) with this init_cfg")
+    if theirs is None:
+        names = _first_words(match.pretrained.state)
+        return (f'Likely cause: the file holds another network, or one by the names of timm, transformers or '
+                f'mmpretrain, which begin with {names}; this backbone takes files of DINO, DINOv2 and DINOv3 by the '
+                'official names. Fix: name an official file')
+    changed = {name: value for name, value in theirs.items() if value != ours.get(name)}
+    return (f'Likely cause: the file holds {describe_vit(theirs)}, and the config builds {describe_vit(ours)}. Fix: '
+            f'set {_arguments(changed)} of the DINOViT, or name another file')
+
+
+def _arguments(settings: dict) -> str:
+    return ', '.join(f'{name}={value!r}' for name, value in settings.items())
+
+
 def _transformer_cause(match: TensorMatch) -> Optional[str]:
     """What is likely wrong with a vision transformer or ConvNeXt, None where nothing typical is."""
     source, target = match.pretrained.state, match.target
-    if 'register_tokens' in source:
-        return ("Likely cause: the file holds register tokens, which mmpretrain's VisionTransformer does not have. "
-                'Fix: take the weights of the same network without registers')
     blocks = [len({_BLOCK.match(name)[0] for name in names if _BLOCK.match(name)}) for names in (source, target)]
     if min(blocks) and blocks[0] != blocks[1]:
         return (f'Likely cause: the file holds {blocks[0]} blocks, and the config builds {blocks[1]}. Fix: set '

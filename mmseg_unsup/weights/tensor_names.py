@@ -24,22 +24,6 @@ class Layout(NamedTuple):
 
 
 LAYOUTS = (
-    # vision transformers of timm, DINO, DINOv2 and MAE
-    Layout(
-        mark='blocks.0.attn.qkv.weight',
-        target='layers.0.attn.qkv.weight',
-        rules=[
-            (r'patch_embed\.proj\.', 'patch_embed.projection.'),
-            (r'blocks\.(\d+)\.norm([12])\.', r'layers.\1.ln\2.'),
-            (r'blocks\.(\d+)\.mlp\.fc1\.', r'layers.\1.ffn.layers.0.0.'),
-            (r'blocks\.(\d+)\.mlp\.fc2\.', r'layers.\1.ffn.layers.1.'),
-            (r'blocks\.(\d+)\.mlp\.(w12|w3)\.', r'layers.\1.ffn.\2.'),
-            (r'blocks\.(\d+)\.ls1\.gamma', r'layers.\1.attn.gamma1.weight'),
-            (r'blocks\.(\d+)\.ls2\.gamma', r'layers.\1.ffn.gamma2.weight'),
-            (r'blocks\.', 'layers.'),
-            (r'norm\.', 'ln1.'),
-        ],
-        unused=r'mask_token$|decoder_'),
     # ConvNeXt of its authors
     Layout(
         mark='stages.0.0.dwconv.weight',

@@ -147,6 +147,8 @@ WITH_PHOTOGRAPHS = {
     f'{SEGMENT} --epochs 0': 'has 0 epochs: give | at least 1',
     f'{SEGMENT} --init {{p}}/none.pth': "there is no file of weights '{p}/none.pth' | --init none",
     f'{SEGMENT} --prior rdb': "rdb | rbd",
+    f'{SEGMENT} --method picie --examples {{p}}/label': "'{p}/label' does not exist: give the folder of label maps",
+    f'{SEGMENT} --method picie --classes sky road': '--classes sky road | give their folder (--examples LABELLED)',
     f'{SEGMENT} --config {{p}}/confg.py': "there is no config '{p}/confg.py': did you mean",
     f'predict {MODEL} {{p}}/nowhere --out {{p}}/work': '{p}/nowhere',
     f'predict {MODEL} {{p}}/texts --out {{p}}/work': 'no image found below {p}/texts',

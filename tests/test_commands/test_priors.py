@@ -12,13 +12,15 @@ import torch
 from mmseg_unsup.analysis import score_priors
 from mmseg_unsup.apis import mask_folder
 from mmseg_unsup.commands import make_parser, priors
-from mmseg_unsup.priors import RBDPrior, RegionPrior
+from mmseg_unsup.priors import NormalizedCutPrior, PrincipalMaskPrior, RBDPrior, RegionPrior, TokenCutPrior
+from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.console import quiet_console
 from ..conftest import run_tool, shared_file
 from ..test_priors.test_rbd import disc_picture, iou
 
 TOOL = 'make_priors.py'
 SMALL = ('--options', 'max_side=60', 'n_superpixels=60')
+SMALL_VIEW = ('--options', 'image_side=128')
 
 
 def write_discs(folder, count=5):
@@ -79,11 +81,21 @@ def test_masks_and_record(call, tmp_path):
     assert not list(out.rglob('*.part'))
 
 
+@pytest.fixture
+def network(tmp_path):
+    """A file with the random weights of a narrow ResNet-18."""
+    torch.manual_seed(0)
+    path = tmp_path / 'resnet18.pth'
+    torch.save(MODELS.build(dict(type='ResNet', depth=18, base_channels=8)).state_dict(), path)
+    return path
+
+
 @pytest.mark.slow
-def test_workers_do_not_change_the_masks(tmp_path):
+def test_workers_do_not_change_the_masks(tmp_path, network):
     write_discs(tmp_path)
     for workers in (1, 2):
-        run_tool(TOOL, tmp_path / 'images', tmp_path / f'out{workers}', '--workers', workers, *SMALL)
+        run_tool(TOOL, tmp_path / 'images', tmp_path / f'out{workers}', '--workers', workers, '--min-kept', 0,
+                 '--prior', 'tokencut', '--weights', network, *SMALL_VIEW)
     first, second = (files_of(tmp_path / f'out{workers}') for workers in (1, 2))
     assert len(first) == 5 and first == second
     one, two = (record_of(tmp_path / f'out{workers}') for workers in (1, 2))
@@ -183,6 +195,38 @@ def test_region_ids_and_masks_of_a_folder(call, tmp_path):
     assert call(images, tmp_path / 'copied', '--prior', 'folder', '--options', f'root={tmp_path / "labels"}') == 0
     for name, truth in truths.items():
         np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'copied' / f'{name}.png'), 0) > 0, truth)
+
+
+def test_priors_that_see_features(call, tmp_path, network):
+    write_discs(tmp_path, 1)
+    images, seen = tmp_path / 'images', ['--weights', network, '--min-kept', 0, *SMALL_VIEW]
+    backbone = dict(depth=18, base_channels=8, init_cfg=dict(type='Pretrained', checkpoint=str(network)))
+    image = np.ascontiguousarray(cv2.imread(str(images / 'more' / '0.png'))[..., ::-1])
+    for name, prior in (('tokencut', TokenCutPrior), ('ncut', NormalizedCutPrior), ('principal', PrincipalMaskPrior)):
+        call(images, tmp_path / name, '--prior', name, *seen)
+        expected = prior(backbone, image_side=128)
+        found = cv2.imread(str(tmp_path / name / 'more' / '0.png'), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(found, expected(image))
+        record = record_of(tmp_path / name)
+        assert record['weights'] == expected.describe()['weights'] and record['labels'] == 'unknown'
+    state = torch.load(network)
+    torch.save({**state, 'conv1.weight': 2 * state['conv1.weight']}, network)
+    with pytest.raises(ValueError, match=f"priors.json records results with weights='{record['weights']}', but this"):
+        call(images, tmp_path / 'principal', '--prior', 'principal', *seen)
+
+
+def test_weights_of_priors(call, tmp_path, network):
+    write_discs(tmp_path, 1)
+    torch.save(dict(a=torch.zeros(1)), tmp_path / 'other.pth')
+    for args, error, message in (
+            (['rbd', '--weights', network], ValueError, '--weights .*resnet18.pth names a network, but the prior rbd '
+             'sees no features: leave it out, or give one of spectral, tokencut, ncut, principal'),
+            (['ncut'], ValueError, 'NormalizedCutPrior needs backbone: give its options by mmseg-unsup priors --weights'),
+            (['ncut', '--weights', tmp_path / 'nowhere.pth'], FileNotFoundError, "no file of weights '.*nowhere.pth'"),
+            (['ncut', '--weights', tmp_path / 'other.pth'], ValueError, 'other.pth is no ResNet of a known depth')):
+        with pytest.raises(error, match=message):
+            call(tmp_path / 'images', tmp_path / 'out', '--prior', *args)
+        assert not (tmp_path / 'out').exists()
 
 
 def test_nested_options():
@@ -309,13 +353,11 @@ def test_table_and_json(tool, tmp_path, capsys):
     assert f'| rbd | {np.mean(ious):.3f} | ' in capsys.readouterr().out
 
 
-def test_spectral_is_scored_once_per_file_of_weights(resnet18_weights):
+def test_priors_are_scored_once_per_file_of_weights(resnet18_weights):
     caffe = shared_file('weights', 'resnet50_in1k_caffe_stride.pth')
-    configs = score_priors.configs_of(['rbd', 'spectral'], [resnet18_weights, caffe], ['pytorch', 'caffe'])
+    configs = score_priors.configs_of(['rbd', 'ncut', 'spectral'], [resnet18_weights, caffe], ['pytorch', 'caffe'])
     backbones = [config.get('backbone') for config in configs.values()]
-    assert backbones[0] is None
-    assert [(b['depth'], b['style'], b['init_cfg']['checkpoint']) for b in backbones[1:]] == [
+    assert backbones[0] is None and [config['type'][12:] for config in configs.values()] == [
+        'RBDPrior', 'NormalizedCutPrior', 'NormalizedCutPrior', 'SpectralPrior', 'SpectralPrior']
+    assert [(b['depth'], b['style'], b['init_cfg']['checkpoint']) for b in backbones[1:]] == 2 * [
         (18, 'pytorch', resnet18_weights), (50, 'caffe', caffe)]
-    for names, weights, styles in ((['spectral'], [], []), (['rbd'], ['a'], []), (['spectral'], ['a'], ['caffe'] * 2)):
-        with pytest.raises(ValueError, match='--priors spectral needs --weights'):
-            score_priors.configs_of(names, weights, styles)

@@ -13,11 +13,12 @@ from mmengine.hooks import Hook
 from PIL import Image
 
 from mmseg_unsup.apis import image_input, segment_request
-from mmseg_unsup.apis.segment_request import default_config
+from mmseg_unsup.apis.mask_folder import build_prior
+from mmseg_unsup.apis.segment_request import Request, default_config, prior_of, read_settings
 from mmseg_unsup.commands import run_command
 from mmseg_unsup.commands import segment as command_module
-from mmseg_unsup.priors import RBDPrior
-from mmseg_unsup.registry import HOOKS
+from mmseg_unsup.priors import RBDPrior, TokenCutPrior
+from mmseg_unsup.registry import HOOKS, MODELS
 from mmseg_unsup.utils.config import find_config, load_config, reference_of
 from mmseg_unsup.utils.console import quiet_console
 from mmseg_unsup.visualization import cluster_palette, overlay
@@ -151,6 +152,17 @@ def test_names_arrive_as_they_are_and_what_is_written_is_no_image(segment, tmp_p
         assert (tmp_path / out / 'maps' / os.fsdecode(b'caf\xe9\n.png')).exists()
 
 
+def test_a_prior_of_features_sees_the_weights_to_start_from(discs, tmp_path):
+    path = str(tmp_path / 'resnet18.pth')
+    torch.save(MODELS.build(dict(type='ResNet', depth=18)).state_dict(), path)
+    request = Request(discs, tmp_path / 'out', prior='tokencut', init=path,
+                      config='mmseg_unsup::maskcontrast/maskcontrast_deeplabv3_folder_r18.py')
+    prior = build_prior(prior_of(request, read_settings(request)))
+    assert isinstance(prior, TokenCutPrior) and (prior.backbone['depth'], prior.backbone['style']) == (18, 'pytorch')
+    assert prior.backbone['init_cfg']['checkpoint'] == path
+    assert prior_of(Request(discs, tmp_path / 'out'), None) == dict(type='mmseg_unsup.RBDPrior')
+
+
 def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_path, monkeypatch):
     out, file = tmp_path / 'out', tmp_path / 'file'
     file.write_text('x')
@@ -167,9 +179,9 @@ def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_p
         (('picie', discs, out, '--init', 'None'), {}, FileNotFoundError, "no file of weights 'None': give its"),
         (('maskcontrast', discs, out, '--prior', 'rdb'), {}, ValueError, r"no prior 'rdb' \(did you mean rbd\?\)"),
         (('maskcontrast', discs, out, '--prior', 'spectral'), {}, ValueError,
-         'the prior mmseg_unsup.SpectralPrior needs backbone: give its options by mmseg-unsup priors --options KEY'),
+         'the prior spectral sees the features of the weights to start from, but --init says that there are none'),
         (('maskcontrast', discs, out, '--method', 'picy'), {}, ValueError,
-         r"there is no method 'picy' \(did you mean picie\?\): give one of maskcontrast, picie$"),
+         r"there is no method 'picy' \(did you mean picie\?\): give one of maskcontrast, picie, features$"),
         (('maskcontrast', discs, out, '--objects', 'component'), {}, ValueError, r'\(did you mean components\?\)'),
         (('maskcontrast', discs, out, '--workers', -3), {}, SystemExit, '2'),
         (('picie', discs, file), {}, ValueError, '--out .*file is a file: give a folder'),

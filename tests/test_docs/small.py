@@ -1,6 +1,6 @@
 """What makes a documented command last seconds: small data in the places that the documents name, and options that make
 any config small. A command keeps all of its own options."""
-from typing import Dict, List, Sequence
+from typing import Dict, List, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -22,22 +22,24 @@ def small_options(path, own: Sequence[str] = (), epochs: int = 1) -> List[str]:
         epochs: of the training, where the config has more.
     """
     cfg = load_config(str(path))
-    options = {'default_hooks.checkpoint.interval': epochs, **_training(cfg, epochs), **_probes(cfg)}
+    options = {**_training(cfg, epochs), **_probes(cfg)}
     for name in LOADERS:
         if cfg.get(name):
             options.update(_loader(name, cfg[name]))
     if not any(option.startswith(('model.backbone.depth', 'model.neck.')) for option in own):
         options.update(_narrow(cfg.model))
     if not any(option.startswith('init=') or 'init_cfg' in option for option in own):
-        options['model.backbone.init_cfg'] = None
+        options[f'{_network(cfg.model)[0]}.init_cfg'] = None
     return [f'{key}={value}'.replace(' ', '') for key, value in options.items()]
 
 
 def _training(cfg, epochs: int) -> Dict[str, object]:
+    if cfg.get('train_cfg') is None:
+        return {}
     if 'max_iters' in cfg.train_cfg:
         size = {'model.data_preprocessor.size': (SIDE, SIDE)} if cfg.model.data_preprocessor.get('size') else {}
         return {'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'default_hooks.checkpoint.interval': 2, **size}
-    return {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs}
+    return {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs, 'default_hooks.checkpoint.interval': epochs}
 
 
 def _probes(cfg) -> Dict[str, object]:
@@ -60,12 +62,19 @@ def _loader(name: str, loader) -> Dict[str, object]:
     return options
 
 
+def _network(model) -> Tuple[str, dict]:
+    """Key and config of the backbone, be it frozen."""
+    is_frozen = model.backbone.type == 'mmseg_unsup.FrozenBackbone'
+    return ('model.backbone.backbone', model.backbone.backbone) if is_frozen else ('model.backbone', model.backbone)
+
+
 def _narrow(model) -> Dict[str, object]:
     """An eighth of the channels of a ResNet, and what follows from it for neck and heads."""
-    if model.backbone.type != 'ResNet':
+    key, network = _network(model)
+    if network.type != 'ResNet':
         return {}
-    widths = [8 * 2**level * (4 if model.backbone.depth >= 50 else 1) for level in range(4)]
-    options = {'model.backbone.base_channels': 8, 'model.backbone.stem_channels': 8}
+    widths = [8 * 2**level * (4 if network.depth >= 50 else 1) for level in range(4)]
+    options = {f'{key}.base_channels': 8, f'{key}.stem_channels': 8}
     if 'neck' in model:
         options.update({'model.neck.in_channels': widths, 'model.neck.out_channels': 16})
         is_list = isinstance(model.decode_head.in_channels, (list, tuple))

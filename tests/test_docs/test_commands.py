@@ -13,10 +13,14 @@ import sysconfig
 import venv
 from typing import Dict, List, Optional, Tuple
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from mmseg_unsup.datasets.image_files import find_images
+from mmseg_unsup.models import DINOViT
 from ..conftest import ROOT, copy_checkout
 from ..forks import run_script
 from ..test_tools.test_extract_backbone import make_checkpoint
@@ -51,7 +55,8 @@ WRITTEN = 'picie_fpn_camvid.py'  # by its run
 STOCK = 'configs/finetune/stock.py'
 STOCK_TEXT = "_base_ = 'mmseg::fcn/fcn_r18b-d8_4xb2-80k_cityscapes-512x1024.py'\n"
 FOLDER_CONFIGS = dict(
-    picie='configs/picie/picie_fpn_folder.py', maskcontrast='configs/maskcontrast/maskcontrast_deeplabv3_folder_r18.py')
+    picie='configs/picie/picie_fpn_folder.py', maskcontrast='configs/maskcontrast/maskcontrast_deeplabv3_folder_r18.py',
+    features='configs/features/features_r18_folder.py')
 TAKES_OPTIONS = [
     'train.py', 'test.py', 'predict.py', 'export.py', 'name_clusters.py', 'check_data.py', 'segment_folder.py',
     *(f'analysis_tools/{name}.py' for name in ('gallery', 'benchmark', 'seeds', 'label_efficiency', 'choose_k',
@@ -63,7 +68,7 @@ TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_conve
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
 SHORTER = {
-    'segment_folder.py': '--epochs 1 --workers 1',
+    'segment_folder.py': '--workers 1',
     'make_priors.py': '--workers 1',
     'analysis_tools/seeds.py': '--seeds 1 --images 4 --cells 128',
     'analysis_tools/benchmark.py': '--kmeans-points 2000',
@@ -118,7 +123,7 @@ def small_command(command: str, folder, init: Optional[str] = 'none') -> Tuple[s
     if script == 'segment_folder.py':  # the one for CPUs, on machines with a GPU too
         method = rest[rest.index('--method') + 1] if '--method' in rest else 'maskcontrast'
         configs = [FOLDER_CONFIGS[method]]
-        rest += ['--config', *configs]
+        rest += ['--config', *configs, *(['--epochs', '1'] if method != 'features' else [])]
     elif script == 'analysis_tools/label_efficiency.py':  # its settings name the config, and what runs start from
         configs, starts = ['configs/finetune/fpn_r18_camvid.py'], ['init=']
     if not configs:
@@ -300,16 +305,33 @@ def prepare_picie(folder) -> None:
     torch.save(released_checkpoint(*released_parts()), folder / 'RELEASED.pth')
 
 
+def prepare_transformers(folder) -> None:
+    """A narrow network in the place of the published one."""
+    arch = dict(embed_dims=64, num_layers=12, num_heads=1, feedforward_channels=64)
+    torch.save(DINOViT('dinov2', arch, n_registers=4).state_dict(), folder / 'dinov2_vits14_reg4_pretrain.pth')
+
+
 def prepare_use(folder) -> None:
     make_checkpoint(folder / 'WIDE')
     shutil.copy(next((folder / 'FOLDER').rglob('*.*')), folder / 'IMAGE')
+
+
+def prepare_own_data(folder) -> None:
+    """Two label maps, of what is bright and what is dark."""
+    images = find_images(str(folder / 'FOLDER'))
+    for path in images[:2]:
+        grey = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+        labels = folder / 'LABELLED' / osp.splitext(osp.relpath(path, folder / 'FOLDER'))[0]
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(f'{labels}.png', (grey > np.median(grey)).astype(np.uint8))
 
 
 def prepare_probes(folder) -> None:
     write_curated_lists(folder / 'data' / 'coco_stuff164k')
 
 
-PREPARE = {'docs/use.md': prepare_use, 'configs/finetune/README.md': prepare_finetune,
+PREPARE = {'docs/own_data.md': prepare_own_data, 'docs/use.md': prepare_use,
+           'docs/frozen_transformers.md': prepare_transformers, 'configs/finetune/README.md': prepare_finetune,
            'configs/picie/README.md': prepare_picie, 'configs/probe/README.md': prepare_probes}
 # folders of maps that a document's commands leave, and how many are in them
 MAPS = {
@@ -317,9 +339,11 @@ MAPS = {
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
     'docs/use.md': {'NAMED_MAPS': 4, 'OUT/maps': 8, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
     'configs/maskcontrast/README.md': {'MASKS': 8},
+    'configs/features/README.md': {'OUT/maps': 8},
 }
 # files that they leave, and what these hold
 TEXTS = {
+    'docs/own_data.md': {'PIXELS/label_next.json': '"confidence"', 'PIXELS/examples.txt': ''},
     'docs/use.md': {'GALLERY.html': '<dt>mIoU</dt>', 'work_dirs/picie_fpn_camvid/clusters.json': '"building"'},
     'docs/train.md': {'work_dirs/seed_1/report.html': 'mIoU'},
 }

@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage.measure import label as connected_components
 from sklearn.linear_model import LogisticRegression
 
+from mmseg_unsup.clustering import neighbours
 from mmseg_unsup.evaluation import DenseKNNProbe, ClusterIoUMetric, KMeansProbe, LinearProbe
 from mmseg_unsup.evaluation import RepeatedIoUMetric, SegmentRetrievalProbe
 from mmseg_unsup.evaluation.functional import match_clusters
@@ -16,6 +17,7 @@ from mmseg_unsup.functional import dense_crf
 from mmseg_unsup.functional.dense_crf import DenseCRF
 from mmseg_unsup.evaluation.probes.protocol import check_datasets, check_metrics
 from mmseg_unsup.functional import connected_segments
+from mmseg_unsup.utils import memory
 from ..forks import spawn
 
 N_IMAGES, N_CLASSES, N_CHANNELS, GRID = 13, 4, 8, 6
@@ -85,20 +87,44 @@ def test_stages_of_a_linear_probe_are_points_of_one_training():
         LinearProbe(epochs=6, stages=7)
 
 
-@pytest.mark.parametrize('chunk_bytes', [None, 1, 10_000])
-def test_knn_equals_brute_force(chunk_bytes):
+def pixels(labels, scale=2):
+    """Label maps of ``scale`` times the sides, some of whose pixels differ from the rest of their cell."""
+    maps = labels.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    maps[:, ::3, ::scale] = torch.where(maps[:, ::3, ::scale] == 255, 255, 1)
+    return maps
+
+
+@pytest.mark.parametrize('block_bytes, backend', [(None, 'auto'), (1, 'auto'), (None, 'faiss')])
+def test_knn_equals_brute_force(block_bytes, backend, monkeypatch):
+    monkeypatch.setattr(neighbours, 'BLOCK_ROWS', 100)
+    if backend == 'faiss':
+        pytest.importorskip('faiss')
     feats, labels = scene()
-    probe = fit(DenseKNNProbe(k=7, max_cells=10**6, temperature=0.1, chunk_bytes=chunk_bytes), feats, labels)
-    rows, targets = (tensor.numpy() for tensor in labelled_rows(feats, labels))
+    probe = DenseKNNProbe(k=7, max_cells=10**6, temperature=0.1, block_bytes=block_bytes, backend=backend)
+    fit(probe, feats, pixels(labels))
+    rows, targets = brute_force_memory(feats, pixels(labels))
     test_feats, _ = scene(seed=1, n_images=2)
     scores = probe.scores(test_feats)
-    assert scores.shape == (2, N_CLASSES, GRID, GRID)
+    assert scores.shape == (2, N_CLASSES, GRID, GRID) and len(probe.memory) == len(rows) > 100
     for row, votes in zip(rows_of(test_feats).numpy(), rows_of(scores).numpy()):
         similarity = rows @ row
         nearest = np.argsort(-similarity)[:7]
         weights = np.exp(similarity[nearest] / 0.1)
-        expected = np.bincount(targets[nearest], weights, minlength=N_CLASSES) / weights.sum()
-        np.testing.assert_allclose(votes, expected, atol=1e-5)
+        np.testing.assert_allclose(votes, weights @ targets[nearest] / weights.sum(), atol=1e-5)
+    torch.testing.assert_close(probe.scores(3 * test_feats), scores)  # cosines, whatever the length of a query
+    assert torch.equal(probe.scores(test_feats[1:]), scores[1:])
+
+
+def brute_force_memory(feats, maps):
+    """All cells with a labelled pixel, and the share of each class among these."""
+    rows, targets = [], []
+    for of_image, of_map in zip(feats.permute(0, 2, 3, 1).numpy(), maps.numpy()):
+        for y, x in np.ndindex(GRID, GRID):
+            cell = of_map[2 * y:2 * y + 2, 2 * x:2 * x + 2]
+            if (cell != 255).any():
+                rows.append(of_image[y, x])
+                targets.append([(cell == k).sum() / (cell != 255).sum() for k in range(N_CLASSES)])
+    return np.array(rows), np.array(targets)
 
 
 def brute_force_segments(feats, segments):
@@ -125,7 +151,7 @@ def test_retrieval_equals_brute_force(background, k, max_segments):
         for _, descriptor, label in sorted(of_bank, key=lambda entry: -entry[0])[:max_segments]:
             bank.append(descriptor)
             classes.append(label)
-    assert len(probe.bank) == len(bank) > 20 and probe.bank_labels.tolist() == classes
+    assert len(probe.memory) == len(bank) > 20 and probe.memory_labels.argmax(1).tolist() == classes
     test_feats, _ = scene(seed=1, n_images=2)
     segments = segments_of(test_feats)
     segments[:, 0] = -1  # the first row of cells belongs to no segment
@@ -177,16 +203,35 @@ def test_kmeans_scores_the_nearest_centre_of_every_fit():
 
 
 @pytest.mark.parametrize('max_cells', [5, 50])
-def test_the_sample_is_bounded_and_labelled(max_cells):
+def test_the_memory_is_bounded_and_labelled(max_cells):
     feats, labels = scene()
     probe = fit(DenseKNNProbe(k=1, max_cells=max_cells), feats, labels)
-    assert len(probe.bank) == (5 if max_cells == 5 else N_IMAGES * 3)
+    assert len(probe.memory) == (5 if max_cells == 5 else N_IMAGES * 3)
     rows, targets = labelled_rows(feats, labels)
-    for row, label in zip(probe.bank, probe.bank_labels):
+    for row, shares in zip(probe.memory, probe.memory_labels):
         match = (rows == row).all(1)
-        assert match.sum() == 1 and targets[match] == label
+        assert match.sum() == 1 and shares[targets[match]] == shares.sum() == 1
     again = fit(DenseKNNProbe(k=1, max_cells=max_cells), feats, labels, batch_size=1)
-    assert torch.equal(again.bank, probe.bank)
+    assert torch.equal(again.memory, probe.memory)
+
+
+def test_void_as_a_class_is_the_released_form():
+    feats, labels = scene()
+    probes = [fit(DenseKNNProbe(max_cells=10**6, void_class=of_void), feats, labels) for of_void in (None, 0)]
+    n_void = int((labels == 255).sum())
+    assert [len(probe.memory) for probe in probes] == [labels.numel() - n_void, labels.numel()] and n_void
+    released = [fit(DenseKNNProbe(max_cells=10**6), feats, torch.where(labels == 255, 0, labels))]
+    assert torch.equal(released[0].memory_labels, probes[1].memory_labels)
+
+
+def test_a_memory_that_does_not_fit_is_said_at_the_first_image(monkeypatch):
+    monkeypatch.setattr(memory, 'available_memory', lambda: 2**20)
+    feats, labels = scene(n_images=1)
+    fit(DenseKNNProbe(k=1, max_cells=10**9), feats, labels)  # 13 images have 468 cells
+    monkeypatch.setattr(memory, 'available_memory', lambda: 40_000)
+    with pytest.raises(MemoryError, match='a memory of 468 cells of 8 channels and 4 classes, needs about 0.0 GiB of '
+                       'memory, but only 0.0 GiB are free: lower max_cells=1000000000'):
+        fit(DenseKNNProbe(k=1, max_cells=10**9), feats, labels)
 
 
 def all_scores(rank, world_size):
@@ -221,7 +266,7 @@ def test_what_cannot_be_fitted_is_said():
         fit(LinearProbe(), feats, torch.full_like(labels, 255))
     with pytest.raises(ValueError, match="label 9 is out of range for the probe 'knn': expected 0..3 or 255"):
         fit(DenseKNNProbe(), feats, torch.full_like(labels, 9))
-    with pytest.raises(ValueError, match='k=20 neighbours, but the images gave 13 labelled cells'):
+    with pytest.raises(ValueError, match='k=30 neighbours, but the images gave 13 labelled cells'):
         fit(DenseKNNProbe(max_cells=13), feats, labels)
     with pytest.raises(ValueError, match="features for the probe 'linear' are not finite"):
         fit(LinearProbe(), feats * float('nan'), labels)

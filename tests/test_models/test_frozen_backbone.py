@@ -1,5 +1,6 @@
 """A frozen backbone: what it gives, what sees it, and which checkpoints fit it."""
 import copy
+import sys
 
 import pytest
 import torch
@@ -62,6 +63,18 @@ def test_outputs_by_name_are_those_of_the_layers(weights, images):
     assert torch.equal(stem, module.network.conv1(images)) and not module.network.conv1._forward_hooks
 
 
+@pytest.mark.parametrize('out', [None, ['layer2', 3]])
+def test_float16_does_not_depend_on_the_batch(weights, images, out):
+    module, exact = build(weights, float16=True, out=out), build(weights, out=out)
+    alone = [exact(image[None].contiguous(memory_format=torch.channels_last)) for image in images]
+    with torch.autocast('cpu', torch.bfloat16):
+        found = module(images)
+    for level, *expected in zip(found, *alone):
+        assert level.dtype == torch.float32 and level.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(level, torch.cat(expected).half().float())
+        assert not torch.equal(level, torch.cat(expected))
+
+
 @MODELS.register_module()
 class TwoOutputs(nn.Module):
     """A backbone with outputs of its own."""
@@ -92,6 +105,13 @@ def test_unknown_outputs(images):
         build(out='stage')
     with pytest.raises(ValueError, match='out=4 is no output of the frozen ResNet, which gives 4 maps'):
         build(out=4)(images)
+
+
+@pytest.mark.parametrize('kind, missing', [('TIMMBackbone', 'timm'), ('mmpretrain.ResNet', 'mmpretrain')])
+def test_packages_that_are_missing(monkeypatch, kind, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=f'the backbone {kind} needs {missing} and a torchvision .*: pip install'):
+        build(backbone=dict(type=kind, model_name='resnet10t'))
 
 
 class Model(nn.Module):

@@ -70,6 +70,12 @@ def test_features_in_the_other_code(tmp_path, checkpoint, form):
         assert f'in {form} ' in extract_backbone(checkpoint, str(tmp_path / 'out.pth'), form)
 
 
+def test_transformers(tmp_path):
+    check_other_backbone(tmp_path, dict(
+        type='mmseg_unsup.DINOViT', family='dinov3',
+        arch=dict(embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=40)), 'mmseg')
+
+
 @pytest.mark.parametrize('settings', [
     dict(type='mmpretrain.VisionTransformer', img_size=64, out_type='featmap', out_indices=[1],
          arch=dict(embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=40)),

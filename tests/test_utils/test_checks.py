@@ -32,7 +32,7 @@ COUNTS = [
     (RepeatedIoUMetric, dict(prediction='fresh'), dict(repeats=2)),
     (KMeansProbe, {}, dict(n_clusters=1, repeats=1, init_images=1, update_images=1, init_pixels=1)),
     (LinearProbe, dict(epochs=5), dict(max_cells=1, epochs=1, batch_size=1, stages=1)),
-    (DenseKNNProbe, {}, dict(k=1, max_cells=1)),
+    (DenseKNNProbe, {}, dict(k=1, max_cells=1, block_bytes=1, void_class=0)),
     (SegmentRetrievalProbe, {}, dict(k=1, max_segments=1)),
     (DenseCRF, {}, dict(n_iter=1)),
 ]

@@ -32,7 +32,8 @@ def test_configs_that_are_right(path):
         cfg = load_config(path)
     except ImportError as error:
         pytest.skip(str(error))
-    for stages in (('train', 'val'), ('test', )):
+    trains = cfg.model.type != 'mmseg_unsup.FrozenSegmentor'
+    for stages in (('train', 'val'), ('test', )) if trains else (('test', ), ):
         try:
             check_config(cfg, stages)
         except ImportError as error:

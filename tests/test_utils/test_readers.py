@@ -10,7 +10,8 @@ from ..conftest import ROOT
 READERS = {
     # weights and networks
     'load', 'loads', 'load_url', 'load_state_dict_from_url', 'load_checkpoint', '_load_checkpoint', 'load_from_local',
-    'InferenceSession', 'from_pretrained', 'snapshot_download', 'hf_hub_download', 'create_model', 'init_model',
+    'load_file', 'safe_open', 'InferenceSession', 'from_pretrained', 'snapshot_download', 'hf_hub_download',
+    'create_model', 'init_model',
     'init_segmentor', 'MMSegInferencer',
     # pickles, tables, archives and settings
     'Unpickler', 'unsafe_load', 'full_load', 'safe_load', 'fromfile', 'fromstring', 'loadtxt', 'genfromtxt', 'memmap',
@@ -42,6 +43,7 @@ ALLOWED = {
     'mmseg_unsup/hosts/safe_loading.py': {'torch.load': WEIGHTS, 'pydoc.locate': 'what the user allows',
                                           'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                           'zipfile.ZipFile': 'names only', 'zipfile.is_zipfile': 'a question',
+                                          'safetensors.torch.load_file': 'tensors only',
                                           'open': 'its first bytes'},
     'mmseg_unsup/apis/loading.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                     'zipfile.is_zipfile': 'a question'},
@@ -74,6 +76,7 @@ ALLOWED = {
     'mmseg_unsup/analysis/gpu_report.py': {'subprocess.run': FIXED, 'subprocess.Popen': FIXED, 'open': TEXT,
                                            'json.loads': OWN, 'mmengine.fileio.load': OWN},
     'mmseg_unsup/analysis/experiments.py': {'subprocess.run': FIXED, 'mmengine.fileio.load': TEXT, 'open': TEXT},
+    'mmseg_unsup/apis/segment_examples.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/apis/segment_work.py': {'mmengine.runner.CheckpointLoader.load_checkpoint': WEIGHTS,
                                          'mmengine.fileio.load': TEXT},
     'mmseg_unsup/apis/segment_request.py': {'json.loads': OWN},
@@ -93,6 +96,8 @@ ALLOWED = {
     'mmseg_unsup/utils/memory.py': {'open': TEXT, 'read_text': TEXT},
     'mmseg_unsup/presets.py': {'read_text': TEXT},
     'mmseg_unsup/utils/atomic.py': {'os.open': 'a folder, to flush it'},
+    'mmseg_unsup/datasets/feature_store.py': {'numpy.load': 'arrays of numbers: allow_pickle=False', 'open': TEXT,
+                                             'json.load': TEXT, 'json.loads': OWN},
     'mmseg_unsup/datasets/image_files.py': {'mmengine.fileio.list_from_file': TEXT},
     'mmseg_unsup/analysis/subsets.py': {'mmengine.fileio.list_from_file': TEXT},
     'mmseg_unsup/datasets/checking.py': {'open': 'whether it can be'},

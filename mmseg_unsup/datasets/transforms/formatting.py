@@ -1,5 +1,5 @@
 """Packing views for the model."""
-from typing import List, Sequence
+from typing import List, Sequence, Union
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from ...registry import FUNCTIONS, TRANSFORMS
+from ..feature_store import StoredImages
 
 
 @TRANSFORMS.register_module()
@@ -35,8 +36,10 @@ class PackViews(BaseTransform):
         return dict(inputs=inputs, data_samples=sample)
 
 
-def stack_images(images: Sequence[torch.Tensor]) -> torch.Tensor:
-    """N tensors (3, H, W) -> one (N, 3, H, W) in channels-last memory."""
+def stack_images(images: Sequence[Union[torch.Tensor, StoredImages]]) -> Union[torch.Tensor, StoredImages]:
+    """N tensors (3, H, W) -> one (N, 3, H, W) in channels-last memory; N stored images -> all in one."""
+    if isinstance(images[0], StoredImages):
+        return torch.cat(list(images))
     return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
 
 

@@ -13,6 +13,8 @@ def resize_image(img: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
     """(H, W, 3) -> (*shape, 3): area averaging when it shrinks, so that nothing aliases, else bilinear."""
     if img.shape[:2] == tuple(shape):
         return img
+    if not any(img.strides):  # one byte stands for all pixels, see LoadNothing
+        return np.full((*shape, 3), img[0, 0, 0], np.uint8)
     shrinks = img.shape[0] > shape[0]
     return cv2.resize(img, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 

@@ -7,7 +7,7 @@ from mmengine.dist import get_dist_info
 from torch import Tensor
 
 from ...evaluation.probes import Probe, labels_on_grid
-from ...utils.devices import to_device
+from ...utils.devices import Readback, to_device
 from ..feature_pass import FiniteCheck
 
 
@@ -105,6 +105,12 @@ class FeatureBatch:
         return self.select(self.made('labels', lambda model, views, samples: read_labels(samples, like)))
 
     @property
+    def label_maps(self) -> List[Tensor]:
+        """Per image (H, W) labels of all pixels, in the frame of the features, on the host."""
+        reads = self.made('label_reads', lambda model, views, samples: [Readback(label_map(of)) for of in samples])
+        return [read.wait() for read in self.select(reads)]
+
+    @property
     def view_feats(self) -> List[Tensor]:
         """V maps (N, C, h, w) of unit length, on the grid of the first view."""
         of_views = self.made('view_feats', lambda model, views, samples: model.view_feats(views, samples))
@@ -112,15 +118,22 @@ class FeatureBatch:
 
     def feed(self, probe: Probe) -> None:
         """Give a probe what it reads."""
-        probe.add(self.positions, self.feats(probe.features), self.labels if probe.needs_labels else None,
-                  self.segments if probe.needs_segments else None)
+        labels = None
+        if probe.needs_labels:
+            labels = self.label_maps if probe.needs_label_maps else self.labels
+        probe.add(self.positions, self.feats(probe.features), labels, self.segments if probe.needs_segments else None)
         probe.advance(self.end)
 
 
 def read_labels(samples: list, feats: Tensor) -> Tensor:
     """(N, h, w) int64 labels of the cells of (N, C, h, w) features; a ValueError if a sample has none."""
-    if not all('gt_sem_seg' in sample for sample in samples):
+    grids = [labels_on_grid(label_map(sample), feats.shape[2:]) for sample in samples]
+    return to_device(torch.stack(grids), feats.device)
+
+
+def label_map(sample) -> Tensor:
+    """(H, W) labels of a sample; a ValueError if it has none."""
+    if 'gt_sem_seg' not in sample:
         raise ValueError('the samples of labelled_probe_dataloader have no labels: put mmseg_unsup.LoadLabels after '
                          'mmseg_unsup.LoadImage in its pipeline')
-    grids = [labels_on_grid(sample.gt_sem_seg.data[0], feats.shape[2:]) for sample in samples]
-    return to_device(torch.stack(grids), feats.device)
+    return sample.gt_sem_seg.data[0]

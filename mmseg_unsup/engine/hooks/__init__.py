@@ -4,6 +4,7 @@ from .cluster_pictures_hook import ClusterPicturesHook
 from .compile_hook import CompileHook
 from .console_hook import ConsoleHook
 from .deferred_info_hook import DeferredInfoHook
+from .feature_cache_hook import FeatureCacheHook
 from .fit_hook import FitHook
 from .fresh_kmeans_hook import FreshKMeansHook
 from .initial_evaluation_hook import InitialEvaluationHook
@@ -25,9 +26,9 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook',
-    'DeferredInfoHook', 'FitHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook',
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'DeferredInfoHook',
+    'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook',
     'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook',
-    'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook',
-    'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook',
+    'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

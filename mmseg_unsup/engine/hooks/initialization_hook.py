@@ -56,12 +56,16 @@ class InitializationHook(Hook):
                     check_unchanged(getattr(model, part), part)
             if initial_source(model.backbone) is None:
                 runner.logger.info('init: random backbone (its init_cfg names no checkpoint)')
-        found = self._initial(runner, model)
-        self.weights_seen = self.initially_seen = self.stated if found == UNKNOWN else found
-        runner.logger.info(f'labels seen by the initial weights: {self.initially_seen}')
+        self.note_start(runner)
         if getattr(model, 'uses_labels', True):
             labels = f'{_name(runner.train_dataloader.dataset)} labels'
             self.weights_seen = add_labels(self.initially_seen, labels)
+
+    def note_start(self, runner) -> None:
+        """Find out what the weights that the model starts from have seen."""
+        found = self._initial(runner, unwrap(runner.model))
+        self.weights_seen = self.initially_seen = self.stated if found == UNKNOWN else found
+        runner.logger.info(f'labels seen by the initial weights: {self.initially_seen}')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         checkpoint['meta']['weights_seen'] = self.weights_seen

@@ -7,9 +7,11 @@ import torch
 from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor
 
+from ...clustering.neighbours import NeighbourVote
 from ...clustering.seeding import RowBuffer, sample_cells
-from ...functional.dense_crf import DenseCRF
-from ...utils.checks import check_count, check_positive
+from ...clustering.soft_labels import check_labels
+from ...functional.crf import build_crf
+from ...utils.checks import check_count
 
 
 class Probe(metaclass=ABCMeta):
@@ -22,11 +24,12 @@ class Probe(metaclass=ABCMeta):
     Args:
         name: the maps are ``pred_sem_seg_<name>``.
         features: which of the model's feature maps to read; None for its first, of those in ``probe_channels``.
-        crf: also predict ``<name>_crf``, the same scores after a dense CRF: settings of :class:`DenseCRF`, or True for
+        crf: also predict ``<name>_crf``, the same scores after a dense CRF: settings of :func:`build_crf`, or True for
             its defaults.
 
     Attributes:
         needs_labels (bool): whether :meth:`add` needs labels.
+        needs_label_maps (bool): whether these are of all pixels, a label map per image, in place of one of each cell.
         needs_segments (bool): whether :meth:`add` and :meth:`scores` need segments.
         predicts_classes (bool): scores are of classes, which need no matching.
         repeats (int): R, sets of scores.
@@ -34,6 +37,7 @@ class Probe(metaclass=ABCMeta):
             own.
     """
     needs_labels = False
+    needs_label_maps = False
     needs_segments = False
     predicts_classes = False
     repeats = 1
@@ -41,7 +45,7 @@ class Probe(metaclass=ABCMeta):
 
     def __init__(self, name: str, features: Optional[str] = None, crf: Union[bool, dict, None] = None) -> None:
         self.name, self.features = name, features
-        self.crf = DenseCRF(**({} if crf is True else crf)) if crf else None
+        self.crf = build_crf(**({} if crf is True else crf)) if crf else None
 
     @property
     def fitted_sets(self) -> List[str]:
@@ -79,8 +83,8 @@ class Probe(metaclass=ABCMeta):
             feats: Tensor,
             labels: Optional[Tensor] = None,
             segments: Optional[Tensor] = None) -> None:
-        """Take (N,) positions, (N, C, h, w) features of unit length and, where needed, (N, h, w) int64 labels and
-        segments: ids from 0 on that count anew in every image, -1 for none."""
+        """Take (N,) positions, (N, C, h, w) features of unit length and, where needed, (N, h, w) int64 labels, or N
+        maps (H, W), and segments: ids from 0 on that count anew in every image, -1 for none."""
 
     def advance(self, end: int) -> None:
         """All ranks have added their images before position ``end``; called after every :meth:`add`, which several
@@ -108,20 +112,25 @@ class LabelledRowsProbe(Probe):
     predicts_classes = True
     unit = 'cell'
 
-    def _begin_rows(self, capacity: int) -> None:
-        """Forget all rows and reserve memory for those of this rank."""
-        self._rows = RowBuffer(capacity)
+    def _begin_rows(self, capacity: int, n_shares: Optional[int] = None) -> None:
+        """Forget all rows and reserve memory for those of this rank.
+
+        Args:
+            n_shares: a row's label is so many shares of classes; None for a class.
+        """
+        self._rows, self._n_shares = RowBuffer(capacity), n_shares
         self._labels: List[Tensor] = []
         self._positions: List[int] = []
 
     def _keep(self, position: int, rows: Tensor, labels: Tensor) -> None:
-        """Store (m, C) rows and (m,) labels of an image."""
+        """Store (m, C) rows and (m,) classes, or (m, K) shares, of an image."""
         self._rows.append(rows.float())
-        self._labels.append(labels.long().cpu())
+        self._labels.append(labels.cpu())
         self._positions.append(position)
 
     def gather(self) -> Tuple[Tensor, Tensor]:
-        """(M, C) rows of all ranks in the order of their images, and their (M,) classes; the same on all ranks.
+        """(M, C) rows of all ranks in the order of their images, and their (M,) classes or (M, K) shares; the same on
+        all ranks.
 
         Collectives: three all-reduces.
         """
@@ -136,57 +145,50 @@ class LabelledRowsProbe(Probe):
         starts = counts.cumsum(0) - counts
         mine = [torch.arange(starts[position], starts[position] + counts[position]) for position in self._positions]
         rows = torch.zeros(int(counts.sum()), self.n_channels, device=self.device)
-        labels = torch.zeros(len(rows), dtype=torch.long)
+        labels = torch.zeros(len(rows), dtype=torch.long) if self._n_shares is None else torch.zeros(
+            len(rows), self._n_shares)
         if mine:
             rows[torch.cat(mine).to(self.device)], labels[torch.cat(mine)] = self._rows.rows, torch.cat(self._labels)
         self._rows, self._labels, self._positions = None, [], []
         all_reduce(rows)  # every row has one rank that holds it: the sums are exact
         all_reduce(labels)
-        self.check_classes(labels)
+        if self._n_shares is None:
+            self.check_classes(labels)
         if not rows.isfinite().all():
             raise ValueError(f'features for the probe {self.name!r} are not finite: check the checkpoint')
         return rows, labels.to(self.device)
 
-
     def check_classes(self, labels: Tensor) -> None:
         """Raise ValueError unless all labels are classes."""
-        wrong = labels[(labels < 0) | (labels >= self.n_classes)]
-        if len(wrong):
-            raise ValueError(f'label {int(wrong[0])} is out of range for the probe {self.name!r}: expected '
-                             f'0..{self.n_classes - 1} or {self.ignore_index} (ignored)')
+        check_labels(labels, self.n_classes, self.ignore_index, f' for the probe {self.name!r}')
 
 
 class NeighboursProbe(LabelledRowsProbe):
-    """A probe that keeps its rows as a bank, of which the ``k`` nearest to a row vote for its class.
+    """A probe that keeps its rows as a memory, of which the nearest ones to a row vote for its class.
+
+    Args:
+        k, temperature, backend, block_bytes: see :class:`mmseg_unsup.clustering.NeighbourVote`.
+
+    Attributes:
+        memory (Tensor), memory_labels (Tensor): (M, C) rows of unit length and their (M, K) shares of the classes.
 
     Raises:
-        ValueError: bad option; at :meth:`finish`: the bank has fewer than ``k`` rows; see :class:`LabelledRowsProbe`.
+        ValueError: bad option; at :meth:`finish`: there are fewer than ``k`` rows; see :class:`LabelledRowsProbe`.
     """
     remedy = 'give more images'
 
-    def __init__(self, name: str, k: int, temperature: float, **kwargs) -> None:
+    def __init__(self, name: str, k: int, temperature: float, backend: str = 'auto',
+                 block_bytes: Optional[int] = None, **kwargs) -> None:
         super().__init__(name, **kwargs)
-        check_count(f'k of the probe {name!r}', k)
-        check_positive(f'temperature of the probe {name!r}', temperature)
-        self.k, self.temperature = k, temperature
+        self.vote = NeighbourVote(k, temperature, backend, block_bytes, f' of the probe {name!r}')
 
     def finish(self) -> str:
-        self.bank, self.bank_labels = self.gather()
-        if len(self.bank) < self.k:
-            raise ValueError(f'the probe {self.name!r} asks for k={self.k} neighbours, but the images gave '
-                             f'{len(self.bank)} labelled {self.unit}s: lower k, or {self.remedy}')
-        return f'a bank of {len(self.bank)} {self.unit}s of {len(self.bank_labels.unique())} classes'
-
-    def vote(self, rows: Tensor) -> Tensor:
-        """(n, C) rows -> (n, classes) shares of the vote of the ``k`` rows of the bank with the largest dot product s.
-
-        Each votes for its label with weight ``exp(s / temperature)``.
-
-        Source: arXiv 1805.01978, section 3.4.
-        """
-        similarity, neighbours = (rows @ self.bank.t()).topk(self.k, dim=1)
-        weights = (similarity / self.temperature).softmax(1)
-        return weights.new_zeros(len(rows), self.n_classes).scatter_add_(1, self.bank_labels[neighbours], weights)
+        self.memory, self.memory_labels = self.gather()
+        if len(self.memory) < self.vote.k:
+            raise ValueError(f'the probe {self.name!r} asks for k={self.vote.k} neighbours, but the images gave '
+                             f'{len(self.memory)} labelled {self.unit}s: lower k, or {self.remedy}')
+        n_classes = int(self.memory_labels.any(0).sum())
+        return f'a memory of {len(self.memory)} {self.unit}s of {n_classes} classes'
 
 
 class LabelledCellsProbe(LabelledRowsProbe):

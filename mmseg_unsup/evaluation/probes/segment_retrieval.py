@@ -22,7 +22,8 @@ class SegmentRetrievalProbe(NeighboursProbe):
     frequent one of its labelled cells, the first of equals; without a labelled cell it is left out.
 
     Args:
-        k: neighbours; of more than one, the vote of :class:`DenseKNNProbe` with ``temperature``.
+        k: neighbours; of more than one, the vote of :class:`mmseg_unsup.clustering.NeighbourVote` with
+            ``temperature``.
         max_segments: of a training image, the largest ones; memory is ``2 x max_segments x images x C x 4`` bytes.
         background: class of the cells of no segment, which is not retrieved: training segments whose class it would
             be take their most frequent other one, or are left out. None if every class is retrieved; cells of no
@@ -49,7 +50,7 @@ class SegmentRetrievalProbe(NeighboursProbe):
         if self.background is not None and not 0 <= self.background < n_classes:
             raise ValueError(f'background of the probe {self.name!r} is {self.background}, but the classes are '
                              f'0..{n_classes - 1}')
-        self._begin_rows(4 * math.ceil(n_images / get_world_size()))
+        self._begin_rows(4 * math.ceil(n_images / get_world_size()), self.n_classes)
 
     def add(self, positions: Sequence[int], feats: Tensor, labels=None, segments=None) -> None:
         if labels is None or segments is None:
@@ -61,7 +62,7 @@ class SegmentRetrievalProbe(NeighboursProbe):
             largest = sizes.argsort(descending=True, stable=True)
             kept = largest[classes[largest] >= 0][:self.max_segments]
             if len(kept):
-                self._keep(position, descriptors[kept], classes[kept])
+                self._keep(position, descriptors[kept], F.one_hot(classes[kept], self.n_classes).to(torch.float32))
 
     def _classes_of_segments(self, labels: Tensor, ids: Tensor, n_segments: int) -> Tensor:
         """(h, w), (h, w) -> (S,) int64 most frequent class, -1 without one."""
@@ -80,6 +81,6 @@ class SegmentRetrievalProbe(NeighboursProbe):
     def _paint(self, feats: Tensor, ids: Tensor) -> Tensor:
         """(C, h, w), (h, w) -> (classes, h, w) shares of the vote of each cell's segment."""
         descriptors, _ = describe_segments(feats, ids)
-        votes = self.vote(descriptors)
+        votes = self.vote(descriptors, self.memory, self.memory_labels)
         outside = F.one_hot(ids.new_tensor([self.background or 0]), self.n_classes).to(votes)
         return torch.cat([votes, outside])[ids].permute(2, 0, 1)  # -1, no segment, is the last row

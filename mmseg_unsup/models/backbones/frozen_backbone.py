@@ -1,4 +1,6 @@
 """A network that is only read: never trained, copied or saved."""
+import copy
+from contextlib import nullcontext
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -6,9 +8,12 @@ from mmengine.dist import broadcast
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, revert_sync_batchnorm
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
+from ...datasets.feature_store import StoredImages
 from ...registry import MODELS
 from ...utils.near_names import advice
+from ...utils.stack import check_backbone
 from ...weights import (check_stock_initialization, identity_text, initial_source, quiet_init_weights, stated_source,
                         weights_identity)
 from ...weights.identity import COUNTER
@@ -34,12 +39,18 @@ class FrozenBackbone(BaseModule):
         out: names or positions of the outputs that a call returns, in this order; None for the maps of the network.
         keep_in_checkpoint: save the weights too, for a checkpoint that needs no other file. Weights that are not from
             the file of ``init_cfg``, as random ones, are always saved.
+        float16: outputs are rounded to float16, as a feature cache keeps them (see
+            :class:`mmseg_unsup.FeatureCacheHook`), and given as float32: those that are computed equal those that are
+            read. They are computed in float32 whatever autocast says, and on a CPU image by image, so that they do not
+            depend on the batch.
 
     Attributes:
         network (nn.Module): what is frozen.
+        network_config (dict): ``backbone`` without ``init_cfg``.
         is_frozen (bool): True: nothing of this module trains.
 
     Raises:
+        ImportError: a package that the backbone is of is missing.
         ValueError: the network has no such output.
     """
 
@@ -48,33 +59,55 @@ class FrozenBackbone(BaseModule):
     def __init__(self,
                  backbone: dict,
                  out: Optional[Sequence[Union[str, int]]] = None,
-                 keep_in_checkpoint: bool = False) -> None:
+                 keep_in_checkpoint: bool = False,
+                 float16: bool = False) -> None:
         super().__init__()
+        check_backbone(backbone['type'])
+        self.network_config = {key: copy.deepcopy(value) for key, value in backbone.items() if key != 'init_cfg'}
         network = revert_sync_batchnorm(MODELS.build(backbone))  # in eval mode it needs no other process
         self.__dict__['network'] = network.requires_grad_(False)
         self.train(False)
         self.out = None if out is None else [out] if isinstance(out, (str, int)) else list(out)
         self._check_names(self.out or ())
         self.keep_in_checkpoint, self._is_loaded = keep_in_checkpoint, False
+        self.float16 = float16
         self.register_buffer('identity', torch.zeros(16, dtype=torch.long))
         self._register_state_dict_hook(_add_kept)
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, images: Union[Tensor, StoredImages]) -> Tuple[Tensor, ...]:
         """(N, 3, H, W) -> the maps of the network, or the outputs that ``out`` names."""
-        if self.out is None:
-            return self.network(images)
-        found = self.named_outputs(images, self.out)
-        return tuple(found[name] for name in self.out)
+        found = self.outputs(images, self.out)
+        return tuple(found.values() if self.out is None else (found[name] for name in self.out))
 
     @torch.no_grad()
-    def named_outputs(self, images: Tensor, names: Sequence[Union[str, int]]) -> Dict[Union[str, int], Tensor]:
+    def named_outputs(self, images: Union[Tensor, StoredImages],
+                      names: Sequence[Union[str, int]]) -> Dict[Union[str, int], Tensor]:
         """Outputs by name, in one pass of the network.
 
         Raises:
-            ValueError: the network has no such output.
+            ValueError: the network has no such output, or the features were stored without it.
         """
         self._check_names(names)
+        return self.outputs(images, names)
+
+    @torch.no_grad()
+    def outputs(self, images: Union[Tensor, StoredImages], names: Optional[Sequence[Union[str, int]]]) -> Dict:
+        """Outputs by name; for None the maps of the network, by their positions."""
+        if isinstance(images, StoredImages):
+            return images.maps(names)
+        if not self.float16:
+            return self._compute(images, names)
+        images, kind = images.float().contiguous(memory_format=torch.channels_last), images.device.type
+        # kernels of a CPU may sum in another order for another number of images; exporters see all at once
+        alone = images.split(1) if kind == 'cpu' and not (torch.jit.is_tracing() or is_compiling()) else [images]
+        with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
+            found = [self._compute(each, names) for each in alone]
+        return {name: _rounded(torch.cat([each[name] for each in found])) for name in found[0]}
+
+    def _compute(self, images: Tensor, names: Optional[Sequence[Union[str, int]]]) -> Dict:
+        if names is None:
+            return dict(enumerate(self.network(images)))
         if hasattr(self.network, 'named_outputs'):
             return self.network.named_outputs(images, names)
         return _outputs_of_modules(self.network, images, names)
@@ -93,10 +126,11 @@ class FrozenBackbone(BaseModule):
             for tensor in self.network.state_dict().values():
                 broadcast(tensor)
         self._identify()
+        licence = f'; {self.network.licence}' if source and hasattr(self.network, 'licence') else ''
         n_params = sum(parameter.numel() for parameter in self.network.parameters())
         print_log(f'init: frozen {type(self.network).__name__}, {n_params / 1e6:.1f} M parameters, weights '
                   f'{self.fingerprint} ({source or "random"}), {"" if self.keep_in_checkpoint else "not "}in the '
-                  'checkpoints', logger='current')
+                  f'checkpoints{licence}', logger='current')
 
     @property
     def fingerprint(self) -> str:
@@ -187,6 +221,12 @@ def _add_kept(module: FrozenBackbone, state_dict: dict, prefix: str, local_metad
     """Add the weights to a state dict that is to have them, by the names that they have in a backbone that trains."""
     if module.keep_in_checkpoint:
         state_dict.update({f'{prefix}{name}': value for name, value in module.network.state_dict().items()})
+
+
+def _rounded(output: Tensor) -> Tensor:
+    """To float16 and back, in the memory format of maps that are read."""
+    layout = torch.channels_last if output.dim() == 4 else torch.contiguous_format
+    return output.half().float().contiguous(memory_format=layout)
 
 
 def _outputs_of_modules(network: nn.Module, images: Tensor, names: Sequence[Union[str, int]]) -> Dict:

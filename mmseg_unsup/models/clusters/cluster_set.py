@@ -24,12 +24,14 @@ class ClusterSet(nn.Module, ABC):
 
     Attributes:
         sized (tuple): names of the buffers that become as large as those of the checkpoint that is loaded.
+        scores_are_shares (bool): scores of a cell are from 0 to 1 and sum to 1, so that they say how sure the set is.
 
     Raises:
         ValueError: ``n_clusters`` is no whole number from 2 on.
     """
 
     sized: Tuple[str, ...] = ()
+    scores_are_shares = False
 
     def __init__(self, in_channels: int, n_clusters: int) -> None:
         super().__init__()

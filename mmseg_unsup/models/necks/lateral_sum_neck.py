@@ -1,5 +1,5 @@
 """PiCIE's decoder: lateral 1x1 convolutions and a top-down sum, finest level only."""
-from typing import List, Sequence, Tuple
+from typing import List, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -7,6 +7,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...registry import MODELS
+
+# keep of the features what does not depend on the window they are seen in
+CONSISTENT = 'consistent'
 
 
 @MODELS.register_module()
@@ -22,11 +25,14 @@ class LateralSumNeck(BaseModule):
         init: ``'random'``, as released, or ``'pca'``: :class:`mmseg_unsup.PCAInitHook` replaces the random laterals by
             principal components of the hypercolumn before training.
         level_weights: for ``'pca'``, weight of each level, fine to coarse.
+        position: for ``'pca'``, what is done about the place in the image that the features tell, see
+            :class:`mmseg_unsup.PCAInitHook`: None for nothing; ``'consistent'`` keeps of every feature what does not
+            depend on the window it is seen in; a number takes out as many directions of features of noise.
 
     Source: modules/fpn.py of the released PiCIE code.
 
     Raises:
-        ValueError: unknown ``init``, or another number of weights than of levels.
+        ValueError: unknown ``init`` or ``position``, or another number of weights than of levels.
     """
 
     INITS = ('random', 'pca')
@@ -36,12 +42,15 @@ class LateralSumNeck(BaseModule):
                  out_channels: int = 128,
                  init: str = 'random',
                  level_weights: Sequence[float] = (0.25, 0.5, 1., 1.),
+                 position: Union[int, str, None] = None,
                  init_cfg: dict = None) -> None:
         super().__init__(init_cfg)
         if init not in self.INITS:
             raise ValueError(f'init={init!r} is not one of {self.INITS}')
         if init == 'pca' and len(level_weights) != len(in_channels):
             raise ValueError(f'level_weights has {len(level_weights)} entries for {len(in_channels)} levels')
+        check_position(position, init, out_channels)
+        self.position = position
         self.in_channels, self.out_channels = tuple(in_channels), out_channels
         self.init, self.level_weights = init, tuple(level_weights)
         self.laterals = nn.ModuleList(nn.Conv2d(channels, out_channels, 1) for channels in in_channels)
@@ -79,6 +88,19 @@ class LateralSumNeck(BaseModule):
             lateral.weight.copy_(part[..., None, None])
             lateral.bias.zero_()
         self.laterals[0].bias.copy_(bias)
+
+
+def check_position(position: Union[int, str, None], init: str, n_channels: int) -> None:
+    """Raise ValueError if this is no ``position`` of a :class:`LateralSumNeck`."""
+    if position is None:
+        return
+    if init != 'pca':
+        raise ValueError(f"model.neck.position={position!r} changes principal components: set model.neck.init='pca', "
+                         f'not {init!r}')
+    is_number = isinstance(position, int) and not isinstance(position, bool) and 0 < position < n_channels
+    if position != CONSISTENT and not is_number:
+        raise ValueError(f"model.neck.position={position!r}: give None, '{CONSISTENT}' or a number of directions from "
+                         f'1 to {n_channels - 1}')
 
 
 def _upsample(feats: Tensor, like: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 """A feature pyramid from the one map of a plain vision transformer."""
-from typing import Sequence, Tuple
+from typing import Sequence, Tuple, Union
 
 import torch
 from mmseg.models.necks import Feature2Pyramid
@@ -20,7 +20,7 @@ class PlainViTPyramid(LateralSumNeck):
 
     Args:
         embed_dims: channels C of the map.
-        out_channels, init, level_weights: see :class:`LateralSumNeck`.
+        out_channels, init, level_weights, position: see :class:`LateralSumNeck`.
 
     Source: ViTDet (arXiv 2203.16527), section 3, simple feature pyramid.
 
@@ -33,8 +33,9 @@ class PlainViTPyramid(LateralSumNeck):
                  out_channels: int = 128,
                  init: str = 'random',
                  level_weights: Sequence[float] = (0.25, 0.5, 1., 1.),
+                 position: Union[int, str, None] = None,
                  init_cfg: dict = None) -> None:
-        super().__init__([embed_dims] * 4, out_channels, init, level_weights, init_cfg)
+        super().__init__([embed_dims] * 4, out_channels, init, level_weights, position, init_cfg)
         self.pyramid = Feature2Pyramid(embed_dims, norm_cfg=dict(type=LayerNorm2d))
         for module in self.pyramid.modules():
             if isinstance(module, nn.ConvTranspose2d):

@@ -1,8 +1,9 @@
 from .cluster_segmentor import ClusterSegmentor
+from .frozen_segmentor import FrozenSegmentor
 from .iic import IIC
 from .mask_contrast import MaskContrast
 from .mdc import MDC
 from .object_segmentor import ObjectSegmentor
 from .picie import PiCIE
 
-__all__ = ['ClusterSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE']
+__all__ = ['ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE']

@@ -12,10 +12,10 @@ from mmseg.models import EncoderDecoder
 from torch import Tensor, nn
 
 from ...functional import class_map, connected_segments, fingerprint, unit, view_features
-from ...functional.dense_crf import DenseCRF
+from ...functional.crf import build_crf
 from ...structures import ClusterNames
 from ...utils.console import say
-from ...utils.stack import check_mmpretrain
+from ...utils.stack import check_backbone
 from ...utils.whole_images import adapt_to_mmseg
 from ...weights import check_stock_initialization, quiet_init_weights
 from ...weights.tensor_names import renamed_state
@@ -44,7 +44,7 @@ class ClusterSegmentor(EncoderDecoder):
 
     Args:
         test_cfg: ``cluster_sets``: names of the sets to predict; ``pred_sem_seg`` is of the first one, and each also
-            gives ``pred_sem_seg_<set>``. ``crf``: set -> settings of :class:`DenseCRF`, which also predicts
+            gives ``pred_sem_seg_<set>``. ``crf``: set -> settings of :func:`build_crf`, which also predicts
             ``pred_sem_seg_<set>_crf``.
 
     Attributes:
@@ -68,12 +68,11 @@ class ClusterSegmentor(EncoderDecoder):
     rounding: Optional[str] = None
 
     def __init__(self, backbone: dict, *args, **kwargs) -> None:
-        if str(backbone['type']).startswith('mmpretrain.'):
-            check_mmpretrain(backbone['type'])
+        check_backbone(backbone['type'])
         super().__init__(backbone, *args, **kwargs)
         self.target_generator, self.levels, self.probes = None, [], []
         self._is_started = False
-        self._crfs = {name: DenseCRF(**(settings or {}))
+        self._crfs = {name: build_crf(**(settings or {}))
                       for name, settings in ((self.test_cfg or {}).get('crf') or {}).items()}
         self._told_of_fallback = False
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
@@ -167,7 +166,7 @@ class ClusterSegmentor(EncoderDecoder):
         return names
 
     @property
-    def crfs(self) -> Dict[str, DenseCRF]:
+    def crfs(self) -> Dict[str, Callable]:
         """Those of ``test_cfg.crf``, by the set that they refine.
 
         Raises:
@@ -371,7 +370,7 @@ class ClusterSegmentor(EncoderDecoder):
         data = class_map(scores, sample.metainfo, self.align_corners)[None]
         sample.set_data({f'pred_sem_seg_{name}': PixelData(data=data)})
 
-    def _refine(self, crf: DenseCRF, image: Tensor, scores: Tensor) -> Tensor:
+    def _refine(self, crf: Callable, image: Tensor, scores: Tensor) -> Tensor:
         """(3, H, W) normalised image, (K, h, w) scores -> (K, H, W) probabilities of the CRF."""
         scores = F.interpolate(scores[None], image.shape[1:], mode='bilinear', align_corners=self.align_corners)[0]
         return torch.from_numpy(crf(self.rgb_image(image), scores.cpu().numpy())).to(scores.device)

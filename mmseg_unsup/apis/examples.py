@@ -1,0 +1,192 @@
+"""Labelled images among those of a folder: which they are, what they show, and a model of their classes."""
+import hashlib
+import os.path as osp
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.runner.checkpoint import weights_to_cpu
+from torch import Tensor
+
+from ..datasets.image_files import check_folder, walk_files
+from ..datasets.label_folder import LabelFolder
+from ..datasets.labelled_dataset import INVALID_LABEL
+from ..datasets.transforms.loading import LoadImage
+from ..models.clusters import NeighbourSet
+from ..models.segmentors.cluster_segmentor import ClusterSegmentor
+from ..structures import ClusterNames
+from ..structures.cluster_names import NamedClass
+from ..utils.atomic import replacing, write_from_memory
+from ..utils.console import counted, say
+from ..utils.paths import printable
+from ..utils.whole_images import whole_image_pipeline
+from ..visualization import cluster_palette
+from ..weights.weights_seen import add_labels
+from .loading import load_segmentor, read_weights
+
+EXAMPLES = 'examples'  # the set of clusters
+VOID = 255
+_SUFFIX = '.png'
+_ANY_VALUES = [str(value) for value in range(INVALID_LABEL)]  # read as they are
+_MAX_LISTED = 8
+_LOAD = LoadImage()
+
+
+class Examples:
+    """Label maps that belong to images of a folder.
+
+    The map of ``FOLDER/a/b.jpg`` is ``LABELLED/a/b.png``, a PNG of 8 bits as large as the image, whose values are
+    classes, and 255 where there is no label.
+
+    Args:
+        root: the folder of the images.
+        images: paths of all of them.
+        labelled: the folder of label maps.
+        classes: their names in the order of the values; None for ``class 0`` and so on.
+
+    Attributes:
+        paths (list): of the images that have a map.
+        classes (list).
+        n_pixels (int): of all maps.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no map in it that belongs to an image.
+        ValueError: a map cannot be used; it has an unknown value or another size than its image; fewer than two
+            classes.
+    """
+
+    def __init__(self, root: str, images: Sequence[str], labelled: str,
+                 classes: Optional[Sequence[str]] = None) -> None:
+        check_folder(labelled, 'give the folder of label maps (--examples LABELLED)')
+        _check_apart(root, labelled)
+        self.root, self.labelled = root, labelled
+        self.paths: List[str] = [path for path in images if osp.isfile(self.map_of(path))]
+        self._check_found(images)
+        self._reader = LabelFolder({}, self.paths, root, labelled, _ANY_VALUES)
+        self._digest, first, self.n_pixels = hashlib.sha256(), {}, 0
+        for path in self.paths:  # what is wrong must be found before hours are spent
+            labels = self.read(path)[1]
+            self.n_pixels += labels.size
+            self._digest.update(f'{osp.relpath(path, root)}\0'.encode(errors='surrogateescape') + labels.tobytes())
+            for value in np.unique(labels[labels != VOID]).tolist():
+                first.setdefault(value, self.map_of(path))
+        self.classes = self._classes(first, classes)
+
+    def map_of(self, image: str) -> str:
+        """Path of the label map that an image would have."""
+        return osp.join(self.labelled, osp.splitext(osp.relpath(image, self.root))[0] + _SUFFIX)
+
+    def read(self, image: str) -> Tuple[dict, np.ndarray]:
+        """An image as :class:`LoadImage` gives it, and its (H, W) uint8 classes."""
+        loaded = _LOAD(dict(img_path=image, seg_fields=[]))
+        return loaded, self._reader.read(image, loaded['ori_shape'])
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits of names and content of the label maps, and of the classes."""
+        digest = self._digest.copy()
+        digest.update('\0'.join(self.classes).encode())
+        return digest.hexdigest()[:16]
+
+    def _check_found(self, images: Sequence[str]) -> None:
+        used = {osp.realpath(self.map_of(path)) for path in self.paths}
+        maps = [path for path in walk_files(self.labelled) if path.endswith(_SUFFIX)]
+        if not used:
+            raise FileNotFoundError(f'no image of {printable(self.root)} is labelled: the label map of '
+                                    f'{printable(images[0])} would be {printable(self.map_of(images[0]))}, and '
+                                    f'{printable(self.labelled)} has {counted(len(maps), "other PNG")}: name the maps '
+                                    'like their images')
+        others = [path for path in maps if osp.realpath(path) not in used]
+        if others:
+            say(f'in {printable(self.labelled)}, {counted(len(others), "label map")} of no image, such as '
+                f'{printable(others[0])}')
+
+    def _classes(self, first: Dict[int, str], names: Optional[Sequence[str]]) -> List[str]:
+        """The names that are given, or those of the values that occur, which must be numbered without gaps.
+
+        Args:
+            first: value -> a label map that has it.
+        """
+        values = sorted(first)
+        if not values:
+            raise ValueError(f'no pixel of the {counted(len(self.paths), "label map")} in {printable(self.labelled)} '
+                             f'is labelled, all are {VOID}: give maps that show classes')
+        if names is None and values == list(range(len(values))) and len(values) > 1:
+            return [f'class {value}' for value in values]
+        if names is None:
+            raise ValueError(f'the label maps in {printable(self.labelled)} have the values {_listed(values)} beside '
+                             f'{VOID}, which are not two or more classes numbered from 0 on: name all classes in the '
+                             'order of their values (--classes NAME NAME ...)')
+        unknown = [value for value in values if value >= len(names)]
+        if unknown:
+            raise ValueError(f'the label map {printable(first[unknown[0]])} has the value {unknown[0]}, but the '
+                             f'{len(names)} classes are 0..{len(names) - 1}, and {VOID} is no label: name all classes '
+                             '(--classes), or mend the map')
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise ValueError(f'--classes {" ".join(names)} are not two or more different names: give each class one')
+        return list(names)
+
+
+def _check_apart(root: str, labelled: str) -> None:
+    outer, inner = osp.realpath(root), osp.realpath(labelled)
+    if inner == outer or inner.startswith(osp.join(outer, '')):
+        raise ValueError(f'the label maps in {printable(labelled)} lie below the folder of images {printable(root)}, '
+                         'and would be taken for images: move them out of it')
+
+
+def _listed(values: Sequence[int]) -> str:
+    texts = [str(value) for value in values[:_MAX_LISTED]]
+    return ', '.join(texts) + ', ...' * (len(values) > _MAX_LISTED) if texts else 'none'
+
+
+def learn_examples(checkpoint: str, examples: Examples, out: str, device: str, max_cells: int) -> ClusterNames:
+    """Write a model that predicts the classes of examples by the features of another, and return their names.
+
+    Args:
+        checkpoint: of that model, with its config inside.
+        out: the file.
+        max_cells: cells that are remembered, see :class:`mmseg_unsup.NeighbourSet`.
+
+    Raises:
+        MemoryError, ValueError: see :meth:`mmseg_unsup.models.clusters.NeighbourSet.fit`.
+    """
+    cfg, model = load_segmentor(None, checkpoint, device)
+    head, n_classes = model.decode_head, len(examples.classes)
+    of_set = NeighbourSet(head.in_channels, n_classes).to(device)
+    of_set.fit(example_features(model, Compose(whole_image_pipeline(cfg)), examples), len(examples.paths), max_cells)
+    head.clusters[EXAMPLES] = of_set
+    cfg.model.decode_head.clusters = {
+        **(cfg.model.decode_head.get('clusters') or {}),
+        EXAMPLES: dict(type='mmseg_unsup.NeighbourSet', n_clusters=n_classes)}
+    cfg.model.test_cfg = {**(cfg.model.get('test_cfg') or {}), 'cluster_sets': [EXAMPLES]}
+    model.test_cfg = cfg.model.test_cfg
+    meta = dict(read_weights(checkpoint)[0].get('meta', {}), cfg=cfg.pretty_text)
+    meta['weights_seen'] = add_labels(meta.get('weights_seen', 'unknown'), 'labels of examples')
+    state = dict(meta=meta, state_dict=weights_to_cpu(model.state_dict()))
+    with replacing(out) as part:
+        write_from_memory(part, lambda file: torch.save(state, file))
+    return class_names(model, examples.classes)
+
+
+def class_names(model: ClusterSegmentor, classes: Sequence[str]) -> ClusterNames:
+    """The names of the classes that a model of examples predicts."""
+    colors = cluster_palette(len(classes)).tolist()
+    return ClusterNames(*model.cluster_identity(), classes=tuple(
+        NamedClass(name, tuple(color), (k, )) for k, (name, color) in enumerate(zip(classes, colors))))
+
+
+@torch.no_grad()
+def example_features(model: ClusterSegmentor, pipeline: Compose, examples: Examples) -> Iterator[Tuple[Tensor, Tensor]]:
+    """Per example (C, h, w) features of the whole image, and its (H, W) labels."""
+    for path in examples.paths:
+        loaded, labels = examples.read(path)
+        yield features_of(model, pipeline, loaded), torch.from_numpy(labels)
+
+
+@torch.no_grad()
+def features_of(model: ClusterSegmentor, pipeline: Compose, loaded: dict) -> Tensor:
+    """A decoded image -> (C, h, w) features that it is predicted with."""
+    packed = pipeline(loaded)
+    batch = model.data_preprocessor(dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]), False)
+    return model.predicting_feat(batch['inputs'])[model.decode_head.in_index][0].float()

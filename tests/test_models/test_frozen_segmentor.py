@@ -1,0 +1,56 @@
+"""Clusters of frozen features: what the prediction is made of, and that nothing trains."""
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmseg.structures import SegDataSample
+
+from mmseg_unsup.registry import MODELS
+from .test_frozen_backbone import frozen_cfg, images, weights  # noqa: F401 -- fixtures
+
+PREPROCESSOR = dict(type='mmseg_unsup.MultiViewDataPreProcessor', mean=[0.] * 3, std=[1.] * 3)
+
+
+def build(weights, **test_cfg):  # noqa: F811
+    model = MODELS.build(dict(
+        type='mmseg_unsup.FrozenSegmentor', data_preprocessor=PREPROCESSOR, backbone=frozen_cfg(weights),
+        neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[8, 16, 32, 64], out_channels=6),
+        decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=6, n_clusters=3),
+        test_cfg=ConfigDict(mode='whole', cluster_sets=['fresh'], **test_cfg)))
+    torch.manual_seed(2)
+    model.init_weights()
+    torch.nn.init.normal_(model.neck.laterals[0].bias)
+    model.clusters['fresh'].fit(F.normalize(torch.randn(3, 6), dim=1))
+    return model.eval()
+
+
+def test_the_flip_average_predicts_and_is_not_clustered(weights, images):  # noqa: F811
+    plain, flipping = build(weights), build(weights, flip=True)
+    flipping.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        straight = plain.neck(plain.backbone(images))[0]
+        mirrored = plain.neck(plain.backbone(images.flip(3)))[0].flip(3)
+        mean = (straight + mirrored) / 2
+        centers = plain.clusters['fresh'].weight
+        expected = torch.einsum('kc,nchw->nkhw', centers, F.normalize(mean, dim=1)) - centers.square().sum(1)[
+            :, None, None] / 2
+        torch.testing.assert_close(flipping.cluster_scores(images), expected, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(plain.cluster_scores(images), expected, atol=1e-3)
+        for model in (plain, flipping):
+            assert torch.equal(model.forward_maps(images).feats['features'], F.normalize(straight, dim=1))
+            assert torch.equal(model.predicting_map(images), straight)
+        meta = dict(img_shape=(64, 64), ori_shape=(64, 64))
+        found, _ = flipping.predict(images, [SegDataSample(metainfo=meta) for _ in images])
+    enlarged = F.interpolate(expected, (64, 64), mode='bilinear', align_corners=False)
+    assert torch.equal(found.pred_sem_seg.data[0], enlarged[0].argmax(0))
+
+
+def test_nothing_trains(weights, images):  # noqa: F811
+    model = build(weights)
+    with pytest.raises(RuntimeError, match='a FrozenSegmentor has nothing to train: fit its clusters by mmseg-unsup'):
+        model(images, [], mode='loss')
+    config = frozen_cfg(weights)['backbone']
+    with pytest.raises(TypeError, match='model.backbone of a FrozenSegmentor is a ResNet, which trains: put it into'):
+        MODELS.build(dict(
+            type='mmseg_unsup.FrozenSegmentor', backbone=config, decode_head=dict(
+                type='mmseg_unsup.ClusterHead', in_channels=64, n_clusters=3)))
