@@ -24,6 +24,7 @@ from ..engine.hooks import FreshKMeansHook, PixelClusteringHook
 from ..engine.runner import ConsoleRunner
 from ..models.segmentors import MaskContrast
 from ..registry import MODELS, TRANSFORMS
+from ..utils.devices import default_device
 from ..utils.progress import track_progress
 from ..utils.registered import class_of
 from .kmeans_benchmark import start_features, time_lloyd
@@ -263,7 +264,7 @@ def measure_losses(cfg: Config) -> dict:
     if not measures_losses(cfg):
         raise ValueError(f'--only losses measures mmseg_unsup.MaskContrast, but the config has {cfg.model.type}')
     init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model).to('cuda' if torch.cuda.is_available() else 'cpu')
+    model = MODELS.build(cfg.model).to(default_device())
     batch_size = min(32, cfg.train_dataloader.batch_size)
     return dict(batch_size=batch_size, size=cfg.size, runs=time_losses(model, batch_size, cfg.size))
 

@@ -13,6 +13,7 @@ from ..engine.checkpoint_files import existing_checkpoint
 from ..engine.feature_pass import check_view_loader, limit_images, set_view_key
 from ..engine.fitting import feature_batches
 from ..registry import MODELS, TRANSFORMS
+from ..utils.devices import default_device
 from ..utils.registered import class_of
 
 # k-means where the config has no fresh one
@@ -30,7 +31,7 @@ def build_model(cfg: Config, checkpoint: str) -> torch.nn.Module:
     """The model of a config with the weights of a checkpoint, in eval mode, on the GPU if there is one."""
     model = MODELS.build(cfg.model)
     load_checkpoint(model, existing_checkpoint(checkpoint), map_location='cpu', strict=True, logger='silent')
-    return model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
+    return model.to(default_device()).eval()
 
 
 def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, seed: int = 0) -> FeatureSample:

@@ -9,7 +9,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from ..apis.folder_journal import ImageNames
-from ..apis.mask_folder import check_stems, prior_config, sees_features, stem_of
+from ..apis.mask_folder import check_stems, stem_of
+from ..apis.prior_configs import prior_config, sees_features
 from ..datasets.image_files import find_images
 from ..priors import Prior
 from ..priors.folder import find_mask, read_mask

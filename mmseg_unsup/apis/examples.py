@@ -13,17 +13,17 @@ from ..datasets.image_files import check_folder, walk_files
 from ..datasets.label_folder import LabelFolder
 from ..datasets.labelled_dataset import INVALID_LABEL
 from ..datasets.transforms.loading import LoadImage
+from ..engine.checkpoint_files import write_checkpoint
 from ..models.clusters import NeighbourSet
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..structures import ClusterNames
 from ..structures.cluster_names import NamedClass
-from ..utils.atomic import replacing, write_from_memory
 from ..utils.console import counted, say
 from ..utils.paths import printable
 from ..utils.whole_images import whole_image_pipeline
 from ..visualization import cluster_palette
 from ..weights.weights_seen import add_labels
-from .loading import load_segmentor, read_weights
+from .loading import batch_of_one, load_segmentor, read_weights
 
 EXAMPLES = 'examples'  # the set of clusters
 VOID = 255
@@ -163,9 +163,7 @@ def learn_examples(checkpoint: str, examples: Examples, out: str, device: str, m
     model.test_cfg = cfg.model.test_cfg
     meta = dict(read_weights(checkpoint)[0].get('meta', {}), cfg=cfg.pretty_text)
     meta['weights_seen'] = add_labels(meta.get('weights_seen', 'unknown'), 'labels of examples')
-    state = dict(meta=meta, state_dict=weights_to_cpu(model.state_dict()))
-    with replacing(out) as part:
-        write_from_memory(part, lambda file: torch.save(state, file))
+    write_checkpoint(out, dict(meta=meta, state_dict=weights_to_cpu(model.state_dict())))
     return class_names(model, examples.classes)
 
 
@@ -187,6 +185,5 @@ def example_features(model: ClusterSegmentor, pipeline: Compose, examples: Examp
 @torch.no_grad()
 def features_of(model: ClusterSegmentor, pipeline: Compose, loaded: dict) -> Tensor:
     """A decoded image -> (C, h, w) features that it is predicted with."""
-    packed = pipeline(loaded)
-    batch = model.data_preprocessor(dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]), False)
+    batch = batch_of_one(model, pipeline(loaded))
     return model.predicting_feat(batch['inputs'])[model.decode_head.in_index][0].float()

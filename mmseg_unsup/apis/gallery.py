@@ -16,6 +16,7 @@ from ..datasets.label_folder import LabelFolder
 from ..datasets.transforms.loading import LoadImage
 from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
 from ..structures import ClusterNames
+from ..utils.devices import default_device
 from ..utils.paths import path_remedy, printable
 from ..datasets.pictures import read_rgb
 from ..utils.progress import track_progress
@@ -28,7 +29,7 @@ from .gallery_text import (Matching, facts, foreground, label_rows, label_scores
 from .folder_journal import ImageNames
 from .image_input import check_fits
 from .inferencer import WHOLE_BYTES
-from .loading import load_segmentor
+from .loading import batch_of_one, load_segmentor
 from .map_files import MapFolder, check_map_folder, map_settings
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
@@ -93,7 +94,7 @@ def make_gallery(cfg: Config,
     paths = chosen_paths(all_images.paths, max_images)
     reference = None if labels is None else LabelFolder(cfg.test_dataloader.dataset, paths, images, labels, classes)
     given = None if clusters is None else ClusterNames.load(clusters)
-    _, model = load_segmentor(cfg, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
+    _, model = load_segmentor(cfg, checkpoint, default_device())
     names = given or ClusterNames.identity(*model.cluster_identity(), model.background_cluster)
     names.check(*model.cluster_identity())
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
@@ -193,7 +194,7 @@ def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i
     packed = pipeline(loaded)
     shape = packed['data_samples'].ori_shape[:2]
     labels = reference and reference.read(found.paths[i], shape)
-    batch = model.data_preprocessor(dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]), False)
+    batch = batch_of_one(model, packed)
     read = model.assignments(batch['inputs'], batch['data_samples'][0].metainfo)
     clusters, feats, members, boxes = (tensor.cpu().numpy() for tensor in read)
     found.survey.add(i, clusters, feats, members, boxes, labels)

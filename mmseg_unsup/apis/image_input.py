@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import IMAGE_SUFFIXES, find_images
 from ..datasets.transforms.loading import LoadImage, decode_image
-from ..utils.memory import available_memory
+from ..utils import memory
 from ..utils.paths import path_remedy
 from ..utils.progress import track_progress
 
@@ -89,10 +89,7 @@ def check_fits(entry: Entry, bytes_needed, remedy: str = '') -> None:
     size = f'{name} has {shape[1]}x{shape[0]} pixels ({n_pixels / 1e6:.0f} million)'
     if n_pixels > _CV2_LIMIT:
         raise MemoryError(f'{size}, and OpenCV decodes {_CV2_LIMIT / 1e6:.0f} million at most: cut the file in parts')
-    needed, available = bytes_needed(shape), available_memory()
-    if available is not None and needed > available:
-        raise MemoryError(f'{size}, which needs about {needed / 2**30:.1f} GiB of memory, but only '
-                          f'{available / 2**30:.1f} GiB are free: {remedy}cut the file in parts')
+    memory.check_memory(f'{size}, which', bytes_needed(shape), f'{remedy}cut the file in parts')
 
 
 def shape_of(entry: Entry) -> Optional[Tuple[int, int]]:
@@ -105,7 +102,7 @@ def shape_of(entry: Entry) -> Optional[Tuple[int, int]]:
 def pixels_ahead() -> int:
     """Pixels of all pictures that may wait, decoded, until their turn comes: those that fill an eighth of the free
     memory, results included."""
-    return (available_memory() or 2**32) // (8 * _WAITING_BYTES)
+    return (memory.available_memory() or 2**32) // (8 * _WAITING_BYTES)
 
 
 def unreadable_images(paths: Sequence[str], bytes_needed) -> List[str]:

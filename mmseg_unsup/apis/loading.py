@@ -118,3 +118,8 @@ def _load_weights(model: nn.Module, state: dict, weights: str) -> None:
     if lacking:
         raise ValueError(f'{weights} lacks {len(lacking)} tensors that predictions are made of, first {lacking[0]}: it '
                          'is no checkpoint of this config')
+
+
+def batch_of_one(model: ClusterSegmentor, packed: dict) -> dict:
+    """A sample as its transforms pack it -> ``inputs`` (1, 3, H, W), normalised, and ``data_samples`` of one."""
+    return model.data_preprocessor({key: [value] for key, value in packed.items()}, False)

@@ -6,30 +6,26 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import os.path as osp
-import re
 import sys
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
-from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Type
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
 from threadpoolctl import threadpool_limits
 
 from ..datasets.errors import LabelError, UndecodableLabelError, UnreadableImageError
 from ..datasets.image_files import check_folder, check_output, find_images, mark_output
 from ..datasets.pictures import read_rgb, write_picture
 from ..datasets.transforms.masks import read_mask
-from ..priors import FeaturePrior, Prior
 from ..registry import PRIORS
 from ..utils import keyed_generator, track_progress
 from ..utils.atomic import remove_parts_below, write_json
-from ..utils.checks import check_choice
 from ..utils.console import say
 from ..utils.distributed import after_all, on_first_rank
 from ..utils.paths import path_remedy, printable
@@ -38,10 +34,8 @@ from ..utils.read_ahead import read_ahead
 from ..utils.shards import WHOLE, Shard
 from ..visualization import cluster_palette, contact_sheet
 from .folder_journal import Collected, ImageNames, Journal, check_same_work, check_settings, stopping
+from .prior_configs import build_prior
 
-SHORT_NAMES = dict(rbd='RBDPrior', spectral='SpectralPrior', tokencut='TokenCutPrior', ncut='NormalizedCutPrior',
-                   region='RegionPrior', principal='PrincipalMaskPrior', model='ModelPrior', folder='FolderPrior')
-_WIDTHS = ('conv1.weight', 'layer1.0.conv1.weight')  # as wide as stem and first stage of a ResNet
 RECORD, SHEET = 'priors.json', 'contact_sheet.jpg'
 AREA_BINS = 10
 MIN_KEPT = 0.6  # share of images
@@ -65,7 +59,7 @@ def make_mask_folder(images: str, out: str, config: dict, workers: int = 1, on_e
 
     Args:
         out: ``a/b.jpg`` of the images has ``a/b.png`` here.
-        config: of the prior, see :func:`prior_config`.
+        config: of the prior, see :func:`mmseg_unsup.apis.prior_configs.prior_config`.
         workers: processes, one thread each.
         on_error: ``'skip'`` leaves out images that cannot be read, ``'raise'`` stops.
         seed: which images the contact sheet shows.
@@ -130,73 +124,6 @@ def too_few(record: dict, out: str, min_kept: float = MIN_KEPT) -> str:
         return ''
     return (f'only {record["kept_fraction"]:.0%} of the images have a usable mask, fewer than {min_kept:.0%}: look at '
             f'{osp.join(out, SHEET)} and try another prior (--prior region for scenes without one object)')
-
-
-def prior_config(name: str, options: Optional[dict] = None, weights: Optional[str] = None,
-                 style: str = 'pytorch') -> dict:
-    """Config of a prior by short name or registered type.
-
-    Args:
-        options: of the prior, by dotted keys.
-        weights: file of the network whose features the prior sees, see :func:`backbone_of`.
-        style: of that network, a ResNet.
-
-    Raises:
-        ValueError: there is no such prior, or it sees no features.
-    """
-    prior_type(name)
-    kind = SHORT_NAMES.get(name, name)
-    config = Config(dict(type=kind if '.' in kind else f'mmseg_unsup.{kind}'))
-    if weights is not None:
-        if not sees_features(name):
-            raise ValueError(f'--weights {weights} names a network, but the prior {name} sees no features: leave it out, '
-                             f'or give one of {", ".join(filter(sees_features, SHORT_NAMES))}')
-        config.merge_from_dict(backbone_of(weights, style))
-    config.merge_from_dict(options or {})  # which knows dotted keys
-    return config.to_dict()
-
-
-def prior_type(name: str) -> Type[Prior]:
-    """The class of a prior by short name or registered type; ValueError if there is no such prior."""
-    if name not in SHORT_NAMES and PRIORS.get(name) is None:
-        check_choice('prior', name, SHORT_NAMES, ', or a registered type')
-    return PRIORS.get(SHORT_NAMES.get(name, name))
-
-
-def sees_features(name: str) -> bool:
-    """Whether a prior sees an image as the features of a network; ValueError if there is no such prior."""
-    return issubclass(prior_type(name), FeaturePrior)
-
-
-def backbone_of(weights: str, style: str = 'pytorch') -> dict:
-    """The options of a :class:`FeaturePrior` that sees with the ResNet of a file, whose depth and width it shows.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: it holds another network.
-    """
-    from ..weights import read_part, resnet_depth  # with all that trains
-    pretrained = read_part(weights)
-    depth, stem, first = resnet_depth(pretrained.state), *map(pretrained.state.get, _WIDTHS)
-    if depth is None or stem is None or first is None:
-        raise ValueError(f'{pretrained} is no ResNet of a known depth: give the network by --options backbone.type=... '
-                         f'backbone.init_cfg.type=Pretrained backbone.init_cfg.checkpoint={weights}')
-    init_cfg = dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=weights)
-    backbone = dict(depth=depth, style=style, stem_channels=len(stem), base_channels=len(first), init_cfg=init_cfg)
-    return dict(backbone=backbone, weights_labels=pretrained.seen)
-
-
-def build_prior(config: dict) -> Prior:
-    """The prior of a config; ValueError if it lacks an option, or has one that cannot be."""
-    try:
-        return PRIORS.build(config)
-    except TypeError as error:
-        names = ', '.join(re.findall(r"'(\w+)'", str(error)))
-        fault = f'needs {names}' if 'missing' in str(error) else f'has no option {names}'
-        fault = fault if '__init__()' in str(error) else f'cannot be made of these options: {error}'
-        remedy = '--weights FILE' if names == 'backbone' and 'needs' in fault else '--options KEY=VALUE'
-        raise ValueError(f'the prior {config["type"]} {fault}: give its options by mmseg-unsup priors {remedy}'
-                         ) from error
 
 
 def target_of(name: str, out: str) -> str:

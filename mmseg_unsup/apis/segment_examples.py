@@ -16,6 +16,7 @@ from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..structures import ClusterNames
 from ..utils.atomic import write_json, write_text
 from ..utils.console import counted, say
+from ..utils.devices import default_device
 from ..utils.memory import check_memory
 from ..utils.paths import printable
 from ..utils.progress import track_progress
@@ -28,11 +29,10 @@ from .loading import load_segmentor, model_config
 from .map_files import RECORD
 from .model_files import EXAMPLES_FILE, NAMES_FILE
 from .predicted_folder import predict_folder
-from .segment_request import Request
+from .segment_request import GALLERY, Request
 from .segment_stages import Stages
 
 NEXT, LIST = 'label_next.json', 'examples.txt'
-_GALLERY = 'gallery.html'
 _MAX_CELLS = 20_000  # of which a feature map of stride 4 is looked up in about a second on a core
 _MAX_SHOWN = 500  # images that the page is made of
 _MAX_CANDIDATES, _N_NEXT, _N_TOLD = 200, 20, 5
@@ -64,7 +64,7 @@ def find_examples(request: Request, cfg: Config, paths: List[str]) -> Examples:
 def learn(request: Request, examples: Examples) -> str:
     """Write the model of the examples, the names of its classes, and a list of the examples for a training."""
     checkpoint = last_checkpoint(request.path('train'))
-    names = learn_examples(checkpoint, examples, request.path(EXAMPLES_FILE), _device(), _MAX_CELLS)
+    names = learn_examples(checkpoint, examples, request.path(EXAMPLES_FILE), default_device(), _MAX_CELLS)
     names.save(request.path(NAMES_FILE))
     stems = (osp.splitext(osp.relpath(path, request.images))[0] for path in examples.paths)
     write_text(request.path(LIST), ''.join(f'{stem}\n' for stem in stems))
@@ -78,7 +78,7 @@ def make_example_maps(request: Request, stages: Stages) -> str:
     totals = predict_folder(inferencer, ImageNames.of(request.images), request.out, replace=True)
     if not totals.n_found:
         raise ValueError(f'none of the images in {printable(request.images)} can be read')
-    found = make_gallery(model_config(None, checkpoint), checkpoint, request.images, request.path(_GALLERY),
+    found = make_gallery(model_config(None, checkpoint), checkpoint, request.images, request.path(GALLERY),
                          clusters=names, on_error=request.on_error, max_images=_MAX_SHOWN)
     stages.record['shares'] = found.survey.shares.tolist()
     return f'of {counted(totals.n_found, "image")}'
@@ -89,7 +89,7 @@ def rank_images(request: Request, examples: Examples) -> str:
     confidence = load(request.path(RECORD))['confidence']
     labelled = {osp.relpath(path, request.images) for path in examples.paths}
     names = sorted(confidence.keys() - labelled, key=lambda name: (confidence[name], name))[:_MAX_CANDIDATES]
-    cfg, model = load_segmentor(None, request.path(EXAMPLES_FILE), _device())
+    cfg, model = load_segmentor(None, request.path(EXAMPLES_FILE), default_device())
     describe = Describer(model, Compose(whole_image_pipeline(cfg)))
     paths = [osp.join(request.images, name) for name in names]
     doubt = torch.tensor([confidence[name] for name in names])
@@ -129,7 +129,3 @@ def example_files(request: Request) -> List[Tuple[str, str]]:
     return [(request.path(NEXT), 'images that would help most if they were labelled next'),
             (request.path(LIST), 'the labelled images, as the ann_file of a training'),
             (request.path(EXAMPLES_FILE), 'the model, which mmseg-unsup predict takes')]
-
-
-def _device() -> str:
-    return 'cuda' if torch.cuda.is_available() else 'cpu'

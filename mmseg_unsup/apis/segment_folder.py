@@ -31,7 +31,7 @@ def segment_folder(images: str,
         out: folder of everything that is written.
         method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster, 'features' too, without training.
         n_clusters: None for that of the config.
-        prior: of the masks of objects, see :func:`mmseg_unsup.apis.mask_folder.prior_config`; one that sees features
+        prior: of the masks of objects, see :func:`mmseg_unsup.apis.prior_configs.prior_config`; one that sees features
             has the weights of ``init``.
         objects: 'image' for one an image, 'components' for several.
         config: file, or ``mmseg_unsup::NAME``; None for the folder config of the method, a small one without a GPU.

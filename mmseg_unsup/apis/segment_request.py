@@ -14,7 +14,7 @@ from ..datasets.image_files import check_folder, check_output
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
 from ..utils.paths import path_remedy, printable
-from .mask_folder import build_prior, prior_config, sees_features
+from .prior_configs import build_prior, prior_config, sees_features
 
 # method -> its folder configs, the small one for machines without a GPU and the other
 CONFIGS = dict(
@@ -23,6 +23,7 @@ CONFIGS = dict(
     features=('features/features_r18_folder.py', ) * 2)
 OBJECTS = ('image', 'components')
 FOLDERS = ('masks', 'train', 'maps', 'overlays')  # below the folder of results
+GALLERY = 'gallery.html'  # beside them
 EPOCHS = 'train_cfg.max_epochs'
 MAX_CLUSTERS = 2**15 - 1  # ids are int16
 # what does not change the result

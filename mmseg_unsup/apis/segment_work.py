@@ -30,11 +30,10 @@ from .mask_folder import SHEET, make_mask_folder, too_few
 from .model_files import find_model
 from .predicted_folder import predict_folder
 from .segment_examples import example_files, find_examples, learn, make_example_maps, rank_images
-from .segment_request import FOLDERS, Request, check_settings, n_epochs, prior_of, read_settings
+from .segment_request import FOLDERS, GALLERY, Request, check_settings, n_epochs, prior_of, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
-GALLERY = 'gallery.html'
 _MAX_CHECKED, _MAX_HEADERS = 5000, 1000  # images that are decoded, and headers that are read, before the work begins
 _MAX_SURVEYED = 10000  # images that the page is made of
 _MAX_CLUSTERS, _MAX_FAULTS = 6, 5  # that are told

@@ -5,7 +5,7 @@ from typing import Iterator, Optional
 
 from ..utils.shards import WHOLE, parse_shard
 
-# short names, see apis/mask_folder.py
+# short names, see apis/prior_configs.py
 PRIORS = ('rbd', 'spectral', 'tokencut', 'ncut', 'region', 'principal', 'model', 'folder')
 
 

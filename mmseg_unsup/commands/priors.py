@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import os.path as osp
 
-    from ..apis.mask_folder import RECORD, SHEET, make_mask_folder, prior_config, too_few
+    from ..apis.mask_folder import RECORD, SHEET, make_mask_folder, too_few
+    from ..apis.prior_configs import prior_config
     from ..utils.console import say
     from ..utils.distributed import shard_of_process
     from ..utils.paths import shown

@@ -5,7 +5,10 @@ import re
 import zipfile
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+import torch
+
 from ..hosts.safe_loading import load_safely
+from ..utils.atomic import replacing, write_from_memory
 
 # written when a run is stopped by a signal; the next checkpoint replaces it
 PREEMPTED = 'preempted.pth'
@@ -18,6 +21,12 @@ class Search(NamedTuple):
     """What :func:`find_checkpoint` found: a path or None, and per file that was passed over, why."""
     path: Optional[str]
     skipped: List[str]
+
+
+def write_checkpoint(path: str, content: dict) -> None:
+    """Write a checkpoint in one step; an OSError names the file."""
+    with replacing(path) as part:
+        write_from_memory(part, lambda file: torch.save(content, file))
 
 
 def verify_checkpoint(path: str) -> dict:

@@ -3,14 +3,13 @@ import os
 import os.path as osp
 from typing import Optional
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import weights_to_cpu
 
 from ..datasets.image_files import sharing_listings
-from ..utils.atomic import replacing, write_from_memory
+from .checkpoint_files import write_checkpoint
 from .feature_pass import unwrap
 from .hooks import FeatureCacheHook, InitializationHook, PrecisionHook
 from .hooks.fit_hook import fit_due
@@ -68,5 +67,4 @@ def save_model(runner: Runner, path: str) -> None:
     for hook in runner.hooks:
         if isinstance(hook, InitializationHook):
             hook.before_save_checkpoint(runner, checkpoint)
-    with replacing(path) as part:
-        write_from_memory(part, lambda file: torch.save(checkpoint, file))
+    write_checkpoint(path, checkpoint)

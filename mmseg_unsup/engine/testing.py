@@ -36,8 +36,8 @@ def test_config(cfg: Config, checkpoint: Optional[str], clusters: Optional[str] 
 
     Raises:
         FileExistsError: ``save`` is there.
-        ValueError: ``save`` of a checkpoint, which is there already; something in the config is wrong, see :func:`check_config`; no metric reads the clusters that the
-            file names.
+        ValueError: ``save`` of a checkpoint, which is there already; something in the config is wrong, see
+            :func:`check_config`; no metric reads the clusters that the file names.
     """
     check_config(cfg, ('test', ))
     if save:

@@ -1,14 +1,12 @@
 """CRFs by the names that configs give them."""
-from typing import Union
-
-from .dense_crf import DenseCRF
+from .dense_crf import CRF, DenseCRF
 from .exact_crf import ExactCRF
 
 # 'lattice' is fast and approximate, and needs a compiled package; 'exact' sees large images at fewer cells
 METHODS = dict(lattice=DenseCRF, exact=ExactCRF)
 
 
-def build_crf(method: str = 'lattice', **settings) -> Union[DenseCRF, ExactCRF]:
+def build_crf(method: str = 'lattice', **settings) -> CRF:
     """The CRF of a config's settings.
 
     Raises:

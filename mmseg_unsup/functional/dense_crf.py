@@ -6,8 +6,8 @@ import numpy as np
 from ..utils.checks import check_count, check_positive
 
 
-class DenseCRF:
-    """Mean-field inference of a fully connected CRF, with the settings that STEGO and later work use.
+class CRF:
+    """Settings of the mean-field inference of a fully connected CRF; the defaults are those of STEGO and later work.
 
     Args:
         temperature: scores become probabilities by ``softmax(scores / temperature)``. The defaults of the rest suit
@@ -19,7 +19,6 @@ class DenseCRF:
     Source: arXiv 1210.5644; settings as in src/crf.py of STEGO's released code.
 
     Raises:
-        ImportError: pydensecrf is not installed.
         ValueError: ``temperature`` or ``n_iter`` is not positive.
     """
 
@@ -33,12 +32,27 @@ class DenseCRF:
                  edge_weight: float = 4.) -> None:
         check_positive('temperature of the dense CRF', temperature)
         check_count('n_iter of the dense CRF', n_iter)
-        if find_spec('pydensecrf') is None:  # now, not after the training images were read
-            raise ImportError('a dense CRF needs pydensecrf: pip install "mmseg-unsup[crf]" (it is compiled on '
-                              "installation), or set method='exact' in the settings of crf")
         self.temperature, self.n_iter = temperature, n_iter
         self.smooth = dict(sxy=smooth_xy, compat=smooth_weight)
         self.edge = dict(sxy=edge_xy, srgb=edge_rgb, compat=edge_weight)
+
+
+class DenseCRF(CRF):
+    """Mean-field inference by pydensecrf, whose lattice approximates the kernels.
+
+    Args:
+        settings: of :class:`CRF`.
+
+    Raises:
+        ImportError: pydensecrf is not installed.
+        ValueError: see :class:`CRF`.
+    """
+
+    def __init__(self, *settings, **named) -> None:
+        super().__init__(*settings, **named)
+        if find_spec('pydensecrf') is None:  # now, not after the training images were read
+            raise ImportError('a dense CRF needs pydensecrf: pip install "mmseg-unsup[crf]" (it is compiled on '
+                              "installation), or set method='exact' in the settings of crf")
 
     def __call__(self, image: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB, (K, H, W) -> (K, H, W) float32 probabilities."""

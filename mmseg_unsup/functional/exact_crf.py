@@ -7,47 +7,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..utils.checks import check_count, check_positive
+from ..utils.checks import check_count
+from .dense_crf import CRF
 from .guided_filter import GuidedFilter
 
 _LEAST = 1e-8  # probability
 
 
-class ExactCRF:
-    """Mean-field inference as in :class:`DenseCRF`, whose kernels are sums over all pairs of cells.
+class ExactCRF(CRF):
+    """Mean-field inference whose kernels are sums over all pairs of cells.
 
     An image of up to ``max_cells`` pixels is solved pixel by pixel. A larger one is made smaller; the logarithms of
     the probabilities of its cells then follow the edges of the image by a :class:`GuidedFilter`.
 
     Args:
+        settings: of :class:`CRF`, in pixels of the image.
         max_cells: N; time and memory are those of two matrices (N, N), 4 N^2 bytes each: 164 MB with the default.
         filter_radius, filter_epsilon: see :class:`GuidedFilter`; the radius is at least that of a cell.
-        others: as of :class:`DenseCRF`, in pixels of the image.
 
     Source: arXiv 1210.5644, equations 2 to 4, kernels normalised from both sides as pydensecrf does.
 
     Raises:
-        ValueError: ``temperature``, ``n_iter``, ``max_cells`` or one of the filter is not positive.
+        ValueError: ``max_cells`` or one of the filter is not positive; see :class:`CRF`.
     """
 
-    def __init__(self,
-                 temperature: float = 1.,
-                 n_iter: int = 10,
-                 smooth_xy: float = 1.,
-                 smooth_weight: float = 3.,
-                 edge_xy: float = 67.,
-                 edge_rgb: float = 3.,
-                 edge_weight: float = 4.,
-                 max_cells: int = 6400,
-                 filter_radius: int = 4,
-                 filter_epsilon: float = 1e-3) -> None:
-        check_positive('temperature of the dense CRF', temperature)
-        check_count('n_iter of the dense CRF', n_iter)
+    def __init__(self, *settings, max_cells: int = 6400, filter_radius: int = 4, filter_epsilon: float = 1e-3,
+                 **named) -> None:
+        super().__init__(*settings, **named)
         check_count('max_cells of the dense CRF', max_cells)
         GuidedFilter(filter_radius, filter_epsilon)  # refuses what cannot be
-        self.temperature, self.n_iter, self.max_cells = temperature, n_iter, max_cells
-        self.smooth, self.edge = (smooth_weight, smooth_xy), (edge_weight, edge_xy, edge_rgb)
-        self.filter_radius, self.filter_epsilon = filter_radius, filter_epsilon
+        self.max_cells, self.filter_radius, self.filter_epsilon = max_cells, filter_radius, filter_epsilon
 
     @torch.no_grad()
     def __call__(self, image: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -78,11 +67,10 @@ class ExactCRF:
         height, width = image.shape[:2]
         rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
         places = torch.stack([rows, columns], 2).view(-1, 2) / scale
-        weight, xy = self.smooth
-        pull = _normalised_kernel(places / xy).mul_(weight)
-        weight, xy, rgb = self.edge
-        colours = torch.from_numpy(np.ascontiguousarray(image)).view(-1, 3)
-        return pull.add_(_normalised_kernel(torch.cat([places / xy, colours / rgb], 1)), alpha=weight)
+        pull = _normalised_kernel(places / self.smooth['sxy']).mul_(self.smooth['compat'])
+        colours = torch.from_numpy(np.ascontiguousarray(image)).view(-1, 3) / self.edge['srgb']
+        kernel = _normalised_kernel(torch.cat([places / self.edge['sxy'], colours], 1))
+        return pull.add_(kernel, alpha=self.edge['compat'])
 
 
 def _normalised_kernel(feats: Tensor) -> Tensor:

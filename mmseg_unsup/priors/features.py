@@ -1,5 +1,5 @@
 """What priors share that look at the features of a frozen network."""
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Optional, Sequence, Union
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import DefaultScope
 
-from ..functional.dense_crf import DenseCRF
+from ..functional.crf import build_crf
 from ..registry import MODELS
 from ..utils.checks import is_finite
 from .base import Prior
@@ -108,7 +108,7 @@ def check_affinity_threshold(prior: FeaturePrior) -> None:
                          'a number from -1 to less than 1')
 
 
-def segment_map(scores: np.ndarray, image: np.ndarray, crf: Optional[DenseCRF]) -> np.ndarray:
+def segment_map(scores: np.ndarray, image: np.ndarray, crf: Optional[Callable]) -> np.ndarray:
     """(K, h, w) scores, (H, W, 3) uint8 RGB -> (H, W) int64 index of the largest, of scores enlarged bilinearly and, if
     there is one, smoothed by a CRF."""
     batch = torch.from_numpy(scores)[None].float()
@@ -116,11 +116,11 @@ def segment_map(scores: np.ndarray, image: np.ndarray, crf: Optional[DenseCRF]) 
     return (enlarged if crf is None else crf(image, enlarged)).argmax(0)
 
 
-def make_crf(prior: FeaturePrior, **settings: float) -> Optional[DenseCRF]:
+def make_crf(prior: FeaturePrior, **settings: float) -> Optional[Callable]:
     """What ``refine`` of a prior of segments names; ValueError where there is no such thing."""
     if prior.refine not in ('crf', None):
         raise ValueError(f"refine={prior.refine!r} of {type(prior).__name__}: give 'crf' or None")
-    return DenseCRF(**settings) if prior.refine else None
+    return build_crf(**settings) if prior.refine else None
 
 
 def center(feats: np.ndarray) -> np.ndarray:

@@ -9,6 +9,11 @@ ASYNCHRONOUS = ('cuda', )
 PRECISIONS = ('highest', 'high', 'medium')
 
 
+def default_device() -> str:
+    """A GPU where there is one, else the CPU."""
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
 def check_device(name: str) -> None:
     """Raise ValueError unless torch can compute on the device of this name, such as ``cuda:1``."""
     try:

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmseg.structures import SegDataSample
 
-from mmseg_unsup.apis import ClusterNames, image_input
+from mmseg_unsup.apis import ClusterNames
 from mmseg_unsup.apis.gallery import make_gallery
 from mmseg_unsup.apis.gallery_text import Matching, matching_of
 from mmseg_unsup.datasets.errors import LabelError, UnreadableImageError
@@ -23,6 +23,7 @@ from mmseg_unsup.evaluation.functional import (confusion_matrix, match_clusters,
                                                scores_from_confusion)
 from mmseg_unsup.evaluation.functional.cluster_survey import ClusterSurvey
 from mmseg_unsup.registry import METRICS, TRANSFORMS
+from mmseg_unsup.utils import memory
 from mmseg_unsup.utils.whole_images import whole_image_pipeline
 from .tiny_gallery import N_CLASSES, N_IMAGES, page_data, small_config, write_checkpoint, write_data
 from .tiny_models import METHODS, tiny_model
@@ -188,7 +189,7 @@ def test_unreadable_images(setting, tmp_path):
 def test_an_image_larger_than_memory_is_refused_before_it_is_decoded(setting, tmp_path, monkeypatch):
     cfg, checkpoint, _, images, _ = setting
     cv2.imwrite(str(tmp_path / 'images' / 'large.png'), np.zeros((2000, 3000, 3), np.uint8))
-    monkeypatch.setattr(image_input, 'available_memory', lambda: 200 * 2**20)
+    monkeypatch.setattr(memory, 'available_memory', lambda: 200 * 2**20)
     out = tmp_path / 'page.html'
     out.write_text('what was there before')
     with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about 0.3 GiB of '

@@ -15,6 +15,7 @@ from mmcv.transforms import Compose
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
 from mmseg_unsup.apis.tiling import blend_tiles, tile_starts
 from mmseg_unsup.datasets.errors import UnreadableImageError
+from mmseg_unsup.utils import memory
 from ..conftest import smooth_image
 from ..test_datasets.test_masked_images import write_masks
 from .tiny_models import METHODS, K, model_config, tiny_model
@@ -196,14 +197,14 @@ def test_no_two_images_share_a_file_and_none_is_written_over(tmp_path):
 def test_an_image_larger_than_memory_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     path = tmp_path / 'large.png'
     cv2.imwrite(str(path), np.zeros((2000, 3000, 3), np.uint8))
-    monkeypatch.setattr(image_input, 'available_memory', lambda: 200 * 2**20)
+    monkeypatch.setattr(memory, 'available_memory', lambda: 200 * 2**20)
     monkeypatch.setattr(image_input.LoadImage, 'transform', lambda *args: pytest.fail('decoded'))
     whole = inferencer('PiCIE', tmp_path, on_error='skip')
     with pytest.raises(MemoryError, match=r'large.png has 3000x2000 pixels \(6 million\), which needs about 0.3 GiB of '
                        r'memory, but only 0.2 GiB are free: use \(smaller\) tiles, as by --tile 512'):
         whole(str(path))
     monkeypatch.undo()
-    monkeypatch.setattr(image_input, 'available_memory', lambda: 200 * 2**20)
+    monkeypatch.setattr(memory, 'available_memory', lambda: 200 * 2**20)
     tiled = inferencer('PiCIE', tmp_path, tile=200)
     assert tiled(str(path))['predictions'][0]['ids'].shape == (2000, 3000)
 

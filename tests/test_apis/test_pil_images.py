@@ -11,6 +11,7 @@ from mmseg_unsup.apis import image_input
 from mmseg_unsup.apis.image_input import list_inputs, read_picture
 from mmseg_unsup.datasets.errors import UnreadableImageError
 from mmseg_unsup.datasets.transforms.loading import LoadImage
+from mmseg_unsup.utils import memory
 from ..conftest import smooth_image
 from .test_inferencer import inferencer
 
@@ -134,7 +135,7 @@ def test_a_file_that_is_cut_off_or_closed(tmp_path):
 
 def test_one_larger_than_memory_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     cv2.imwrite(str(tmp_path / 'large.png'), np.zeros((2000, 3000, 3), np.uint8))
-    monkeypatch.setattr(image_input, 'available_memory', lambda: 200 * 2**20)
+    monkeypatch.setattr(memory, 'available_memory', lambda: 200 * 2**20)
     monkeypatch.setattr(image_input, 'read_pil_image', lambda image: pytest.fail('decoded'))
     with pytest.raises(MemoryError, match=r'^a PIL image has 3000x2000 pixels \(6 million\), which needs about 0.3'):
         inferencer('PiCIE', tmp_path, on_error='skip')(Image.open(tmp_path / 'large.png'))

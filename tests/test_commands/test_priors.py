@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmseg_unsup.analysis import score_priors
-from mmseg_unsup.apis import mask_folder
+from mmseg_unsup.apis import mask_folder, prior_configs
 from mmseg_unsup.commands import make_parser, priors
 from mmseg_unsup.priors import NormalizedCutPrior, PrincipalMaskPrior, RBDPrior, RegionPrior, TokenCutPrior
 from mmseg_unsup.registry import MODELS
@@ -230,12 +230,12 @@ def test_weights_of_priors(call, tmp_path, network):
 
 
 def test_nested_options():
-    config = mask_folder.prior_config('spectral', {'backbone.depth': 18, 'backbone.init_cfg.type': 'Pretrained'})
+    config = prior_configs.prior_config('spectral', {'backbone.depth': 18, 'backbone.init_cfg.type': 'Pretrained'})
     assert config == dict(type='mmseg_unsup.SpectralPrior',
                           backbone=dict(depth=18, init_cfg=dict(type='Pretrained')))
-    assert mask_folder.prior_config('mmseg_unsup.RBDPrior') == dict(type='mmseg_unsup.RBDPrior')
+    assert prior_configs.prior_config('mmseg_unsup.RBDPrior') == dict(type='mmseg_unsup.RBDPrior')
     with pytest.raises(ValueError, match=r"there is no prior 'rdb' \(did you mean rbd\?\): give one of rbd, .*, or a"):
-        mask_folder.prior_config('rdb')
+        prior_configs.prior_config('rdb')
 
 
 def test_options_keep_their_types_and_spaces(capsys):
@@ -250,7 +250,7 @@ def test_options_keep_their_types_and_spaces(capsys):
 
 
 def test_what_the_parser_says_of_priors_is_true():
-    assert priors.PRIORS == tuple(mask_folder.SHORT_NAMES) and priors.MIN_KEPT == mask_folder.MIN_KEPT
+    assert priors.PRIORS == tuple(prior_configs.SHORT_NAMES) and priors.MIN_KEPT == mask_folder.MIN_KEPT
 
 
 def test_options_that_a_prior_does_not_have(call, tmp_path):

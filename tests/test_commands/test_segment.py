@@ -12,13 +12,14 @@ import torch
 from mmengine.hooks import Hook
 from PIL import Image
 
-from mmseg_unsup.apis import image_input, segment_request
-from mmseg_unsup.apis.mask_folder import build_prior
+from mmseg_unsup.apis import segment_request
+from mmseg_unsup.apis.prior_configs import build_prior
 from mmseg_unsup.apis.segment_request import Request, default_config, prior_of, read_settings
 from mmseg_unsup.commands import run_command
 from mmseg_unsup.commands import segment as command_module
 from mmseg_unsup.priors import RBDPrior, TokenCutPrior
 from mmseg_unsup.registry import HOOKS, MODELS
+from mmseg_unsup.utils import memory
 from mmseg_unsup.utils.config import find_config, load_config, reference_of
 from mmseg_unsup.utils.console import quiet_console
 from mmseg_unsup.visualization import cluster_palette, overlay
@@ -166,7 +167,7 @@ def test_a_prior_of_features_sees_the_weights_to_start_from(discs, tmp_path):
 def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_path, monkeypatch):
     out, file = tmp_path / 'out', tmp_path / 'file'
     file.write_text('x')
-    monkeypatch.setattr(image_input, 'available_memory', lambda: 0)
+    monkeypatch.setattr(memory, 'available_memory', lambda: 0)
     refused = [
         (('picie', tmp_path / 'nowhere', out), {}, FileNotFoundError, 'nowhere. does not exist: check the path'),
         (('picie', tmp_path / 'imagse', out), {}, FileNotFoundError, 'imagse. does not exist: did you mean .*images?'),

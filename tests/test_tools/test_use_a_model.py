@@ -15,7 +15,7 @@ import torch
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
+from mmseg_unsup.apis import ClusterNames, UnsupInferencer, load_segmentor
 from mmseg_unsup.apis import export as library_export
 from mmseg_unsup.apis.folder_journal import ImageNames
 from mmseg_unsup.apis.gallery import make_gallery
@@ -25,6 +25,7 @@ from mmseg_unsup.commands import export, gallery, load_command, make_parser
 from mmseg_unsup.datasets.errors import UnreadableImageError
 from mmseg_unsup.engine.testing import give_names
 from mmseg_unsup.evaluation.functional import matching
+from mmseg_unsup.utils import memory
 from mmseg_unsup.utils.console import quiet_console
 from ..conftest import run_tool, smooth_image
 from ..forks import spawn
@@ -177,7 +178,7 @@ def test_an_image_larger_than_memory_is_refused_when_its_turn_comes(tmp_path, to
     image.parent.mkdir()
     cv2.imwrite(str(image), np.zeros((2000, 3000, 3), np.uint8))
     out.write_text('old')
-    monkeypatch.setattr(image_input, 'available_memory', lambda: 50 * 2**20)
+    monkeypatch.setattr(memory, 'available_memory', lambda: 50 * 2**20)
     cv2.imwrite(str(image.with_name('a.png')), np.zeros((60, 80, 3), np.uint8))
     for args in (['predict', *model, image, '--out', tmp_path / 'out'],
                  ['predict', *model, image.parent, '--out', tmp_path / 'out'],

@@ -67,7 +67,9 @@ class PCAInitHook(FitHook):
 
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
         self._model, self._neck, n_channels = model, model.neck, sum(model.neck.in_channels)
-        self._pca, self._within, self._total = (StreamingPCA(n_channels, device) for _ in range(3))
+        self._pca = StreamingPCA(n_channels, device)
+        if model.neck.position == CONSISTENT:
+            self._within, self._total = StreamingPCA(n_channels, device), StreamingPCA(n_channels, device)
         self._key, self._n_keep = key, self.n_pixels // n_images
         self._n_compared = WINDOW_CELLS // min(n_images, WINDOW_IMAGES)
         self._image_size: Sequence[int] = ()
