@@ -102,7 +102,7 @@ def plot(results: List[dict], chosen: int, path: str) -> None:
         axes.axvline(chosen, color='0.7', zorder=0, label=f'advised: k = {chosen}')
         axes.set_xlabel('number of clusters k')
         axes.set_xscale('log')
-        axes.margins(x=0.08)
+        axes.set_xlim(ks[0] / 1.2, 1.2 * ks[-1])  # also of a single one
         axes.minorticks_off()
         axes.set_xticks(ks, [str(k) for k in ks])
         axes.legend()

@@ -12,9 +12,11 @@ from ..clustering.seeding import sample_cells
 from ..engine.checkpoint_files import existing_checkpoint
 from ..engine.feature_pass import check_view_loader, limit_images, set_view_key
 from ..engine.fitting import feature_batches
+from ..presets import view_pipeline
 from ..registry import MODELS, TRANSFORMS
 from ..utils.devices import default_device
 from ..utils.registered import class_of
+from ..utils.whole_images import resizes_of
 
 # k-means where the config has no fresh one
 DEFAULT_KMEANS = dict(n_iter=20, n_init=10)
@@ -39,21 +41,34 @@ def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, s
 
     The same seed means the same images, views and cells, whatever the checkpoint.
     """
+    configs = {key: _loader_config(cfg, key) for key in ('probe_dataloader', 'train_dataloader')}
     model = build_model(cfg, checkpoint)
-    rows, count = _sample_loader(model, cfg, 'probe_dataloader', n_images, n_cells, seed)
-    views, _ = _sample_loader(model, cfg, 'train_dataloader', n_images, n_cells, seed)
+    (rows, count), (views, _) = (_sample_loader(model, config, key, n_images, n_cells, seed)
+                                 for key, config in configs.items())
     return FeatureSample(rows[0], tuple(views), count)
 
 
-def _sample_loader(model, cfg: Config, key: str, n_images: int, n_cells: int, seed: int):
-    """(N, C) cells of each view, and the number of images they come from."""
-    config = copy.deepcopy(cfg.get(key))
-    if config is None:
+def _loader_config(cfg: Config, key: str) -> dict:
+    """Config of a loader, whose training images make two views whatever the method trains on.
+
+    Where nothing trains, they are PiCIE's views of the images that the clusters are fitted to.
+    """
+    found = copy.deepcopy(cfg.get(key))
+    if found is None and key == 'train_dataloader':
+        found = _loader_config(cfg, 'probe_dataloader')
+        sizes = [transform['size'] for transform in resizes_of(found.dataset.pipeline)]
+        found.dataset.pipeline = view_pipeline(*sizes) if len(sizes) == 1 else []
+    if found is None or not found.dataset.pipeline:
         raise KeyError(f'the config has no {key}: take it from configs/_base_/datasets/')
-    if key == 'train_dataloader':  # also for methods that train on one view
-        for transform in config.dataset.pipeline:
+    if key == 'train_dataloader':
+        for transform in found.dataset.pipeline:
             if getattr(class_of(transform, TRANSFORMS), 'makes_views', False):
                 transform['num_views'] = 2
+    return found
+
+
+def _sample_loader(model, config: dict, key: str, n_images: int, n_cells: int, seed: int):
+    """(N, C) cells of each view, and the number of images they come from."""
     loader = Runner.build_dataloader(config, seed=seed)
     check_view_loader(loader, key)
     set_view_key(loader, seed, 0)
