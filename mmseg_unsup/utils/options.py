@@ -9,8 +9,9 @@ from .near_names import advice
 from .registered import BUILDERS, found_types, parameters_of
 
 # last names of keys whose values are paths or addresses, whatever these look like
-_PATHS = ('data_root', 'root', 'mask_root', 'out', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file',
+_PATHS = ('data_root', 'root', 'mask_root', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file',
           'img_path', 'seg_map_path', 'mask_path', 'work_dir', 'load_from', 'filename')
+_OUT = 'out'  # alone, of the folder configs; that of a FrozenBackbone is names of its outputs
 # Of a config, what this package and mmengine read besides the arguments of the runner.
 _READ = ('probe_dataloader', 'labelled_probe_dataloader', 'allowed_globals', 'shortcuts', 'custom_imports',
          'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'activation_checkpointing', 'efficient_conv_bn_eval',
@@ -30,7 +31,7 @@ def parse_options(words: Sequence[str]) -> Dict[str, object]:
 def _parse_value(key: str, text: str):
     if len(text) > 1 and text[0] == text[-1] and text[0] in '\'"':
         return text[1:-1]
-    if key.rpartition('.')[2] in _PATHS:
+    if key == _OUT or key.rpartition('.')[2] in _PATHS:
         return None if text == 'None' else text
     if text[:1] in _BRACKETS:
         try:
