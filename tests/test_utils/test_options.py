@@ -25,7 +25,8 @@ read_once = functools.cache(load_config)
     ('a=[(a,b),(c,d)]', [('a', 'b'), ('c', 'd')]), ('a=b=c', 'b=c'), ('a=two words', 'two words'), ("a='3'", '3'),
     ("a='1,2'", '1,2'), ('a="[x]"', '[x]'), ("a=it's", "it's"), ('a=3 dogs', '3 dogs'),
     ('x.data_root=my photos, [2020]', 'my photos, [2020]'), ('data_root=2020', '2020'), ('init=[a]', '[a]'),
-    ('init=None', None), ('out=1e5', '1e5'), ('model.backbone.out=[layer3,layer4]', ['layer3', 'layer4']), ('data_root=None of these', 'None of these'),
+    ('init=None', None), ('out=1e5', '1e5'),
+    ('model.backbone.out=[layer3,layer4]', ['layer3', 'layer4']), ('data_root=None of these', 'None of these'),
     ('model.backbone.init_cfg.checkpoint=a,b.pth', 'a,b.pth'), ('init=/None/r18.pth', '/None/r18.pth')])
 def test_values_arrive_as_they_were_given(word, value):
     read = list(parse_options([word]).values())[0]
