@@ -19,7 +19,11 @@ class OptionsAction(argparse.Action):
             if not word.partition('=')[0] or '=' not in word:
                 told = f': write {word}={values[i + 1]}' if values[i + 1:] and '=' not in values[i + 1] else ''
                 parser.error(f'{option_string} takes key=value, but {word!r} is none{told}')
-        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **parse_options(values)})
+        try:
+            found = parse_options(values)
+        except ValueError as error:
+            parser.error(f'{option_string} {error}')
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **found})
 
 
 class WordsAction(OptionsAction):

@@ -24,6 +24,9 @@ def parse_options(words: Sequence[str]) -> Dict[str, object]:
 
     Values are read as mmengine does, but spaces stay, a path is a path (None aside), and what is in quotes of its own,
     as in ``"key='1,2'"``, is a text.
+
+    Raises:
+        ValueError: a bracket or quote has no partner.
     """
     return {key: _parse_value(key, text) for key, _, text in (word.partition('=') for word in words)}
 
@@ -38,7 +41,11 @@ def _parse_value(key: str, text: str):
             return ast.literal_eval(text)  # texts in it may have spaces and commas
         except (ValueError, SyntaxError, MemoryError, RecursionError):  # words without quotes
             pass
-    value = DictAction._parse_iterable(text)
+    try:
+        value = DictAction._parse_iterable(text)
+    except (AssertionError, RecursionError):  # of mmengine, without a word on the key
+        raise ValueError(f'{key}={text} has a bracket or quote without its partner: write a list as [a,b] and texts '
+                         "with commas in it as ['a,b','c']") from None
     return text if isinstance(value, str) else value
 
 

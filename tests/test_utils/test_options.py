@@ -43,7 +43,9 @@ def test_a_value_is_given_to_another_process_as_it_is(value):
 
 @pytest.mark.parametrize('words, message', [
     (['n_clusters', '5'], "takes key=value, but 'n_clusters' is none: write n_clusters=5"),
-    (['a=1', 'n_clusters'], "but 'n_clusters' is none"), (['=5'], "but '=5' is none"),
+    (['a=1', 'n_clusters'], "but 'n_clusters' is none"), (['a=[b,c)'], "--cfg-options a=[b,c) has a bracket or quote"),
+    (["a=(b,'c,d')e"], "a=(b,'c,d')e has a bracket or quote without its partner: write a list as [a,b]"),
+    (['=5'], "but '=5' is none"),
     (['a', 'b=5'], "but 'a' is none"),
 ])
 def test_what_is_no_option(words, message, capsys):
