@@ -12,7 +12,7 @@ from mmengine.config import Config
 from ..datasets.errors import ON_ERROR
 from ..datasets.image_files import check_folder, check_output
 from ..utils.checks import check_choice, check_count
-from ..utils.config import find_config, reference_of
+from ..utils.config import find_config, load_config, reference_of
 from ..utils.paths import path_remedy, printable
 from ..weights import describe_network, is_transformer, known_network, load_network_config, read_part
 from .prior_configs import build_prior, prior_config, sees_features
@@ -71,15 +71,19 @@ class Request:
 
     def _choose_method(self) -> None:
         """Raise ValueError if the weights are those of a network that the method has no config for."""
+        if self.config is not None:
+            self.config = osp.abspath(find_config(self.config))
+            self.method = self.method or _method_of(self.config)
+            return
         weights = self.options.get('init', self.init)
-        network = known_network(read_part(weights)) if osp.isfile(str(weights)) and self.config is None else {}
+        network = known_network(read_part(weights)) if osp.isfile(str(weights)) else {}
         has_transformer = is_transformer(network)
         self.method = self.method or ('features' if has_transformer else 'maskcontrast')
         if has_transformer and self.trains:
             raise ValueError(f'--init {weights} holds {describe_network(network)}, but --method {self.method} trains a '
-                             'ResNet: leave --method out, or give --method features, and for masks that a ResNet is '
-                             'trained with, mmseg-unsup priors --weights')
-        self.config = osp.abspath(find_config(self.config or default_config(self.method, has_transformer)))
+                             'ResNet: leave --method out, or give --method features; masks that a ResNet is trained '
+                             'with are made by mmseg-unsup priors --weights')
+        self.config = osp.abspath(find_config(default_config(self.method, has_transformer)))
 
     @property
     def finds_objects(self) -> bool:
@@ -107,6 +111,13 @@ def _absolute(init: str) -> str:
     """A file of weights by its absolute path, as the model is used in other folders too; all else as it is."""
     path = osp.abspath(osp.expanduser(init))
     return path if osp.isfile(path) else init
+
+
+def _method_of(config: str) -> str:
+    """Of the model of a config; PiCIE stands for all that train features of pixels."""
+    model = load_config(config).get('model') or {}
+    return {'mmseg_unsup.MaskContrast': 'maskcontrast', 'mmseg_unsup.FrozenSegmentor': 'features'}.get(
+        model.get('type'), 'picie')
 
 
 def default_config(method: str, has_transformer: bool = False) -> str:

@@ -37,12 +37,20 @@ def known_network(pretrained: PretrainedPart, remedy: str = OFFICIAL, only_trans
     if config is None or only_transformers and not is_transformer(config):
         others = '' if only_transformers else 'ResNet and no '
         raise ValueError(f'{pretrained} holds no {others}transformer of DINO, DINOv2 or DINOv3 by the official names, '
-                         f'but tensors whose names begin with {first_words(pretrained.state)}: {remedy}')
+                         f'but tensors {_whose(pretrained.state)}: {remedy}')
     arch = config.get('arch')
     if isinstance(arch, dict) and config['family'] != 'dinov3' and arch['embed_dims'] % 64:
         raise ValueError(f'{pretrained} holds a transformer of {arch["embed_dims"]} channels, no multiple of the 64 of '
                          'a head, and does not say how many heads it has: give arch of the DINOViT in a config')
     return config
+
+
+def _whose(state: Dict[str, Tensor]) -> str:
+    """Which package names tensors so, where that is known, or what the names begin with."""
+    if 'reg_token' in state:
+        return 'as timm names them'
+    words = f'whose names begin with {first_words(state)}'
+    return f'{words}, as transformers names them' if 'embeddings.cls_token' in state else words
 
 
 def is_transformer(config: dict) -> bool:
