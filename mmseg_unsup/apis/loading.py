@@ -12,10 +12,11 @@ from torch import nn
 from ..hosts.safe_loading import allow_globals, load_safely
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..registry import MODELS
-from ..utils.config import load_config, merge_options
+from ..utils.config import merge_options
 from ..utils.devices import check_device
 from ..utils.stored_config import read_stored_config
 from ..utils.whole_images import adapt_to_mmseg
+from ..weights import load_network_config
 from .model_files import check_config_path, find_model
 
 
@@ -29,7 +30,7 @@ def read_config(config: Union[str, Config], options: Optional[dict] = None) -> C
     if isinstance(config, Config):
         return _with_options(copy.deepcopy(config), options)
     check_config_path(str(config))
-    return load_config(str(config), options)
+    return load_network_config(str(config), options)
 
 
 def model_config(config: Union[str, Config, None], weights: str, options: Optional[dict] = None) -> Config:

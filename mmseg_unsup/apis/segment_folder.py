@@ -7,7 +7,7 @@ from .segmented_folder import SegmentedFolder
 
 def segment_folder(images: str,
                    out: str,
-                   method: str = 'maskcontrast',
+                   method: Optional[str] = None,
                    n_clusters: Optional[int] = None,
                    prior: str = 'rbd',
                    objects: str = 'image',
@@ -29,14 +29,16 @@ def segment_folder(images: str,
     Args:
         images: the folder, with sub-folders.
         out: folder of everything that is written.
-        method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster, 'features' too, without training.
+        method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster, 'features' too, without training;
+            None for 'features' where ``init`` is a file of a transformer, else 'maskcontrast'.
         n_clusters: None for that of the config.
         prior: of the masks of objects, see :func:`mmseg_unsup.apis.prior_configs.prior_config`; one that sees features
             has the weights of ``init``.
         objects: 'image' for one an image, 'components' for several.
         config: file, or ``mmseg_unsup::NAME``; None for the folder config of the method, a small one without a GPU.
-        init: file of weights to start from, with torchvision's names; 'none' for random ones, None for those of the
-            config, which are downloaded.
+        init: file of weights to start from: of a ResNet with torchvision's names, or an official one of DINO, DINOv2
+            or DINOv3 (:func:`mmseg_unsup.models.backbones.dino_vit_config`), with which nothing trains; 'none' for
+            random ones, None for those of the config, which are downloaded.
         epochs: None for those of the config.
         workers: processes that make masks; None for as many as there are cores.
         on_error: 'skip' leaves out images that cannot be read, 'raise' stops.

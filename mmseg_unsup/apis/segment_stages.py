@@ -94,4 +94,7 @@ class Stages:
         config = record['settings'].get('config')
         if str(config).startswith('configs/'):  # as former versions called those of the package
             record['settings']['config'] = f'mmseg_unsup::{config[len("configs/"):]}'
+        init = record['settings'].get('init')
+        if init and osp.isfile(init):  # whose path they kept as it was given
+            record['settings']['init'] = osp.abspath(init)
         return record

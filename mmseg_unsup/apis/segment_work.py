@@ -7,7 +7,6 @@ from typing import Dict, List, Sequence
 from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader
 
 from ..datasets.image_files import find_images, mark_output, sharing_listings
 from ..engine.checkpoint_files import last_checkpoint
@@ -19,6 +18,7 @@ from ..utils.console import counted, duration, say
 from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules
 from ..utils.speed import adapt_loaders, trim_before_forks
+from ..weights import check_backbone_file
 from .folder_journal import ImageNames
 from .gallery import make_gallery
 from .image_input import header_shape, unreadable_images
@@ -90,8 +90,9 @@ def check_files(request: Request, paths: Sequence[str]) -> str:
 
 
 def load_weights(cfg: Config) -> str:
-    """Find out whether the weights to start from can be had, before hours are spent on masks."""
-    CheckpointLoader.load_checkpoint(cfg.init, map_location='cpu')
+    """Find out whether the weights to start from can be had and fit, before hours are spent on masks."""
+    backbone = cfg.model.backbone.get('backbone') or cfg.model.backbone  # what is frozen
+    check_backbone_file(backbone)
     return cfg.init if '://' in cfg.init else shown(cfg.init)
 
 
