@@ -10,7 +10,8 @@ from .registered import BUILDERS, found_types, parameters_of
 
 # last names of keys whose values are paths or addresses, whatever these look like
 _PATHS = ('data_root', 'root', 'mask_root', 'out', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file',
-          'img_path', 'seg_map_path', 'mask_path', 'work_dir', 'load_from', 'filename')
+          'img_path', 'seg_map_path', 'mask_path', 'work_dir', 'load_from', 'filename',
+          'feature_cache', 'folder')
 # Of a config, what this package and mmengine read besides the arguments of the runner.
 _READ = ('probe_dataloader', 'labelled_probe_dataloader', 'allowed_globals', 'shortcuts', 'custom_imports',
          'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'activation_checkpointing', 'efficient_conv_bn_eval',

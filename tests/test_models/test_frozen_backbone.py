@@ -75,6 +75,20 @@ def test_float16_does_not_depend_on_the_batch(weights, images, out):
         assert not torch.equal(level, torch.cat(expected))
 
 
+def test_float16_is_computed_in_the_precision_of_the_run(weights, images):
+    """Also in a training step, whose own precision is another."""
+    module, exact = build(weights, float16=True, out=['layer4']), build(weights, out=['layer4'])
+    assert module.precision == 'float32'
+    in_bfloat16 = partial(torch.autocast, 'cpu', torch.bfloat16)
+    module.no_grad_context = in_bfloat16
+    with in_bfloat16():
+        expected = torch.cat([exact(image[None].contiguous(memory_format=torch.channels_last))[0] for image in images])
+    with torch.enable_grad():
+        found, = module(images)
+    assert module.precision == 'bfloat16' and expected.dtype == torch.bfloat16
+    assert found.dtype == torch.float32 and torch.equal(found, expected.half().float())
+
+
 @MODELS.register_module()
 class TwoOutputs(nn.Module):
     """A backbone with outputs of its own."""

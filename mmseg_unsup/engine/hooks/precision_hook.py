@@ -43,7 +43,7 @@ class PrecisionHook(Hook):
         """Tell the model."""
         model = unwrap(runner.model)
         context = self._context(runner, next(model.parameters()).device)
-        for part in (model, getattr(model, 'target_generator', None)):
+        for part in (model, getattr(model, 'target_generator', None), getattr(model, 'backbone', None)):
             if hasattr(part, 'no_grad_context'):
                 part.no_grad_context = context
 
