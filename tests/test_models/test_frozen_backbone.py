@@ -1,6 +1,7 @@
 """A frozen backbone: what it gives, what sees it, and which checkpoints fit it."""
 import copy
 import sys
+from functools import partial
 
 import pytest
 import torch
