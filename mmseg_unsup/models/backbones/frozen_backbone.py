@@ -100,15 +100,16 @@ class FrozenBackbone(BaseModule):
         if isinstance(images, StoredImages):
             return images.maps(names)
         if not self.float16:
-            return self._compute(images, names)
+            return self.compute(images, names)
         images, kind = images.float().contiguous(memory_format=torch.channels_last), images.device.type
         # kernels of a CPU may sum in another order for another number of images; exporters see all at once
         alone = images.split(1) if kind == 'cpu' and not (torch.jit.is_tracing() or is_compiling()) else [images]
-        with self._one_precision(kind):
-            found = [self._compute(each, names) for each in alone]
+        with self.one_precision(kind):
+            found = [self.compute(each, names) for each in alone]
         return {name: _rounded(torch.cat([each[name] for each in found])) for name in found[0]}
 
-    def _one_precision(self, kind: str) -> ContextManager:
+    def one_precision(self, kind: str) -> ContextManager:
+        """What ``float16`` outputs are computed in on a ``'cpu'`` or ``'cuda'`` device."""
         if self.no_grad_context is not None:
             return self.no_grad_context()
         return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
@@ -117,11 +118,12 @@ class FrozenBackbone(BaseModule):
     def precision(self) -> str:
         """What ``float16`` outputs are computed in: ``'float32'``, ``'bfloat16'`` or ``'float16'``."""
         kind = self.identity.device.type
-        with self._one_precision(kind):
+        with self.one_precision(kind):
             found = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
         return str(found).rpartition('.')[2]
 
-    def _compute(self, images: Tensor, names: Optional[Sequence[Union[str, int]]]) -> Dict:
+    def compute(self, images: Tensor, names: Optional[Sequence[Union[str, int]]]) -> Dict:
+        """:meth:`outputs` as the network gives them."""
         if names is None:
             return dict(enumerate(self.network(images)))
         if hasattr(self.network, 'named_outputs'):
