@@ -128,8 +128,8 @@ class FeatureStore:
         for image, path in paths:
             if _changed_at(path) >= begun:
                 content = content_hash(path)
-                parts = [self._part_of(image, variant) for variant in range(self.n_variants)]
-                found.update((part, path) for part in parts if part not in found and self._differs(part, image, content))
+                parts = (self._part_of(image, variant) for variant in range(self.n_variants))
+                found.update((part, path) for part in parts if self._differs(part, image, content))
         return found
 
     def _differs(self, part: Part, image: int, content: int) -> bool:
@@ -280,8 +280,8 @@ class StoredImages:
 
 
 def _needs_pixels(what: str) -> TypeError:
-    return TypeError(f'{what} needs pixels, but these images are of a feature cache, which has the outputs of the frozen '
-                     'backbone only: leave out feature_cache')
+    return TypeError(f'{what} needs pixels, but these images are of a feature cache, which has the outputs of the '
+                     'frozen backbone only: leave out feature_cache')
 
 
 @lru_cache(maxsize=8)

@@ -335,8 +335,8 @@ def test_windows_are_seen_in_the_images(weights, tmp_path):
     root, found = write_images(tmp_path / 'images', 4), []
     for folder in (None, tmp_path / 'cache'):
         runner = Runner.from_cfg(config(
-            root, tmp_path / 'run', weights, size=96, model__neck__position='consistent', probe_dataloader__num_workers=1,
-            probe_dataloader__persistent_workers=True, **hook(folder and str(folder))))
+            root, tmp_path / 'run', weights, size=96, model__neck__position='consistent',
+            probe_dataloader__num_workers=1, probe_dataloader__persistent_workers=True, **hook(folder and str(folder))))
         initialize(runner)
         seen = counted(runner.model)
         fit_due(runner, 'before_test_epoch')
@@ -345,8 +345,17 @@ def test_windows_are_seen_in_the_images(weights, tmp_path):
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
-def make_share(rank, port, root, folder, weights) -> None:
-    join(rank, port)
+def test_much_that_nobody_reads_is_not_stored(weights, tmp_path, capsys):
+    root, cache = write_images(tmp_path / 'images', 12), tmp_path / 'cache'
+    for n_read, stored in ((2, 0), (6, 1)):
+        options = {f'default_hooks__{name}__max_images': n_read for name in ('pca_init', 'fresh_kmeans')}
+        initialize(Runner.from_cfg(config(root, tmp_path / 'run', weights, **hook(str(cache)), **options)))
+        assert len(glob(f'{cache}/*/features.json')) == stored
+    assert 'feature cache: fits read 2 of 12 images, so nothing is stored of these' in capsys.readouterr().out
+
+
+def make_share(rank, port, root, folder, weights, n_processes) -> None:
+    join(rank, port, n_processes)
     open_gloo_group('pytorch')
     feature_store._PART_BYTES = 700  # one image
     model, loader = Model(weights, out=['layer4', 'layer2']), loader_of(root)
@@ -358,11 +367,14 @@ def make_share(rank, port, root, folder, weights) -> None:
 
 @pytest.mark.long
 @pytest.mark.skipif(torch.cuda.is_available(), reason='tests the launch without a GPU')
-def test_two_processes_share_the_work(model, image_folder, weights, tmp_path):
-    mp.start_processes(make_share, (free_port(), image_folder, tmp_path, weights), nprocs=2, start_method='fork')
-    first, second = (torch.load(tmp_path / f'{rank}.pth', weights_only=False) for rank in (0, 1))
-    assert [len(first['seen']), len(second['seen'])] == [1 + 4, 4]
+@pytest.mark.parametrize('n_processes', [2, 4])
+def test_processes_share_the_work(model, image_folder, weights, tmp_path, n_processes):
+    arguments = free_port(), image_folder, tmp_path, weights, n_processes
+    mp.start_processes(make_share, arguments, nprocs=n_processes, start_method='fork')
+    shares = [torch.load(tmp_path / f'{rank}.pth', weights_only=False) for rank in range(n_processes)]
+    each = 8 // n_processes
+    assert [len(share['seen']) for share in shares] == [1 + each, *[each] * (n_processes - 1)]
     alone = loader_of(image_folder)
     store_features(model, alone, CacheSettings(str(tmp_path / 'alone')), seed=0)
-    for found in (first, second):
+    for found in shares:
         assert np.array_equal(found['read'], alone.dataset.store.maps(range(8)))

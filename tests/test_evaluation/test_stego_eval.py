@@ -59,7 +59,8 @@ def model_of(arrays, **test_cfg):
     model = MODELS.build(dict(
         type='mmseg_unsup.FrozenSegmentor',
         data_preprocessor=dict(type='mmseg_unsup.MultiViewDataPreProcessor', mean=MEAN.tolist(), std=STD.tolist()),
-        backbone=dict(type='mmseg_unsup.FrozenBackbone', backbone=dict(type='mmseg_unsup.TokensOfFacts'), out=['tokens']),
+        backbone=dict(
+            type='mmseg_unsup.FrozenBackbone', backbone=dict(type='mmseg_unsup.TokensOfFacts'), out=['tokens']),
         neck=dict(type='mmseg_unsup.EnlargedCodes'),
         decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=6, n_clusters=5,
                          clusters=dict(cluster=dict(type='mmseg_unsup.CosineClusterSet'))),
