@@ -65,5 +65,6 @@ class DenseCRF(CRF):
         crf = DenseCRF2D(width, height, n_labels)
         crf.setUnaryEnergy(np.ascontiguousarray(unary_from_softmax(shares.astype(np.float32))))
         crf.addPairwiseGaussian(**self.smooth)
-        crf.addPairwiseBilateral(rgbim=np.ascontiguousarray(image), **self.edge)
+        # the lattice rounds the channels in their order, which is BGR in the code that the values of the field are from
+        crf.addPairwiseBilateral(rgbim=np.ascontiguousarray(image[..., ::-1]), **self.edge)
         return np.array(crf.inference(self.n_iter), np.float32).reshape(scores.shape)

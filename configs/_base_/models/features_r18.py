@@ -6,6 +6,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='mmseg_unsup.FrozenBackbone',
+        float16=True,  # as a feature cache keeps them: results are the same with and without one
         backbone=dict(
             type='ResNet',
             depth=18,

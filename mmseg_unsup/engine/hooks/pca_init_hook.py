@@ -62,6 +62,9 @@ class PCAInitHook(FitHook):
         # asked to resume, a run without a checkpoint starts anew: what counts is whether one was loaded
         return super().is_due(runner, event) and takes_it and not runner._has_loaded
 
+    def needs_pixels(self, model: torch.nn.Module) -> bool:
+        return model.neck.position == CONSISTENT  # windows of them
+
     def times(self, runner) -> Sequence[int]:
         return [0] * self.is_due(runner, 'before_train')
 
