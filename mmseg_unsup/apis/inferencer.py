@@ -3,7 +3,6 @@ import functools
 import logging
 import os
 import os.path as osp
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from itertools import chain
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -15,26 +14,26 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from torch import Tensor
 
-from ..datasets.errors import UnreadableImageError, check_on_error
+from ..datasets.errors import check_on_error
 from ..functional import to_image_size, winner_map
 from ..presets import n_cores
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
 from ..utils.console import say
-from ..utils.read_ahead import read_ahead
 from ..utils.speed import amp_dtype
 from ..utils.whole_images import whole_image_pipeline
-from .image_input import Entry, InputType, Picture, list_inputs, pixels_ahead, read_picture, shape_of
+from .image_input import Entry, InputType, Picture, list_inputs, read_picture
 from .loading import load_segmentor, read_config
 from .map_files import MapFiles, check_map_folder, check_names, map_settings
 from .model_files import download_model, find_model, find_names, is_hub_name
+from .picture_batches import PictureBatches
 from .tiling import blend_tiles
 
 # bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
 WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
-# of a GPU by default, images and pixels; further pictures wait for others of their size, so many times as these
-_BATCH, _BATCH_PIXELS, _WINDOW = 16, 2**24, 4
+# of a GPU by default, images and pixels
+_BATCH, _BATCH_PIXELS = 16, 2**24
 _MAX_WORKERS = 8
 
 
@@ -265,55 +264,16 @@ class UnsupInferencer(BaseInferencer):
     def preprocess(self, inputs: Iterable[Entry], batch_size: Optional[int] = None,
                    on_fault: Callable[[Entry, str], None] = lambda entry, fault: None) -> Iterator[List[Picture]]:
         """Decode, ahead of what is asked for, and group pictures of one size that are near each other."""
-        waiting: List[Picture] = []
-        limit = pixels_ahead()
-        for picture in self._decoded(inputs, batch_size, limit, on_fault):
-            waiting.append(picture)
-            size = self._batch_of(picture.image.shape, batch_size)
-            alike = [other for other in waiting if other.image.shape == picture.image.shape]
-            pixels = sum(other.image.size // 3 for other in waiting)
-            if len(alike) < size and len(waiting) < _WINDOW * size and pixels <= limit:
-                continue
-            group = alike if len(alike) >= size else _like_first(waiting)
-            waiting = _without(waiting, group)
-            yield group
-        while waiting:
-            group = _like_first(waiting)
-            waiting = _without(waiting, group)
-            yield group
 
-    def _decoded(self, inputs: Iterable[Entry], batch_size: Optional[int], limit: int,
-                 on_fault: Callable[[Entry, str], None]) -> Iterator[Picture]:
-        """Pictures with their numbers; those of many pixels are decoded when their turn comes."""
-        ahead = 2 * self.workers + (self._batch_of((1, 1), batch_size) if batch_size is None else batch_size)
-        read = functools.partial(self._read, batch_size=batch_size, limit=limit // ahead)
-        number = 0
-        with ThreadPoolExecutor(self.workers) as pool:
-            for entry, outcome in read_ahead(functools.partial(pool.submit, read), inputs, ahead):
-                try:
-                    picture = outcome()
-                except UnreadableImageError as error:
-                    if self.on_error == 'raise':
-                        raise
-                    self.skipped.append(error.fault)
-                    say(f'left out: {error.fault}', logging.WARNING)
-                    on_fault(entry, error.fault)
-                    continue
-                yield picture._replace(number=number)
-                number += 1
+        def skip(entry: Entry, fault: str) -> None:
+            self.skipped.append(fault)
+            say(f'left out: {fault}', logging.WARNING)
+            on_fault(entry, fault)
 
-    def _read(self, entry: Entry, batch_size: Optional[int], limit: int) -> Tuple[Entry, Callable[[], Picture]]:
-        """An input and what gives its picture or raises why there is none: at once, or of more pixels than ``limit``
-        when it is called."""
-        read = functools.partial(self._read_picture, entry, batch_size)
-        shape = shape_of(entry)
-        if shape is None or shape[0] * shape[1] > limit:
-            return entry, read
-        try:
-            picture = read()
-        except UnreadableImageError as error:
-            return entry, functools.partial(_fail, error)
-        return entry, lambda: picture
+        batches = PictureBatches(functools.partial(self._read_picture, batch_size=batch_size),
+                                 functools.partial(self._batch_of, batch_size=batch_size), self.workers,
+                                 None if self.on_error == 'raise' else skip)
+        return batches(inputs)
 
     def _read_picture(self, entry: Entry, batch_size: Optional[int]) -> Picture:
         picture = read_picture(entry, lambda shape: self.bytes_needed(shape, self._batch_of(shape, batch_size)))
@@ -426,16 +386,3 @@ class UnsupInferencer(BaseInferencer):
         predictions = [dict(path=prediction.path, ids=prediction.ids, scores=prediction.scores,
                             shares=self.shares(prediction)) for prediction in preds]
         return dict(predictions=predictions, names=self.names, visualization=visualization)
-
-
-def _fail(error: Exception) -> None:
-    raise error
-
-
-def _like_first(pictures: List[Picture]) -> List[Picture]:
-    return [picture for picture in pictures if picture.image.shape == pictures[0].image.shape]
-
-
-def _without(pictures: List[Picture], group: List[Picture]) -> List[Picture]:
-    numbers = {picture.number for picture in group}
-    return [picture for picture in pictures if picture.number not in numbers]
