@@ -15,7 +15,8 @@ from mmengine.infer import BaseInferencer
 from torch import Tensor
 
 from ..datasets.errors import check_on_error
-from ..functional import to_image_size, winner_map
+from ..functional import to_image_size
+from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..presets import n_cores
 from ..structures import ClusterNames
 from ..utils import track_progress
@@ -24,7 +25,7 @@ from ..utils.console import say
 from ..utils.speed import amp_dtype
 from ..utils.whole_images import whole_image_pipeline
 from .image_input import Entry, InputType, Picture, list_inputs, read_picture
-from .loading import load_segmentor, read_config
+from .loading import load_segmentor, read_config, with_refine
 from .map_files import MapFiles, check_map_folder, check_names, map_settings
 from .model_files import download_model, find_model, find_names, is_hub_name
 from .picture_batches import PictureBatches
@@ -72,6 +73,8 @@ class UnsupInferencer(BaseInferencer):
         on_error: ``'raise'`` or ``'skip'`` images that cannot be read; those are in ``skipped``.
         options: dotted key -> value, changes of the config.
         show_progress: bar or log lines.
+        refine: ``'exact'`` or ``'lattice'`` refines maps by such a dense CRF, see :class:`Refinement`, ``'none'`` does
+            not; None for what the config says (``model.test_cfg.refine``). The scores stay those of the network.
         amp: mixed precision: the network in bfloat16, or in float16 on GPUs without it.
         workers: threads that decode images before their turn comes; None for one per core, eight at most.
 
@@ -98,7 +101,8 @@ class UnsupInferencer(BaseInferencer):
                  options: Optional[dict] = None,
                  show_progress: bool = True,
                  amp: bool = False,
-                 workers: Optional[int] = None) -> None:
+                 workers: Optional[int] = None,
+                 refine: Optional[str] = None) -> None:
         check_on_error(on_error)
         self.workers = min(n_cores(), _MAX_WORKERS) if workers is None else workers
         check_count('workers', self.workers)
@@ -109,7 +113,7 @@ class UnsupInferencer(BaseInferencer):
                              'less than a tile')
         self.size, self.tile, self.overlap, self.on_error = size, tile, overlap, on_error
         self.skipped: List[str] = []
-        self._options = options
+        self._options = options = with_refine(options, refine)
         # BaseInferencer takes an empty config for the one in the checkpoint
         super().__init__(model=Config() if model is None else read_config(model, options), weights=find_model(weights),
                          device=device, scope='mmseg', show_progress=show_progress)
@@ -122,7 +126,7 @@ class UnsupInferencer(BaseInferencer):
         self.cluster_names.check(*identity)
         self.names, self.palette = self.cluster_names.names, self.cluster_names.palette
         self._table = self.cluster_names.table.astype(np.int16)
-        self._files = MapFiles(self.cluster_names, self.model.background_cluster)
+        self._files = MapFiles(self.cluster_names, self.model.background_cluster, self.model.refine_settings)
         self.background = self._files.background
 
     @classmethod
@@ -299,7 +303,7 @@ class UnsupInferencer(BaseInferencer):
         shape = pictures[0].image.shape[:2]
         if self._is_tiled(shape):
             size = self._batch_of(shape, batch_size)
-            found = [self._predict_tiled(picture.image, size) for picture in pictures]
+            found = [self._predict_tiled(picture, size) for picture in pictures]
         else:
             found = self._predict_whole(pictures)
         found = [(ids.to('cpu', non_blocking=True), best.to('cpu', non_blocking=True)) for ids, best in found]
@@ -311,28 +315,28 @@ class UnsupInferencer(BaseInferencer):
             if copied is not None:
                 copied.synchronize()
             for picture, (ids, best) in zip(pictures, found):
-                image = np.ascontiguousarray(picture.image[..., ::-1])
-                yield picture.number, Prediction(picture.path, image, self._table[ids.numpy()], best.numpy())
+                yield picture.number, Prediction(picture.path, picture.rgb, self._table[ids.numpy()], best.numpy())
 
         return finish
 
     def bytes_needed(self, shape: Tuple[int, int], batch_size: int = 1) -> int:
         """Memory that a batch of images of (H, W) pixels takes, about."""
-        of_first = WHOLE_BYTES * shape[0] * shape[1]
+        of_first = image_bytes(self.model, shape)
         if self._is_tiled(shape):  # besides the picture, sums and finished rows of a row of tiles
             band = 3 * 4 * self.model.n_predicted * min(self.tile, shape[0]) * shape[1]
-            of_first = _TILED_BYTES * shape[0] * shape[1] + band
+            of_first += (_TILED_BYTES - WHOLE_BYTES) * shape[0] * shape[1] + band
         return of_first + (batch_size - 1) * _FURTHER_BYTES * shape[0] * shape[1]
 
     def _is_tiled(self, shape: Tuple[int, int]) -> bool:
         return self.tile is not None and max(shape) > self.tile
 
     def _predict_whole(self, pictures: List[Picture]) -> List[Tuple[Tensor, Tensor]]:
-        return [winner_map(of_image, meta, self.model.align_corners) for of_image, meta in zip(*self._scores(pictures))]
+        return [self.model.winners(of_image, meta, picture.rgb)
+                for picture, of_image, meta in zip(pictures, *self._scores(pictures))]
 
-    def _predict_tiled(self, image: np.ndarray, batch_size: int) -> Tuple[Tensor, Tensor]:
+    def _predict_tiled(self, picture: Picture, batch_size: int) -> Tuple[Tensor, Tensor]:
+        image = picture.image
         shape = image.shape[:2]
-        ids, best = torch.zeros(shape, dtype=torch.int16), torch.zeros(shape)
 
         def tile_scores(boxes):
             for start in range(0, len(boxes), batch_size):
@@ -340,10 +344,11 @@ class UnsupInferencer(BaseInferencer):
                 for scores, meta in zip(*self._scores(tiles)):
                     yield to_image_size(scores, meta, self.model.align_corners)
 
-        for rows, scores in blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores):
-            values, winner = scores.max(0)
-            ids[rows], best[rows] = winner.short().cpu(), values.cpu()
-        return ids, best
+        blended = blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores)
+        refinement = self.model.refinement
+        if refinement is None:
+            return _winners_of_strips(shape, blended)
+        return refinement.winners(picture.rgb, refinement.gathered(shape, blended))
 
     def _pack(self, picture: Picture) -> dict:
         """A picture as the network sees it."""
@@ -386,3 +391,19 @@ class UnsupInferencer(BaseInferencer):
         predictions = [dict(path=prediction.path, ids=prediction.ids, scores=prediction.scores,
                             shares=self.shares(prediction)) for prediction in preds]
         return dict(predictions=predictions, names=self.names, visualization=visualization)
+
+
+def image_bytes(model: ClusterSegmentor, shape: Tuple[int, int]) -> int:
+    """Memory that an image of (H, W) pixels takes which the network sees whole, about."""
+    refinement = model.refinement
+    of_refinement = 0 if refinement is None else refinement.bytes_needed(shape, model.n_predicted)
+    return WHOLE_BYTES * shape[0] * shape[1] + of_refinement
+
+
+def _winners_of_strips(shape: Tuple[int, int], strips: Iterable[Tuple[slice, Tensor]]) -> Tuple[Tensor, Tensor]:
+    """Rows and their (K, n, W) scores, of a whole image -> (H, W) int16 clusters, (H, W) their scores."""
+    ids, best = torch.zeros(shape, dtype=torch.int16), torch.zeros(shape)
+    for rows, scores in strips:
+        values, winner = scores.max(0)
+        ids[rows], best[rows] = winner.short().cpu(), values.cpu()
+    return ids, best

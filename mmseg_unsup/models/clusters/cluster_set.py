@@ -13,6 +13,7 @@ from ...registry import MODELS
 from ...utils.checks import check_count
 
 DISTANCES = ('euclidean', 'dot')
+TEMPERATURE = 0.1  # for a CRF, of scores that are cosines, distances or shares
 
 
 class ClusterSet(nn.Module, ABC):
@@ -25,6 +26,7 @@ class ClusterSet(nn.Module, ABC):
     Attributes:
         sized (tuple): names of the buffers that become as large as those of the checkpoint that is loaded.
         scores_are_shares (bool): scores of a cell are from 0 to 1 and sum to 1, so that they say how sure the set is.
+        temperature (float): at which a CRF takes scores for logits; those of classifiers are such.
 
     Raises:
         ValueError: ``n_clusters`` is no whole number from 2 on.
@@ -32,6 +34,7 @@ class ClusterSet(nn.Module, ABC):
 
     sized: Tuple[str, ...] = ()
     scores_are_shares = False
+    temperature = 1.
 
     def __init__(self, in_channels: int, n_clusters: int) -> None:
         super().__init__()
@@ -85,6 +88,7 @@ class PrototypeSet(ClusterSet):
     """
 
     sized = ('weight', )
+    temperature = TEMPERATURE
 
     def __init__(self, in_channels: int, n_clusters: int, distance: str = 'euclidean') -> None:
         super().__init__(in_channels, n_clusters)
@@ -217,6 +221,8 @@ class CosineClusterSet(ClusterSet):
     Attributes:
         weight (Parameter): (K, C), of any length.
     """
+
+    temperature = TEMPERATURE
 
     def __init__(self, in_channels: int, n_clusters: int) -> None:
         super().__init__(in_channels, n_clusters)
