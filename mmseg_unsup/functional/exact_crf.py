@@ -60,19 +60,20 @@ class ExactCRF(CRF):
     def _solve(self, image: np.ndarray, logits: Tensor, scale: float) -> Tensor:
         """(h, w, 3), (K, h, w) -> (K, h, w) probabilities; ``scale``: cells of a pixel."""
         unary = logits.log_softmax(0).flatten(1).t()
-        pull = self._kernels(image, scale)
+        pull = self._kernels(torch.from_numpy(image).to(logits.device), scale)
         found = unary.softmax(1)
         for _ in range(self.n_iter):
             found = (unary + pull @ found).softmax(1)
         return found.t().reshape(logits.shape)
 
-    def _kernels(self, image: np.ndarray, scale: float) -> Tensor:
-        """(N, N): how much the cells agree that they are alike."""
+    def _kernels(self, image: Tensor, scale: float) -> Tensor:
+        """(h, w, 3) -> (N, N): how much the cells agree that they are alike."""
         height, width = image.shape[:2]
-        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+        rows, columns = torch.meshgrid(
+            *(torch.arange(side, device=image.device) for side in (height, width)), indexing='ij')
         places = torch.stack([rows, columns], 2).view(-1, 2) / scale
         pull = _normalised_kernel(places / self.smooth['sxy']).mul_(self.smooth['compat'])
-        colours = torch.from_numpy(np.ascontiguousarray(image)).view(-1, 3) / self.edge['srgb']
+        colours = image.reshape(-1, 3) / self.edge['srgb']
         kernel = _normalised_kernel(torch.cat([places / self.edge['sxy'], colours], 1))
         return pull.add_(kernel, alpha=self.edge['compat'])
 
