@@ -60,7 +60,7 @@ class ExactCRF(CRF):
     def _solve(self, image: np.ndarray, logits: Tensor, scale: float) -> Tensor:
         """(h, w, 3), (K, h, w) -> (K, h, w) probabilities; ``scale``: cells of a pixel."""
         unary = logits.log_softmax(0).flatten(1).t()
-        pull = self._kernels(torch.from_numpy(image).to(logits.device), scale)
+        pull = self._kernels(torch.from_numpy(np.ascontiguousarray(image)).to(logits.device), scale)
         found = unary.softmax(1)
         for _ in range(self.n_iter):
             found = (unary + pull @ found).softmax(1)

@@ -29,7 +29,7 @@ class GuidedUpsampling:
         ValueError: see :class:`GuidedFilter`.
     """
 
-    def __init__(self, radius: int = 4, epsilon: float = 1e-3, max_pixels: int = 2**16) -> None:
+    def __init__(self, radius: int = 4, epsilon: float = 1e-3, max_pixels: int = 2**15) -> None:
         GuidedFilter(radius, epsilon)  # refuses what cannot be
         self.radius, self.epsilon, self.max_pixels = radius, epsilon, max_pixels
 

@@ -1,14 +1,16 @@
 """Maps of winners that follow the edges of an image, at its full size."""
-from typing import Iterable, Tuple
+from typing import Iterable, Optional, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .dense_crf import CRF
+from ..utils.checks import check_count
+from .crf import build_crf
 from .guided_upsampling import fitted, shrunk_to, strips
 
 _MAX_PIXELS = 2**18
+_SPREAD, _LEAST = 0.6, 1e-12
 
 
 class Refinement:
@@ -18,12 +20,20 @@ class Refinement:
     tile by tile are kept on this grid only. Its probabilities are brought to the pixels by guided upsampling.
 
     Args:
-        crf: see :func:`mmseg_unsup.functional.crf.build_crf`; its distances are pixels of the grid.
+        method, settings: see :func:`build_crf`; distances are pixels of the grid.
+        temperature: of the CRF; None for 0.6 standard deviations of the scores of a cell, on average over the image:
+            cosines, distances and shares of votes have no scale of their own.
         max_pixels: of the grid.
+
+    Raises:
+        ImportError, ValueError: see :func:`build_crf`.
     """
 
-    def __init__(self, crf: CRF, max_pixels: int = _MAX_PIXELS) -> None:
-        self.crf, self.max_pixels = crf, max_pixels
+    def __init__(self, method: str = 'exact', temperature: Optional[float] = None, max_pixels: int = _MAX_PIXELS,
+                 **settings) -> None:
+        check_count('max_pixels of a refinement', max_pixels)
+        self.is_relative, self.max_pixels = temperature is None, max_pixels
+        self.crf = build_crf(method, temperature=1. if temperature is None else temperature, **settings)
 
     def grid(self, shape: Tuple[int, int]) -> Tuple[int, int]:
         """(H, W) of an image -> (h, w) of its grid."""
@@ -43,7 +53,8 @@ class Refinement:
     def winners(self, image: np.ndarray, scores: Tensor) -> Tuple[Tensor, Tensor]:
         """(H, W, 3) uint8 RGB, (K, h, w) scores on its grid -> (H, W) int16 index of the most probable, and (H, W)
         float32 its score."""
-        field = self.crf.field(shrunk_to(image, tuple(scores.shape[1:])), scores)
+        logits = scores / (_SPREAD * scores.std(0).mean()).clamp(min=_LEAST) if self.is_relative else scores
+        field = self.crf.field(shrunk_to(image, tuple(scores.shape[1:])), logits)
         if field.shape[1:] == image.shape[:2]:
             winner = field.argmax(0).short()
         else:

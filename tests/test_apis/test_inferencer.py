@@ -15,7 +15,7 @@ from mmcv.transforms import Compose
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
 from mmseg_unsup.apis.tiling import blend_tiles, tile_starts
 from mmseg_unsup.datasets.errors import UnreadableImageError
-from mmseg_unsup.functional import dense_crf, refinement
+from mmseg_unsup.functional import dense_crf
 from mmseg_unsup.functional.crf import build_crf
 from mmseg_unsup.utils import memory
 from ..conftest import smooth_image
@@ -346,7 +346,8 @@ def test_refined_maps_are_those_of_a_crf_by_hand(image_folder, tmp_path):
         scores, meta = plain._scores([image_input.Picture(path, image)])
     scores = F.interpolate(F.interpolate(scores, meta[0]['img_shape'], mode='bilinear'), image.shape[:2],
                            mode='bilinear')[0].numpy()
-    expected = build_crf('exact', temperature=0.1, max_cells=500)(np.ascontiguousarray(image[..., ::-1]), scores).argmax(0)
+    expected = build_crf('exact', temperature=float(0.6 * scores.std(0, ddof=1).mean()), max_cells=500)(
+        np.ascontiguousarray(image[..., ::-1]), scores).argmax(0)
     np.testing.assert_array_equal(found['ids'], expected)
     np.testing.assert_allclose(found['scores'], np.take_along_axis(scores, expected[None], 0)[0], atol=1e-6)
     assert found['shares'] == {f'cluster {k}': (expected == k).mean() for k in np.unique(expected)}
@@ -355,11 +356,10 @@ def test_refined_maps_are_those_of_a_crf_by_hand(image_folder, tmp_path):
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_refined_maps_of_every_method_whole_and_in_tiles(method, tmp_path, monkeypatch):
+def test_refined_maps_of_every_method_whole_and_in_tiles(method, tmp_path):
     """An image that is larger than what a CRF sees: tiles change nothing but how the network sees it."""
-    monkeypatch.setattr(refinement.Refinement.__init__, '__defaults__', (2000, ))
     image = smooth_image(np.random.default_rng(3), 2 * SIZE, 3 * SIZE)
-    options = {'model.test_cfg.refine': dict(method='exact', max_cells=300, edge_rgb=20.)}
+    options = {'model.test_cfg.refine': dict(max_pixels=2000, max_cells=300, edge_rgb=20.)}
     whole, one_tile, tiled = (inferencer(method, tmp_path, options=dict(options), **tiles)
                               for tiles in ({}, dict(tile=2 * SIZE, overlap=90), dict(tile=SIZE, overlap=20)))
     built = whole(image)['predictions'][0]

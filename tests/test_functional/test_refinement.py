@@ -43,7 +43,7 @@ def test_rows_are_those_of_the_enlarged_maps():
 def test_cells_are_brought_to_the_pixels_of_a_large_image():
     """The border lies inside a cell of the grid, and of the CRF: every pixel beside it is right."""
     image, truth = half_and_half(600, 800, 413)
-    refinement = Refinement(build_crf(**SETTINGS), max_pixels=3000)
+    refinement = Refinement(**SETTINGS, max_pixels=3000)
     grid = refinement.grid(image.shape[:2])
     assert grid == (47, 63)
     rng = np.random.default_rng(1)
@@ -65,14 +65,14 @@ def test_a_small_image_is_seen_pixel_by_pixel():
     scores = rng.standard_normal((4, 30, 40)).astype(np.float32)
     for max_cells in (200, 2000):
         crf = build_crf(**dict(SETTINGS, max_cells=max_cells))
-        winner, best = Refinement(crf).winners(image, torch.from_numpy(scores))
+        winner, best = Refinement(**dict(SETTINGS, max_cells=max_cells)).winners(image, torch.from_numpy(scores))
         expected = crf(image, scores).argmax(0)
         np.testing.assert_array_equal(winner, expected)
         np.testing.assert_array_equal(best, np.take_along_axis(scores, expected[None], 0)[0])
 
 
 def test_scores_that_come_in_rows():
-    refinement = Refinement(build_crf('exact'), max_pixels=1000)
+    refinement = Refinement('exact', max_pixels=1000)
     scores, ends = torch.randn(3, 70, 90, generator=torch.Generator().manual_seed(0)), [0, 1, 30, 31, 64, 70]
     rows = [slice(*pair) for pair in zip(ends, ends[1:])]
     found = refinement.gathered((70, 90), [(of_rows, scores[:, of_rows]) for of_rows in rows])
@@ -83,13 +83,29 @@ def test_scores_that_come_in_rows():
             assert torch.equal(found[:, y, x], scores[:, int((y + 0.5) * 70 / height), int((x + 0.5) * 90 / width)])
 
 
+def test_the_temperature_of_scores_without_a_scale():
+    """0.6 standard deviations of the scores of a cell: the same map of scores that are all ten times as large."""
+    rng = np.random.default_rng(4)
+    image = np.ascontiguousarray(smooth_image(rng, 20, 24))
+    scores = torch.from_numpy(rng.standard_normal((4, 20, 24)).astype(np.float32))
+    settings = dict(SETTINGS, temperature=float(0.6 * scores.std(0).mean()))
+    expected = Refinement(**settings).winners(image, scores)[0]
+    for factor in (1, 10, 1e-4):
+        found = Refinement(**dict(settings, temperature=None)).winners(image, factor * scores)[0]
+        assert (found == expected).float().mean() > 0.995
+    assert (Refinement(**dict(settings, temperature=2.)).winners(image, scores)[0] == expected).float().mean() < 0.9
+
+
 @pytest.mark.parametrize('said, expected', [
-    (None, None), ('none', None), (dict(method='none'), None), ('lattice', dict(method='lattice', temperature=0.1)),
-    (dict(temperature=0.2), dict(method='exact', temperature=0.2))])
+    (None, None), (dict(method='none', max_cells=9), None), (dict(method='lattice'), dict(method='lattice', temperature=1)),
+    (dict(temperature=0.2), dict(method='exact', temperature=0.2, max_cells=1600)),
+    (dict(max_cells=9), dict(method='exact', temperature=1, max_cells=9))])
 def test_what_a_config_says(said, expected):
-    assert refine_settings(said, temperature=0.1) == expected
+    assert refine_settings(said, temperature=1) == expected
 
 
 def test_what_a_config_cannot_say():
-    with pytest.raises(TypeError, match="refine=3 is neither 'none', nor a method of"):
-        refine_settings(3)
+    with pytest.raises(TypeError, match="model.test_cfg.refine='exact' is no dict of settings: write dict"):
+        refine_settings('exact')
+    with pytest.raises(ValueError, match='max_pixels of a refinement must be'):
+        Refinement(max_pixels=0)

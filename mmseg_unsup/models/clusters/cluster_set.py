@@ -13,7 +13,6 @@ from ...registry import MODELS
 from ...utils.checks import check_count
 
 DISTANCES = ('euclidean', 'dot')
-TEMPERATURE = 0.1  # for a CRF, of scores that are cosines, distances or shares
 
 
 class ClusterSet(nn.Module, ABC):
@@ -26,7 +25,7 @@ class ClusterSet(nn.Module, ABC):
     Attributes:
         sized (tuple): names of the buffers that become as large as those of the checkpoint that is loaded.
         scores_are_shares (bool): scores of a cell are from 0 to 1 and sum to 1, so that they say how sure the set is.
-        temperature (float): at which a CRF takes scores for logits; those of classifiers are such.
+        scores_are_logits (bool): of probabilities; other scores have a scale of their own, which a CRF needs to know.
 
     Raises:
         ValueError: ``n_clusters`` is no whole number from 2 on.
@@ -34,7 +33,7 @@ class ClusterSet(nn.Module, ABC):
 
     sized: Tuple[str, ...] = ()
     scores_are_shares = False
-    temperature = 1.
+    scores_are_logits = False
 
     def __init__(self, in_channels: int, n_clusters: int) -> None:
         super().__init__()
@@ -88,7 +87,6 @@ class PrototypeSet(ClusterSet):
     """
 
     sized = ('weight', )
-    temperature = TEMPERATURE
 
     def __init__(self, in_channels: int, n_clusters: int, distance: str = 'euclidean') -> None:
         super().__init__(in_channels, n_clusters)
@@ -186,6 +184,8 @@ class ClassifierSet(ClusterSet):
         ValueError: no sub-head; see :class:`ClusterSet`.
     """
 
+    scores_are_logits = True
+
     def __init__(self, in_channels: int, n_clusters: int, num_sub_heads: int = 1, momentum: float = 0.02) -> None:
         super().__init__(in_channels, n_clusters)
         check_count('num_sub_heads', num_sub_heads)
@@ -222,8 +222,6 @@ class CosineClusterSet(ClusterSet):
         weight (Parameter): (K, C), of any length.
     """
 
-    temperature = TEMPERATURE
-
     def __init__(self, in_channels: int, n_clusters: int) -> None:
         super().__init__(in_channels, n_clusters)
         self.weight = nn.Parameter(torch.randn(n_clusters, in_channels))
@@ -247,6 +245,7 @@ class DescriptorClusters(ClusterSet):
     """
 
     sized = ('weight', 'bias')
+    scores_are_logits = True  # in a map they are those of saliency
 
     def __init__(self) -> None:
         nn.Module.__init__(self)  # the fit says how many channels and clusters there are

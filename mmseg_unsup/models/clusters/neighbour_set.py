@@ -9,7 +9,7 @@ from ...clustering import NeighbourVote, labelled_cells
 from ...registry import MODELS
 from ...utils.checks import check_count
 from ...utils.memory import check_memory
-from .cluster_set import TEMPERATURE, ClusterSet
+from .cluster_set import ClusterSet
 
 
 @MODELS.register_module()
@@ -33,7 +33,6 @@ class NeighbourSet(ClusterSet):
 
     sized = ('memory', 'labels')
     scores_are_shares = True
-    temperature = TEMPERATURE
 
     def __init__(self, in_channels: int, n_clusters: int, **vote) -> None:
         super().__init__(in_channels, n_clusters)

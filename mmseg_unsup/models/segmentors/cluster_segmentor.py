@@ -46,8 +46,8 @@ class ClusterSegmentor(EncoderDecoder):
     Args:
         test_cfg: ``cluster_sets``: names of the sets to predict; ``pred_sem_seg`` is of the first one, and each also
             gives ``pred_sem_seg_<set>``. ``crf``: set -> settings of :func:`build_crf`, which also predicts
-            ``pred_sem_seg_<set>_crf``. ``refine``: what :meth:`winners` does for maps: the method or the settings of
-            such a CRF; None for what the scores say.
+            ``pred_sem_seg_<set>_crf``. ``refine``: settings of the :class:`Refinement` of maps, see
+            :meth:`winners`; None for maps as the scores say.
 
     Attributes:
         target_generator (Module): gives the targets of the training, such as a :class:`mmseg_unsup.PrototypeTeacher`,
@@ -78,7 +78,7 @@ class ClusterSegmentor(EncoderDecoder):
                       for name, settings in ((self.test_cfg or {}).get('crf') or {}).items()}
         settings = refine_settings((self.test_cfg or {}).get('refine'))
         if settings is not None:  # what cannot be must fail now
-            build_crf(**settings)
+            Refinement(**settings)
         self._told_of_fallback = False
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
 
@@ -191,16 +191,16 @@ class ClusterSegmentor(EncoderDecoder):
 
     @property
     def refine_settings(self) -> Optional[dict]:
-        """Settings of the CRF of ``test_cfg.refine``, with the temperature of the set that it refines; None for
-        none."""
-        temperature = self.clusters[self.predicted_sets[0]].temperature
+        """Settings of :class:`Refinement` by ``test_cfg.refine``; None for none. Without a temperature in it, scores
+        that are logits have 1, others the one that :class:`Refinement` finds."""
+        temperature = 1. if self.clusters[self.predicted_sets[0]].scores_are_logits else None
         return refine_settings((self.test_cfg or {}).get('refine'), temperature=temperature)
 
     @property
     def refinement(self) -> Optional[Refinement]:
         """What refines maps of the first predicted set; None where nothing does."""
         settings = self.refine_settings
-        return None if settings is None else Refinement(build_crf(**settings))
+        return None if settings is None else Refinement(**settings)
 
     @property
     def n_predicted(self) -> int:
