@@ -28,7 +28,7 @@ from ..visualization.html import as_json, render_page, write_page
 from .gallery_text import (Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of)
 from .folder_journal import ImageNames
 from .image_input import check_fits
-from .inferencer import WHOLE_BYTES
+from .inferencer import image_bytes
 from .loading import batch_of_one, load_segmentor
 from .map_files import MapFolder, check_map_folder, map_settings
 
@@ -100,7 +100,8 @@ def make_gallery(cfg: Config,
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
     pipeline = whole_image_pipeline(cfg)
     folder = None if maps is None else MapFolder(maps, all_images, names, model.background_cluster,
-                                                 map_settings(model, pipeline), replace=True)
+                                                 map_settings(model, pipeline), replace=True,
+                                                 refine=model.refine_settings)
     with folder or nullcontext():
         found = survey_images(model, Compose(pipeline), paths, reference, side, on_error, n_places, n_images, folder)
     if folder is not None:
@@ -115,7 +116,8 @@ def make_gallery(cfg: Config,
         place_name='patches' if place == 'patch' else 'objects',
         direction_name='mean' if model.cluster_centers is None else 'prototype',
         labels=scores and label_rows(scores, reference),
-        provenance=provenance(cfg, checkpoint, images + of_all, labels, names, found.unreadable))
+        provenance=provenance(cfg, checkpoint, images + of_all, labels, names, found.unreadable,
+                              model.refine_settings))
     data = dict(
         names=names.to_dict(), palette=cluster_palette(names.n_clusters).tolist(), background=model.background_cluster,
         place_name=place, labels=scores and dict(
@@ -159,7 +161,7 @@ def survey_images(model: torch.nn.Module,
         maps: where those that are missing are written; None for none.
     """
     for path in paths:
-        check_fits(path, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
+        check_fits(path, lambda shape: image_bytes(model, shape))
     n_clusters = model.cluster_identity()[1]
     centers = None if model.cluster_centers is None else model.cluster_centers.cpu().numpy()
     survey = ClusterSurvey(n_clusters, centers, reference and len(reference.classes), n_places, n_images,
@@ -195,7 +197,7 @@ def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i
     shape = packed['data_samples'].ori_shape[:2]
     labels = reference and reference.read(found.paths[i], shape)
     batch = batch_of_one(model, packed)
-    read = model.assignments(batch['inputs'], batch['data_samples'][0].metainfo)
+    read = model.assignments(batch['inputs'], batch['data_samples'][0].metainfo, image)
     clusters, feats, members, boxes = (tensor.cpu().numpy() for tensor in read)
     found.survey.add(i, clusters, feats, members, boxes, labels)
     held = found.survey.held_images()

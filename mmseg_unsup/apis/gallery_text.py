@@ -80,7 +80,7 @@ def title_of(cfg: Config, checkpoint: str) -> str:
 
 
 def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str], names: ClusterNames,
-               unreadable: Sequence[str]) -> List[str]:
+               unreadable: Sequence[str], refine: Optional[dict] = None) -> List[str]:
     """Lines that say what the page was made from."""
     seen = weights_seen(checkpoint, read_weights(checkpoint)[0].get('meta'))
     return [
@@ -88,6 +88,7 @@ def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str],
             f'Checkpoint {checkpoint} of {cfg.filename or "the config in it"}; its weights have seen: {seen}.',
             f'Clusters: set {names.cluster_set}, fingerprint {names.fingerprint}.',
             f'Images: {images}' + (f', labels: {labels}' if labels else '') + '.',
+            *([f'Maps are refined by a dense CRF: {refine}.'] if refine else []),
             *([f'Unreadable: {", ".join(unreadable[:5])}' + (' ...' if len(unreadable) > 5 else '')]
               if unreadable else []),
         ]),

@@ -101,6 +101,14 @@ def read_weights(path: str) -> Tuple[dict, dict]:
     return checkpoint, state
 
 
+def with_refine(options: Optional[dict], refine: Optional[str]) -> Optional[dict]:
+    """Options of a config, and how its maps are refined; None for what the config says."""
+    if refine is None:
+        return options
+    said = {'model.test_cfg.refine': None} if refine == 'none' else {'model.test_cfg.refine.method': refine}
+    return {**(options or {}), **said}
+
+
 def _with_options(cfg: Config, options: Optional[dict]) -> Config:
     merge_options(cfg, options or {})
     return cfg

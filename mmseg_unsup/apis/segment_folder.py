@@ -20,7 +20,8 @@ def segment_folder(images: str,
                    amp: bool = False,
                    compile: bool = False,
                    examples: Optional[str] = None,
-                   classes: Optional[Sequence[str]] = None) -> SegmentedFolder:
+                   classes: Optional[Sequence[str]] = None,
+                   refine: Optional[str] = None) -> SegmentedFolder:
     """Find segments in a folder of images: ``mmseg-unsup segment`` as a function.
 
     The same call again goes on where it was stopped; with more ``epochs``, the training goes on. It prints what the
@@ -48,6 +49,7 @@ def segment_folder(images: str,
         examples: folder of label maps of a few of the images, see :class:`mmseg_unsup.apis.examples.Examples`; the maps
             are then of their classes, by the most similar places of these images.
         classes: names of what the values of label maps stand for.
+        refine: of the maps, see :class:`mmseg_unsup.apis.UnsupInferencer`; None for what the config says.
 
     Raises:
         FileNotFoundError, ValueError: an argument that cannot be, or an image that cannot be read; what an argument
@@ -60,6 +62,6 @@ def segment_folder(images: str,
     from .segment_request import Request
     from .segment_work import find_segments
     request = Request(os.fspath(images), os.fspath(out), method, n_clusters, prior, objects, config, init, epochs,
-                      workers, on_error, dict(options or {}), amp, compile, examples, classes)
+                      workers, on_error, dict(options or {}), amp, compile, examples, classes, refine)
     with quiet_console(), closing_logs():
         return find_segments(request)

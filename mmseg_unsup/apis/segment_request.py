@@ -11,10 +11,12 @@ from mmengine.config import Config
 
 from ..datasets.errors import ON_ERROR
 from ..datasets.image_files import check_folder, check_output
+from ..functional.crf import METHODS
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
 from ..utils.paths import path_remedy, printable
 from ..weights import describe_network, is_transformer, known_network, load_network_config, read_part
+from .loading import with_refine
 from .prior_configs import build_prior, prior_config, sees_features
 
 # method -> its folder configs, the small one for machines without a GPU and the other
@@ -52,11 +54,13 @@ class Request:
     compile: bool = False
     examples: Optional[str] = None
     classes: Optional[Sequence[str]] = None
+    refine: Optional[str] = None
 
     def __post_init__(self) -> None:
         check_choice('method', self.method or 'features', CONFIGS)
         check_choice('choice of objects', self.objects, OBJECTS)
         check_choice('on_error', self.on_error, ON_ERROR)
+        check_choice('refinement', self.refine or 'none', ('none', *METHODS))
         self.workers = self.workers or os.cpu_count()
         check_count('workers', self.workers)
         self.images, self.out = osp.abspath(self.images), osp.normpath(self.out)
@@ -138,7 +142,7 @@ def read_settings(request: Request) -> Config:
         options['init'] = None if request.init == 'none' else request.init
     if request.epochs is not None and request.trains:
         options[EPOCHS] = request.epochs
-    return load_network_config(request.config, {**options, **request.options})
+    return load_network_config(request.config, with_refine({**options, **request.options}, request.refine))
 
 
 def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:

@@ -27,7 +27,8 @@ is wrong with arguments, images or settings; 1 another error.
 import argparse
 
 from ..utils.checks import at_least
-from .arguments import PRIORS, add_on_error_argument, add_options_argument, add_speed_arguments
+from .arguments import (PRIORS, add_on_error_argument, add_options_argument, add_refine_argument,
+                        add_speed_arguments)
 
 METHODS = ('maskcontrast', 'picie', 'features')
 OBJECTS = ('image', 'components')
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--examples', metavar='LABELLED', help='folder of label maps of a few of the images, PNGs '
                         'named like these whose values are classes (255: no label): the others get those classes')
     parser.add_argument('--classes', nargs='+', metavar='NAME', help='of the classes, in the order of the values')
+    add_refine_argument(parser)
     add_on_error_argument(parser)
     add_options_argument(parser, 'further settings of the config, key=value')
     add_speed_arguments(parser)

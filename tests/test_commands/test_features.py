@@ -23,6 +23,8 @@ NARROW = ['model.backbone.backbone.base_channels=8', 'model.backbone.backbone.st
           'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False',
           'default_hooks.precision.without_gradient=float32']
 
+REFINE = dict(edge_xy=5, edge_rgb=20)  # of small images
+
 
 @pytest.fixture
 def run(tool, tmp_path, capsys):
@@ -46,13 +48,15 @@ def maps_of(folder):
 
 
 def test_a_saved_start_predicts_as_a_folder_without_training(run, tmp_path, weights, monkeypatch):
-    """``test`` and ``segment`` fit the same clusters, which ``predict`` finds in the file."""
+    """``test`` and ``segment`` fit the same clusters, which ``predict`` finds in the file; a test shows them as they
+    are, ``segment`` and ``predict`` refined by default."""
     images, out, model = write_discs(tmp_path / 'My Photos'), tmp_path / 'out', tmp_path / 'saved' / 'model.pth'
+    options = [*NARROW, *(f'model.test_cfg.refine.{key}={value}' for key, value in REFINE.items())]
     said = run('segment', images, '--method', 'features', '--out', out, '--init', weights, '--n-clusters', 3,
-               '--cfg-options', *NARROW)
+               '--cfg-options', *options)
     assert 'features, without training, 3 clusters' in said and 'clusters: 3 clusters, ' in said
     assert '8 images, 3 clusters, ' in said and (out / 'gallery.html').is_file()
-    options = [*NARROW, f'data_root={images}', f'init={weights}', 'n_clusters=3', f'out={tmp_path / "maps"}']
+    options += [f'data_root={images}', f'init={weights}', 'n_clusters=3', f'out={tmp_path / "maps"}']
     monkeypatch.chdir(tmp_path)
     said = run('test', CONFIG, 'none', '--save', model, '--work-dir', tmp_path / 'work', '--cfg-options', *options)
     assert f'model       {os.path.relpath(model)}' in said
@@ -61,15 +65,25 @@ def test_a_saved_start_predicts_as_a_folder_without_training(run, tmp_path, weig
     assert saved['meta']['epoch'] == 0 and not any('layer1' in key for key in saved['state_dict'])
     for key, value in saved['state_dict'].items():
         assert torch.equal(value, fitted['state_dict'][key]), key
-    run('predict', model, images, '--out', tmp_path / 'predicted')
-    expected = maps_of(out / 'maps')
-    for folder in ('predicted/maps', 'maps'):
-        found = maps_of(tmp_path / folder)
-        assert len(found) == 8
-        for (name, ids), (other, same) in zip(expected.items(), found.items()):
-            np.testing.assert_array_equal(ids, same, err_msg=f'{folder} {name} {other}')
-    assert len(np.unique(np.concatenate([ids.ravel() for ids in expected.values()]))) > 1
-    assert json.loads((out / 'predictions.json').read_text())['classes'] == [f'cluster {k}' for k in range(3)]
+    run('predict', model, images, '--out', tmp_path / 'refined')
+    run('predict', model, images, '--out', tmp_path / 'plain', '--refine', 'none')
+    found = {name: maps_of(tmp_path / name / 'maps') for name in ('out', 'refined', 'plain', '.')}
+    for one, other in (('out', 'refined'), ('plain', '.')):
+        assert len(found[one]) == len(found[other]) == 8
+        for (name, ids), (same_name, same) in zip(found[one].items(), found[other].items()):
+            np.testing.assert_array_equal(ids, same, err_msg=f'{one} {name}, {other} {same_name}')
+    refined, plain = (np.concatenate([ids.ravel() for ids in found[name].values()]) for name in ('out', 'plain'))
+    assert len(np.unique(refined)) > 1 and (refined != plain).any()
+    record = json.loads((out / 'predictions.json').read_text())
+    assert record['classes'] == [f'cluster {k}' for k in range(3)]
+    assert record['refine'] == dict(method='exact', temperature=None, max_cells=1600, **REFINE)
+    assert sum(sum(shares.values()) for shares in record['images'].values()) == pytest.approx(8)
+    total = {k: np.mean([shares.get(f'cluster {k}', 0) for shares in record['images'].values()]) for k in range(3)}
+    assert total == {k: pytest.approx((refined == k).mean()) for k in range(3)}  # of images of one size
+    assert 'Maps are refined by a dense CRF: ' in (out / 'gallery.html').read_text()
+    assert 'refine' not in json.loads((tmp_path / 'plain' / 'predictions.json').read_text())
+    with pytest.raises(ValueError, match='records results with test_cfg.refine.edge_rgb=20, but this call has None'):
+        run('predict', model, images, '--out', tmp_path / 'refined', '--refine', 'none')
 
 
 @pytest.mark.parametrize('option', ['--epochs=3', '--amp', '--compile'])

@@ -5,7 +5,7 @@ import torch
 
 from mmseg_unsup.functional.crf import build_crf
 from mmseg_unsup.functional.exact_crf import ExactCRF
-from mmseg_unsup.functional.guided_filter import GuidedFilter
+from mmseg_unsup.functional.guided_upsampling import GuidedUpsampling
 from ..conftest import smooth_image
 from ..facts import facts
 
@@ -93,7 +93,7 @@ def test_the_guided_filter_by_hand():
     rng = np.random.default_rng(2)
     image = np.ascontiguousarray(smooth_image(rng, 13, 17))
     scores = rng.standard_normal((2, 13, 17)).astype(np.float32)
-    found = GuidedFilter(radius=3, epsilon=0.01)(torch.from_numpy(image), torch.from_numpy(scores))
+    found = GuidedUpsampling(radius=3, epsilon=0.01)(image, torch.from_numpy(scores))
     for of_class, expected in zip(found, scores):
         np.testing.assert_allclose(of_class, slow_filter(image, expected, 3, 0.01), atol=1e-4)
 

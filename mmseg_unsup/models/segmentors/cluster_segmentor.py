@@ -11,8 +11,9 @@ from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from torch import Tensor, nn
 
-from ...functional import class_map, connected_segments, fingerprint, unit, view_features
-from ...functional.crf import build_crf
+from ...functional import class_map, connected_segments, fingerprint, to_image_size, unit, view_features, winner_map
+from ...functional.crf import build_crf, refine_settings
+from ...functional.refinement import Refinement
 from ...structures import ClusterNames
 from ...utils.console import say
 from ...utils.stack import check_backbone
@@ -45,7 +46,8 @@ class ClusterSegmentor(EncoderDecoder):
     Args:
         test_cfg: ``cluster_sets``: names of the sets to predict; ``pred_sem_seg`` is of the first one, and each also
             gives ``pred_sem_seg_<set>``. ``crf``: set -> settings of :func:`build_crf`, which also predicts
-            ``pred_sem_seg_<set>_crf``.
+            ``pred_sem_seg_<set>_crf``. ``refine``: settings of the :class:`Refinement` of maps, see
+            :meth:`winners`; None for maps as the scores say.
 
     Attributes:
         target_generator (Module): gives the targets of the training, such as a :class:`mmseg_unsup.PrototypeTeacher`,
@@ -74,6 +76,9 @@ class ClusterSegmentor(EncoderDecoder):
         self._is_started = False
         self._crfs = {name: build_crf(**(settings or {}))
                       for name, settings in ((self.test_cfg or {}).get('crf') or {}).items()}
+        settings = refine_settings((self.test_cfg or {}).get('refine'))
+        if settings is not None:  # what cannot be must fail now
+            Refinement(**settings)
         self._told_of_fallback = False
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
 
@@ -185,6 +190,19 @@ class ClusterSegmentor(EncoderDecoder):
         return self.predicted_sets + [f'{name}_crf' for name in self.predicted_sets if name in self.crfs]
 
     @property
+    def refine_settings(self) -> Optional[dict]:
+        """Settings of :class:`Refinement` by ``test_cfg.refine``; None for none. Without a temperature in it, scores
+        that are logits have 1, others the one that :class:`Refinement` finds."""
+        temperature = 1. if self.clusters[self.predicted_sets[0]].scores_are_logits else None
+        return refine_settings((self.test_cfg or {}).get('refine'), temperature=temperature)
+
+    @property
+    def refinement(self) -> Optional[Refinement]:
+        """What refines maps of the first predicted set; None where nothing does."""
+        settings = self.refine_settings
+        return None if settings is None else Refinement(**settings)
+
+    @property
     def n_predicted(self) -> int:
         """Number of ids that ``pred_sem_seg`` can have."""
         return self.clusters[self.predicted_sets[0]].n_clusters
@@ -285,10 +303,21 @@ class ClusterSegmentor(EncoderDecoder):
         with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
             return self.decode_head(outputs, self.predicted_sets[:1])
 
+    def winners(self, scores: Tensor, img_meta: dict, image: Optional[np.ndarray]) -> Tuple[Tensor, Tensor]:
+        """(K, h, w) :meth:`cluster_scores` of an image (H, W, 3) uint8 RGB -> (H, W) int16 clusters, refined as
+        ``test_cfg.refine`` says, and (H, W) their scores; None for an image leaves them as they are."""
+        refinement = self.refinement
+        if refinement is None or image is None:
+            return winner_map(scores, img_meta, self.align_corners)
+        meta = dict(img_meta, ori_shape=refinement.grid(image.shape[:2]))
+        return refinement.winners(image, to_image_size(scores, meta, self.align_corners))
+
     @torch.no_grad()
-    def assignments(self, inputs: Tensor, img_meta: dict) -> Assignments:
-        """(1, 3, H, W) normalised image -> what ``pred_sem_seg`` shows of it, and what it was decided by: the cells of
-        the feature map.
+    def assignments(self, inputs: Tensor, img_meta: dict, image: Optional[np.ndarray] = None) -> Assignments:
+        """(1, 3, H, W) normalised image -> its map, and what it was decided by: the cells of the feature map.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, for :meth:`winners`.
 
         Memory does not grow with the number of clusters times the size of the file.
         """
@@ -296,7 +325,7 @@ class ClusterSegmentor(EncoderDecoder):
         scores = self.decode_head(outputs, self.predicted_sets[:1])[0]
         feats = F.normalize(outputs[self.decode_head.in_index][0].float(), dim=0)
         return Assignments(
-            class_map(scores, img_meta, self.align_corners), feats.flatten(1).t(), scores.argmax(0).flatten(),
+            self.winners(scores, img_meta, image)[0], feats.flatten(1).t(), scores.argmax(0).flatten(),
             _cell_boxes(*scores.shape[1:]).to(feats))
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
