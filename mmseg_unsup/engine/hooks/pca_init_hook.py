@@ -5,8 +5,8 @@ import torch
 
 from ...clustering.pca import StreamingPCA
 from ...clustering.seeding import sample_cells
-from ...functional.position import (NOISE_STDS, complement, consistent_part, noise_images, positional_directions,
-                                    shifted_windows)
+from ...functional.position import (NOISE_STDS, cells_in_windows, complement, consistent_part, noise_images,
+                                    positional_directions, window_step)
 from ...models.necks.lateral_sum_neck import CONSISTENT
 from ...registry import HOOKS
 from ...utils.checks import check_count
@@ -127,11 +127,4 @@ def _hypercolumns(model: torch.nn.Module, views: List[torch.Tensor], _: list) ->
 
 def _window_hypercolumns(model: torch.nn.Module, views: List[torch.Tensor], _: list) -> torch.Tensor:
     """(N, 3, H, W) images -> (N, windows, C, h, w), the cells that all windows of an image share."""
-    found = []
-    for window in shifted_windows(*views[0].shape[-2:]):
-        crops = views[0][(..., *window.pixels)]
-        columns = _hypercolumns(model, [crops], [])
-        shared = [slice(part.start * n_cells // side, part.stop * n_cells // side)
-                  for part, n_cells, side in zip(window.shared, columns.shape[2:], crops.shape[2:])]
-        found.append(columns[(..., *shared)])
-    return torch.stack(found, 1)
+    return cells_in_windows(lambda crops: _hypercolumns(model, [crops], []), views[0], window_step(model.backbone))
