@@ -138,7 +138,13 @@ def cells_in_windows(features: Callable[[Tensor], Tensor], images: Tensor, step:
     Args:
         features: (N, 3, H', W') images -> (N, C, h', w') maps.
         step: see :func:`shifted_windows`.
+
+    Raises:
+        ValueError: the images have no pixels, as those of a feature cache, or are too small.
     """
+    if not isinstance(images, Tensor):
+        raise ValueError("model.neck.position='consistent' needs pixels, of which a feature cache has only the features"
+                         ': leave one of them out')
     found = []
     for window in shifted_windows(*images.shape[-2:], step):
         crops = images[(..., *window.pixels)]
