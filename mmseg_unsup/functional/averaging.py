@@ -17,7 +17,7 @@ def check_scales(scales: Sequence[float]) -> None:
 
 
 def averaged_maps(features: Callable[[Tensor], Maps], images: Tensor, scales: Sequence[float] = (1, ),
-                  flip: bool = False, step: int = 32) -> Maps:
+                  flip: bool = False) -> Maps:
     """The mean of the features of copies of images.
 
     What a network adds by the distance of a place from the borders, and by how large it shows a thing, differs between
@@ -26,13 +26,12 @@ def averaged_maps(features: Callable[[Tensor], Maps], images: Tensor, scales: Se
     Args:
         features: (N, 3, H', W') images -> maps (N, C, h', w').
         images: (N, 3, H, W); with a single scale of 1, whatever ``features`` takes and can be flipped.
-        scales: of the copies; the grid is that of the first one. Sides are rounded to multiples of ``step``.
+        scales: of the copies; the grid is that of the first one.
         flip: take the mirror image of every copy, too, turned back.
-        step: pixels; the largest stride of the network.
     """
     total: Maps = ()
     for scale in scales:
-        copies = images if scale == 1 else _resized(images, scale, step)
+        copies = images if scale == 1 else _resized(images, scale)
         maps = features(copies)
         if flip:
             maps = tuple((of_copy.float() + of_mirrored.float().flip(-1)) / 2
@@ -41,12 +40,12 @@ def averaged_maps(features: Callable[[Tensor], Maps], images: Tensor, scales: Se
     return tuple(sums / len(scales) for sums in total) if len(scales) > 1 else total
 
 
-def _resized(images: Tensor, scale: float, step: int) -> Tensor:
+def _resized(images: Tensor, scale: float) -> Tensor:
     if not isinstance(images, Tensor):
         raise ValueError('model.test_cfg.scales needs pixels, of which a feature cache has only the features: leave '
                          'one of them out')
-    size = [max(1, round(side * scale / step)) * step for side in images.shape[2:]]
-    return F.interpolate(images, size, mode='bicubic', align_corners=False, antialias=scale < 1)
+    # by a factor and not to a size, which exported models could not compute for images of other sizes
+    return F.interpolate(images, scale_factor=float(scale), mode='bicubic', align_corners=False, antialias=scale < 1)
 
 
 def _resize(maps: Tensor, like: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from ...functional import class_map, connected_segments, fingerprint, unit, view_features
 from ...functional.averaging import averaged_maps, check_scales
 from ...functional.crf import build_crf
-from ...functional.position import window_step
 from ...structures import ClusterNames
 from ...utils.console import say
 from ...utils.stack import check_backbone
@@ -233,7 +232,7 @@ class ClusterSegmentor(EncoderDecoder):
     def averaged_feat(self, images: Tensor) -> Tuple[Tensor, ...]:
         """The maps that images are predicted with: :meth:`predicting_feat`, or its mean over the copies of
         ``test_cfg``. What is fitted reads images as they are."""
-        return averaged_maps(self.predicting_feat, images, self._scales, self._flip, window_step(self.backbone))
+        return averaged_maps(self.predicting_feat, images, self._scales, self._flip)
 
     def no_grad_precision(self) -> ContextManager:
         """What the network runs in where no gradient is wanted."""
