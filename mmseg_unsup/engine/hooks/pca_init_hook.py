@@ -5,8 +5,8 @@ import torch
 
 from ...clustering.pca import StreamingPCA
 from ...clustering.seeding import sample_cells
-from ...functional.position import (NOISE_STDS, cells_in_windows, complement, consistent_part, noise_images,
-                                    positional_directions, window_step)
+from ...functional.position import (NOISE_STDS, cells_in_windows, complement, consistent_part, has_windows,
+                                    noise_images, positional_directions, window_step)
 from ...models.necks.lateral_sum_neck import CONSISTENT
 from ...registry import HOOKS
 from ...utils.checks import check_count
@@ -35,6 +35,7 @@ class PCAInitHook(FitHook):
     * ``'consistent'``: the same places of up to 128 images are seen in four windows
       (:func:`mmseg_unsup.functional.position.shifted_windows`), and every direction of the projection fades by the
       share of its variance that depends on the window (:func:`~mmseg_unsup.functional.position.consistent_part`).
+      Images that are too small for windows leave the projection as it is, and the log says so.
     * a number: so many directions of features of noise (:func:`~mmseg_unsup.functional.position.positional_directions`)
       are taken out.
 
@@ -81,8 +82,11 @@ class PCAInitHook(FitHook):
         if len(cells):
             keys = [(*self._key, position) for position in batch.positions]
             self._pca.add(sample_cells(cells, self._n_keep, keys).flatten(0, 1))
-        if self._neck.position == CONSISTENT and batch.start < WINDOW_IMAGES:
+        if self._neck.position == CONSISTENT and batch.start < WINDOW_IMAGES and self._has_windows():
             self._compare(batch.before(WINDOW_IMAGES))
+
+    def _has_windows(self) -> bool:
+        return has_windows(*self._image_size, window_step(self._model.backbone))
 
     def _compare(self, batch: FeatureBatch) -> None:
         """Take the cells that the windows share."""
@@ -97,7 +101,10 @@ class PCAInitHook(FitHook):
     def finish(self) -> None:
         neck, like = self._neck, next(self._neck.parameters())
         weight, bias = self._pca.projection(neck.out_channels, neck.in_channels, neck.level_weights)
-        if neck.position is not None:
+        if neck.position == CONSISTENT and not self._total.n_rows():  # the same on all ranks
+            size = '{1}x{0}'.format(*self._image_size)
+            self._told = f'; images of {size} pixels are too small to be seen in windows, so position stays in them'
+        elif neck.position is not None:
             change = self._consistent(weight) if neck.position == CONSISTENT else self._without_noise(weight)
             weight, bias = change @ weight, change @ bias  # the mean of the output is 0 and stays so
         self._projection = weight.to(like), bias.to(like)
