@@ -186,4 +186,4 @@ def example_features(model: ClusterSegmentor, pipeline: Compose, examples: Examp
 def features_of(model: ClusterSegmentor, pipeline: Compose, loaded: dict) -> Tensor:
     """A decoded image -> (C, h, w) features that it is predicted with."""
     batch = batch_of_one(model, pipeline(loaded))
-    return model.predicting_feat(batch['inputs'])[model.decode_head.in_index][0].float()
+    return model.averaged_feat(batch['inputs'])[model.decode_head.in_index][0].float()

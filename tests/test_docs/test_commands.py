@@ -60,7 +60,7 @@ FOLDER_CONFIGS = dict(
 TAKES_OPTIONS = [
     'train.py', 'test.py', 'predict.py', 'export.py', 'name_clusters.py', 'check_data.py', 'segment_folder.py',
     *(f'analysis_tools/{name}.py' for name in ('gallery', 'benchmark', 'seeds', 'label_efficiency', 'choose_k',
-                                               'browse_views', 'confusion_matrix', 'get_flops'))
+                                               'position', 'browse_views', 'confusion_matrix', 'get_flops'))
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
               'model_converters/extract_backbone.py', 'model_converters/picie_official.py']

@@ -12,6 +12,7 @@ from mmseg.models import EncoderDecoder
 from torch import Tensor, nn
 
 from ...functional import class_map, connected_segments, fingerprint, to_image_size, unit, view_features, winner_map
+from ...functional.averaging import averaged_maps, check_scales
 from ...functional.crf import build_crf, refine_settings
 from ...functional.refinement import Refinement
 from ...structures import ClusterNames
@@ -47,7 +48,8 @@ class ClusterSegmentor(EncoderDecoder):
         test_cfg: ``cluster_sets``: names of the sets to predict; ``pred_sem_seg`` is of the first one, and each also
             gives ``pred_sem_seg_<set>``. ``crf``: set -> settings of :func:`build_crf`, which also predicts
             ``pred_sem_seg_<set>_crf``. ``refine``: settings of the :class:`Refinement` of maps, see
-            :meth:`winners`; None for maps as the scores say.
+            :meth:`winners`; None for maps as the scores say. ``scales`` and ``flip``: predict with the mean of the
+            features of copies of an image, see :func:`averaged_maps`; clusters are fitted to images as they are.
 
     Attributes:
         target_generator (Module): gives the targets of the training, such as a :class:`mmseg_unsup.PrototypeTeacher`,
@@ -58,6 +60,7 @@ class ClusterSegmentor(EncoderDecoder):
 
     Raises:
         ImportError: a backbone of mmpretrain, which cannot be imported.
+        ValueError: ``scales`` are no positive numbers.
     """
 
     # its checkpoints have seen no more labels than the weights it started from (InitializationHook)
@@ -74,9 +77,11 @@ class ClusterSegmentor(EncoderDecoder):
         super().__init__(backbone, *args, **kwargs)
         self.target_generator, self.levels, self.probes = None, [], []
         self._is_started = False
-        self._crfs = {name: build_crf(**(settings or {}))
-                      for name, settings in ((self.test_cfg or {}).get('crf') or {}).items()}
-        settings = refine_settings((self.test_cfg or {}).get('refine'))
+        prediction = self.test_cfg or {}
+        self._scales, self._flip = prediction.get('scales') or (1, ), bool(prediction.get('flip'))
+        check_scales(self._scales)
+        self._crfs = {name: build_crf(**(settings or {})) for name, settings in (prediction.get('crf') or {}).items()}
+        settings = refine_settings(prediction.get('refine'))
         if settings is not None:  # what cannot be must fail now
             Refinement(**settings)
         self._told_of_fallback = False
@@ -242,6 +247,11 @@ class ClusterSegmentor(EncoderDecoder):
         with self.no_grad_precision():
             return self.target_generator.extract(images) if self._teacher_predicts else self.extract_feat(images)
 
+    def averaged_feat(self, images: Tensor) -> Tuple[Tensor, ...]:
+        """The maps that images are predicted with: :meth:`predicting_feat`, or its mean over the copies of
+        ``test_cfg``. What is fitted reads images as they are."""
+        return averaged_maps(self.predicting_feat, images, self._scales, self._flip)
+
     def no_grad_precision(self) -> ContextManager:
         """What the network runs in where no gradient is wanted."""
         return nullcontext() if torch.is_grad_enabled() else self.no_grad_context()
@@ -285,10 +295,10 @@ class ClusterSegmentor(EncoderDecoder):
     # the prediction
 
     def _forward(self, inputs: Tensor, data_samples: list = None) -> Tensor:
-        return self.decode_head(self.predicting_feat(inputs))
+        return self.decode_head(self.averaged_feat(inputs))
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
-        return self.decode_head.predict(self.predicting_feat(inputs), batch_img_metas, self.test_cfg)
+        return self.decode_head.predict(self.averaged_feat(inputs), batch_img_metas, self.test_cfg)
 
     def cluster_scores(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Tensor:
         """(N, 3, H, W) normalised images -> (N, K, h, w) scores of the clusters of ``pred_sem_seg`` on the feature
@@ -298,7 +308,7 @@ class ClusterSegmentor(EncoderDecoder):
         Args:
             metas: see :meth:`forward_maps`.
         """
-        outputs, kind = self.predicting_feat(inputs), inputs.device.type
+        outputs, kind = self.averaged_feat(inputs), inputs.device.type
         # the winner of near ones hangs on digits that mixed precision drops; exporters meet no such context
         with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
             return self.decode_head(outputs, self.predicted_sets[:1])
@@ -321,7 +331,7 @@ class ClusterSegmentor(EncoderDecoder):
 
         Memory does not grow with the number of clusters times the size of the file.
         """
-        outputs = self.predicting_feat(inputs)
+        outputs = self.averaged_feat(inputs)
         scores = self.decode_head(outputs, self.predicted_sets[:1])[0]
         feats = F.normalize(outputs[self.decode_head.in_index][0].float(), dim=0)
         return Assignments(
@@ -340,7 +350,7 @@ class ClusterSegmentor(EncoderDecoder):
         if not self.probes and not self.crfs:
             return super().predict(inputs, data_samples)
         self._check_whole()
-        feats = self.predicting_feat(inputs)
+        feats = self.averaged_feat(inputs)
         logits = self.decode_head.predict(feats, [sample.metainfo for sample in data_samples], self.test_cfg)
         data_samples = self.postprocess_result(logits, data_samples)
         for name, block in self._blocks(logits).items():
