@@ -208,7 +208,7 @@ def _keep_precise_wishes(cfg: Config) -> None:
         kept = [place for place, value in places.items() if value == cfg[variable]]
         if places and not kept and all(value == [*places.values()][0] for value in places.values()):
             cfg[variable] = [*places.values()][0]
-        elif len(kept) < len(places):
+        elif len(kept) < len(places) or {*filter(_counted_key, keys)} > {*counts}:
             cfg.shortcuts[variable] = kept + counts
 
 
