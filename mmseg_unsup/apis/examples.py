@@ -10,7 +10,6 @@ from mmcv.transforms import Compose
 from mmengine.runner.checkpoint import weights_to_cpu
 from torch import Tensor
 
-from ..clustering import sure_classes
 from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import check_folder, walk_files
 from ..datasets.label_folder import LabelFolder
@@ -152,8 +151,8 @@ class Examples:
 class NamedExamples:
     """Places of images whose clusters have names, as examples of classes with these names.
 
-    Of every image and class, the half of the cells that the clusters are surest of is taken, see
-    :func:`mmseg_unsup.clustering.sure_classes`; clusters without a name say nothing.
+    Cells have the name of their cluster; those of clusters without a name say nothing. To take only the cells that the
+    clusters are surest of made maps no better.
 
     Args:
         path: a ``clusters.json`` that a page or ``mmseg-unsup name`` wrote.
@@ -202,7 +201,7 @@ class NamedExamples:
                 continue
             outputs = model.predicting_feat(batch['inputs'])
             scores = model.decode_head(outputs, model.predicted_sets[:1])[0]
-            yield outputs[model.decode_head.in_index][0].float(), sure_classes(scores.cpu(), self._table, VOID)
+            yield outputs[model.decode_head.in_index][0].float(), self._table[scores.argmax(0).cpu()]
 
     def __str__(self) -> str:
         return (f'names of {counted(self._n_named, "cluster")}, {len(self.classes)} classes, in '

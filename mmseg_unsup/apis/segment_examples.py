@@ -35,8 +35,8 @@ from .segment_stages import Stages
 from .wanted_labels import WantedLabels
 
 NEXT, LIST = 'label_next.json', 'examples.txt'
-_MAX_CELLS = 20_000  # of which a feature map of stride 4 is looked up in about a second on a core
-_MAX_SHOWN = 500  # images that the page is made of
+_MAX_CELLS = 5_000  # more are not better, see configs/features/README.md, and take as much longer
+_MAX_SHOWN = 100  # images that the page is made of, each of which takes another vote
 _MAX_CANDIDATES, _N_NEXT, _N_TOLD = 200, 20, 5
 _LOAD = LoadImage()
 

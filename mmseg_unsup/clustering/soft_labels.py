@@ -77,23 +77,6 @@ def labelled_cells(feats: Tensor, labels: Tensor, n_classes: int, n_keep: int, k
     return rows[to_device(cells, rows.device)], shares.flatten(0, 1)[cells]
 
 
-def sure_classes(scores: Tensor, table: Tensor, ignore_index: int = 255) -> Tensor:
-    """(K, h, w) scores of clusters, (K,) class of each or ``ignore_index`` -> (h, w) classes of the cells that are
-    surest, ``ignore_index`` for the others.
-
-    A cell has the class of its best cluster. How sure that is, is by how much the best cluster leads the best one of
-    another class, where those without a class are one; kept is the better half of the cells of every class.
-    """
-    groups = torch.stack([scores[table == c].amax(0) for c in table.unique()])
-    best, second = groups.topk(2, dim=0)[0]
-    lead, classes = best - second, table[scores.argmax(0)]
-    sure = torch.full_like(classes, ignore_index)
-    for c in classes.unique():
-        of_class = classes == c
-        sure[of_class & (lead >= lead[of_class].quantile(0.5))] = c
-    return sure
-
-
 def _at_least(labels: Tensor, shape: Sequence[int]) -> Tensor:
     """Labels whose sides are those of the grid or longer."""
     sides = [max(pair) for pair in zip(labels.shape, shape)]
