@@ -31,6 +31,7 @@ from .image_input import check_fits
 from .inferencer import image_bytes
 from .loading import batch_of_one, load_segmentor
 from .map_files import MapFolder, check_map_folder, map_settings
+from .wanted_labels import WantedLabels
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
 PLACE_SIDE, IMAGE_SIDES = 112, ((100, 320), (float('inf'), 240))
@@ -62,7 +63,8 @@ def make_gallery(cfg: Config,
                  n_places: int = 6,
                  n_images: int = 4,
                  maps: Optional[str] = None,
-                 mask_share: Optional[float] = None) -> SurveyedFolder:
+                 mask_share: Optional[float] = None,
+                 wanted: Optional[WantedLabels] = None) -> SurveyedFolder:
     """Write the page of a checkpoint on a folder of images.
 
     Every image is seen once by the network, whole, at the size of the config's evaluation; its clusters are those that
@@ -80,6 +82,7 @@ def make_gallery(cfg: Config,
         maps: folder that gets what :func:`mmseg_unsup.apis.predicted_folder.predict_folder` writes, of the images that
             are looked at; none by default.
         mask_share: foreground of the masks that a model of objects was trained on; the page sets it beside its own.
+        wanted: how sure a model of examples is, and which images to label next.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: an input that cannot be used; nothing is written then.
@@ -112,7 +115,8 @@ def make_gallery(cfg: Config,
     page = dict(
         title=title_of(cfg, checkpoint),
         facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores),
-               *foreground(found.survey.shares, model.background_cluster, mask_share)],
+               *foreground(found.survey.shares, model.background_cluster, mask_share), *(wanted.facts if wanted else ())],
+        wanted=wanted and wanted.rows,
         place_name='patches' if place == 'patch' else 'objects',
         direction_name='mean' if model.cluster_centers is None else 'prototype',
         labels=scores and label_rows(scores, reference),

@@ -11,7 +11,7 @@ from ..utils.log_files import make_current, open_log
 
 RECORD, LOG = 'segment_folder.json', 'segment_folder.log'
 CHECKS = ('images', 'weights')  # stages that make nothing
-OF_EXAMPLES = ('examples', 'maps', 'next')  # that depend on labelled images
+OF_EXAMPLES = ('examples', 'maps', 'next', 'page')  # that depend on labelled images
 _REMEDY = 'use another --out, or remove that folder'
 
 

@@ -100,6 +100,7 @@ ALLOWED = {
     'mmseg_unsup/datasets/image_files.py': {'mmengine.fileio.list_from_file': TEXT},
     'mmseg_unsup/analysis/subsets.py': {'mmengine.fileio.list_from_file': TEXT},
     'mmseg_unsup/datasets/checking.py': {'open': 'whether it can be'},
+    'mmseg_unsup/apis/wanted_labels.py': {'PIL.Image.open': OWN},
     'mmseg_unsup/datasets/transforms/loading.py': {'mmcv.imfrombytes': PICTURE},
     'mmseg_unsup/engine/hooks/unreadable_images_hook.py': {'open': TEXT},
     'mmseg_unsup/apis/image_input.py': {'PIL.Image.open': 'the header only'},
