@@ -18,7 +18,7 @@ from ..utils.console import counted, duration, say
 from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules
 from ..utils.speed import adapt_loaders, trim_before_forks
-from ..weights import check_backbone_file
+from ..weights import check_backbone_file, describe_network, is_transformer
 from .folder_journal import ImageNames
 from .gallery import make_gallery
 from .image_input import header_shape, unreadable_images
@@ -94,8 +94,11 @@ def check_files(request: Request, paths: Sequence[str]) -> str:
 def load_weights(cfg: Config) -> str:
     """Find out whether the weights to start from can be had and fit, before hours are spent on masks."""
     backbone = cfg.model.backbone.get('backbone') or cfg.model.backbone  # what is frozen
-    check_backbone_file(backbone)
-    return cfg.init if '://' in cfg.init else shown(cfg.init)
+    network = check_backbone_file(backbone)
+    found = [cfg.init if '://' in cfg.init else shown(cfg.init)]
+    if is_transformer(backbone):
+        found += [describe_network(backbone), network.licence]
+    return ', '.join(found)
 
 
 def make_masks(request: Request, cfg: Config, n_images: int) -> str:

@@ -117,21 +117,25 @@ def _fit_positions(pretrained: PretrainedPart, module: nn.Module) -> None:
         say(f'{_LINE}{positions.size(1)} position embeddings interpolated to {fitted.size(1)}')
 
 
-def check_backbone_file(backbone: dict) -> None:
+def check_backbone_file(backbone: dict) -> Optional[nn.Module]:
     """Raise as loading would if the file that ``init_cfg`` of a backbone names does not fit, before anything is made.
 
     Args:
-        backbone: config; one of mmpretrain, or whose ``init_cfg`` is of another package, is only looked for its file.
+        backbone: config; of one of mmpretrain, or whose ``init_cfg`` is of another package, the file is only read.
+
+    Returns:
+        the network, without memory; None where it was not built.
     """
     init_cfg = backbone.get('init_cfg')
     if not init_cfg:
-        return
+        return None
     if backbone['type'].startswith('mmpretrain.') or init_cfg.get('type') != 'mmseg_unsup.PretrainedBackbone':
         read_part(init_cfg['checkpoint'], prefix='')
-        return
+        return None
     with torch.device('meta'):
         module = MODELS.build(dict(backbone))
     WEIGHT_INITIALIZERS.build(dict(init_cfg)).match(module)
+    return module
 
 
 def _complete(match: TensorMatch, allow_missing: bool) -> TensorMatch:

@@ -120,6 +120,8 @@ def test_a_folder_and_one_file(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = run('segment', 'My Photos', '--init', 'My Weights/x.pth', '--out', 'My Results', *small)
     assert 'features, without training, 3 clusters' in said and '8 images, 3 clusters, ' in said
+    assert "weights: My Weights/x.pth, a transformer of the family 'dinov2', 64 channels and 2 blocks, patches of 14 " \
+        'px, 2 registers, weights of DINOv2 are under Apache-2.0' in said
     record = json.loads((tmp_path / 'My Results' / 'segment_folder.json').read_text())['settings']
     assert (record['method'], record['config']) == ('features', 'mmseg_unsup::features/features_vit_folder.py')
     saved = torch.load(tmp_path / 'My Results' / 'train' / 'epoch_0.pth', weights_only=False)['state_dict']
