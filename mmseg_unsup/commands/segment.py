@@ -6,7 +6,8 @@
 
 MaskContrast looks for objects: every image gets a mask as by mmseg-unsup priors (OUT/masks), a network learns to tell
 objects apart, and clusters of objects are what is found; 0 is background. PiCIE gives every pixel a cluster;
-features does so without training, by the features of a network as it is.
+features does so without training, by the features of a network as it is, and refines the maps by a dense CRF (--refine
+none leaves them as they are).
 
 OUT/gallery.html is a page that shows the clusters, on which they are named and merged, OUT/overlays has the images
 coloured by them, OUT/maps a PNG of cluster ids per image, OUT/predictions.json the share of each cluster per image, and
