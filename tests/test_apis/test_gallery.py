@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmseg.structures import SegDataSample
 
@@ -139,7 +139,7 @@ def test_refined_maps_are_read_too(method):
     torch.manual_seed(1)
     inputs, image = torch.randn(1, 3, 64, 96), np.ascontiguousarray(smooth_image(np.random.default_rng(0), 80, 120))
     before = model.assignments(inputs, meta, image)
-    model.test_cfg = dict(model.test_cfg, refine=dict(temperature=None, max_cells=300, edge_xy=9., edge_rgb=20.))
+    model.test_cfg = ConfigDict(model.test_cfg, refine=dict(temperature=None, max_cells=300, edge_xy=9., edge_rgb=20.))
     read = model.assignments(inputs, meta, image)
     expected = model.winners(model.cluster_scores(inputs, [meta])[0], meta, image)[0]
     np.testing.assert_array_equal(read.clusters, expected)
