@@ -88,11 +88,7 @@ def make_gallery(cfg: Config,
         FileNotFoundError, KeyError, ValueError: an input that cannot be used; nothing is written then.
         MemoryError: an image needs more memory than there is; nothing is written then.
     """
-    check_page(out)
-    check_on_error(on_error)
-    check_folder(images, path_remedy(images, osp.isdir))
-    if maps is not None:
-        check_map_folder(maps, images)
+    _check(out, images, on_error, maps)
     all_images = ImageNames(find_images(images), images)
     paths = chosen_paths(all_images.paths, max_images)
     reference = None if labels is None else LabelFolder(cfg.test_dataloader.dataset, paths, images, labels, classes)
@@ -147,6 +143,15 @@ def chosen_paths(paths: Sequence[str], max_images: Optional[int]) -> Sequence[st
 
 
 @torch.no_grad()
+def _check(out: str, images: str, on_error: str, maps: Optional[str]) -> None:
+    """Raise for what cannot be read or written, before models are loaded."""
+    check_page(out)
+    check_on_error(on_error)
+    check_folder(images, path_remedy(images, osp.isdir))
+    if maps is not None:
+        check_map_folder(maps, images)
+
+
 def survey_images(model: torch.nn.Module,
                   pipeline: Compose,
                   paths: Sequence[str],

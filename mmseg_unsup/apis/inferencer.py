@@ -331,7 +331,8 @@ class UnsupInferencer(BaseInferencer):
         return self.tile is not None and max(shape) > self.tile
 
     def _predict_whole(self, pictures: List[Picture]) -> List[Tuple[Tensor, Tensor]]:
-        return [self.model.winners(of_image, meta, picture.rgb)
+        is_refined = self.model.refine_settings is not None
+        return [self.model.winners(of_image, meta, picture.rgb if is_refined else None)
                 for picture, of_image, meta in zip(pictures, *self._scores(pictures))]
 
     def _predict_tiled(self, picture: Picture, batch_size: int) -> Tuple[Tensor, Tensor]:

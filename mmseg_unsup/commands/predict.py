@@ -2,6 +2,7 @@
 
     mmseg-unsup predict MODEL IMAGES --out OUT
     mmseg-unsup predict MODEL IMAGES --out OUT --clusters clusters.json --tile 512
+    mmseg-unsup predict MODEL IMAGES --out OUT --refine exact
     mmseg-unsup predict MODEL IMAGES --out OUT --shard 0/4
 
 MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file; before it

@@ -7,6 +7,7 @@
 features gives every pixel a cluster without training, by the features of a network as it is: what to take with the
 weights of a transformer, an official file of DINO, DINOv2 or DINOv3. None is shipped; those of DINO and DINOv2 are
 under Apache-2.0, those of DINOv3 under the DINOv3 License, which restricts uses of them and of what is made from them.
+Its maps are refined by a dense CRF (--refine none leaves them as they are).
 PiCIE trains a ResNet for the same. MaskContrast looks for objects: every image gets a mask as by mmseg-unsup priors
 (OUT/masks), a ResNet learns to tell objects apart, and clusters of objects are what is found; 0 is background.
 

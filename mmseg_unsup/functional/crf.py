@@ -37,4 +37,7 @@ def build_crf(method: str = 'lattice', **settings) -> CRF:
     """
     if method not in METHODS:
         raise ValueError(f'method={method!r} of a CRF is not one of {tuple(METHODS)}')
-    return METHODS[method](**settings)
+    try:
+        return METHODS[method](**settings)
+    except TypeError as error:
+        raise ValueError(f'the CRF of method={method!r} does not take {settings}: {error}') from None

@@ -1,4 +1,5 @@
 """Scores smoothed along the edges of the image."""
+from abc import ABC, abstractmethod
 from importlib.util import find_spec
 
 import numpy as np
@@ -11,7 +12,7 @@ from .guided_upsampling import GuidedUpsampling
 LEAST = 1e-8  # probability
 
 
-class CRF:
+class CRF(ABC):
     """Settings of the mean-field inference of a fully connected CRF; the defaults are those of STEGO and later work.
 
     Args:
@@ -42,9 +43,9 @@ class CRF:
         self.edge = dict(sxy=edge_xy, srgb=edge_rgb, compat=edge_weight)
         self.upsampling = GuidedUpsampling()  # to the pixels of images that are larger than what it sees
 
+    @abstractmethod
     def __call__(self, image: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB, (K, H, W) -> (K, H, W) float32 probabilities."""
-        raise NotImplementedError
 
     def field(self, image: np.ndarray, scores: Tensor) -> Tensor:
         """(H, W, 3) uint8 RGB, (K, H, W) -> (K, h, w) probabilities on the grid that it is solved on, above 0."""

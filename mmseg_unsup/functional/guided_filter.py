@@ -30,8 +30,8 @@ class GuidedFilter:
         self.radius, self.epsilon = radius, epsilon
 
     def coefficients(self, image: Tensor, scores: Tensor) -> Iterator[Tensor]:
-        """(H, W, 3) uint8 RGB, (K, H, W) -> of each class (4, H, W) float32, on the device of the scores: the slopes for
-        the three colours, and the offset, of the linear function at every pixel."""
+        """(H, W, 3) uint8 RGB, (K, H, W) -> of each class (4, H, W) float32, on the device of the scores: the slopes
+        for the three colours, and the offset, of the linear function at every pixel."""
         guide = as_guide(image, scores.device)
         sizes = self._sums(torch.ones_like(guide[:1]))
         means = self._sums(guide) / sizes

@@ -97,7 +97,8 @@ def test_the_temperature_of_scores_without_a_scale():
 
 
 @pytest.mark.parametrize('said, expected', [
-    (None, None), (dict(method='none', max_cells=9), None), (dict(method='lattice'), dict(method='lattice', temperature=1)),
+    (None, None), (dict(method='none', max_cells=9), None),
+    (dict(method='lattice'), dict(method='lattice', temperature=1)),
     (dict(temperature=0.2), dict(method='exact', temperature=0.2, max_cells=1600)),
     (dict(max_cells=9), dict(method='exact', temperature=1, max_cells=9))])
 def test_what_a_config_says(said, expected):

@@ -101,6 +101,8 @@ def test_the_guided_filter_by_hand():
 def test_settings_that_cannot_be():
     with pytest.raises(ValueError, match="method='fast' of a CRF is not one of"):
         build_crf('fast')
+    with pytest.raises(ValueError, match=r"method='lattice' does not take \{'max_cells': 9\}: .*argument 'max_cells'"):
+        build_crf('lattice', max_cells=9)
     for name in ('temperature', 'n_iter', 'max_cells', 'filter_radius', 'filter_epsilon'):
         with pytest.raises(ValueError, match='must be'):
             ExactCRF(**{name: 0})
