@@ -161,6 +161,6 @@ def test_pictures_are_small_and_are_shown():
 
 def test_variables_and_settings_are_those_of_the_config():
     cfg = configs()[0]
-    assert set(cfg.shortcuts) == {'data_root', 'n_clusters', 'size', 'init', 'weights_seen'}
+    assert set(cfg.shortcuts) == {'data_root', 'n_clusters', 'size', 'init', 'weights_seen', 'feature_cache'}
     assert cfg.val_dataloader.dataset.pipeline[2].type == 'mmseg_unsup.ResizeForEvaluation'
     assert cfg.model.target_generator.epochs == 4 and cfg.default_hooks.clustering.class_weights == 'inverse'

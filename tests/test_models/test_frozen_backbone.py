@@ -88,6 +88,7 @@ def test_float16_is_computed_in_the_precision_of_the_run(weights, images):
         found, = module(images)
     assert module.precision == 'bfloat16' and expected.dtype == torch.bfloat16
     assert found.dtype == torch.float32 and torch.equal(found, expected.half().float())
+    assert not any(parameter.requires_grad for parameter in module.network.parameters())
 
 
 @MODELS.register_module()

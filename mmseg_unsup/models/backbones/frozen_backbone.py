@@ -1,7 +1,7 @@
 """A network that is only read: never trained, copied or saved."""
 import copy
-from contextlib import nullcontext
-from typing import Callable, ContextManager, Dict, List, Optional, Sequence, Tuple, Union
+from contextlib import contextmanager, nullcontext
+from typing import Callable, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.dist import broadcast
@@ -104,7 +104,7 @@ class FrozenBackbone(BaseModule):
         images, kind = images.float().contiguous(memory_format=torch.channels_last), images.device.type
         # kernels of a CPU may sum in another order for another number of images; exporters see all at once
         alone = images.split(1) if kind == 'cpu' and not (torch.jit.is_tracing() or is_compiling()) else [images]
-        with self.one_precision(kind):
+        with self.one_precision(kind), self._casting_once() if len(alone) > 1 else nullcontext():
             found = [self.compute(each, names) for each in alone]
         return {name: _rounded(torch.cat([each[name] for each in found])) for name in found[0]}
 
@@ -113,6 +113,16 @@ class FrozenBackbone(BaseModule):
         if self.no_grad_context is not None:
             return self.no_grad_context()
         return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+
+    @contextmanager
+    def _casting_once(self) -> Iterator[None]:
+        """Autocast keeps what it has cast until its end, but only of weights that want a gradient, which nobody asks
+        for here."""
+        self.network.requires_grad_(torch.is_autocast_enabled(self.identity.device.type))
+        try:
+            yield
+        finally:
+            self.network.requires_grad_(False)
 
     @property
     def precision(self) -> str:
