@@ -113,7 +113,9 @@ def make_gallery(cfg: Config,
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
         title=title_of(cfg, checkpoint),
-        facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores),
+        kinds='clusters' if wanted is None else 'classes',
+        facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores,
+                      wanted is None),
                *foreground(found.survey.shares, model.background_cluster, mask_share), *(wanted.facts if wanted else ())],
         wanted=wanted and wanted.rows,
         place_name='patches' if place == 'patch' else 'objects',

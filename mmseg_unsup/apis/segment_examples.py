@@ -46,8 +46,8 @@ def find_examples(request: Request, cfg: Config, paths: List[str]) -> AnyExample
     """The labelled images of a request, or its named clusters.
 
     Raises:
-        FileNotFoundError, ValueError: see :class:`Examples` and :class:`NamedExamples`; a method whose features are of objects; names of clusters
-            would be overwritten.
+        FileNotFoundError, ValueError: see :class:`Examples` and :class:`NamedExamples`; a method whose features are of
+            objects; names of clusters would be overwritten.
         MemoryError: what is remembered of them may not fit.
     """
     if request.finds_objects:
