@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os.path as osp
+from math import inf
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -162,6 +163,7 @@ class NamedExamples:
     Attributes:
         paths (list): empty, no image is labelled.
         n_images (int): that are looked at.
+        n_pixels (float): of them, any number.
         classes (list): the names.
 
     Raises:
@@ -169,7 +171,7 @@ class NamedExamples:
         ValueError: it is another kind of file, or of other clusters; fewer than two of them have a name.
     """
 
-    seen = 'names of clusters'
+    seen, n_pixels = 'names of clusters', inf
 
     def __init__(self, path: str, checkpoint: Optional[str], images: Sequence[str]) -> None:
         names = ClusterNames.load(path)

@@ -110,7 +110,9 @@ def make_gallery(cfg: Config,
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
         title=title_of(cfg, checkpoint),
-        facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores),
+        kinds='clusters' if wanted is None else 'classes',
+        facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores,
+                      wanted is None),
                *foreground(found.survey.shares, model.background_cluster, mask_share), *(wanted.facts if wanted else ())],
         wanted=wanted and wanted.rows,
         place_name='patches' if place == 'patch' else 'objects',
@@ -142,7 +144,6 @@ def chosen_paths(paths: Sequence[str], max_images: Optional[int]) -> Sequence[st
     return [paths[i] for i in sorted(keyed_generator(0).choice(len(paths), max_images, replace=False))]
 
 
-@torch.no_grad()
 def _check(out: str, images: str, on_error: str, maps: Optional[str]) -> None:
     """Raise for what cannot be read or written, before models are loaded."""
     check_page(out)
@@ -152,6 +153,7 @@ def _check(out: str, images: str, on_error: str, maps: Optional[str]) -> None:
         check_map_folder(maps, images)
 
 
+@torch.no_grad()
 def survey_images(model: torch.nn.Module,
                   pipeline: Compose,
                   paths: Sequence[str],

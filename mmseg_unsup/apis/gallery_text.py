@@ -52,13 +52,16 @@ def label_rows(scores: Dict, reference: LabelFolder) -> Dict:
                 f'their own size.{left}')
 
 
-def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional[Dict]) -> List[tuple]:
-    """The numbers at the top of the page: name, value, note. ``shares`` (K,) are of all pixels."""
+def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional[Dict],
+          of_clusters: bool = True) -> List[tuple]:
+    """The numbers at the top of the page: name, value, note. ``shares`` (K,) of clusters, or of classes of examples, are
+    of all pixels."""
     used = int((shares > 0).sum())
+    kind, kinds = ('cluster', 'Clusters') if of_clusters else ('class', 'Classes')
     lines = [('Images', f'{n_images}', f'{n_unreadable} unreadable' if n_unreadable else ''),
-             ('Clusters', f'{len(shares)}', '' if used == len(shares) else f'{used} occur')]
+             (kinds, f'{len(shares)}', '' if used == len(shares) else f'{used} occur')]
     if scores is None:
-        return [*lines, ('Largest cluster', f'{100 * shares.max():.1f} %', 'of all pixels')]
+        return [*lines, (f'Largest {kind}', f'{100 * shares.max():.1f} %', 'of all pixels')]
     matched = {name: (name, _number(scores[name]), 'matched') for name in ('mIoU', 'aAcc', 'mAcc')}
     return [*lines, *matched.values(), *((name, _number(scores[name]), 'no matching') for name in ('ARI', 'NMI'))]
 

@@ -35,7 +35,8 @@ from .segment_stages import Stages
 from .wanted_labels import WantedLabels
 
 NEXT, LIST = 'label_next.json', 'examples.txt'
-_MAX_CELLS = 5_000  # more are not better, see configs/features/README.md, and take as much longer
+# cells that are remembered, least, of an image, most: more take as much longer, see configs/features/README.md
+_LEAST_CELLS, _CELLS_OF_IMAGE, _MOST_CELLS = 5_000, 500, 20_000
 _MAX_SHOWN = 100  # images that the page is made of, each of which takes another vote
 _MAX_CANDIDATES, _N_NEXT, _N_TOLD = 200, 20, 5
 _LOAD = LoadImage()
@@ -45,8 +46,8 @@ def find_examples(request: Request, cfg: Config, paths: List[str]) -> AnyExample
     """The labelled images of a request, or its named clusters.
 
     Raises:
-        FileNotFoundError, ValueError: see :class:`Examples` and :class:`NamedExamples`; a method whose features are of objects; names of clusters
-            would be overwritten.
+        FileNotFoundError, ValueError: see :class:`Examples` and :class:`NamedExamples`; a method whose features are of
+            objects; names of clusters would be overwritten.
         MemoryError: what is remembered of them may not fit.
     """
     if request.finds_objects:
@@ -60,11 +61,10 @@ def find_examples(request: Request, cfg: Config, paths: List[str]) -> AnyExample
         if request.classes is not None:
             raise ValueError(f'--classes {" ".join(request.classes)} are the names of what label maps show, and '
                              f'{printable(request.examples)} has names of its own: leave --classes out')
-        examples, n_cells = NamedExamples(request.examples, last_checkpoint(request.path('train')), paths), _MAX_CELLS
+        examples = NamedExamples(request.examples, last_checkpoint(request.path('train')), paths)
     else:
         examples = Examples(request.images, paths, request.examples, request.classes)
-        n_cells = min(_MAX_CELLS, examples.n_pixels)
-    n_channels = cfg.model.decode_head.in_channels
+    n_cells, n_channels = _n_cells(examples), cfg.model.decode_head.in_channels
     check_memory(f'a memory of {n_cells} cells of {n_channels} channels', 8. * n_cells * n_channels,
                  'give fewer examples, or a --config whose features have fewer channels')
     return examples
@@ -73,11 +73,15 @@ def find_examples(request: Request, cfg: Config, paths: List[str]) -> AnyExample
 def learn(request: Request, examples: AnyExamples) -> str:
     """Write the model of the examples, the names of its classes, and a list of the labelled images for a training."""
     checkpoint = last_checkpoint(request.path('train'))
-    names = learn_examples(checkpoint, examples, request.path(EXAMPLES_FILE), default_device(), _MAX_CELLS)
+    names = learn_examples(checkpoint, examples, request.path(EXAMPLES_FILE), default_device(), _n_cells(examples))
     names.save(request.path(NAMES_FILE))
     if examples.paths:
         write_text(request.path(LIST), ''.join(f'{image_stem(path, request.images)}\n' for path in examples.paths))
     return str(examples)
+
+
+def _n_cells(examples: AnyExamples) -> int:
+    return min(max(_LEAST_CELLS, _CELLS_OF_IMAGE * examples.n_images), _MOST_CELLS, examples.n_pixels)
 
 
 def make_example_maps(request: Request) -> str:

@@ -339,7 +339,8 @@ def prepare_probes(folder) -> None:
     write_curated_lists(folder / 'data' / 'coco_stuff164k')
 
 
-PREPARE = {'docs/own_data.md': prepare_own_data, 'docs/use.md': prepare_use,
+PREPARE = {'docs/own_data.md': prepare_own_data, 'configs/features/README.md': prepare_own_data,
+           'docs/use.md': prepare_use,
            'docs/frozen_transformers.md': prepare_transformers, 'configs/finetune/README.md': prepare_finetune,
            'configs/picie/README.md': prepare_picie, 'configs/probe/README.md': prepare_probes}
 # folders of maps that a document's commands leave, and how many are in them
