@@ -56,7 +56,8 @@ def _take_network(cfg: Config, source: str) -> None:
     network = cfg.model.backbone.backbone
     if network.type not in _CONFIGS:
         return
-    found, patch = known_network(read_part(source)), network.get('patch_size')
+    asked = {key: network.init_cfg.get(key) for key in ('prefix', 'averaged')}
+    found, patch = known_network(read_part(source, **asked)), network.get('patch_size')
     if found['type'] != network.type:
         raise ValueError(f'{source} holds {describe_network(found)}, but the network of {cfg.filename} is a '
                          f'{network.type.rpartition(".")[2]}: take one of configs/features/{_CONFIGS[found["type"]]}')
