@@ -67,13 +67,16 @@ def test_a_saved_start_predicts_as_a_folder_without_training(run, tmp_path, weig
         assert torch.equal(value, fitted['state_dict'][key]), key
     run('predict', model, images, '--out', tmp_path / 'refined')
     run('predict', model, images, '--out', tmp_path / 'plain', '--refine', 'none')
-    found = {name: maps_of(tmp_path / name / 'maps') for name in ('out', 'refined', 'plain', '.')}
+    run('predict', model, images, '--out', tmp_path / 'flip', '--refine', 'none', '--cfg-options',
+        'model.test_cfg.flip=True')
+    found = {name: maps_of(tmp_path / name / 'maps') for name in ('out', 'refined', 'plain', '.', 'flip')}
     for one, other in (('out', 'refined'), ('plain', '.')):
         assert len(found[one]) == len(found[other]) == 8
         for (name, ids), (same_name, same) in zip(found[one].items(), found[other].items()):
             np.testing.assert_array_equal(ids, same, err_msg=f'{one} {name}, {other} {same_name}')
-    refined, plain = (np.concatenate([ids.ravel() for ids in found[name].values()]) for name in ('out', 'plain'))
-    assert len(np.unique(refined)) > 1 and (refined != plain).any()
+    refined, plain, flipping = (
+        np.concatenate([ids.ravel() for ids in found[name].values()]) for name in ('out', 'plain', 'flip'))
+    assert len(np.unique(refined)) > 1 and (refined != plain).any() and (flipping != plain).any()
     record = json.loads((out / 'predictions.json').read_text())
     assert record['classes'] == [f'cluster {k}' for k in range(3)]
     assert record['refine'] == dict(method='exact', temperature=None, max_cells=1600, **REFINE)
