@@ -111,9 +111,7 @@ def make_gallery(cfg: Config,
     page = dict(
         title=title_of(cfg, checkpoint),
         kinds='clusters' if wanted is None else 'classes',
-        facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores,
-                      wanted is None),
-               *foreground(found.survey.shares, model.background_cluster, mask_share), *(wanted.facts if wanted else ())],
+        facts=[*_facts(found, scores, wanted), *foreground(found.survey.shares, model.background_cluster, mask_share)],
         wanted=wanted and wanted.rows,
         place_name='patches' if place == 'patch' else 'objects',
         direction_name='mean' if model.cluster_centers is None else 'prototype',
@@ -127,6 +125,13 @@ def make_gallery(cfg: Config,
         **pictures(found, side, images))
     write_page(out, render_page('gallery', page=page, data=as_json(data)))
     return found
+
+
+def _facts(found: SurveyedFolder, scores: Optional[Dict], wanted: Optional[WantedLabels]) -> List[tuple]:
+    """The numbers at the top of the page, but for the foreground."""
+    n_unreadable = len(found.unreadable)
+    lines = facts(found.survey.shares, len(found.paths) - n_unreadable, n_unreadable, scores, wanted is None)
+    return lines if wanted is None else [*lines, *wanted.facts]
 
 
 def check_page(out: str) -> None:

@@ -54,8 +54,8 @@ def label_rows(scores: Dict, reference: LabelFolder) -> Dict:
 
 def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional[Dict],
           of_clusters: bool = True) -> List[tuple]:
-    """The numbers at the top of the page: name, value, note. ``shares`` (K,) of clusters, or of classes of examples, are
-    of all pixels."""
+    """The numbers at the top of the page: name, value, note. ``shares`` (K,) of clusters, or of classes of examples,
+    are of all pixels."""
     used = int((shares > 0).sum())
     kind, kinds = ('cluster', 'Clusters') if of_clusters else ('class', 'Classes')
     lines = [('Images', f'{n_images}', f'{n_unreadable} unreadable' if n_unreadable else ''),

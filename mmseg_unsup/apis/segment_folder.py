@@ -46,8 +46,9 @@ def segment_folder(images: str,
         options: further settings of the config, dotted key -> value.
         amp: mixed precision.
         compile: of backbone and neck, by torch.
-        examples: folder of label maps of a few of the images, see :class:`mmseg_unsup.apis.examples.Examples`; the maps
-            are then of their classes, by the most similar places of these images.
+        examples: folder of label maps of a few of the images, see :class:`mmseg_unsup.apis.examples.Examples`, or file
+            of names of clusters of the model in ``out``, see :class:`mmseg_unsup.apis.examples.NamedExamples`; the maps
+            are then of these classes, by the most similar places.
         classes: names of what the values of label maps stand for.
         refine: of the maps, see :class:`mmseg_unsup.apis.UnsupInferencer`; None for what the config says.
 

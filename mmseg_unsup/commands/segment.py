@@ -16,7 +16,7 @@ coloured by them, OUT/maps a PNG of cluster ids per image, OUT/predictions.json 
 OUT/train log and checkpoints.
 
 With --examples LABELLED, the clusters give way to the classes that a few label maps show, by the most similar places of
-these images: OUT/predictions.json then also says how sure the model is of every image, and OUT/label_next.json which to
+these images (of named clusters with --examples NAMES.json, as the page saves them): OUT/predictions.json then also says how sure the model is of every image, and OUT/label_next.json which to
 label next. With more label maps the same command makes the maps anew.
 
 The same command given again goes on where it was stopped; with more --epochs, the training goes on. In Python it is
@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--epochs', type=int, help="(default: the config's)")
     parser.add_argument('--workers', type=at_least(1), help='processes that make masks (default: one per core)')
     parser.add_argument('--examples', metavar='LABELLED', help='folder of label maps of a few of the images, PNGs '
-                        'named like these whose values are classes (255: no label): the others get those classes')
+                        'named like these whose values are classes (255: no label), or a clusters.json that names '
+                        'clusters of the model in --out: the images get those classes')
     parser.add_argument('--classes', nargs='+', metavar='NAME', help='of the classes, in the order of the values')
     add_refine_argument(parser)
     add_on_error_argument(parser)

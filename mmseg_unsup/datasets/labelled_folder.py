@@ -59,8 +59,8 @@ class LabelledFolder(LabelledDataset):
         if not self.ann_file:
             return list(images)
         if not osp.isfile(self.ann_file):
-            raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to use '
-                                    f'every image that has a label map in {printable(self.labels)}')
+            raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
+                                    f'use every image that has a label map in {printable(self.labels)}')
         names = read_list(self.ann_file)
         stems = [self.name_of(path) for path in images]
         lacking = sorted({*names} - {*stems})

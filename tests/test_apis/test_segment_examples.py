@@ -66,7 +66,8 @@ def test_a_few_label_maps_segment_the_rest(folders, capsys):
     assert all(entry['confidence'] == report['confidence'][entry['image']] for entry in wanted)
     assert (out / 'examples.txt').read_text().split() == ['3', 'more/0']
     page = (out / 'gallery.html').read_text()
-    assert all(f'</b>\n        {entry["image"]}</li>' in page for entry in wanted) and 'mean of the images; the low' in page
+    assert all(f'</b>\n        {entry["image"]}</li>' in page for entry in wanted)
+    assert 'mean of the images; the low' in page
     assert '<dt>Classes</dt><dd>2</dd>' in page and '<h2 id="clusters-title">Classes</h2>' in page
 
     label(images, labelled, '5')  # of more, everything but the training is made anew

@@ -76,9 +76,9 @@ def test_labelled_images_of_any_folder(tmp_path):
     chosen = LabelledFolder(**settings, ann_file=str(tmp_path / 'list.txt'))
     assert [chosen.get_data_info(i)['img_path'] for i in range(len(chosen))] == [str(tmp_path / 'images/more/b.PNG')]
     (tmp_path / 'list.txt').write_text('more/c\n')
-    with pytest.raises(ValueError, match='list .*list.txt.* names more/c, but .*/images has no such image with a label'):
+    with pytest.raises(ValueError, match='list .*list.txt.* names more/c, but .*/images has no such image with a'):
         LabelledFolder(**settings, ann_file=str(tmp_path / 'list.txt'))
-    with pytest.raises(FileNotFoundError, match='the list .*none.txt.* does not exist: set ann_file, or leave it empty'):
+    with pytest.raises(FileNotFoundError, match='the list .*none.txt.* does not exist: set ann_file, or leave it'):
         LabelledFolder(**settings, ann_file='none.txt')
     with pytest.raises(FileNotFoundError, match='nowhere.* does not exist: give the folder of label maps .*labels='):
         LabelledFolder(**{**settings, 'labels': str(tmp_path / 'nowhere')})

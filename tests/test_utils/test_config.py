@@ -139,7 +139,8 @@ def test_options_reach_types():
 
 def test_a_shortcut_sets_the_number_of_elements(tmp_path):
     path = tmp_path / 'config.py'
-    path.write_text("names = ['a', 'b']\nhead = dict(names=names, n=2)\nshortcuts = dict(names=['head.names', 'len(head.n)'])")
+    path.write_text("names = ['a', 'b']\nhead = dict(names=names, n=2)\n"
+                    "shortcuts = dict(names=['head.names', 'len(head.n)'])")
     cfg = load_config(path, dict(names=['a', 'b', 'c']))
     assert cfg.head.to_dict() == dict(names=['a', 'b', 'c'], n=3) and unapplied_shortcuts(cfg) == []
     cfg.dump(str(tmp_path / 'written.py'))
