@@ -17,6 +17,7 @@ from ...functional.crf import build_crf, refine_settings
 from ...functional.refinement import Refinement
 from ...structures import ClusterNames
 from ...utils.console import say
+from ...utils.near_names import advice
 from ...utils.stack import check_backbone
 from ...utils.whole_images import adapt_to_mmseg
 from ...weights import check_stock_initialization, quiet_init_weights
@@ -60,9 +61,11 @@ class ClusterSegmentor(EncoderDecoder):
 
     Raises:
         ImportError: a backbone of mmpretrain, which cannot be imported.
-        ValueError: ``scales`` are no positive numbers.
+        ValueError: an unknown key of ``test_cfg``; ``scales`` are no positive numbers.
     """
 
+    # keys of test_cfg
+    test_settings: Tuple[str, ...] = ('mode', 'stride', 'crop_size', 'cluster_sets', 'crf', 'refine', 'scales', 'flip')
     # its checkpoints have seen no more labels than the weights it started from (InitializationHook)
     uses_labels = False
     # the id of what lies outside all that is clustered
@@ -78,6 +81,8 @@ class ClusterSegmentor(EncoderDecoder):
         self.target_generator, self.levels, self.probes = None, [], []
         self._is_started = False
         prediction = self.test_cfg or {}
+        for name in set(prediction) - {*self.test_settings}:
+            raise ValueError(f'model.test_cfg has no setting {name!r}{advice(name, self.test_settings)}')
         self._scales, self._flip = prediction.get('scales') or (1, ), bool(prediction.get('flip'))
         check_scales(self._scales)
         self._crfs = {name: build_crf(**(settings or {})) for name, settings in (prediction.get('crf') or {}).items()}
