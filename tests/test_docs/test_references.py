@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from mmseg_unsup.clustering import MiniBatchKMeans
 from mmseg_unsup.commands import COMMANDS, make_parser
-from mmseg_unsup.functional.dense_crf import DenseCRF
+from mmseg_unsup.functional.dense_crf import CRF
 from mmseg_unsup.functional.exact_crf import ExactCRF
 from mmseg_unsup.functional.refinement import Refinement
 from mmseg_unsup.models.segmentors import ClusterSegmentor
@@ -23,7 +23,7 @@ from ..conftest import ROOT
 from .documents import DOCUMENTS, all_commands, anchors, blocks, inline_code, links, prose, read
 
 REGISTRIES = (MODELS, HOOKS, METRICS, DATASETS, TRANSFORMS)
-REFINEMENT = {name for cls in (Refinement, DenseCRF, ExactCRF) for name in inspect.signature(cls).parameters}
+REFINEMENT = {name for cls in (Refinement, CRF, ExactCRF) for name in inspect.signature(cls).parameters}
 # of other code
 FOREIGN_OPTIONS = {'--nonparametric', '--gpus', '--nproc-per-node', '--ntasks', '--gpus-per-task'}
 FOREIGN_KEYS = {'randomness.deterministic', 'model.backbone.init_cfg.prefix'}
