@@ -13,4 +13,4 @@ model = dict(
             norm_cfg=dict(type='BN', requires_grad=False),
             init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init))),
     decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128),
-    test_cfg=dict(cluster_sets=['fresh'], refine=dict(method='exact')))
+    test_cfg=dict(cluster_sets=['fresh'], flip=False, refine=dict(method='exact', temperature=None)))
