@@ -197,7 +197,7 @@ def test_it_goes_on_where_it_was_killed(model, image_folder, tmp_path, monkeypat
 
 
 def make_until_killed(model, root, folder) -> None:
-    rename, done = os.replace, []
+    rename = os.replace
 
     def die(part, path):
         if path.endswith('0-4.npy'):
@@ -319,7 +319,7 @@ def test_an_evaluation_fits_to_what_is_stored(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(LoadImage, 'transform', lambda self, results: reads.append(results) or load(self, results))
     maps, numbers = [], []
     for folder in (None, tmp_path / 'cache', tmp_path / 'cache'):
-        cfg = config(root, tmp_path / 'run', weights, **hook(folder and str(folder)))
+        cfg = config(root, tmp_path / 'run', weights, model__neck__position=None, **hook(folder and str(folder)))
         del reads[:]
         cfg.test_evaluator = cfg.val_evaluator
         evaluate(cfg, None)

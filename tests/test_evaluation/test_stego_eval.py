@@ -90,7 +90,7 @@ def test_flip_average_codes_and_clusters(arrays):
     model, image = model_of(arrays), image_of(arrays)
     np.testing.assert_array_equal(predicted(model, image, 'cluster'), arrays['pred_no_crf'][0])
     with torch.no_grad():
-        codes, scores = model.predicting_feat(image)[0], model.cluster_scores(image)
+        codes, scores = model.averaged_feat(image)[0], model.cluster_scores(image)
     np.testing.assert_allclose(codes, arrays['code_up'], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose((2 * scores).log_softmax(1), arrays['log_probs'], rtol=1e-5, atol=1e-6)
 
