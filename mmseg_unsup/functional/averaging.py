@@ -1,4 +1,5 @@
 """Features of an image as the mean over copies of it: of other sizes, and mirrored."""
+from fractions import Fraction
 from typing import Callable, Sequence, Tuple
 
 import torch.nn.functional as F
@@ -7,6 +8,7 @@ from torch import Tensor
 from ..utils.checks import is_finite
 
 Maps = Tuple[Tensor, ...]
+_MAX_DENOMINATOR = 1000
 
 
 def check_scales(scales: Sequence[float]) -> None:
@@ -44,8 +46,10 @@ def _resized(images: Tensor, scale: float) -> Tensor:
     if not isinstance(images, Tensor):
         raise ValueError('model.test_cfg.scales needs pixels, of which a feature cache has only the features: leave '
                          'one of them out')
-    # by a factor and not to a size, which exported models could not compute for images of other sizes
-    return F.interpolate(images, scale_factor=float(scale), mode='bicubic', align_corners=False, antialias=scale < 1)
+    # in whole numbers, by which exported models follow images of any size
+    factor = Fraction(scale).limit_denominator(_MAX_DENOMINATOR)
+    size = [side * factor.numerator // factor.denominator for side in images.shape[2:]]
+    return F.interpolate(images, size, mode='bicubic', align_corners=False, antialias=scale < 1)
 
 
 def _resize(maps: Tensor, like: Tensor) -> Tensor:
