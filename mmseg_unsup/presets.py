@@ -127,6 +127,23 @@ def labelled_probe_loader(images: dict, size: int, batch_size: int, num_workers:
     return found
 
 
+def supervised_loader(images: dict, size: int, batch_size: int = 8, num_workers: int = 2) -> dict:
+    """``train_dataloader`` of runs that count iterations: crops of ``size`` pixels of the labelled ``images``, half to
+    all of their shorter side."""
+    pipeline = [
+        dict(type='mmseg_unsup.LoadImage'),
+        dict(type='mmseg_unsup.LoadLabels'),
+        dict(type='RandomResize', scale=(10_000, size), ratio_range=(1., 2.), keep_ratio=True),
+        dict(type='RandomCrop', crop_size=(size, size), cat_max_ratio=0.75),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='PhotoMetricDistortion'),
+        dict(type='PackSegInputs')
+    ]
+    # without end: fewer images than a batch come more than once in it
+    sampler = dict(type='InfiniteSampler', shuffle=True)
+    return dict(loader(dict(images, pipeline=pipeline), batch_size, num_workers), sampler=sampler)
+
+
 def scene_loaders(kind: str, data_root: str, size: int, batch_size: int, num_workers: Optional[int] = None,
                   train: Optional[dict] = None, val: Optional[dict] = None) -> Tuple[dict, ...]:
     """``train_dataloader``, ``probe_dataloader``, ``val_dataloader`` and the same as ``test_dataloader``, of a data set

@@ -14,9 +14,12 @@ from ..engine.feature_pass import check_view_loader, limit_images, set_view_key
 from ..engine.fitting import feature_batches
 from ..presets import view_pipeline
 from ..registry import MODELS, TRANSFORMS
+from ..utils import register_all_modules
 from ..utils.devices import default_device
 from ..utils.registered import class_of
+from ..utils.speed import adapt_loaders
 from ..utils.whole_images import resizes_of
+from ..weights import load_network_config
 
 # k-means where the config has no fresh one
 DEFAULT_KMEANS = dict(n_iter=20, n_init=10)
@@ -27,6 +30,14 @@ class FeatureSample(NamedTuple):
     rows: Tensor  # (N, C) as evaluation sees the images
     views: Tuple[Tensor, Tensor]  # twice (M, C), the same cells in two augmented views
     n_images: int
+
+
+def load_report_config(path: str, options: Optional[dict] = None) -> Config:
+    """The config that a checkpoint is built and its images are read by, with everything registered."""
+    register_all_modules()
+    cfg = load_network_config(path, options)
+    adapt_loaders(cfg)
+    return cfg
 
 
 def build_model(cfg: Config, checkpoint: str) -> torch.nn.Module:

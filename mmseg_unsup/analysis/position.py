@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from prettytable import PrettyTable
 from torch import Tensor
 
-from ..clustering.pca import StreamingPCA
+from ..clustering.pca import RepeatedMoments
 from ..engine.feature_pass import limit_images, set_view_key
 from ..engine.fitting import feature_batches
 from ..functional import unit
@@ -69,23 +69,22 @@ class WindowShare:
     :func:`mmseg_unsup.functional.position.shifted_windows`."""
 
     def __init__(self, step: int) -> None:
-        self._step, self._moments = step, None  # within the windows of a place, and of all
+        self._step, self._moments = step, None
 
     def add(self, features: Callable[[Tensor], Tensor], images: Tensor) -> None:
         """Take (N, 3, H, W) images and a function that makes (N, C, h, w) features of such."""
         if not has_windows(*images.shape[2:], self._step):
             return
-        rows = cells_in_windows(features, images, self._step).permute(1, 0, 3, 4, 2).flatten(1, 3)
+        rows = cells_in_windows(features, images, self._step).permute(0, 3, 4, 1, 2).flatten(0, 2)
         if self._moments is None:
-            self._moments = [StreamingPCA(rows.size(2), rows.device) for _ in range(2)]
-        for moments, values in zip(self._moments, (rows - rows.mean(0), rows)):
-            moments.add(values.flatten(0, 1))
+            self._moments = RepeatedMoments(rows.size(2), rows.device)
+        self._moments.add(rows)
 
     def value(self) -> Optional[float]:
         """None without images that are large enough."""
         if self._moments is None:
             return None
-        within, total = (float(moments.covariance()[1].trace()) for moments in self._moments)
+        within, total = (float(covariance.trace()) for covariance in self._moments.covariances())
         return within / total if total else 0.
 
 

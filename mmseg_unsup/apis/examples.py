@@ -201,7 +201,7 @@ class NamedExamples:
                 batch = batch_of_one(model, pipeline(_LOAD(dict(img_path=path, seg_fields=[]))))
             except UnreadableImageError:  # the stages before have told of it, or ended
                 continue
-            outputs = model.predicting_feat(batch['inputs'])
+            outputs = model.averaged_feat(batch['inputs'])
             scores = model.decode_head(outputs, model.predicted_sets[:1])[0]
             yield outputs[model.decode_head.in_index][0].float(), self._table[scores.argmax(0).cpu()]
 

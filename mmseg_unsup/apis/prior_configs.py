@@ -30,8 +30,8 @@ def prior_config(name: str, options: Optional[dict] = None, weights: Optional[st
     config = Config(dict(type=kind if '.' in kind else f'mmseg_unsup.{kind}'))
     if weights is not None:
         if not sees_features(name):
-            raise ValueError(f'--weights {weights} names a network, but the prior {name} sees no features: leave it out, '
-                             f'or give one of {", ".join(filter(sees_features, SHORT_NAMES))}')
+            raise ValueError(f'--weights {weights} names a network, but the prior {name} sees no features: leave it '
+                             f'out, or give one of {", ".join(filter(sees_features, SHORT_NAMES))}')
         from ..weights import is_transformer  # with all that trains
         seen = backbone_of(weights, style)
         config.merge_from_dict(seen)

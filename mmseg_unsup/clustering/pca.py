@@ -63,3 +63,30 @@ class StreamingPCA:
         self.explained_ = float(values.sum() / scaled.diagonal().sum())
         weight = (vectors * scale[:, None]).t() / values.clamp(min=0).sum().clamp(min=1e-12).sqrt()
         return weight, -weight @ mean
+
+
+class RepeatedMoments:
+    """Covariances of rows that are seen several times, such as a place in several windows: of one row around its mean,
+    and of all.
+
+    Args:
+        n_channels: C.
+        device: of the rows.
+    """
+
+    def __init__(self, n_channels: int, device: torch.device = torch.device('cpu')) -> None:
+        self._within, self._total = (StreamingPCA(n_channels, device) for _ in range(2))
+
+    def add(self, rows: Tensor) -> None:
+        """Take (N, times, C) float32 rows. No collective."""
+        self._total.add(rows.flatten(0, 1))
+        self._within.add((rows - rows.mean(1, keepdim=True)).flatten(0, 1))
+
+    def n_rows(self) -> int:
+        """Rows of all ranks, each as often as it is seen. Collectives: one all-reduce."""
+        return self._total.n_rows()
+
+    def covariances(self) -> Tuple[Tensor, Tensor]:
+        """(C, C) float64 covariance of the rows of all ranks around the mean of each, and of all. Collectives: two
+        all-reduces."""
+        return self._within.covariance()[1], self._total.covariance()[1]

@@ -36,12 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..analysis.choose_k import choose_k, to_text
-    from ..utils import register_all_modules
-    from ..utils.speed import adapt_loaders
-    from ..weights import load_network_config
-    register_all_modules()
-    cfg = load_network_config(args.config, args.cfg_options)
-    adapt_loaders(cfg)
+    from ..analysis.feature_sample import load_report_config
+    cfg = load_report_config(args.config, args.cfg_options)
     out = args.out or osp.dirname(osp.abspath(args.checkpoint))
     report = choose_k(cfg, args.checkpoint, args.k, out, args.seeds, args.images, args.cells, args.silhouette_cells,
                       args.seed)

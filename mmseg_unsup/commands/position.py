@@ -27,13 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from ..analysis.feature_sample import load_report_config
     from ..analysis.position import measure_position, to_text
-    from ..utils import load_config, register_all_modules
     from ..utils.atomic import write_json
-    from ..utils.speed import adapt_loaders
-    register_all_modules()
-    cfg = load_config(args.config, args.cfg_options)
-    adapt_loaders(cfg)
+    cfg = load_report_config(args.config, args.cfg_options)
     report = measure_position(cfg, args.checkpoint, args.images, args.seed)
     print(to_text(report))
     if args.out:

@@ -16,8 +16,9 @@ coloured by them, OUT/maps a PNG of cluster ids per image, OUT/predictions.json 
 OUT/train log and checkpoints.
 
 With --examples LABELLED, the clusters give way to the classes that a few label maps show, by the most similar places of
-these images (of named clusters with --examples NAMES.json, as the page saves them): OUT/predictions.json then also says how sure the model is of every image, and OUT/label_next.json which to
-label next. With more label maps the same command makes the maps anew.
+these images (of named clusters with --examples NAMES.json, as the page saves them): OUT/predictions.json then also says
+how sure the model is of every image, and OUT/label_next.json which to label next. With more label maps the same command
+makes the maps anew.
 
 The same command given again goes on where it was stopped; with more --epochs, the training goes on. In Python it is
 mmseg_unsup.segment_folder.
@@ -37,8 +38,9 @@ OBJECTS = ('image', 'components')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('images', help='folder of images, with sub-folders')
-    parser.add_argument('--method', metavar=f'{{{",".join(METHODS)}}}', help='objects; every pixel; every pixel without '
-                        "training (default: features with the weights of a transformer, else maskcontrast)")
+    parser.add_argument('--method', metavar=f'{{{",".join(METHODS)}}}',
+                        help='objects; every pixel; every pixel without training (default: features with the weights '
+                        'of a transformer, else maskcontrast)')
     parser.add_argument('--out', required=True, help='folder of everything that is written')
     parser.add_argument('--n-clusters', type=int, help="number of clusters (default: the config's)")
     parser.add_argument('--prior', default='rbd', metavar=f'{{{",".join(PRIORS)}}}',

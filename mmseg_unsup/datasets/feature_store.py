@@ -87,7 +87,8 @@ class FeatureStore:
             return 0
         if seed != of_seed or epoch >= self.n_variants:
             raise ValueError(f'the feature cache {printable(self.folder)} has views of the seed {of_seed} and the '
-                             f'epochs before {self.n_variants}, not of {seed} and {epoch}: set randomness.seed={of_seed}')
+                             f'epochs before {self.n_variants}, not of {seed} and {epoch}: set '
+                             f'randomness.seed={of_seed}')
         return epoch
 
     def missing(self) -> List[Part]:

@@ -61,13 +61,13 @@ class LabelledFolder(LabelledDataset):
         if not osp.isfile(self.ann_file):
             raise FileNotFoundError(f'the list {self.ann_file!r} does not exist: set ann_file, or leave it empty to '
                                     f'use every image that has a label map in {printable(self.labels)}')
-        names = read_list(self.ann_file)
+        names = {*read_list(self.ann_file)}
         stems = [self.name_of(path) for path in images]
-        lacking = sorted({*names} - {*stems})
+        lacking = sorted(names - {*stems})
         if lacking:
             raise ValueError(f'the list {self.ann_file!r} names {printable(lacking[0])}, but {printable(root)} has no '
                              f'such image with a label map in {printable(self.labels)}')
-        return [path for path, stem in zip(images, stems) if stem in {*names}]
+        return [path for path, stem in zip(images, stems) if stem in names]
 
     def name_of(self, image: str) -> str:
         """What lists call an image."""

@@ -83,8 +83,9 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
     (``*`` stands for any name or part of one, ``**`` for any number of levels, a type for the elements of a list that
     have it; ``'len(KEY)'`` gets the number of elements of the variable) so that ``--cfg-options data_root=PATH``, or a
     child config that sets ``data_root``, reaches all of them. ``vis_backends``, dicts or names of types, reaches a
-    visualizer that has none but the default ones. A part of the model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``; nothing is
-    set below what is None, as in the config that such a run has written.
+    visualizer that has none but the default ones. A part of the model whose ``init_cfg`` then has no checkpoint
+    (``init=None``) starts as it does without ``init_cfg``; nothing is set below what is None, as in the config that
+    such a run has written.
 
     Modules of ``custom_imports`` may lie in the folder of the config.
 

@@ -107,13 +107,13 @@ def _cause(match: TensorMatch) -> str:
 
 
 def _official_vit_cause(match: TensorMatch) -> Optional[str]:
-    """What is likely wrong where the file or the module is a transformer by the names of DINO; None where neither is."""
+    """What is likely wrong where file or module is a transformer by the names of DINO; None where neither is."""
     theirs, ours = vit_settings(match.pretrained.state), vit_settings(match.target)
     if theirs is None and ours is None:
         return None
     if theirs == ours:
-        return (f'Likely cause: the file holds a part of {describe_vit(theirs)}, and not all of it, or more. Fix: copy or '
-                'download it again, or name another file')
+        return (f'Likely cause: the file holds a part of {describe_vit(theirs)}, and not all of it, or more. Fix: copy '
+                'or download it again, or name another file')
     if ours is None:
         return (f'Likely cause: the file holds {describe_vit(theirs)}, by the names of its authors. Fix: set '
                 f"model.backbone to dict(type='mmseg_unsup.DINOViT', {_arguments(theirs)}) with this init_cfg")

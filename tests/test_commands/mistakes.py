@@ -203,8 +203,10 @@ WITH_A_CONFIG = {
     'priors {p}/images {p}/masks --options max_side': 'max_side',
     'priors {p}/images {p}/images': '{p}/images',
     'priors {p}/broken {p}/masks': '{p}/broken',
-    'priors {p}/images {p}/masks --prior tokencut --weights {p}/timm.pth': 'as timm names them | --options backbone.type',
-    'priors {p}/images {p}/masks --prior ncut --weights {p}/vit.pth --options out=keyz': "out='keyz' | did you mean keys",
+    'priors {p}/images {p}/masks --prior tokencut --weights {p}/timm.pth':
+    'as timm names them | --options backbone.type',
+    'priors {p}/images {p}/masks --prior ncut --weights {p}/vit.pth --options out=keyz':
+    "out='keyz' | did you mean keys",
 }
 STUDY = {
     'seeds {p}/config.py': 'arguments are required: --seeds',
@@ -212,6 +214,8 @@ STUDY = {
     'seeds {p}/config.py --seeds 1 1 --work-dir {p}/work': '--seeds 1 1 has one twice',
     f'choose-k {MODEL} --k 1': '--k 1 cannot tell cells apart: give numbers of clusters from 2 on',
     f'choose-k {MODEL} --k 3 --seeds 1': '--seeds 1 | give at least 2',
+    'position mmseg_unsup::features/features_r18_camvid.py {p}/none.pth --cfg-options init={p}/vit.pth':
+    'vit.pth holds a transformer | features_r18_camvid.py is a ResNet: take one of configs/features/features_vit_*.py',
     'score-priors {p}/images {p}/nolabels': '{p}/nolabels',
     'score-priors {p}/images {p}/images --priors ncut --weights {p}/transformers.pth': 'as transformers names them',
     f'confusion-matrix {MODEL} {{p}}/matrix.gif': "'{p}/matrix.gif' must be a file whose name ends in",

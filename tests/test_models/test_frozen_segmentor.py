@@ -58,7 +58,8 @@ def test_copies_of_other_sizes_predict_on_the_grid_of_the_first(weights, images)
         found = averaging.averaged_feat(images)[0]
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         assert not torch.allclose(means[0], expected, atol=1e-3)
-        torch.testing.assert_close(averaging.cluster_scores(images), plain.decode_head((expected, )), rtol=1e-4, atol=1e-5)
+        scores = plain.decode_head((expected, ))
+        torch.testing.assert_close(averaging.cluster_scores(images), scores, rtol=1e-4, atol=1e-5)
         assert torch.equal(averaging.predicting_map(images), maps[0])
 
 

@@ -59,8 +59,8 @@ def test_a_size_that_is_none(size, tool, capsys):
 def test_features_computed_stored_and_read(tool, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(FeatureStore, 'write', lambda *args, write=FeatureStore.write: time.sleep(0.3) or write(*args))
     out = tmp_path / 'benchmark.json'
-    tool('benchmark', 'mmseg_unsup::features/features_r18_folder.py', '--images', 4, '--size', '48x40', '--out', out, '--cfg-options',
-         'init=None', 'size=32', 'probe_dataloader.batch_size=2', 'probe_dataloader.num_workers=0',
+    tool('benchmark', 'mmseg_unsup::features/features_r18_folder.py', '--images', 4, '--size', '48x40', '--out', out,
+         '--cfg-options', 'init=None', 'size=32', 'probe_dataloader.batch_size=2', 'probe_dataloader.num_workers=0',
          'probe_dataloader.persistent_workers=False', 'model.backbone.backbone.base_channels=8',
          'model.backbone.backbone.stem_channels=8', 'model.neck.in_channels=[8,16,32,64]')
     found = load(str(out))['features']

@@ -1,5 +1,6 @@
 # clusters of the features of a frozen transformer that nobody trains: principal components of its last patch tokens.
-# init: an official file of DINO, DINOv2 or DINOv3, which decides family, size, patch and registers (docs/frozen_transformers.md)
+# init: an official file of DINO, DINOv2 or DINOv3, which decides family, size, patch and registers
+# (docs/frozen_transformers.md)
 _base_ = './features_r18.py'
 init = 'https://dl.fbaipublicfiles.com/dino/dino_deitsmall16_pretrain/dino_deitsmall16_pretrain.pth'
 model = dict(

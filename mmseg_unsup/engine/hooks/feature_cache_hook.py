@@ -44,8 +44,8 @@ class FeatureCacheHook(Hook):
         """Fail now rather than when the features are made."""
         backbone = getattr(unwrap(runner.model), 'backbone', None)
         if self._settings and not getattr(backbone, 'float16', False):
-            raise ValueError('a feature cache has the outputs of a frozen backbone in float16: let model.backbone be an '
-                             'mmseg_unsup.FrozenBackbone with float16=True, or leave out feature_cache')
+            raise ValueError('a feature cache has the outputs of a frozen backbone in float16: let model.backbone be '
+                             'an mmseg_unsup.FrozenBackbone with float16=True, or leave out feature_cache')
 
     def before_train(self, runner) -> None:
         training = runner.train_dataloader

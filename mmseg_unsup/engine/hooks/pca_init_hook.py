@@ -3,7 +3,7 @@ from typing import List, Sequence, Tuple, Union
 
 import torch
 
-from ...clustering.pca import StreamingPCA
+from ...clustering.pca import RepeatedMoments, StreamingPCA
 from ...clustering.seeding import sample_cells
 from ...functional.position import (NOISE_STDS, cells_in_windows, complement, consistent_part, has_windows,
                                     noise_images, positional_directions, window_step)
@@ -72,8 +72,7 @@ class PCAInitHook(FitHook):
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
         self._model, self._neck, n_channels = model, model.neck, sum(model.neck.in_channels)
         self._pca = StreamingPCA(n_channels, device)
-        if model.neck.position == CONSISTENT:
-            self._within, self._total = StreamingPCA(n_channels, device), StreamingPCA(n_channels, device)
+        self._windows = RepeatedMoments(n_channels, device) if model.neck.position == CONSISTENT else None
         self._key, self._n_keep = key, self.n_pixels // n_images
         self._n_compared = WINDOW_CELLS // min(n_images, WINDOW_IMAGES)
         self._image_size: Sequence[int] = ()
@@ -85,7 +84,7 @@ class PCAInitHook(FitHook):
         if len(cells):
             keys = [(*self._key, position) for position in batch.positions]
             self._pca.add(sample_cells(cells, self._n_keep, keys).flatten(0, 1))
-        if self._neck.position == CONSISTENT and batch.start < WINDOW_IMAGES and self._has_windows():
+        if self._windows is not None and batch.start < WINDOW_IMAGES and self._has_windows():
             self._compare(batch.before(WINDOW_IMAGES))
 
     def _has_windows(self) -> bool:
@@ -97,23 +96,21 @@ class PCAInitHook(FitHook):
         if len(maps):
             keys = [(*self._key, position) for position in batch.positions]
             cells = maps.permute(0, 3, 4, 1, 2).flatten(1, 2).float()  # (N, cells, windows, C)
-            cells = sample_cells(cells, self._n_compared, keys).flatten(0, 1)
-            self._total.add(cells.flatten(0, 1))
-            self._within.add((cells - cells.mean(1, keepdim=True)).flatten(0, 1))
+            self._windows.add(sample_cells(cells, self._n_compared, keys).flatten(0, 1))
 
     def finish(self) -> None:
         neck, like = self._neck, next(self._neck.parameters())
         weight, bias = self._pca.projection(neck.out_channels, neck.in_channels, neck.level_weights)
-        if neck.position == CONSISTENT and not self._total.n_rows():  # the same on all ranks
+        if self._windows is not None and not self._windows.n_rows():  # the same on all ranks
             size = '{1}x{0}'.format(*self._image_size)
             self._told = f'; images of {size} pixels are too small to be seen in windows, so position stays in them'
         elif neck.position is not None:
-            change = self._consistent(weight) if neck.position == CONSISTENT else self._without_noise(weight)
+            change = self._consistent(weight) if self._windows is not None else self._without_noise(weight)
             weight, bias = change @ weight, change @ bias  # the mean of the output is 0 and stays so
         self._projection = weight.to(like), bias.to(like)
 
     def _consistent(self, weight: torch.Tensor) -> torch.Tensor:
-        within, total = (weight @ moments.covariance()[1] @ weight.t() for moments in (self._within, self._total))
+        within, total = (weight @ covariance @ weight.t() for covariance in self._windows.covariances())
         self._told = f'; {100 * float(within.trace() / total.trace()):.1f} % of it depended on the window and fade'
         return consistent_part(within, total)
 

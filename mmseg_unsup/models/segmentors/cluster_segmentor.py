@@ -203,8 +203,11 @@ class ClusterSegmentor(EncoderDecoder):
     def refine_settings(self) -> Optional[dict]:
         """Settings of :class:`Refinement` by ``test_cfg.refine``; None for none. Without a temperature in it, scores
         that are logits have 1, others the one that :class:`Refinement` finds."""
+        settings = (self.test_cfg or {}).get('refine')
+        if settings is None:  # which sets are fitted is asked last: the answer of a GPU takes time
+            return None
         temperature = 1. if self.clusters[self.predicted_sets[0]].scores_are_logits else None
-        return refine_settings((self.test_cfg or {}).get('refine'), temperature=temperature)
+        return refine_settings(settings, temperature=temperature)
 
     @property
     def refinement(self) -> Optional[Refinement]:
@@ -331,10 +334,10 @@ class ClusterSegmentor(EncoderDecoder):
     def assignments(self, inputs: Tensor, img_meta: dict, image: Optional[np.ndarray] = None) -> Assignments:
         """(1, 3, H, W) normalised image -> its map, and what it was decided by: the cells of the feature map.
 
+        Memory does not grow with the number of clusters times the size of the file.
+
         Args:
             image: (H, W, 3) uint8 RGB, for :meth:`winners`.
-
-        Memory does not grow with the number of clusters times the size of the file.
         """
         outputs = self.averaged_feat(inputs)
         scores = self.decode_head(outputs, self.predicted_sets[:1])[0]

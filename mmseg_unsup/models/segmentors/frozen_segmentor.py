@@ -22,8 +22,8 @@ class FrozenSegmentor(ClusterSegmentor):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if not getattr(self.backbone, 'is_frozen', False):
-            raise TypeError(f'model.backbone of a FrozenSegmentor is a {type(self.backbone).__name__}, which trains: put '
-                            "it into dict(type='mmseg_unsup.FrozenBackbone', backbone=...)")
+            raise TypeError(f'model.backbone of a FrozenSegmentor is a {type(self.backbone).__name__}, which trains: '
+                            "put it into dict(type='mmseg_unsup.FrozenBackbone', backbone=...)")
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> NoReturn:
         """Raise RuntimeError: there is nothing to train."""
