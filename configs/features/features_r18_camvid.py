@@ -1,4 +1,6 @@
 # CamVid, clusters of a frozen ResNet-18: test CONFIG none
 _base_ = ['../_base_/datasets/camvid.py', '../_base_/models/features_r18.py', '../_base_/features.py']
-model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
+model = dict(
+    decode_head=dict(n_clusters={{_base_.n_clusters}}),
+    test_cfg=dict(scales=[1.4]))
 train_dataloader = None  # nothing trains

@@ -2,5 +2,6 @@
 _base_ = ['../_base_/datasets/camvid.py', '../_base_/picie.py']
 model = dict(
     decode_head=dict(n_clusters={{_base_.n_clusters}}),
+    neck=dict(position=None),  # at the larger size it makes no difference
     test_cfg=dict(scales=[1.4]))
 train_cfg = dict(max_epochs=5)

@@ -13,6 +13,8 @@ RECORD, LOG = 'segment_folder.json', 'segment_folder.log'
 CHECKS = ('images', 'weights')  # stages that make nothing
 OF_EXAMPLES = ('examples', 'maps', 'next', 'page')  # that depend on labelled images
 _REMEDY = 'use another --out, or remove that folder'
+_REMEDIES = dict(refine='keep it, and draw other maps of the same model by mmseg-unsup predict {out} IMAGES --out OTHER '
+                 '--refine METHOD')
 
 
 class Stages:
@@ -77,7 +79,8 @@ class Stages:
         for key in sorted({*record['settings'], *settings}):
             old, new = record['settings'].get(key), settings.get(key)
             if old != new:
-                raise ValueError(f'{self.path} records {key}={old!r}, but this call has {new!r}: {_REMEDY}')
+                remedy = _REMEDIES.get(key, _REMEDY).format(out=osp.dirname(self.path))
+                raise ValueError(f'{self.path} records {key}={old!r}, but this call has {new!r}: {remedy}')
         if epochs < record.get('epochs', epochs):
             raise ValueError(f'{self.path} records a training of {record["epochs"]} epochs, but this call has '
                              f'{epochs}: {_REMEDY}')

@@ -1,6 +1,7 @@
 """Clusters without training, by ``test CONFIG none --save`` and by ``segment --method features``."""
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -52,10 +53,14 @@ def test_a_saved_start_predicts_as_a_folder_without_training(run, tmp_path, weig
     are, ``segment`` and ``predict`` refined by default."""
     images, out, model = write_discs(tmp_path / 'My Photos'), tmp_path / 'out', tmp_path / 'saved' / 'model.pth'
     options = [*NARROW, *(f'model.test_cfg.refine.{key}={value}' for key, value in REFINE.items())]
-    said = run('segment', images, '--method', 'features', '--out', out, '--init', weights, '--n-clusters', 3,
-               '--cfg-options', *options)
+    segment = ['segment', images, '--method', 'features', '--out', out, '--init', weights, '--n-clusters', 3,
+               '--cfg-options', *options]
+    said = run(*segment)
     assert 'features, without training, 3 clusters' in said and 'clusters: 3 clusters, ' in said
     assert '8 images, 3 clusters, ' in said and (out / 'gallery.html').is_file()
+    with pytest.raises(ValueError, match="records refine=None, but this call has 'none': keep it, and draw other maps of "
+                       f'the same model by mmseg-unsup predict {re.escape(str(out))} IMAGES'):
+        run(*segment, '--refine', 'none')
     options += [f'data_root={images}', f'init={weights}', 'n_clusters=3', f'out={tmp_path / "maps"}']
     monkeypatch.chdir(tmp_path)
     said = run('test', CONFIG, 'none', '--save', model, '--work-dir', tmp_path / 'work', '--cfg-options', *options)
