@@ -7,6 +7,7 @@ from .deferred_info_hook import DeferredInfoHook
 from .feature_cache_hook import FeatureCacheHook
 from .fit_hook import FitHook
 from .fresh_kmeans_hook import FreshKMeansHook
+from .image_neighbour_hook import ImageNeighbourHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
 from .longer_schedule_hook import LongerScheduleHook
@@ -27,8 +28,8 @@ from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
     'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'DeferredInfoHook',
-    'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook',
-    'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook',
-    'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook',
-    'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
+    'InitializationHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook',
+    'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook',
+    'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]
