@@ -75,7 +75,7 @@ def test_finetuning_config_builds(path):
         assert init_cfg['type'] == f'mmseg_unsup.Pretrained{part.capitalize()}'
         assert init_cfg['checkpoint'] == 'x.pth' and init_cfg['averaged'] is False
     assert HOOKS.build(cfg.default_hooks.initialization).stated == 'none'
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for key in filter(cfg.get, ('train_dataloader', 'val_dataloader', 'test_dataloader')):
         assert cfg[key].dataset.data_root == 'some/where'
         for transform in cfg[key].dataset.pipeline:
             TRANSFORMS.build(transform)

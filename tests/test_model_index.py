@@ -12,7 +12,8 @@ from .test_configs import CONFIGS, name
 
 DATA_SETS = dict(CamVidDataset='CamVid', Cityscapes27Dataset='Cityscapes 27', CityscapesDataset='Cityscapes',
                  COCOStuff27Dataset='COCO-Stuff 27', MSRCv2Dataset='MSRC v2', Potsdam3Dataset='Potsdam-3',
-                 VOC2012Dataset='VOC 2012', ProceduralScenes='Procedural scenes', UnlabelledFolder='Folder of images')
+                 VOC2012Dataset='VOC 2012', ProceduralScenes='Procedural scenes', UnlabelledFolder='Folder of images',
+                 LabelledFolder='Folder of images')
 # name -> collection of the README, start of a row of a table or of a sentence, and which of the scores in it. Every
 # result of the index is here: the numbers have one home, the README.
 PUBLISHED = dict(

@@ -3,7 +3,7 @@
 _base_ = './picie.py'
 released_kmeans = dict(n_iter=20, n_init=1, spherical=False, coarse=1)
 model = dict(
-    neck=dict(init='random'),  # [4]
+    neck=dict(init='random', position=None),  # [4], [15]
     decode_head=dict(distance='dot'),  # [5] in evaluation only
     temperature=1.0,  # [6]
     target_generator=dict(epochs=None),  # [11]

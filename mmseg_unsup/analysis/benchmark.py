@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from prettytable import PrettyTable
 
 from ..clustering import StreamingKMeans
+from ..datasets.feature_store import sized
 from ..datasets.transforms import photometric
 from ..datasets.transforms.geometric import PairedCropFlip
 from ..datasets.transforms.loading import LoadImage, LoadLabels
@@ -27,6 +28,7 @@ from ..registry import MODELS, TRANSFORMS
 from ..utils.devices import default_device
 from ..utils.progress import track_progress
 from ..utils.registered import class_of
+from .feature_benchmark import time_features
 from .kmeans_benchmark import start_features, time_lloyd
 from .loss_benchmark import time_losses
 from .stopwatch import REST, Seconds, Stopwatch
@@ -98,7 +100,7 @@ def use_synthetic_images(cfg: Config, n_images: int, size: Tuple[int, int], fold
     write_photographs(folder, n_drawn, width, height)
     images = dict(type='mmseg_unsup.UnlabelledFolder', data_root=folder)
     repeated = dict(type='RepeatDataset', dataset=images, times=n_images // n_drawn)
-    for loader in (cfg.train_dataloader, cfg.probe_dataloader):
+    for loader in filter(None, (cfg.train_dataloader, cfg.probe_dataloader)):
         loader.dataset.dataset = repeated
     cfg.val_dataloader.dataset = dict(images, pipeline=[
         t for t in cfg.val_dataloader.dataset.pipeline
@@ -267,6 +269,43 @@ def measure_losses(cfg: Config) -> dict:
     model = MODELS.build(cfg.model).to(default_device())
     batch_size = min(32, cfg.train_dataloader.batch_size)
     return dict(batch_size=batch_size, size=cfg.size, runs=time_losses(model, batch_size, cfg.size))
+
+
+def measures_features(cfg: Config) -> bool:
+    """Whether a config has nothing that trains, so that its features are all there is to measure."""
+    return not cfg.get('train_dataloader')
+
+
+def measure_features(cfg: Config, n_images: Optional[int] = None, size: Tuple[int, int] = (640, 480)) -> dict:
+    """The features of a frozen backbone, see :func:`mmseg_unsup.analysis.feature_benchmark.time_features`.
+
+    Args:
+        n_images, size: see :func:`measure_config`.
+
+    Raises:
+        ValueError: its outputs are not rounded, so that they cannot be stored.
+    """
+    if not cfg.model.backbone.get('float16'):
+        raise ValueError('--only features measures an mmseg_unsup.FrozenBackbone with float16=True, but model.backbone '
+                         f'is a {cfg.model.backbone.type} without')
+    with _at_hand(cfg, n_images, size):
+        runner = ConsoleRunner.from_cfg(cfg)
+        return dict(time_features(runner, cfg.work_dir), config=cfg.filename, precision=runner.model.backbone.precision)
+
+
+def print_features(report: dict) -> None:
+    """Images and bytes a second of each phase, and memory."""
+    table = PrettyTable(['phase', 'images/s', 'CPU ms/image', 'MB/s'], float_format='.1', align='r')
+    for name, phase in report['phases'].items():
+        rate = report['bytes'] / phase['wall'] / 1e6
+        table.add_row([name, report['images'] / phase['wall'], 1000 * phase['cpu'] / report['images'],
+                       f'{rate:.0f}' if name in ('store', 'write', 'read') else '-'])
+    print(f'{report["config"]}, {report["images"]} images in {report["precision"]}')
+    print(table)
+    peaks = ', '.join(f'{report[f"{name}_bytes"] / 2**20:.0f} MiB {meaning}' for name, meaning in (
+        ('computed', 'computing'), ('stored', 'storing'), ('read', 'reading, with what is cached of the files'),
+        ('worker', 'a data worker')) if report[f'{name}_bytes'])
+    print(f'{sized(report["bytes"])} stored; peak memory: {peaks}')
 
 
 @contextmanager

@@ -19,13 +19,13 @@ from ..engine.checkpoint_files import last_checkpoint
 from ..engine.run_config import prepare_training
 from ..registry import DATASETS
 from ..utils.checks import is_finite
-from ..utils.config import load_config
 from ..utils.console import say
 from ..utils.options import parse_options
 from ..utils.run_logs import log_pattern, read_run_log, score_logs
 from ..utils.run_record import differing_settings, read_record, run_settings
 from ..utils.speed import adapt_loaders
 from ..utils.whole_images import resizes_of
+from ..weights import load_network_config
 
 
 @dataclass
@@ -81,7 +81,7 @@ def _option_word(key: str, value) -> str:
 
 def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -> Config:
     """The config that mmseg-unsup train will see."""
-    cfg = load_config(path, parse_options(words))
+    cfg = load_network_config(path, parse_options(words))
     adapt_loaders(cfg)
     prepare_training(cfg, Namespace(amp='--amp' in flags, compile='--compile' in flags))
     return cfg

@@ -9,6 +9,7 @@ from ..registry import DATASETS
 from ..utils.atomic import replacing
 from ..utils.paths import is_outside
 from ..utils.random import keyed_generator
+from ..datasets.labelled_folder import LabelledFolder
 from ..datasets.unlabelled_folder import UnlabelledFolder
 
 
@@ -43,6 +44,8 @@ def list_names(config: dict) -> List[str]:
         raise ValueError(f'{config["type"]} does not read its images from a folder by a list: give a data set with '
                          'data_prefix.img_path')
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+    if isinstance(dataset, LabelledFolder):  # images of any suffix
+        return sorted(map(dataset.name_of, paths))
     names = [osp.relpath(path, root)[:-len(dataset.img_suffix)].replace(os.sep, '/') for path in paths]
     outside = next((path for path, name in zip(paths, names) if is_outside(name, root)), None)
     if outside is not None:

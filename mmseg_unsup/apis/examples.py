@@ -1,7 +1,9 @@
-"""Labelled images among those of a folder: which they are, what they show, and a model of their classes."""
+"""Examples of classes in a folder of images: label maps or names of clusters, and a model of what they show."""
 import hashlib
+import json
 import os.path as osp
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from math import inf
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -9,9 +11,11 @@ from mmcv.transforms import Compose
 from mmengine.runner.checkpoint import weights_to_cpu
 from torch import Tensor
 
+from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import check_folder, walk_files
 from ..datasets.label_folder import LabelFolder
 from ..datasets.labelled_dataset import INVALID_LABEL
+from ..datasets.labelled_folder import MAP_SUFFIX, map_path
 from ..datasets.transforms.loading import LoadImage
 from ..engine.checkpoint_files import write_checkpoint
 from ..models.clusters import NeighbourSet
@@ -27,9 +31,9 @@ from .loading import batch_of_one, load_segmentor, read_weights
 
 EXAMPLES = 'examples'  # the set of clusters
 VOID = 255
-_SUFFIX = '.png'
 _ANY_VALUES = [str(value) for value in range(INVALID_LABEL)]  # read as they are
 _MAX_LISTED = 8
+_MAX_NAMED = 200  # images that clusters are looked up in
 _LOAD = LoadImage()
 
 
@@ -47,6 +51,7 @@ class Examples:
 
     Attributes:
         paths (list): of the images that have a map.
+        n_images (int): of these.
         classes (list).
         n_pixels (int): of all maps.
 
@@ -55,6 +60,8 @@ class Examples:
         ValueError: a map cannot be used; it has an unknown value or another size than its image; fewer than two
             classes.
     """
+
+    seen = 'labels of examples'  # by the weights of a model of them
 
     def __init__(self, root: str, images: Sequence[str], labelled: str,
                  classes: Optional[Sequence[str]] = None) -> None:
@@ -75,12 +82,26 @@ class Examples:
 
     def map_of(self, image: str) -> str:
         """Path of the label map that an image would have."""
-        return osp.join(self.labelled, osp.splitext(osp.relpath(image, self.root))[0] + _SUFFIX)
+        return map_path(image, self.root, self.labelled)
 
     def read(self, image: str) -> Tuple[dict, np.ndarray]:
         """An image as :class:`LoadImage` gives it, and its (H, W) uint8 classes."""
         loaded = _LOAD(dict(img_path=image, seg_fields=[]))
         return loaded, self._reader.read(image, loaded['ori_shape'])
+
+    @property
+    def n_images(self) -> int:
+        return len(self.paths)
+
+    @torch.no_grad()
+    def features(self, model: ClusterSegmentor, pipeline: Compose) -> Iterator[Tuple[Tensor, Tensor]]:
+        """Per example (C, h, w) features of the whole image, and its (H, W) labels."""
+        for path in self.paths:
+            loaded, labels = self.read(path)
+            yield features_of(model, pipeline, loaded), torch.from_numpy(labels)
+
+    def __str__(self) -> str:
+        return f'{counted(self.n_images, "image")} of {len(self.classes)} classes'
 
     @property
     def digest(self) -> str:
@@ -91,7 +112,7 @@ class Examples:
 
     def _check_found(self, images: Sequence[str]) -> None:
         used = {osp.realpath(self.map_of(path)) for path in self.paths}
-        maps = [path for path in walk_files(self.labelled) if path.endswith(_SUFFIX)]
+        maps = [path for path in walk_files(self.labelled) if path.endswith(MAP_SUFFIX)]
         if not used:
             raise FileNotFoundError(f'no image of {printable(self.root)} is labelled: the label map of '
                                     f'{printable(images[0])} would be {printable(self.map_of(images[0]))}, and '
@@ -128,6 +149,70 @@ class Examples:
         return list(names)
 
 
+class NamedExamples:
+    """Places of images whose clusters have names, as examples of classes with these names.
+
+    Cells have the name of their cluster; those of clusters without a name say nothing. To take only the cells that the
+    clusters are surest of made maps no better.
+
+    Args:
+        path: a ``clusters.json`` that a page or ``mmseg-unsup name`` wrote.
+        checkpoint: the model whose clusters are named; None where there is none yet.
+        images: paths, of which evenly spaced ones are looked at.
+
+    Attributes:
+        paths (list): empty, no image is labelled.
+        n_images (int): that are looked at.
+        n_pixels (float): of them, any number.
+        classes (list): the names.
+
+    Raises:
+        FileNotFoundError: there is no such file, or no model yet.
+        ValueError: it is another kind of file, or of other clusters; fewer than two of them have a name.
+    """
+
+    seen, n_pixels = 'names of clusters', inf
+
+    def __init__(self, path: str, checkpoint: Optional[str], images: Sequence[str]) -> None:
+        names = ClusterNames.load(path)
+        if checkpoint is None:
+            raise FileNotFoundError(f'--examples {printable(path)} names clusters, but --out has no model yet whose '
+                                    'clusters these are: give the same command without --examples first')
+        names.check(*load_segmentor(None, checkpoint)[1].cluster_identity())
+        given = {*ClusterNames.identity(names.cluster_set, names.n_clusters, names.fingerprint).names}
+        named = [of_class for of_class in names.classes if of_class.name not in given]
+        if len(named) < 2:
+            raise ValueError(f'{printable(path)} has names for {len(named)} of {names.n_clusters} clusters: name those '
+                             'of two classes or more, on the page or by mmseg-unsup name')
+        self.paths, self.classes = [], [of_class.name for of_class in named]
+        self._n_named = sum(len(of_class.clusters) for of_class in named)
+        self._table = torch.full((names.n_clusters, ), VOID)
+        for c, of_class in enumerate(named):
+            self._table[list(of_class.clusters)] = c
+        self._looked_at = images[::-(-len(images) // _MAX_NAMED)]
+        self.n_images = len(self._looked_at)
+        self.digest = hashlib.sha256(json.dumps(names.to_dict()).encode()).hexdigest()[:16]
+
+    @torch.no_grad()
+    def features(self, model: ClusterSegmentor, pipeline: Compose) -> Iterator[Tuple[Tensor, Tensor]]:
+        """Per image (C, h, w) features, and (h, w) classes or 255; images that cannot be read are left out."""
+        for path in self._looked_at:
+            try:
+                batch = batch_of_one(model, pipeline(_LOAD(dict(img_path=path, seg_fields=[]))))
+            except UnreadableImageError:  # the stages before have told of it, or ended
+                continue
+            outputs = model.predicting_feat(batch['inputs'])
+            scores = model.decode_head(outputs, model.predicted_sets[:1])[0]
+            yield outputs[model.decode_head.in_index][0].float(), self._table[scores.argmax(0).cpu()]
+
+    def __str__(self) -> str:
+        return (f'names of {counted(self._n_named, "cluster")}, {len(self.classes)} classes, in '
+                f'{counted(self.n_images, "image")}')
+
+
+AnyExamples = Union[Examples, NamedExamples]
+
+
 def _check_apart(root: str, labelled: str) -> None:
     outer, inner = osp.realpath(root), osp.realpath(labelled)
     if inner == outer or inner.startswith(osp.join(outer, '')):
@@ -140,7 +225,7 @@ def _listed(values: Sequence[int]) -> str:
     return ', '.join(texts) + ', ...' * (len(values) > _MAX_LISTED) if texts else 'none'
 
 
-def learn_examples(checkpoint: str, examples: Examples, out: str, device: str, max_cells: int) -> ClusterNames:
+def learn_examples(checkpoint: str, examples: AnyExamples, out: str, device: str, max_cells: int) -> ClusterNames:
     """Write a model that predicts the classes of examples by the features of another, and return their names.
 
     Args:
@@ -154,7 +239,7 @@ def learn_examples(checkpoint: str, examples: Examples, out: str, device: str, m
     cfg, model = load_segmentor(None, checkpoint, device)
     head, n_classes = model.decode_head, len(examples.classes)
     of_set = NeighbourSet(head.in_channels, n_classes).to(device)
-    of_set.fit(example_features(model, Compose(whole_image_pipeline(cfg)), examples), len(examples.paths), max_cells)
+    of_set.fit(examples.features(model, Compose(whole_image_pipeline(cfg))), examples.n_images, max_cells)
     head.clusters[EXAMPLES] = of_set
     cfg.model.decode_head.clusters = {
         **(cfg.model.decode_head.get('clusters') or {}),
@@ -162,7 +247,7 @@ def learn_examples(checkpoint: str, examples: Examples, out: str, device: str, m
     cfg.model.test_cfg = {**(cfg.model.get('test_cfg') or {}), 'cluster_sets': [EXAMPLES]}
     model.test_cfg = cfg.model.test_cfg
     meta = dict(read_weights(checkpoint)[0].get('meta', {}), cfg=cfg.pretty_text)
-    meta['weights_seen'] = add_labels(meta.get('weights_seen', 'unknown'), 'labels of examples')
+    meta['weights_seen'] = add_labels(meta.get('weights_seen', 'unknown'), examples.seen)
     write_checkpoint(out, dict(meta=meta, state_dict=weights_to_cpu(model.state_dict())))
     return class_names(model, examples.classes)
 
@@ -175,15 +260,7 @@ def class_names(model: ClusterSegmentor, classes: Sequence[str]) -> ClusterNames
 
 
 @torch.no_grad()
-def example_features(model: ClusterSegmentor, pipeline: Compose, examples: Examples) -> Iterator[Tuple[Tensor, Tensor]]:
-    """Per example (C, h, w) features of the whole image, and its (H, W) labels."""
-    for path in examples.paths:
-        loaded, labels = examples.read(path)
-        yield features_of(model, pipeline, loaded), torch.from_numpy(labels)
-
-
-@torch.no_grad()
 def features_of(model: ClusterSegmentor, pipeline: Compose, loaded: dict) -> Tensor:
     """A decoded image -> (C, h, w) features that it is predicted with."""
     batch = batch_of_one(model, pipeline(loaded))
-    return model.predicting_feat(batch['inputs'])[model.decode_head.in_index][0].float()
+    return model.averaged_feat(batch['inputs'])[model.decode_head.in_index][0].float()

@@ -162,6 +162,7 @@ def _write_torchscript(module: nn.Module, path: str, example: Tensor, facts: Dic
 def _write_torch_export(module: nn.Module, path: str, example: Tensor, facts: Dict[str, str], opset: int) -> Predict:
     sides = {2: torch.export.Dim('height', min=_SMALLEST_SIDE), 3: torch.export.Dim('width', min=_SMALLEST_SIDE)}
     example = example[:1].repeat(2, 1, 1, 1)  # a batch of one would be taken for a fixed one
+    module.to(memory_format=torch.contiguous_format)  # strides of other layouts it cannot follow through resized images
     try:
         exported = torch.export.export(module, (example, ), strict=False,
                                        dynamic_shapes=({0: torch.export.Dim('batch'), **sides}, ))
@@ -169,6 +170,8 @@ def _write_torch_export(module: nn.Module, path: str, example: Tensor, facts: Di
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f'torch.export of torch {torch.__version__} cannot follow this model at any size ({reason}): '
                          'use a later torch, or write .onnx or .ts') from None
+    finally:
+        module.to(memory_format=torch.channels_last)
     extra = {'metadata.json': json.dumps(facts)}
     write_from_memory(path, lambda file: torch.export.save(exported, file, extra_files=extra))
     with open(path, 'rb') as file:  # of a path it refuses other suffixes

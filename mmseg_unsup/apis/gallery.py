@@ -28,9 +28,10 @@ from ..visualization.html import as_json, render_page, write_page
 from .gallery_text import (Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of)
 from .folder_journal import ImageNames
 from .image_input import check_fits
-from .inferencer import WHOLE_BYTES
+from .inferencer import image_bytes
 from .loading import batch_of_one, load_segmentor
 from .map_files import MapFolder, check_map_folder, map_settings
+from .wanted_labels import WantedLabels
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.
 PLACE_SIDE, IMAGE_SIDES = 112, ((100, 320), (float('inf'), 240))
@@ -62,7 +63,8 @@ def make_gallery(cfg: Config,
                  n_places: int = 6,
                  n_images: int = 4,
                  maps: Optional[str] = None,
-                 mask_share: Optional[float] = None) -> SurveyedFolder:
+                 mask_share: Optional[float] = None,
+                 wanted: Optional[WantedLabels] = None) -> SurveyedFolder:
     """Write the page of a checkpoint on a folder of images.
 
     Every image is seen once by the network, whole, at the size of the config's evaluation; its clusters are those that
@@ -80,16 +82,13 @@ def make_gallery(cfg: Config,
         maps: folder that gets what :func:`mmseg_unsup.apis.predicted_folder.predict_folder` writes, of the images that
             are looked at; none by default.
         mask_share: foreground of the masks that a model of objects was trained on; the page sets it beside its own.
+        wanted: how sure a model of examples is, and which images to label next.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: an input that cannot be used; nothing is written then.
         MemoryError: an image needs more memory than there is; nothing is written then.
     """
-    check_page(out)
-    check_on_error(on_error)
-    check_folder(images, path_remedy(images, osp.isdir))
-    if maps is not None:
-        check_map_folder(maps, images)
+    _check(out, images, on_error, maps)
     all_images = ImageNames(find_images(images), images)
     paths = chosen_paths(all_images.paths, max_images)
     reference = None if labels is None else LabelFolder(cfg.test_dataloader.dataset, paths, images, labels, classes)
@@ -100,7 +99,8 @@ def make_gallery(cfg: Config,
     side = next(side for limit, side in IMAGE_SIDES if names.n_clusters <= limit)
     pipeline = whole_image_pipeline(cfg)
     folder = None if maps is None else MapFolder(maps, all_images, names, model.background_cluster,
-                                                 map_settings(model, pipeline), replace=True)
+                                                 map_settings(model, pipeline), replace=True,
+                                                 refine=model.refine_settings)
     with folder or nullcontext():
         found = survey_images(model, Compose(pipeline), paths, reference, side, on_error, n_places, n_images, folder)
     if folder is not None:
@@ -110,12 +110,14 @@ def make_gallery(cfg: Config,
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
         title=title_of(cfg, checkpoint),
-        facts=[*facts(found.survey.shares, len(found.paths) - len(found.unreadable), len(found.unreadable), scores),
-               *foreground(found.survey.shares, model.background_cluster, mask_share)],
+        kinds='clusters' if wanted is None else 'classes',
+        facts=[*_facts(found, scores, wanted), *foreground(found.survey.shares, model.background_cluster, mask_share)],
+        wanted=wanted and wanted.rows,
         place_name='patches' if place == 'patch' else 'objects',
         direction_name='mean' if model.cluster_centers is None else 'prototype',
         labels=scores and label_rows(scores, reference),
-        provenance=provenance(cfg, checkpoint, images + of_all, labels, names, found.unreadable))
+        provenance=provenance(cfg, checkpoint, images + of_all, labels, names, found.unreadable,
+                              model.refine_settings))
     data = dict(
         names=names.to_dict(), palette=cluster_palette(names.n_clusters).tolist(), background=model.background_cluster,
         place_name=place, labels=scores and dict(
@@ -123,6 +125,13 @@ def make_gallery(cfg: Config,
         **pictures(found, side, images))
     write_page(out, render_page('gallery', page=page, data=as_json(data)))
     return found
+
+
+def _facts(found: SurveyedFolder, scores: Optional[Dict], wanted: Optional[WantedLabels]) -> List[tuple]:
+    """The numbers at the top of the page, but for the foreground."""
+    n_unreadable = len(found.unreadable)
+    lines = facts(found.survey.shares, len(found.paths) - n_unreadable, n_unreadable, scores, wanted is None)
+    return lines if wanted is None else [*lines, *wanted.facts]
 
 
 def check_page(out: str) -> None:
@@ -138,6 +147,15 @@ def chosen_paths(paths: Sequence[str], max_images: Optional[int]) -> Sequence[st
     if max_images < 1:
         raise ValueError(f'max_images must be None or at least 1, but it is {max_images}')
     return [paths[i] for i in sorted(keyed_generator(0).choice(len(paths), max_images, replace=False))]
+
+
+def _check(out: str, images: str, on_error: str, maps: Optional[str]) -> None:
+    """Raise for what cannot be read or written, before models are loaded."""
+    check_page(out)
+    check_on_error(on_error)
+    check_folder(images, path_remedy(images, osp.isdir))
+    if maps is not None:
+        check_map_folder(maps, images)
 
 
 @torch.no_grad()
@@ -159,7 +177,7 @@ def survey_images(model: torch.nn.Module,
         maps: where those that are missing are written; None for none.
     """
     for path in paths:
-        check_fits(path, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
+        check_fits(path, lambda shape: image_bytes(model, shape))
     n_clusters = model.cluster_identity()[1]
     centers = None if model.cluster_centers is None else model.cluster_centers.cpu().numpy()
     survey = ClusterSurvey(n_clusters, centers, reference and len(reference.classes), n_places, n_images,
@@ -195,7 +213,7 @@ def _look_at(model: torch.nn.Module, pipeline: Compose, found: SurveyedFolder, i
     shape = packed['data_samples'].ori_shape[:2]
     labels = reference and reference.read(found.paths[i], shape)
     batch = batch_of_one(model, packed)
-    read = model.assignments(batch['inputs'], batch['data_samples'][0].metainfo)
+    read = model.assignments(batch['inputs'], batch['data_samples'][0].metainfo, image)
     clusters, feats, members, boxes = (tensor.cpu().numpy() for tensor in read)
     found.survey.add(i, clusters, feats, members, boxes, labels)
     held = found.survey.held_images()

@@ -52,13 +52,16 @@ def label_rows(scores: Dict, reference: LabelFolder) -> Dict:
                 f'their own size.{left}')
 
 
-def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional[Dict]) -> List[tuple]:
-    """The numbers at the top of the page: name, value, note. ``shares`` (K,) are of all pixels."""
+def facts(shares: np.ndarray, n_images: int, n_unreadable: int, scores: Optional[Dict],
+          of_clusters: bool = True) -> List[tuple]:
+    """The numbers at the top of the page: name, value, note. ``shares`` (K,) of clusters, or of classes of examples,
+    are of all pixels."""
     used = int((shares > 0).sum())
+    kind, kinds = ('cluster', 'Clusters') if of_clusters else ('class', 'Classes')
     lines = [('Images', f'{n_images}', f'{n_unreadable} unreadable' if n_unreadable else ''),
-             ('Clusters', f'{len(shares)}', '' if used == len(shares) else f'{used} occur')]
+             (kinds, f'{len(shares)}', '' if used == len(shares) else f'{used} occur')]
     if scores is None:
-        return [*lines, ('Largest cluster', f'{100 * shares.max():.1f} %', 'of all pixels')]
+        return [*lines, (f'Largest {kind}', f'{100 * shares.max():.1f} %', 'of all pixels')]
     matched = {name: (name, _number(scores[name]), 'matched') for name in ('mIoU', 'aAcc', 'mAcc')}
     return [*lines, *matched.values(), *((name, _number(scores[name]), 'no matching') for name in ('ARI', 'NMI'))]
 
@@ -80,7 +83,7 @@ def title_of(cfg: Config, checkpoint: str) -> str:
 
 
 def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str], names: ClusterNames,
-               unreadable: Sequence[str]) -> List[str]:
+               unreadable: Sequence[str], refine: Optional[dict] = None) -> List[str]:
     """Lines that say what the page was made from."""
     seen = weights_seen(checkpoint, read_weights(checkpoint)[0].get('meta'))
     return [
@@ -88,6 +91,7 @@ def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str],
             f'Checkpoint {checkpoint} of {cfg.filename or "the config in it"}; its weights have seen: {seen}.',
             f'Clusters: set {names.cluster_set}, fingerprint {names.fingerprint}.',
             f'Images: {images}' + (f', labels: {labels}' if labels else '') + '.',
+            *([f'Maps are refined by a dense CRF: {refine}.'] if refine else []),
             *([f'Unreadable: {", ".join(unreadable[:5])}' + (' ...' if len(unreadable) > 5 else '')]
               if unreadable else []),
         ]),

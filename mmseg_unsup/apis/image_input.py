@@ -35,6 +35,11 @@ class Picture(NamedTuple):
     number: int = 0  # among those that could be decoded
     packed: Optional[dict] = None  # as the network sees it whole
 
+    @property
+    def rgb(self) -> np.ndarray:
+        """A copy of the image in RGB."""
+        return np.ascontiguousarray(self.image[..., ::-1])
+
 
 def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Entry]:
     """Paths that exist, arrays and PIL images, one at least; a folder stands for all images below it."""

@@ -3,7 +3,6 @@ import functools
 import logging
 import os
 import os.path as osp
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from itertools import chain
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -15,26 +14,27 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from torch import Tensor
 
-from ..datasets.errors import UnreadableImageError, check_on_error
-from ..functional import to_image_size, winner_map
+from ..datasets.errors import check_on_error
+from ..functional import to_image_size
+from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..presets import n_cores
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
 from ..utils.console import say
-from ..utils.read_ahead import read_ahead
 from ..utils.speed import amp_dtype
 from ..utils.whole_images import whole_image_pipeline
-from .image_input import Entry, InputType, Picture, list_inputs, pixels_ahead, read_picture, shape_of
-from .loading import load_segmentor, read_config
+from .image_input import Entry, InputType, Picture, list_inputs, read_picture
+from .loading import load_segmentor, read_config, with_refine
 from .map_files import MapFiles, check_map_folder, check_names, map_settings
 from .model_files import download_model, find_model, find_names, is_hub_name
+from .picture_batches import PictureBatches
 from .tiling import blend_tiles
 
 # bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
 WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
-# of a GPU by default, images and pixels; further pictures wait for others of their size, so many times as these
-_BATCH, _BATCH_PIXELS, _WINDOW = 16, 2**24, 4
+# of a GPU by default, images and pixels
+_BATCH, _BATCH_PIXELS = 16, 2**24
 _MAX_WORKERS = 8
 
 
@@ -73,6 +73,8 @@ class UnsupInferencer(BaseInferencer):
         on_error: ``'raise'`` or ``'skip'`` images that cannot be read; those are in ``skipped``.
         options: dotted key -> value, changes of the config.
         show_progress: bar or log lines.
+        refine: ``'exact'`` or ``'lattice'`` refines maps by such a dense CRF, see :class:`Refinement`, ``'none'`` does
+            not; None for what the config says (``model.test_cfg.refine``). The scores stay those of the network.
         amp: mixed precision: the network in bfloat16, or in float16 on GPUs without it.
         workers: threads that decode images before their turn comes; None for one per core, eight at most.
 
@@ -99,7 +101,8 @@ class UnsupInferencer(BaseInferencer):
                  options: Optional[dict] = None,
                  show_progress: bool = True,
                  amp: bool = False,
-                 workers: Optional[int] = None) -> None:
+                 workers: Optional[int] = None,
+                 refine: Optional[str] = None) -> None:
         check_on_error(on_error)
         self.workers = min(n_cores(), _MAX_WORKERS) if workers is None else workers
         check_count('workers', self.workers)
@@ -110,7 +113,7 @@ class UnsupInferencer(BaseInferencer):
                              'less than a tile')
         self.size, self.tile, self.overlap, self.on_error = size, tile, overlap, on_error
         self.skipped: List[str] = []
-        self._options = options
+        self._options = options = with_refine(options, refine)
         # BaseInferencer takes an empty config for the one in the checkpoint
         super().__init__(model=Config() if model is None else read_config(model, options), weights=find_model(weights),
                          device=device, scope='mmseg', show_progress=show_progress)
@@ -123,7 +126,7 @@ class UnsupInferencer(BaseInferencer):
         self.cluster_names.check(*identity)
         self.names, self.palette = self.cluster_names.names, self.cluster_names.palette
         self._table = self.cluster_names.table.astype(np.int16)
-        self._files = MapFiles(self.cluster_names, self.model.background_cluster)
+        self._files = MapFiles(self.cluster_names, self.model.background_cluster, self.model.refine_settings)
         self.background = self._files.background
 
     @classmethod
@@ -265,55 +268,16 @@ class UnsupInferencer(BaseInferencer):
     def preprocess(self, inputs: Iterable[Entry], batch_size: Optional[int] = None,
                    on_fault: Callable[[Entry, str], None] = lambda entry, fault: None) -> Iterator[List[Picture]]:
         """Decode, ahead of what is asked for, and group pictures of one size that are near each other."""
-        waiting: List[Picture] = []
-        limit = pixels_ahead()
-        for picture in self._decoded(inputs, batch_size, limit, on_fault):
-            waiting.append(picture)
-            size = self._batch_of(picture.image.shape, batch_size)
-            alike = [other for other in waiting if other.image.shape == picture.image.shape]
-            pixels = sum(other.image.size // 3 for other in waiting)
-            if len(alike) < size and len(waiting) < _WINDOW * size and pixels <= limit:
-                continue
-            group = alike if len(alike) >= size else _like_first(waiting)
-            waiting = _without(waiting, group)
-            yield group
-        while waiting:
-            group = _like_first(waiting)
-            waiting = _without(waiting, group)
-            yield group
 
-    def _decoded(self, inputs: Iterable[Entry], batch_size: Optional[int], limit: int,
-                 on_fault: Callable[[Entry, str], None]) -> Iterator[Picture]:
-        """Pictures with their numbers; those of many pixels are decoded when their turn comes."""
-        ahead = 2 * self.workers + (self._batch_of((1, 1), batch_size) if batch_size is None else batch_size)
-        read = functools.partial(self._read, batch_size=batch_size, limit=limit // ahead)
-        number = 0
-        with ThreadPoolExecutor(self.workers) as pool:
-            for entry, outcome in read_ahead(functools.partial(pool.submit, read), inputs, ahead):
-                try:
-                    picture = outcome()
-                except UnreadableImageError as error:
-                    if self.on_error == 'raise':
-                        raise
-                    self.skipped.append(error.fault)
-                    say(f'left out: {error.fault}', logging.WARNING)
-                    on_fault(entry, error.fault)
-                    continue
-                yield picture._replace(number=number)
-                number += 1
+        def skip(entry: Entry, fault: str) -> None:
+            self.skipped.append(fault)
+            say(f'left out: {fault}', logging.WARNING)
+            on_fault(entry, fault)
 
-    def _read(self, entry: Entry, batch_size: Optional[int], limit: int) -> Tuple[Entry, Callable[[], Picture]]:
-        """An input and what gives its picture or raises why there is none: at once, or of more pixels than ``limit``
-        when it is called."""
-        read = functools.partial(self._read_picture, entry, batch_size)
-        shape = shape_of(entry)
-        if shape is None or shape[0] * shape[1] > limit:
-            return entry, read
-        try:
-            picture = read()
-        except UnreadableImageError as error:
-            return entry, functools.partial(_fail, error)
-        return entry, lambda: picture
+        batches = PictureBatches(functools.partial(self._read_picture, batch_size=batch_size),
+                                 functools.partial(self._batch_of, batch_size=batch_size), self.workers,
+                                 None if self.on_error == 'raise' else skip)
+        return batches(inputs)
 
     def _read_picture(self, entry: Entry, batch_size: Optional[int]) -> Picture:
         picture = read_picture(entry, lambda shape: self.bytes_needed(shape, self._batch_of(shape, batch_size)))
@@ -339,7 +303,7 @@ class UnsupInferencer(BaseInferencer):
         shape = pictures[0].image.shape[:2]
         if self._is_tiled(shape):
             size = self._batch_of(shape, batch_size)
-            found = [self._predict_tiled(picture.image, size) for picture in pictures]
+            found = [self._predict_tiled(picture, size) for picture in pictures]
         else:
             found = self._predict_whole(pictures)
         found = [(ids.to('cpu', non_blocking=True), best.to('cpu', non_blocking=True)) for ids, best in found]
@@ -351,28 +315,29 @@ class UnsupInferencer(BaseInferencer):
             if copied is not None:
                 copied.synchronize()
             for picture, (ids, best) in zip(pictures, found):
-                image = np.ascontiguousarray(picture.image[..., ::-1])
-                yield picture.number, Prediction(picture.path, image, self._table[ids.numpy()], best.numpy())
+                yield picture.number, Prediction(picture.path, picture.rgb, self._table[ids.numpy()], best.numpy())
 
         return finish
 
     def bytes_needed(self, shape: Tuple[int, int], batch_size: int = 1) -> int:
         """Memory that a batch of images of (H, W) pixels takes, about."""
-        of_first = WHOLE_BYTES * shape[0] * shape[1]
+        of_first = image_bytes(self.model, shape)
         if self._is_tiled(shape):  # besides the picture, sums and finished rows of a row of tiles
             band = 3 * 4 * self.model.n_predicted * min(self.tile, shape[0]) * shape[1]
-            of_first = _TILED_BYTES * shape[0] * shape[1] + band
+            of_first += (_TILED_BYTES - WHOLE_BYTES) * shape[0] * shape[1] + band
         return of_first + (batch_size - 1) * _FURTHER_BYTES * shape[0] * shape[1]
 
     def _is_tiled(self, shape: Tuple[int, int]) -> bool:
         return self.tile is not None and max(shape) > self.tile
 
     def _predict_whole(self, pictures: List[Picture]) -> List[Tuple[Tensor, Tensor]]:
-        return [winner_map(of_image, meta, self.model.align_corners) for of_image, meta in zip(*self._scores(pictures))]
+        is_refined = self.model.refine_settings is not None
+        return [self.model.winners(of_image, meta, picture.rgb if is_refined else None)
+                for picture, of_image, meta in zip(pictures, *self._scores(pictures))]
 
-    def _predict_tiled(self, image: np.ndarray, batch_size: int) -> Tuple[Tensor, Tensor]:
+    def _predict_tiled(self, picture: Picture, batch_size: int) -> Tuple[Tensor, Tensor]:
+        image = picture.image
         shape = image.shape[:2]
-        ids, best = torch.zeros(shape, dtype=torch.int16), torch.zeros(shape)
 
         def tile_scores(boxes):
             for start in range(0, len(boxes), batch_size):
@@ -380,10 +345,11 @@ class UnsupInferencer(BaseInferencer):
                 for scores, meta in zip(*self._scores(tiles)):
                     yield to_image_size(scores, meta, self.model.align_corners)
 
-        for rows, scores in blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores):
-            values, winner = scores.max(0)
-            ids[rows], best[rows] = winner.short().cpu(), values.cpu()
-        return ids, best
+        blended = blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores)
+        refinement = self.model.refinement
+        if refinement is None:
+            return _winners_of_strips(shape, blended)
+        return refinement.winners(picture.rgb, refinement.gathered(shape, blended))
 
     def _pack(self, picture: Picture) -> dict:
         """A picture as the network sees it."""
@@ -428,14 +394,17 @@ class UnsupInferencer(BaseInferencer):
         return dict(predictions=predictions, names=self.names, visualization=visualization)
 
 
-def _fail(error: Exception) -> None:
-    raise error
+def image_bytes(model: ClusterSegmentor, shape: Tuple[int, int]) -> int:
+    """Memory that an image of (H, W) pixels takes which the network sees whole, about."""
+    refinement = model.refinement
+    of_refinement = 0 if refinement is None else refinement.bytes_needed(shape, model.n_predicted)
+    return WHOLE_BYTES * shape[0] * shape[1] + of_refinement
 
 
-def _like_first(pictures: List[Picture]) -> List[Picture]:
-    return [picture for picture in pictures if picture.image.shape == pictures[0].image.shape]
-
-
-def _without(pictures: List[Picture], group: List[Picture]) -> List[Picture]:
-    numbers = {picture.number for picture in group}
-    return [picture for picture in pictures if picture.number not in numbers]
+def _winners_of_strips(shape: Tuple[int, int], strips: Iterable[Tuple[slice, Tensor]]) -> Tuple[Tensor, Tensor]:
+    """Rows and their (K, n, W) scores, of a whole image -> (H, W) int16 clusters, (H, W) their scores."""
+    ids, best = torch.zeros(shape, dtype=torch.int16), torch.zeros(shape)
+    for rows, scores in strips:
+        values, winner = scores.max(0)
+        ids[rows], best[rows] = winner.short().cpu(), values.cpu()
+    return ids, best

@@ -12,10 +12,11 @@ from torch import nn
 from ..hosts.safe_loading import allow_globals, load_safely
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..registry import MODELS
-from ..utils.config import load_config, merge_options
+from ..utils.config import merge_options
 from ..utils.devices import check_device
 from ..utils.stored_config import read_stored_config
 from ..utils.whole_images import adapt_to_mmseg
+from ..weights import load_network_config
 from .model_files import check_config_path, find_model
 
 
@@ -29,7 +30,7 @@ def read_config(config: Union[str, Config], options: Optional[dict] = None) -> C
     if isinstance(config, Config):
         return _with_options(copy.deepcopy(config), options)
     check_config_path(str(config))
-    return load_config(str(config), options)
+    return load_network_config(str(config), options)
 
 
 def model_config(config: Union[str, Config, None], weights: str, options: Optional[dict] = None) -> Config:
@@ -98,6 +99,14 @@ def read_weights(path: str) -> Tuple[dict, dict]:
     if not isinstance(state, dict):
         raise ValueError(f'{path} holds no dict of weights: give a checkpoint that a training wrote')
     return checkpoint, state
+
+
+def with_refine(options: Optional[dict], refine: Optional[str]) -> Optional[dict]:
+    """Options of a config, and how its maps are refined; None for what the config says."""
+    if refine is None:
+        return options
+    said = {'model.test_cfg.refine': None} if refine == 'none' else {'model.test_cfg.refine.method': refine}
+    return {**(options or {}), **said}
 
 
 def _with_options(cfg: Config, options: Optional[dict]) -> Config:

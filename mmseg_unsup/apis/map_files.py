@@ -25,9 +25,11 @@ class MapFiles:
     Args:
         names: of the classes, with their colours.
         background: cluster outside all objects, None for methods without; as an attribute its class.
+        refine: settings of the CRF that refines the maps, for the record; None for none.
     """
 
-    def __init__(self, names: ClusterNames, background: Optional[int]) -> None:
+    def __init__(self, names: ClusterNames, background: Optional[int], refine: Optional[dict] = None) -> None:
+        self.refine = refine
         self.names, self.background = names, None if background is None else int(names.table[background])
         self._made = set()  # folders
 
@@ -71,7 +73,10 @@ class MapFiles:
         """
         path = osp.join(out, RECORD)
         with replacing(path) as part, open(part, 'w', encoding='utf-8') as file:
-            file.write(f'{{\n "classes": {_json(self.names.names)},\n "images": {{')
+            file.write(f'{{\n "classes": {_json(self.names.names)},\n')
+            if self.refine is not None:
+                file.write(f' "refine": {_json(self.refine)},\n')
+            file.write(' "images": {')
             _write_items(file, (f'{_json(printable(name))}: {_json(of_image)}' for name, of_image in shares))
             file.write('},\n "skipped": [')
             _write_items(file, (_json(printable(text)) for text in skipped))
@@ -92,15 +97,15 @@ class MapFolder:
     Args:
         out: what ``maps/``, ``overlays/``, ``progress/`` and ``predictions.json`` go to.
         images: their names.
-        names, background: see :class:`MapFiles`.
+        names, background, refine: see :class:`MapFiles`.
         settings: what the maps depend on.
         shard, replace: see :class:`mmseg_unsup.apis.folder_journal.Journal`.
     """
 
     def __init__(self, out: str, images: ImageNames, names: ClusterNames, background: Optional[int], settings: dict,
-                 shard: Shard = WHOLE, replace: bool = False) -> None:
+                 shard: Shard = WHOLE, replace: bool = False, refine: Optional[dict] = None) -> None:
         self.out, self.images = out, images
-        self.files = MapFiles(names, background)
+        self.files = MapFiles(names, background, refine)
         settings = dict(images=osp.realpath(images.root), classes=[of_class._asdict() for of_class in names.classes],
                         **settings)
         self.journal = Journal(out, images, settings, lambda name: self.files.paths(out, name), shard, replace)

@@ -38,7 +38,7 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
     settings = inferencer.settings()
     check_same_work(images, settings)
     folder = MapFolder(out, images, inferencer.cluster_names, inferencer.model.background_cluster, settings, shard,
-                       replace)
+                       replace, inferencer.model.refine_settings)
     with folder, stopping():
         folder.journal.tell_made()
         _fill(folder, inferencer, batch_size)

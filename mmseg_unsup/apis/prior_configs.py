@@ -10,7 +10,6 @@ from ..utils.checks import check_choice
 
 SHORT_NAMES = dict(rbd='RBDPrior', spectral='SpectralPrior', tokencut='TokenCutPrior', ncut='NormalizedCutPrior',
                    region='RegionPrior', principal='PrincipalMaskPrior', model='ModelPrior', folder='FolderPrior')
-_WIDTHS = ('conv1.weight', 'layer1.0.conv1.weight')  # as wide as stem and first stage of a ResNet
 
 
 def prior_config(name: str, options: Optional[dict] = None, weights: Optional[str] = None,
@@ -19,8 +18,9 @@ def prior_config(name: str, options: Optional[dict] = None, weights: Optional[st
 
     Args:
         options: of the prior, by dotted keys.
-        weights: file of the network whose features the prior sees, see :func:`backbone_of`.
-        style: of that network, a ResNet.
+        weights: file of the network whose features the prior sees, see :func:`backbone_of`; with a transformer the
+            prior is the published one, see ``of_transformer`` of :class:`FeaturePrior`.
+        style: of that network, if it is a ResNet.
 
     Raises:
         ValueError: there is no such prior, or it sees no features.
@@ -32,7 +32,11 @@ def prior_config(name: str, options: Optional[dict] = None, weights: Optional[st
         if not sees_features(name):
             raise ValueError(f'--weights {weights} names a network, but the prior {name} sees no features: leave it out, '
                              f'or give one of {", ".join(filter(sees_features, SHORT_NAMES))}')
-        config.merge_from_dict(backbone_of(weights, style))
+        from ..weights import is_transformer  # with all that trains
+        seen = backbone_of(weights, style)
+        config.merge_from_dict(seen)
+        if is_transformer(seen['backbone']):
+            config.merge_from_dict(prior_type(name).of_transformer)
     config.merge_from_dict(options or {})  # which knows dotted keys
     return config.to_dict()
 
@@ -50,21 +54,22 @@ def sees_features(name: str) -> bool:
 
 
 def backbone_of(weights: str, style: str = 'pytorch') -> dict:
-    """The options of a :class:`FeaturePrior` that sees with the ResNet of a file, whose depth and width it shows.
+    """The options of a :class:`FeaturePrior` that sees with the network of a file: a ResNet, whose depth and width it
+    shows, or a transformer of DINO, DINOv2 or DINOv3.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: it holds another network.
     """
-    from ..weights import read_part, resnet_depth  # with all that trains
+    from ..weights import is_transformer, known_network, read_part  # with all that trains
     pretrained = read_part(weights)
-    depth, stem, first = resnet_depth(pretrained.state), *map(pretrained.state.get, _WIDTHS)
-    if depth is None or stem is None or first is None:
-        raise ValueError(f'{pretrained} is no ResNet of a known depth: give the network by --options backbone.type=... '
-                         f'backbone.init_cfg.type=Pretrained backbone.init_cfg.checkpoint={weights}')
+    network = known_network(pretrained, 'name an official file, or give the network by --options backbone.type=... '
+                            f'backbone.init_cfg.type=Pretrained backbone.init_cfg.checkpoint={weights}')
+    if not is_transformer(network):
+        network.pop('type')  # the dilated one of priors
+        network['style'] = style
     init_cfg = dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=weights)
-    backbone = dict(depth=depth, style=style, stem_channels=len(stem), base_channels=len(first), init_cfg=init_cfg)
-    return dict(backbone=backbone, weights_labels=pretrained.seen)
+    return dict(backbone=dict(network, init_cfg=init_cfg), weights_labels=pretrained.seen)
 
 
 def build_prior(config: dict) -> Prior:

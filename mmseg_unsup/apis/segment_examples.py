@@ -1,6 +1,6 @@
 """The stages of :func:`mmseg_unsup.segment_folder` that use labelled images."""
 import os.path as osp
-from typing import Dict, List, Tuple
+from typing import Iterator, List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from mmengine.fileio import load
 from torch import Tensor
 
 from ..clustering import rank_to_label
+from ..datasets.labelled_folder import image_stem
 from ..datasets.transforms.loading import LoadImage
 from ..engine.checkpoint_files import last_checkpoint
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
@@ -18,10 +19,10 @@ from ..utils.atomic import write_json, write_text
 from ..utils.console import counted, say
 from ..utils.devices import default_device
 from ..utils.memory import check_memory
-from ..utils.paths import printable
+from ..utils.paths import printable, shown
 from ..utils.progress import track_progress
 from ..utils.whole_images import whole_image_pipeline
-from .examples import EXAMPLES, Examples, features_of, learn_examples
+from .examples import EXAMPLES, AnyExamples, Examples, NamedExamples, features_of, learn_examples
 from .folder_journal import ImageNames
 from .gallery import make_gallery
 from .inferencer import UnsupInferencer
@@ -31,20 +32,22 @@ from .model_files import EXAMPLES_FILE, NAMES_FILE
 from .predicted_folder import predict_folder
 from .segment_request import GALLERY, Request
 from .segment_stages import Stages
+from .wanted_labels import WantedLabels
 
 NEXT, LIST = 'label_next.json', 'examples.txt'
-_MAX_CELLS = 20_000  # of which a feature map of stride 4 is looked up in about a second on a core
-_MAX_SHOWN = 500  # images that the page is made of
+# cells that are remembered, least, of an image, most: more take as much longer, see configs/features/README.md
+_LEAST_CELLS, _CELLS_OF_IMAGE, _MOST_CELLS = 5_000, 500, 20_000
+_MAX_SHOWN = 100  # images that the page is made of, each of which takes another vote
 _MAX_CANDIDATES, _N_NEXT, _N_TOLD = 200, 20, 5
 _LOAD = LoadImage()
 
 
-def find_examples(request: Request, cfg: Config, paths: List[str]) -> Examples:
-    """The labelled images of a request.
+def find_examples(request: Request, cfg: Config, paths: List[str]) -> AnyExamples:
+    """The labelled images of a request, or its named clusters.
 
     Raises:
-        FileNotFoundError, ValueError: see :class:`Examples`; a method whose features are of objects; names of clusters
-            would be overwritten.
+        FileNotFoundError, ValueError: see :class:`Examples` and :class:`NamedExamples`; a method whose features are of
+            objects; names of clusters would be overwritten.
         MemoryError: what is remembered of them may not fit.
     """
     if request.finds_objects:
@@ -54,38 +57,44 @@ def find_examples(request: Request, cfg: Config, paths: List[str]) -> Examples:
     if osp.isfile(names) and ClusterNames.load(names).cluster_set != EXAMPLES:
         raise ValueError(f'{printable(names)} has names of clusters, whose place the names of the classes would take: '
                          'move it, or use another --out')
-    examples = Examples(request.images, paths, request.examples, request.classes)
-    n_cells, n_channels = min(_MAX_CELLS, examples.n_pixels), cfg.model.decode_head.in_channels
+    if request.examples.endswith('.json'):
+        if request.classes is not None:
+            raise ValueError(f'--classes {" ".join(request.classes)} are the names of what label maps show, and '
+                             f'{printable(request.examples)} has names of its own: leave --classes out')
+        examples = NamedExamples(request.examples, last_checkpoint(request.path('train')), paths)
+    else:
+        examples = Examples(request.images, paths, request.examples, request.classes)
+    n_cells, n_channels = _n_cells(examples), cfg.model.decode_head.in_channels
     check_memory(f'a memory of {n_cells} cells of {n_channels} channels', 8. * n_cells * n_channels,
                  'give fewer examples, or a --config whose features have fewer channels')
     return examples
 
 
-def learn(request: Request, examples: Examples) -> str:
-    """Write the model of the examples, the names of its classes, and a list of the examples for a training."""
+def learn(request: Request, examples: AnyExamples) -> str:
+    """Write the model of the examples, the names of its classes, and a list of the labelled images for a training."""
     checkpoint = last_checkpoint(request.path('train'))
-    names = learn_examples(checkpoint, examples, request.path(EXAMPLES_FILE), default_device(), _MAX_CELLS)
+    names = learn_examples(checkpoint, examples, request.path(EXAMPLES_FILE), default_device(), _n_cells(examples))
     names.save(request.path(NAMES_FILE))
-    stems = (osp.splitext(osp.relpath(path, request.images))[0] for path in examples.paths)
-    write_text(request.path(LIST), ''.join(f'{stem}\n' for stem in stems))
-    return f'{counted(len(examples.paths), "image")} of {len(names.classes)} classes'
+    if examples.paths:
+        write_text(request.path(LIST), ''.join(f'{image_stem(path, request.images)}\n' for path in examples.paths))
+    return str(examples)
 
 
-def make_example_maps(request: Request, stages: Stages) -> str:
-    """Maps, overlays and confidences of every image, and the page, of many images of random ones."""
-    checkpoint, names = request.path(EXAMPLES_FILE), request.path(NAMES_FILE)
-    inferencer = UnsupInferencer(None, checkpoint, names, on_error=request.on_error)
+def _n_cells(examples: AnyExamples) -> int:
+    return min(max(_LEAST_CELLS, _CELLS_OF_IMAGE * examples.n_images), _MOST_CELLS, examples.n_pixels)
+
+
+def make_example_maps(request: Request) -> str:
+    """Maps, overlays and confidences of every image."""
+    inferencer = UnsupInferencer(None, request.path(EXAMPLES_FILE), request.path(NAMES_FILE), on_error=request.on_error)
     totals = predict_folder(inferencer, ImageNames.of(request.images), request.out, replace=True)
     if not totals.n_found:
         raise ValueError(f'none of the images in {printable(request.images)} can be read')
-    found = make_gallery(model_config(None, checkpoint), checkpoint, request.images, request.path(GALLERY),
-                         clusters=names, on_error=request.on_error, max_images=_MAX_SHOWN)
-    stages.record['shares'] = found.survey.shares.tolist()
     return f'of {counted(totals.n_found, "image")}'
 
 
-def rank_images(request: Request, examples: Examples) -> str:
-    """Write which images to label next, and say the first ones."""
+def rank_images(request: Request, examples: AnyExamples) -> str:
+    """Write which images to label next."""
     confidence = load(request.path(RECORD))['confidence']
     labelled = {osp.relpath(path, request.images) for path in examples.paths}
     names = sorted(confidence.keys() - labelled, key=lambda name: (confidence[name], name))[:_MAX_CANDIDATES]
@@ -97,8 +106,19 @@ def rank_images(request: Request, examples: Examples) -> str:
         described = describe(paths, advance), describe(examples.paths, advance)
     chosen = [names[i] for i in rank_to_label(described[0], doubt, described[1], _N_NEXT)] if names else []
     write_json(request.path(NEXT), dict(images=[dict(image=name, confidence=confidence[name]) for name in chosen]))
-    _tell(confidence, chosen)
     return counted(len(chosen), 'image')
+
+
+def make_example_page(request: Request, stages: Stages) -> str:
+    """The page of the classes, with the images to label next; of many images, random ones."""
+    checkpoint, names = request.path(EXAMPLES_FILE), request.path(NAMES_FILE)
+    wanted = WantedLabels(load(request.path(RECORD))['confidence'],
+                          [entry['image'] for entry in load(request.path(NEXT))['images']], request.images, request.out,
+                          ClusterNames.load(names).palette)
+    found = make_gallery(model_config(None, checkpoint), checkpoint, request.images, request.path(GALLERY),
+                         clusters=names, on_error=request.on_error, max_images=_MAX_SHOWN, wanted=wanted)
+    stages.record['shares'] = found.survey.shares.tolist()
+    return f'of {counted(len(found.paths) - len(found.unreadable), "image")}'
 
 
 class Describer:
@@ -117,15 +137,19 @@ class Describer:
         return torch.cat(rows)
 
 
-def _tell(confidence: Dict[str, float], chosen: List[str]) -> None:
-    mean = sum(confidence.values()) / len(confidence)
-    say(f'next: the model is {mean:.0%} sure on average; label first:')
-    for name in chosen[:_N_TOLD]:
-        say(f'  {confidence[name]:4.0%}  {printable(name)}')
+def tell_examples(request: Request) -> None:
+    """How sure the model is, which images to label next, and the files to look at."""
+    confidence, wanted = load(request.path(RECORD))['confidence'], load(request.path(NEXT))['images']
+    say(f'the model is {sum(confidence.values()) / len(confidence):.0%} sure on average'
+        + ('; label next:' if wanted else ''))
+    for entry in wanted[:_N_TOLD]:
+        say(f'  {entry["confidence"]:4.0%}  {printable(entry["image"])}')
+    for path, content in _files(request):
+        say(f'{shown(path)}: {content}')
 
 
-def example_files(request: Request) -> List[Tuple[str, str]]:
-    """Files to look at, and what they have."""
-    return [(request.path(NEXT), 'images that would help most if they were labelled next'),
-            (request.path(LIST), 'the labelled images, as the ann_file of a training'),
-            (request.path(EXAMPLES_FILE), 'the model, which mmseg-unsup predict takes')]
+def _files(request: Request) -> Iterator[Tuple[str, str]]:
+    yield request.path(NEXT), 'all of these, the most useful first'
+    if osp.isfile(request.path(LIST)):
+        yield request.path(LIST), 'the labelled images, as the ann_file of a training'
+    yield request.path(EXAMPLES_FILE), 'the model, which mmseg-unsup predict takes'

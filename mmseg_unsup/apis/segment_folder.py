@@ -7,7 +7,7 @@ from .segmented_folder import SegmentedFolder
 
 def segment_folder(images: str,
                    out: str,
-                   method: str = 'maskcontrast',
+                   method: Optional[str] = None,
                    n_clusters: Optional[int] = None,
                    prior: str = 'rbd',
                    objects: str = 'image',
@@ -20,7 +20,8 @@ def segment_folder(images: str,
                    amp: bool = False,
                    compile: bool = False,
                    examples: Optional[str] = None,
-                   classes: Optional[Sequence[str]] = None) -> SegmentedFolder:
+                   classes: Optional[Sequence[str]] = None,
+                   refine: Optional[str] = None) -> SegmentedFolder:
     """Find segments in a folder of images: ``mmseg-unsup segment`` as a function.
 
     The same call again goes on where it was stopped; with more ``epochs``, the training goes on. It prints what the
@@ -29,23 +30,27 @@ def segment_folder(images: str,
     Args:
         images: the folder, with sub-folders.
         out: folder of everything that is written.
-        method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster, 'features' too, without training.
+        method: 'maskcontrast' finds objects, 'picie' gives every pixel a cluster, 'features' too, without training;
+            None for 'features' where ``init`` is a file of a transformer, else 'maskcontrast'.
         n_clusters: None for that of the config.
         prior: of the masks of objects, see :func:`mmseg_unsup.apis.prior_configs.prior_config`; one that sees features
             has the weights of ``init``.
         objects: 'image' for one an image, 'components' for several.
         config: file, or ``mmseg_unsup::NAME``; None for the folder config of the method, a small one without a GPU.
-        init: file of weights to start from, with torchvision's names; 'none' for random ones, None for those of the
-            config, which are downloaded.
+        init: file of weights to start from: of a ResNet with torchvision's names, or an official one of DINO, DINOv2
+            or DINOv3 (:func:`mmseg_unsup.models.backbones.dino_vit_config`), with which nothing trains; 'none' for
+            random ones, None for those of the config, which are downloaded.
         epochs: None for those of the config.
         workers: processes that make masks; None for as many as there are cores.
         on_error: 'skip' leaves out images that cannot be read, 'raise' stops.
         options: further settings of the config, dotted key -> value.
         amp: mixed precision.
         compile: of backbone and neck, by torch.
-        examples: folder of label maps of a few of the images, see :class:`mmseg_unsup.apis.examples.Examples`; the maps
-            are then of their classes, by the most similar places of these images.
+        examples: folder of label maps of a few of the images, see :class:`mmseg_unsup.apis.examples.Examples`, or file
+            of names of clusters of the model in ``out``, see :class:`mmseg_unsup.apis.examples.NamedExamples`; the maps
+            are then of these classes, by the most similar places.
         classes: names of what the values of label maps stand for.
+        refine: of the maps, see :class:`mmseg_unsup.apis.UnsupInferencer`; None for what the config says.
 
     Raises:
         FileNotFoundError, ValueError: an argument that cannot be, or an image that cannot be read; what an argument
@@ -58,6 +63,6 @@ def segment_folder(images: str,
     from .segment_request import Request
     from .segment_work import find_segments
     request = Request(os.fspath(images), os.fspath(out), method, n_clusters, prior, objects, config, init, epochs,
-                      workers, on_error, dict(options or {}), amp, compile, examples, classes)
+                      workers, on_error, dict(options or {}), amp, compile, examples, classes, refine)
     with quiet_console(), closing_logs():
         return find_segments(request)

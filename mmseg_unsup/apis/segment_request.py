@@ -11,9 +11,12 @@ from mmengine.config import Config
 
 from ..datasets.errors import ON_ERROR
 from ..datasets.image_files import check_folder, check_output
+from ..functional.crf import METHODS
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
 from ..utils.paths import path_remedy, printable
+from ..weights import describe_network, is_transformer, known_network, load_network_config, read_part
+from .loading import with_refine
 from .prior_configs import build_prior, prior_config, sees_features
 
 # method -> its folder configs, the small one for machines without a GPU and the other
@@ -21,6 +24,7 @@ CONFIGS = dict(
     maskcontrast=('maskcontrast/maskcontrast_deeplabv3_folder_r18.py', 'maskcontrast/maskcontrast_deeplabv3_folder.py'),
     picie=('picie/picie_fpn_folder_small.py', 'picie/picie_fpn_folder.py'),
     features=('features/features_r18_folder.py', ) * 2)
+TRANSFORMER_CONFIG = 'features/features_vit_folder.py'  # that of features with the weights of a transformer
 OBJECTS = ('image', 'components')
 FOLDERS = ('masks', 'train', 'maps', 'overlays')  # below the folder of results
 GALLERY = 'gallery.html'  # beside them
@@ -32,10 +36,11 @@ _FREE = ('out', 'workers', 'epochs', 'options', 'examples', 'classes')  # the la
 
 @dataclass
 class Request:
-    """The arguments of :func:`mmseg_unsup.segment_folder`, each checked on its own; ``config`` becomes a path."""
+    """The arguments of :func:`mmseg_unsup.segment_folder`, each checked on its own; paths become absolute, and what is
+    None follows from the network of ``init``."""
     images: str
     out: str
-    method: str = 'maskcontrast'
+    method: Optional[str] = None
     n_clusters: Optional[int] = None
     prior: str = 'rbd'
     objects: str = 'image'
@@ -49,22 +54,40 @@ class Request:
     compile: bool = False
     examples: Optional[str] = None
     classes: Optional[Sequence[str]] = None
+    refine: Optional[str] = None
 
     def __post_init__(self) -> None:
-        check_choice('method', self.method, CONFIGS)
+        check_choice('method', self.method or 'features', CONFIGS)
         check_choice('choice of objects', self.objects, OBJECTS)
         check_choice('on_error', self.on_error, ON_ERROR)
+        check_choice('refinement', self.refine or 'none', ('none', *METHODS))
         self.workers = self.workers or os.cpu_count()
         check_count('workers', self.workers)
         self.images, self.out = osp.abspath(self.images), osp.normpath(self.out)
         check_folder(self.images, path_remedy(self.images))
-        self.init = None if self.init is None else str(self.init)
-        self.config = osp.abspath(find_config(self.config or default_config(self.method)))
         self.options = self.options or {}
+        self.init = None if self.init is None else _absolute(str(self.init))
+        self._choose_method()
         self.examples = None if self.examples is None else os.fspath(self.examples)
         if self.classes is not None and self.examples is None:
             raise ValueError(f'--classes {" ".join(self.classes)} are the names of what label maps show, and there are '
                              'none: give their folder (--examples LABELLED)')
+
+    def _choose_method(self) -> None:
+        """Raise ValueError if the weights are those of a network that the method has no config for."""
+        if self.config is not None:
+            self.config = osp.abspath(find_config(self.config))
+            self.method = self.method or _method_of(self.config)
+            return
+        weights = self.options.get('init', self.init)
+        network = known_network(read_part(weights)) if osp.isfile(str(weights)) else {}
+        has_transformer = is_transformer(network)
+        self.method = self.method or ('features' if has_transformer else 'maskcontrast')
+        if has_transformer and self.trains:
+            raise ValueError(f'--init {weights} holds {describe_network(network)}, but --method {self.method} trains a '
+                             'ResNet: leave --method out, or give --method features; masks that a ResNet is trained '
+                             'with are made by mmseg-unsup priors --weights')
+        self.config = osp.abspath(find_config(default_config(self.method, has_transformer)))
 
     @property
     def finds_objects(self) -> bool:
@@ -88,9 +111,23 @@ class Request:
         return json.loads(json.dumps(settings, default=str))
 
 
-def default_config(method: str) -> str:
+def _absolute(init: str) -> str:
+    """A file of weights by its absolute path, as the model is used in other folders too; all else as it is."""
+    path = osp.abspath(osp.expanduser(init))
+    return path if osp.isfile(path) else init
+
+
+def _method_of(config: str) -> str:
+    """Of the model of a config; PiCIE stands for all that train features of pixels."""
+    model = load_config(config).get('model') or {}
+    return {'mmseg_unsup.MaskContrast': 'maskcontrast', 'mmseg_unsup.FrozenSegmentor': 'features'}.get(
+        model.get('type'), 'picie')
+
+
+def default_config(method: str, has_transformer: bool = False) -> str:
     """The folder config of a method; a small one where there is no GPU."""
-    return f'mmseg_unsup::{CONFIGS[method][torch.cuda.is_available()]}'
+    name = TRANSFORMER_CONFIG if has_transformer else CONFIGS[method][torch.cuda.is_available()]
+    return f'mmseg_unsup::{name}'
 
 
 def read_settings(request: Request) -> Config:
@@ -105,7 +142,7 @@ def read_settings(request: Request) -> Config:
         options['init'] = None if request.init == 'none' else request.init
     if request.epochs is not None and request.trains:
         options[EPOCHS] = request.epochs
-    return load_config(request.config, {**options, **request.options})
+    return load_network_config(request.config, with_refine({**options, **request.options}, request.refine))
 
 
 def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from ..utils.log_files import make_current, open_log
 
 RECORD, LOG = 'segment_folder.json', 'segment_folder.log'
 CHECKS = ('images', 'weights')  # stages that make nothing
-OF_EXAMPLES = ('examples', 'maps', 'next')  # that depend on labelled images
+OF_EXAMPLES = ('examples', 'maps', 'next', 'page')  # that depend on labelled images
 _REMEDY = 'use another --out, or remove that folder'
 
 
@@ -94,4 +94,7 @@ class Stages:
         config = record['settings'].get('config')
         if str(config).startswith('configs/'):  # as former versions called those of the package
             record['settings']['config'] = f'mmseg_unsup::{config[len("configs/"):]}'
+        init = record['settings'].get('init')
+        if init and osp.isfile(init):  # whose path they kept as it was given
+            record['settings']['init'] = osp.abspath(init)
         return record

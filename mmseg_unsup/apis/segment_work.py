@@ -7,7 +7,6 @@ from typing import Dict, List, Sequence
 from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader
 
 from ..datasets.image_files import find_images, mark_output, sharing_listings
 from ..engine.checkpoint_files import last_checkpoint
@@ -19,6 +18,7 @@ from ..utils.console import counted, duration, say
 from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules
 from ..utils.speed import adapt_loaders, trim_before_forks
+from ..weights import check_backbone_file, describe_network, is_transformer
 from .folder_journal import ImageNames
 from .gallery import make_gallery
 from .image_input import header_shape, unreadable_images
@@ -29,7 +29,8 @@ from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, too_few
 from .model_files import find_model
 from .predicted_folder import predict_folder
-from .segment_examples import example_files, find_examples, learn, make_example_maps, rank_images
+from .segment_examples import (find_examples, learn, make_example_maps, make_example_page, rank_images,
+                               tell_examples)
 from .segment_request import FOLDERS, GALLERY, Request, check_settings, n_epochs, prior_of, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
@@ -68,12 +69,13 @@ def find_segments(request: Request) -> SegmentedFolder:
         stages.run('maps', make_maps, request, cfg, stages)
     else:
         stages.run('examples', learn, request, examples)
-        stages.run('maps', make_example_maps, request, stages)
+        stages.run('maps', make_example_maps, request)
         stages.run('next', rank_images, request, examples)
+        stages.run('page', make_example_page, request, stages)
     found = read_result(request, stages)
-    tell_result(found, time.time() - start)
-    for path, content in example_files(request) if examples else ():
-        say(f'{shown(path)}: {content}')
+    tell_result(found, time.time() - start, 'cluster' if examples is None else 'class')
+    if examples is not None:
+        tell_examples(request)
     return found
 
 
@@ -90,9 +92,13 @@ def check_files(request: Request, paths: Sequence[str]) -> str:
 
 
 def load_weights(cfg: Config) -> str:
-    """Find out whether the weights to start from can be had, before hours are spent on masks."""
-    CheckpointLoader.load_checkpoint(cfg.init, map_location='cpu')
-    return cfg.init if '://' in cfg.init else shown(cfg.init)
+    """Find out whether the weights to start from can be had and fit, before hours are spent on masks."""
+    backbone = cfg.model.backbone.get('backbone') or cfg.model.backbone  # what is frozen
+    network = check_backbone_file(backbone)
+    found = [cfg.init if '://' in cfg.init else shown(cfg.init)]
+    if is_transformer(backbone):
+        found += [describe_network(backbone), network.licence]
+    return ', '.join(found)
 
 
 def make_masks(request: Request, cfg: Config, n_images: int) -> str:
@@ -168,17 +174,19 @@ def read_result(request: Request, stages: Stages) -> SegmentedFolder:
         unreadable=predictions['skipped'])
 
 
-def tell_result(found: SegmentedFolder, seconds: float) -> None:
-    """Numbers, and the files to open."""
+def tell_result(found: SegmentedFolder, seconds: float, kind: str) -> None:
+    """Numbers, and the files to open; what was found are clusters, or classes of examples."""
     left_out = f', {len(found.unreadable)} left out' if found.unreadable else ''
     title = '; shares of the pixels:' if found.shares else ''
-    say(f'{counted(found.n_images, "image")}, {counted(found.n_clusters, "cluster")}{left_out}, '
-        f'in {duration(seconds)}{title}')
+    n_found = counted(found.n_clusters, kind) if kind == 'cluster' else f'{found.n_clusters} classes'  # two at least
+    say(f'{counted(found.n_images, "image")}, {n_found}{left_out}, in {duration(seconds)}{title}')
     tell_shares(found.shares)
-    for path, content in ((found.gallery, 'look here first: the clusters, to name and merge them'),
-                          (found.overlays, 'the images coloured by cluster'),
-                          (found.maps, 'a PNG of cluster ids per image'),
-                          (found.predictions, 'the share of each cluster per image')):
+    look = 'the clusters, to name and merge them' if kind == 'cluster' else 'the classes, and the images to label next'
+    for path, content in ((found.gallery, f'look here first: {look}'),
+                          (found.overlays, f'the images coloured by {kind}'),
+                          (found.maps, f'a PNG of {kind} ids per image'),
+                          (found.predictions, f'the share of each {kind} per image'
+                           + ', and how sure the model is' * (kind == 'class'))):
         say(f'{shown(path)}: {content}')
 
 

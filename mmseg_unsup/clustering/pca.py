@@ -26,6 +26,12 @@ class StreamingPCA:
         extended = torch.cat([rows, ones], 1)
         self._moments += extended.t() @ extended  # float32 within a piece, float64 across pieces
 
+    def n_rows(self) -> int:
+        """Rows of all ranks. Collectives: one all-reduce."""
+        count = self._moments[-1:, -1].clone()
+        all_reduce(count)
+        return int(count)
+
     def covariance(self) -> Tuple[Tensor, Tensor]:
         """Mean (C,) and covariance (C, C) of the rows of all ranks, float64.
 

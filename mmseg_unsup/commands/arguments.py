@@ -102,6 +102,12 @@ def add_size_argument(parser: argparse.ArgumentParser) -> None:
                         help="shorter side that the network sees, in pixels (default: the config's)")
 
 
+def add_refine_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--refine', choices=['none', 'exact', 'lattice'], help='refine maps by a dense CRF: exact on '
+                        'cells, or by pydensecrf, which needs the extra crf (default: what the config says, '
+                        'model.test_cfg.refine)')
+
+
 def add_on_error_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--on-error', choices=['raise', 'skip'], default='raise', help='of an image that is unreadable')
 

@@ -1,5 +1,5 @@
 """Measure an epoch of a config: images/s and seconds per image of each phase, memory, and k-means, or the losses of
-MaskContrast, by themselves.
+MaskContrast, by themselves; of a config without training, the features: computed, stored and read.
 
     mmseg-unsup benchmark mmseg_unsup::picie/picie_fpn_camvid.py --images 64
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--kmeans-points', type=at_least(1), default=200_000,
                         help='features to time k-means by itself on (default: %(default)s)')
     parser.add_argument('--kmeans-clusters', type=at_least(1), nargs='+', help="default: the config's")
-    parser.add_argument('--only', choices=['epoch', 'kmeans', 'losses'], help='leave the other parts out')
+    parser.add_argument('--only', choices=['epoch', 'kmeans', 'losses', 'features'], help='leave the other parts out')
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='default: the GPU if there is one')
     parser.add_argument('--out', help='also write the numbers into this JSON file')
 
@@ -47,11 +47,12 @@ def run(args: argparse.Namespace) -> None:
     from ..utils.atomic import write_json
     benchmark.choose_device(args.device)
     cfg = load_config(args.config, args.cfg_options)
-    parts = [args.only] if args.only else ['epoch', 'losses' if benchmark.measures_losses(cfg) else 'kmeans']
+    parts = [args.only] if args.only else ['features'] if benchmark.measures_features(cfg) else [
+        'epoch', 'losses' if benchmark.measures_losses(cfg) else 'kmeans']
     report = {}
     # one folder, as what writes the logs of a process keeps that of its first run
     with tempfile.TemporaryDirectory() as folder:
-        run_cfg = config_from(args, ('train', 'val'))
+        run_cfg = config_from(args, ('test', ) if parts == ['features'] else ('train', 'val'))
         run_cfg.work_dir = args.work_dir or folder
         if 'epoch' in parts:
             apply_speed_arguments(run_cfg, args)
@@ -62,6 +63,9 @@ def run(args: argparse.Namespace) -> None:
             report['kmeans'] = benchmark.measure_kmeans(run_cfg, args.kmeans_points, args.kmeans_clusters, args.images,
                                                         args.size)
             benchmark.print_kmeans(report['kmeans'])
+        if 'features' in parts:
+            report['features'] = benchmark.measure_features(run_cfg, args.images, args.size)
+            benchmark.print_features(report['features'])
     if 'losses' in parts:
         report['losses'] = benchmark.measure_losses(cfg)
         benchmark.print_losses(report['losses'])

@@ -36,10 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..analysis.choose_k import choose_k, to_text
-    from ..utils import load_config, register_all_modules
+    from ..utils import register_all_modules
     from ..utils.speed import adapt_loaders
+    from ..weights import load_network_config
     register_all_modules()
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_network_config(args.config, args.cfg_options)
     adapt_loaders(cfg)
     out = args.out or osp.dirname(osp.abspath(args.checkpoint))
     report = choose_k(cfg, args.checkpoint, args.k, out, args.seeds, args.images, args.cells, args.silhouette_cells,

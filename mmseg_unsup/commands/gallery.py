@@ -12,7 +12,8 @@ in the folder MODEL, or given by --clusters, they are shown again.
 import argparse
 
 from ..utils.checks import at_least
-from .arguments import add_model_arguments, add_names_argument, add_on_error_argument, offering_to_skip
+from .arguments import (add_model_arguments, add_names_argument, add_on_error_argument, add_refine_argument,
+                        offering_to_skip)
 
 CRITERIA = ('count', 'iou')
 
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--classes', nargs='+', help='names of the values 0, 1, ... in the label maps, where the '
                         "config's test data set has no classes; 255 is ignored")
     add_names_argument(parser, 'names that the page starts from')
+    add_refine_argument(parser)
     parser.add_argument('--match', choices=['hungarian', 'majority'],
                         help="matching of clusters to labels (default: the config's)")
     parser.add_argument('--match-on', choices=CRITERIA, help="what it sums (default: the config's)")
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
 
     from ..apis.gallery import make_gallery
     from ..apis.gallery_text import Matching, matching_of
-    from ..apis.loading import model_config
+    from ..apis.loading import model_config, with_refine
     from ..apis.model_files import choose_files
     from ..utils.paths import printable
     from ..utils.setup_env import register_all_modules
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     register_all_modules()
     checkpoint, names = choose_files(args.model, args.clusters)
-    cfg = model_config(args.config, checkpoint, args.cfg_options)
+    cfg = model_config(args.config, checkpoint, with_refine(args.cfg_options, args.refine))
     of_config = matching_of(cfg)
     matching = Matching(args.match or of_config.match, args.match_on or of_config.match_on)
     with offering_to_skip():

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..analysis.get_flops import describe_operations
-    from ..utils import load_config, register_all_modules
+    from ..utils import register_all_modules
+    from ..weights import load_network_config
     register_all_modules()
-    print(describe_operations(load_config(args.config, args.cfg_options), args.size))
+    print(describe_operations(load_network_config(args.config, args.cfg_options), args.size))

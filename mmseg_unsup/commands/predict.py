@@ -2,6 +2,7 @@
 
     mmseg-unsup predict MODEL IMAGES --out OUT
     mmseg-unsup predict MODEL IMAGES --out OUT --clusters clusters.json --tile 512
+    mmseg-unsup predict MODEL IMAGES --out OUT --refine exact
     mmseg-unsup predict MODEL IMAGES --out OUT --shard 0/4
 
 MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file; before it
@@ -22,7 +23,7 @@ import argparse
 
 from ..utils.checks import at_least
 from .arguments import (add_amp_argument, add_model_arguments, add_names_argument, add_on_error_argument,
-                        add_shard_arguments, add_size_argument, offering_to_skip)
+                        add_refine_argument, add_shard_arguments, add_size_argument, offering_to_skip)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'pixels, each of which the network sees as an image')
     parser.add_argument('--overlap', type=at_least(0), default=64,
                         help='pixels that tiles share (default: %(default)s)')
+    add_refine_argument(parser)
     parser.add_argument('--batch-size', type=at_least(1), help='images of one size, or tiles, at a time (default: up '
                         'to 16 on a GPU, fewer of large ones; else 1)')
     parser.add_argument('--workers', type=at_least(1), help='threads that read ahead, and threads that write (default: '
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     shard = shard_of_process(args.launcher, args.shard)
     device = args.device or device_of_process(args.launcher)
     inferencer = UnsupInferencer(args.config, model, names, device, args.size, args.tile, args.overlap, args.on_error,
-                                 args.cfg_options, amp=args.amp, workers=args.workers)
+                                 args.cfg_options, amp=args.amp, workers=args.workers, refine=args.refine)
     start = time.perf_counter()
     with offering_to_skip():
         found = predict_folder(inferencer, images, args.out, args.batch_size, shard)

@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('images', help='folder of images')
     parser.add_argument('out', help='folder of the masks')
     parser.add_argument('--prior', default='rbd', help=f'one of {", ".join(PRIORS)}, or a registered type')
-    parser.add_argument('--weights', help='file of a ResNet, for priors that see the features of a network: spectral, '
+    parser.add_argument('--weights', metavar='FILE', help='of a ResNet, or an official one of DINO, DINOv2 or DINOv3 '
+                        '(under the licence of its authors), for priors that see the features of a network: spectral, '
                         'tokencut, ncut, principal; other networks by --options backbone.type=...')
     parser.add_argument('--options', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE',
                         help='options of the prior, such as max_side=400 n_superpixels=200,300 backbone.depth=18')

@@ -20,9 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('labels', help='folder of masks that people drew')
     parser.add_argument('--priors', nargs='+', default=['rbd'], help='such as rbd, spectral, tokencut, ncut, region, '
                         'principal, or registered types')
-    parser.add_argument('--weights', nargs='+', default=[], help='ResNet checkpoints, for priors that see '
-                        'features')
-    parser.add_argument('--styles', nargs='+', choices=('pytorch', 'caffe'), help='of each of --weights')
+    parser.add_argument('--weights', nargs='+', default=[], metavar='FILE', help='of ResNets or '
+                        'of transformers, for priors that see features')
+    parser.add_argument('--styles', nargs='+', choices=('pytorch', 'caffe'), help='of each of --weights; a transformer '
+                        'has none, give any')
     parser.add_argument('--every', type=at_least(1), default=1, help='score each n-th image only')
     parser.add_argument('--out', help='also write the scores and settings to this JSON file')
 

@@ -32,6 +32,7 @@ GROUPS = {
         'seeds': 'train configs with several seeds and write one table',
         'label-efficiency': 'fine-tune on growing shares of the labels',
         'choose-k': 'what the number of clusters does, without labels',
+        'position': 'how far features tell their place in the image',
         'score-priors': 'compare object masks with labels',
         'confusion-matrix': 'classes by clusters, as a picture',
         'analyze-logs': 'curves and settings of several runs',

@@ -2,6 +2,7 @@ from .benchmarks import CamVidDataset, Cityscapes27Dataset, MSRCv2Dataset, Potsd
 from .coco_stuff27 import COCOStuff27Dataset
 from .five_crops import CropPart, FiveCrops
 from .labelled_dataset import LabelledDataset
+from .labelled_folder import LabelledFolder
 from .masked_images import MaskedImageDataset
 from .partner_dataset import PartnerDataset
 from .procedural_scenes import ProceduralScenes
@@ -10,6 +11,6 @@ from .view_dataset import ViewDataset
 
 __all__ = [
     'COCOStuff27Dataset', 'CamVidDataset', 'Cityscapes27Dataset', 'CropPart', 'FiveCrops', 'LabelledDataset',
-    'MSRCv2Dataset', 'MaskedImageDataset', 'PartnerDataset', 'Potsdam3Dataset', 'ProceduralScenes', 'UnlabelledFolder',
-    'VOC2012Dataset', 'ViewDataset'
+    'LabelledFolder', 'MSRCv2Dataset', 'MaskedImageDataset', 'PartnerDataset', 'Potsdam3Dataset', 'ProceduralScenes',
+    'UnlabelledFolder', 'VOC2012Dataset', 'ViewDataset'
 ]

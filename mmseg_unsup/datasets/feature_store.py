@@ -1,17 +1,18 @@
 """Features of the images of a data set in files of float16, which all processes read as memory maps."""
+import hashlib
 import json
 import os
 import os.path as osp
 import shutil
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..utils.atomic import replacing, write_json
+from ..utils.atomic import remove_parts, replacing, write_json
 from ..utils.devices import to_device
 from ..utils.locks import take_lock
 from ..utils.paths import printable
@@ -59,7 +60,8 @@ class FeatureStore:
         self.folder, self.head = folder, head
         self.n_images, self.n_variants = head['n_images'], head['n_variants']
         self.names: List[Name] = [name for name, _ in head['outputs'][0]]
-        self.dtype = np.dtype([('is_readable', '<i4'), ('loaded_shape', '<i4', 2), ('ori_shape', '<i4', 2)] + [
+        self.dtype = np.dtype([
+            ('content', '<u8'), ('is_readable', '<i4'), ('loaded_shape', '<i4', 2), ('ori_shape', '<i4', 2)] + [
             (_field_of(view, flipped, name), '<f2', _inside_out(shape)) for view, outputs in enumerate(head['outputs'])
             for flipped in (False, True)[:1 + head['flips']] for name, shape in outputs])
         self._part_images = max(1, _PART_BYTES // self.dtype.itemsize)
@@ -103,19 +105,50 @@ class FeatureStore:
             file.write(rows.view(np.uint8).data)
 
     def row(self, image: int, variant: int = 0) -> np.ndarray:
-        """The row of an image, whose fields are those of :meth:`field`, ``is_readable``, and the shapes (height,
-        width) of the picture that was decoded and of its file.
+        """The row of an image, whose fields are those of :meth:`field`, ``is_readable``, the shapes (height, width) of
+        the picture that was decoded and of its file, and the :func:`content_hash` of that.
 
         Raises:
             ValueError: its part is not there, or was cut.
         """
-        start = image // self._part_images * self._part_images
-        part = Part(variant, start, min(start + self._part_images, self.n_images))
+        part = self._part_of(image, variant)
         rows = self._open(part)
         if rows is None:
             raise ValueError(f'{printable(osp.join(self.folder, part.file))} is not there or was cut: start the run '
                              'again, which makes it anew')
-        return rows[image - start]
+        return rows[image - part.start]
+
+    def outdated(self, paths: Iterable[Tuple[int, str]]) -> Dict[Part, str]:
+        """Parts with features of files that hold something else now, each with the path of one.
+
+        Args:
+            paths: numbers and files of the images. Those that are older than the store are not looked into.
+        """
+        begun, found = os.stat(osp.join(self.folder, HEAD)).st_mtime_ns, {}
+        for image, path in paths:
+            if _changed_at(path) >= begun:
+                content = content_hash(path)
+                parts = (self._part_of(image, variant) for variant in range(self.n_variants))
+                found.update((part, path) for part in parts if self._differs(part, image, content))
+        return found
+
+    def _differs(self, part: Part, image: int, content: int) -> bool:
+        rows = self._open(part)
+        return rows is not None and int(rows[image - part.start]['content']) != content
+
+    def remove(self, parts: Iterable[Part]) -> None:
+        """Remove files of parts, which are made anew."""
+        for part in parts:
+            with suppress(FileNotFoundError):
+                os.remove(osp.join(self.folder, part.file))
+
+    def look_again(self) -> None:
+        """Forget which files are open: others may have taken their places."""
+        self._maps.clear()
+
+    def _part_of(self, image: int, variant: int) -> Part:
+        start = image // self._part_images * self._part_images
+        return Part(variant, start, min(start + self._part_images, self.n_images))
 
     def maps(self, images: Sequence[int], name: Optional[Name] = None, variant: int = 0, view: int = 0,
              flipped: bool = False) -> np.ndarray:
@@ -158,7 +191,7 @@ class FeatureStore:
         if needed > free:
             raise ValueError(f'the features of {self.n_images:,} images need {sized(needed)} more in '
                              f'{printable(self.folder)}, where {sized(free)} are free: name another folder '
-                             '(default_hooks.feature_cache.folder=DIR), or store fewer outputs (out of the frozen '
+                             '(feature_cache=DIR), or store fewer outputs (out of the frozen '
                              'backbone)')
 
     def _bytes_of(self, parts: Sequence[Part]) -> int:
@@ -167,12 +200,14 @@ class FeatureStore:
     @contextmanager
     def claim(self, parts: Sequence[Part]) -> Iterator[List[Part]]:
         """Yield those of the parts that no other process is at work on and that are still missing; until the end of the
-        block they are this process's."""
+        block they are this process's. What killed processes have left of them goes."""
         numbers = {part: number for number, part in enumerate(self.parts)}
         path = osp.join(self.folder, LOCK)
         with open(path, 'ab') as file:
-            yield [part for part in parts
-                   if take_lock(file.fileno(), path, numbers[part], length=1) and self._open(part) is None]
+            mine = [part for part in parts
+                    if take_lock(file.fileno(), path, numbers[part], length=1) and self._open(part) is None]
+            remove_parts(self.folder, {part.file for part in mine})
+            yield mine
 
     def _open(self, part: Part) -> Optional[np.ndarray]:
         """The rows of a part; None of one that is not there whole."""
@@ -206,6 +241,8 @@ class StoredImages:
         return len(self.entries)
 
     def __getitem__(self, index: slice) -> 'StoredImages':
+        if isinstance(index, tuple):
+            raise _needs_pixels('a window')
         return StoredImages(self.store, self.entries[index], self.device)
 
     @property
@@ -237,10 +274,14 @@ class StoredImages:
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
         if function is not torch.cat:
-            raise TypeError(f'{function.__name__} needs pixels, but these images are of a feature cache, which has the '
-                            'outputs of the frozen backbone only: leave out default_hooks.feature_cache.folder')
+            raise _needs_pixels(function.__name__)
         images = args[0]
         return cls(images[0].store, np.concatenate([each.entries for each in images]), images[0].device)
+
+
+def _needs_pixels(what: str) -> TypeError:
+    return TypeError(f'{what} needs pixels, but these images are of a feature cache, which has the outputs of the '
+                     'frozen backbone only: leave out feature_cache')
 
 
 @lru_cache(maxsize=8)
@@ -274,8 +315,26 @@ def make_store(folder: str, head: Dict[str, Any]) -> FeatureStore:
     if store.head != head:
         found = differences(store.head, head) or ['other outputs']
         raise ValueError(f'{printable(folder)} holds features of something else ({"; ".join(found)}): name another '
-                         'folder (default_hooks.feature_cache.folder=DIR), or remove this one')
+                         'folder (feature_cache=DIR), or remove this one')
     return store
+
+
+def content_hash(path: str) -> int:
+    """64 bits that depend on what a file holds; 0 where it cannot be read."""
+    try:
+        with open(path, 'rb') as file:
+            return int.from_bytes(hashlib.blake2b(file.read(), digest_size=8).digest(), 'little')
+    except OSError:
+        return 0
+
+
+def _changed_at(path: str) -> int:
+    """When what a path holds changed or another file took its place, in nanoseconds; 0 where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0
+    return max(found.st_mtime_ns, found.st_ctime_ns)  # a copy that keeps the time of its source has the latter
 
 
 def plain(head: Dict[str, Any]) -> Dict[str, Any]:

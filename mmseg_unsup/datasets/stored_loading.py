@@ -1,6 +1,7 @@
 """What takes the place of :class:`mmseg_unsup.LoadImage` where the features of the images are stored."""
 import copy
 import random
+from typing import Optional
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ..utils.random import keyed_global_rng
 from .errors import UnreadableImageError
-from .feature_store import FeatureStore
+from .feature_store import FeatureStore, content_hash
 
 
 class NoteShapes(BaseTransform):
@@ -55,7 +56,8 @@ class LoadNothing(BaseTransform):
 
 
 class NotedViews(Dataset):
-    """The views of a :class:`mmseg_unsup.ViewDataset` without labels, each sample with the ``shapes`` of its file.
+    """The views of a :class:`mmseg_unsup.ViewDataset` without labels, each sample with the ``shapes`` and the
+    :func:`content_hash` of its file.
 
     Attributes:
         dataset: the views; seeds and faults are those of the data set.
@@ -81,8 +83,12 @@ class NotedViews(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, idx: int) -> dict:
-        sample = self.dataset[idx]
-        return dict(sample, shapes=self._noted.shapes)
+        sample, path = self.dataset[idx], self.path_of(idx)
+        return dict(sample, shapes=self._noted.shapes, content=content_hash(path) if path else 0)
+
+    def path_of(self, idx: int) -> Optional[str]:
+        """None of images that are no files."""
+        return self.dataset.dataset.get_data_info(idx).get('img_path')
 
     def draws(self, sample: dict) -> bool:
         """Whether views are drawn at random: making those of a sample again moves a global generator."""

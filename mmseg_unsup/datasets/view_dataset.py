@@ -1,5 +1,6 @@
 """Any data set as a source of views that depend on nothing but seed, epoch and sample index."""
-from typing import List, Optional, Union
+from contextlib import contextmanager
+from typing import Iterator, List, Optional, Union
 
 import torch
 from mmengine.dataset import BaseDataset, Compose
@@ -52,8 +53,9 @@ class ViewDataset(Dataset):
         self.pipeline, self.pipeline_config = Compose(pipeline), pipeline
         self.with_labels, self.on_error, self.variants = with_labels, on_error, variants
         self.store: Optional[FeatureStore] = None
+        self._stored_pipeline = self.pipeline
         self._policy = ErrorPolicy(on_error, len(self.dataset))
-        self._key = torch.zeros(2, dtype=torch.long).share_memory_()  # seed, epoch
+        self._key = torch.zeros(3, dtype=torch.long).share_memory_()  # seed, epoch, whether images are wanted
 
     @property
     def metainfo(self) -> dict:
@@ -71,8 +73,17 @@ class ViewDataset(Dataset):
         """Read no image from now on: views are :class:`StoredImages`, and everything else is as before."""
         self.store = store
         steps = self.pipeline.transforms
-        self.pipeline = Compose([
+        self._stored_pipeline = Compose([
             LoadNothing(store) if getattr(step, 'loads', None) == 'img_path' else step for step in steps])
+
+    @contextmanager
+    def reading_images(self) -> Iterator[None]:
+        """Inside the block all views, also those of workers, are read from the images, whatever is stored of them."""
+        self._key[2] = 1
+        try:
+            yield
+        finally:
+            self._key[2] = 0
 
     def unreadable(self) -> List[str]:
         """Paths of the images that could not be read so far, by any worker of this rank."""
@@ -89,11 +100,12 @@ class ViewDataset(Dataset):
         if not self.with_labels:
             info.pop('seg_map_path', None)
         info.update(sample_idx=idx, replaced=replaced)
-        seed, epoch = self._key.tolist()
-        variant = 0 if self.store is None else self.store.variant_of(seed, epoch)
+        seed, epoch, wants_images = self._key.tolist()
+        store = None if wants_images else self.store
+        variant = 0 if store is None else store.variant_of(seed, epoch)
         with keyed_global_rng(seed, epoch, idx):
-            packed = self.pipeline(dict(info, variant=variant))
-        if self.store is not None:
+            packed = (self.pipeline if store is None else self._stored_pipeline)(dict(info, variant=variant))
+        if store is not None:
             views = range(len(packed['inputs']))
-            packed['inputs'] = [StoredImages(self.store, [[idx, variant, view, 0]]) for view in views]
+            packed['inputs'] = [StoredImages(store, [[idx, variant, view, 0]]) for view in views]
         return packed

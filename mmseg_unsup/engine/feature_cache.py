@@ -62,8 +62,9 @@ def store_features(model: torch.nn.Module, loader: DataLoader, settings: CacheSe
     if loader.dataset.store is not None:
         return
     views = NotedViews(loader.dataset)
-    folder = on_first_rank(lambda: _prepare(describe(model, views, settings.flips, seed), settings))
+    folder = on_first_rank(lambda: _prepare(describe(model, views, settings.flips, seed), settings, views))
     store = open_store(folder)
+    store.look_again()
     missing = on_first_rank(store.missing)
     with track_progress('feature cache', sum(part.end - part.start for part in missing)) as advance:
         while missing:
@@ -89,7 +90,7 @@ def describe(model: torch.nn.Module, views: NotedViews, flips: bool, seed: int) 
     images = _images(model, [sample])
     outputs = [[(name, list(values.shape[1:])) for name, values in _outputs(model, view).items()] for view in images]
     return dict(
-        format=1, n_images=len(dataset), n_variants=dataset.variants if is_random else 1, flips=flips, outputs=outputs,
+        format=2, n_images=len(dataset), n_variants=dataset.variants if is_random else 1, flips=flips, outputs=outputs,
         image_shapes=[list(view.shape[1:]) for view in images],
         key=_key(model, views) | dict(seed=seed if is_random else None))
 
@@ -102,19 +103,21 @@ def _key(model: torch.nn.Module, views: NotedViews) -> Dict[str, Any]:
     return dict(
         weights=backbone.fingerprint, network=backbone.network_config, out=backbone.out, pipeline=views.config,
         normalization=[*numbers, preprocessor._channel_conversion], images=names_digest(dataset),
-        sizes_of_files=sizes_digest(dataset), products=torch.get_float32_matmul_precision(), version=__version__)
+        sizes_of_files=sizes_digest(dataset), precision=backbone.precision,
+        products=torch.get_float32_matmul_precision(), version=__version__)
 
 
-def _prepare(head: Dict[str, Any], settings: CacheSettings) -> str:
-    """Begin the store, or find what is there; its folder."""
+def _prepare(head: Dict[str, Any], settings: CacheSettings, views: NotedViews) -> str:
+    """Begin the store, or find what is there of these images; its folder."""
     head = plain(head)
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()[:16]
     folder = osp.join(settings.folder, f'{head["key"]["weights"]}-{digest}')
     if not settings.fill and not osp.exists(osp.join(folder, HEAD)):
         nearest = _nearest(head, settings.folder)
         raise ValueError(f'{printable(settings.folder)} has no features of these images{nearest}: name another '
-                         f'folder ({_SETTING}.folder=DIR), or let them be made ({_SETTING}.fill=True)')
+                         f'folder (feature_cache=DIR), or let them be made ({_SETTING}.fill=True)')
     store = make_store(folder, head)
+    _leave_out_changed(store, settings, views)
     missing = store.missing()
     if missing and not settings.fill:
         raise ValueError(f'{printable(folder)} lacks {len(missing)} of its {len(store.parts)} parts: let them be made '
@@ -122,6 +125,20 @@ def _prepare(head: Dict[str, Any], settings: CacheSettings) -> str:
     _say_size(store, len(missing), _nearest(head, settings.folder))
     store.check_space(missing)
     return folder
+
+
+def _leave_out_changed(store: FeatureStore, settings: CacheSettings, views: NotedViews) -> None:
+    """Let features of files that hold something else than when they were made be missing."""
+    store.look_again()
+    paths = ((idx, views.path_of(idx)) for idx in range(store.n_images))
+    outdated = store.outdated((idx, path) for idx, path in paths if path)
+    if outdated:
+        change = f'{printable(min(outdated.values()))} has changed since its features were stored'
+        if not settings.fill:
+            raise ValueError(f'{change} in {printable(store.folder)}: let them be made anew ({_SETTING}.fill=True)')
+        store.remove(outdated)
+        store.look_again()
+        say(f'feature cache: {change}, so {len(outdated)} of {len(store.parts)} parts are made anew')
 
 
 def _say_size(store: FeatureStore, n_missing: int, nearest: str) -> None:
@@ -186,6 +203,7 @@ def _make(model: torch.nn.Module, loader: DataLoader, views: NotedViews, store: 
 
 def _enter(rows: np.ndarray, store: FeatureStore, model: torch.nn.Module, samples: List[dict]) -> None:
     """Write the features of images into their rows."""
+    rows['content'] = [sample['content'] for sample in samples]
     rows['is_readable'] = [not sample['data_samples'].replaced for sample in samples]
     rows['loaded_shape'], rows['ori_shape'] = zip(*(sample['shapes'] for sample in samples))
     for view, images in enumerate(_images(model, samples, store.head['image_shapes'])):

@@ -10,11 +10,11 @@ from mmengine.config import Config
 
 from ..hosts.safe_loading import allow_globals
 from ..version import __version__
-from ..utils.config import load_config
 from ..utils.config_check import check_config
 from ..utils.config_keys import flatten_config
 from ..utils.distributed import check_ranks_agree, open_process_group
 from ..utils.speed import adapt_loaders, enable_amp, keep_freed_memory
+from ..weights import load_network_config
 
 # Arguments that may differ between processes: places on one machine, and what the config shows already.
 _LOCAL_ARGS = ('config', 'cfg_options', 'work_dir', 'launcher', 'local_rank')
@@ -37,7 +37,7 @@ def config_from(args: argparse.Namespace, stages: Sequence[str]) -> Config:
             them. ``allowed_globals`` names what does not exist.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_network_config(args.config, args.cfg_options)
     check_config(cfg, stages)
     allow_globals(cfg.get('allowed_globals', []))
     cfg.launcher = args.launcher

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import weights_to_cpu
+from torch import nn
 
 from ..datasets.image_files import sharing_listings
 from .checkpoint_files import write_checkpoint
@@ -30,11 +31,7 @@ def fit_config(cfg: Config, path: str) -> None:
 
 def initialize(runner: Runner) -> None:
     """Give the model the weights that a training of its config starts from."""
-    model = unwrap(runner.model)
-    for hook in runner.hooks:
-        if isinstance(hook, PrecisionHook):  # which a run asks later
-            hook.before_run(runner)
-    model.init_weights()
+    model = load_start(runner)
     for hook in runner.hooks:
         if isinstance(hook, InitializationHook):
             hook.note_start(runner)
@@ -42,6 +39,16 @@ def initialize(runner: Runner) -> None:
             hook.before_test(runner)
     fit_due(runner, 'before_train')  # such as principal components
     model.start(is_new=True)
+
+
+def load_start(runner: Runner) -> nn.Module:
+    """The model, unwrapped, with the weights that its config names, in the precision of its passes."""
+    model = unwrap(runner.model)
+    for hook in runner.hooks:
+        if isinstance(hook, PrecisionHook):  # which a run asks later
+            hook.before_run(runner)
+    model.init_weights()
+    return model
 
 
 def check_save(path: str, checkpoint: Optional[str]) -> None:

@@ -1,12 +1,18 @@
 """Scores smoothed along the edges of the image."""
+from abc import ABC, abstractmethod
 from importlib.util import find_spec
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..utils.checks import check_count, check_positive
+from .guided_upsampling import GuidedUpsampling
+
+LEAST = 1e-8  # probability
 
 
-class CRF:
+class CRF(ABC):
     """Settings of the mean-field inference of a fully connected CRF; the defaults are those of STEGO and later work.
 
     Args:
@@ -35,6 +41,20 @@ class CRF:
         self.temperature, self.n_iter = temperature, n_iter
         self.smooth = dict(sxy=smooth_xy, compat=smooth_weight)
         self.edge = dict(sxy=edge_xy, srgb=edge_rgb, compat=edge_weight)
+        self.upsampling = GuidedUpsampling()  # to the pixels of images that are larger than what it sees
+
+    @abstractmethod
+    def __call__(self, image: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, (K, H, W) -> (K, H, W) float32 probabilities."""
+
+    def field(self, image: np.ndarray, scores: Tensor) -> Tensor:
+        """(H, W, 3) uint8 RGB, (K, H, W) -> (K, h, w) probabilities on the grid that it is solved on, above 0."""
+        found = torch.from_numpy(self(image, scores.cpu().numpy()))
+        return found.to(scores.device).clamp_(min=LEAST)
+
+    def bytes_needed(self, n_pixels: int, n_classes: int) -> int:
+        """Memory beside image and scores, about."""
+        return 16 * n_pixels * n_classes + 100 * n_pixels
 
 
 class DenseCRF(CRF):
@@ -65,5 +85,6 @@ class DenseCRF(CRF):
         crf = DenseCRF2D(width, height, n_labels)
         crf.setUnaryEnergy(np.ascontiguousarray(unary_from_softmax(shares.astype(np.float32))))
         crf.addPairwiseGaussian(**self.smooth)
-        crf.addPairwiseBilateral(rgbim=np.ascontiguousarray(image), **self.edge)
+        # the lattice rounds the channels in their order, which is BGR in the code that the values of the field are from
+        crf.addPairwiseBilateral(rgbim=np.ascontiguousarray(image[..., ::-1]), **self.edge)
         return np.array(crf.inference(self.n_iter), np.float32).reshape(scores.shape)

@@ -29,9 +29,10 @@ class GuidedFilter:
         check_positive('epsilon of the guided filter', epsilon)
         self.radius, self.epsilon = radius, epsilon
 
-    def each(self, image: Tensor, scores: Tensor) -> Iterator[Tensor]:
-        """(H, W, 3) uint8 RGB, (K, H, W) -> K filtered (H, W) float32, on the device of the scores."""
-        guide = image.to(scores.device).permute(2, 0, 1).float() / 255
+    def coefficients(self, image: Tensor, scores: Tensor) -> Iterator[Tensor]:
+        """(H, W, 3) uint8 RGB, (K, H, W) -> of each class (4, H, W) float32, on the device of the scores: the slopes
+        for the three colours, and the offset, of the linear function at every pixel."""
+        guide = as_guide(image, scores.device)
         sizes = self._sums(torch.ones_like(guide[:1]))
         means = self._sums(guide) / sizes
         products = torch.stack([guide[i] * guide[j] for i in range(3) for j in range(3)])
@@ -44,11 +45,7 @@ class GuidedFilter:
             with_guide = (self._sums(of_class * guide) / sizes - mean * means).permute(1, 2, 0)
             slope = (inverse @ with_guide[..., None])[..., 0].permute(2, 0, 1)
             offset = mean - (slope * means).sum(0, keepdim=True)
-            yield ((self._sums(slope) / sizes * guide).sum(0) + (self._sums(offset) / sizes)[0])
-
-    def __call__(self, image: Tensor, scores: Tensor) -> Tensor:
-        """(H, W, 3) uint8 RGB, (K, H, W) -> (K, H, W) float32."""
-        return torch.stack([*self.each(image, scores)])
+            yield self._sums(torch.cat([slope, offset])) / sizes
 
     def _sums(self, maps: Tensor) -> Tensor:
         """(C, H, W) -> the sums of the windows, cut at the border."""
@@ -59,3 +56,13 @@ class GuidedFilter:
             high, low = (at + self.radius + 1).clamp(max=n), (at - self.radius).clamp(min=0)
             maps = (padded[..., high] - padded[..., low]).transpose(axis, -1)
         return maps.float()
+
+
+def as_guide(image: Tensor, device: torch.device) -> Tensor:
+    """(H, W, 3) uint8 -> (3, H, W) float32 colours from 0 to 1."""
+    return image.to(device).permute(2, 0, 1).float() / 255
+
+
+def apply_coefficients(coefficients: Tensor, guide: Tensor) -> Tensor:
+    """(4, H, W), (3, H, W) colours -> (H, W)."""
+    return (coefficients[:3] * guide).sum(0) + coefficients[3]

@@ -7,7 +7,7 @@ windows, each with another position (:func:`shifted_windows`, :func:`consistent_
 h w cells, D directions.
 """
 import math
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -103,17 +103,56 @@ def shifted_windows(height: int, width: int, step: int = 32) -> List[Window]:
     Raises:
         ValueError: the image is too small to have a part in all windows.
     """
-    move = step * max(1, round(min(height, width) / 5 / step))
+    move = _distance(height, width, step)
     rows, columns = (_windows((side - move) // step * step, move) for side in (height, width))
-    if min(height, width) < 2 * move + step:
+    if not has_windows(height, width, step):
         raise ValueError(f'images of {width}x{height} pixels are too small to be seen in windows that lie {move} pixels'
                          f' apart: give images of at least {2 * move + step} pixels, or leave model.neck.position out')
     return [Window((row[0], column[0]), (row[1], column[1])) for row in rows for column in columns]
 
 
+def has_windows(height: int, width: int, step: int = 32) -> bool:
+    """Whether such images are large enough for :func:`shifted_windows`."""
+    return min(height, width) >= 2 * _distance(height, width, step) + step
+
+
+def _distance(height: int, width: int, step: int) -> int:
+    return step * max(1, round(min(height, width) / 5 / step))
+
+
 def _windows(side: int, move: int) -> List[Tuple[slice, slice]]:
     """Along one axis: the two windows, and in each the part that is in both."""
     return [(slice(0, side), slice(move, side)), (slice(move, move + side), slice(0, side - move))]
+
+
+def window_step(backbone: torch.nn.Module) -> int:
+    """Pixels whose multiples the windows of a network lie apart: a patch of a transformer, the usual largest stride of
+    any other."""
+    patch = getattr(getattr(backbone, 'network', backbone), 'patch_size', 32)
+    return patch if isinstance(patch, int) else max(patch)
+
+
+def cells_in_windows(features: Callable[[Tensor], Tensor], images: Tensor, step: int = 32) -> Tensor:
+    """(N, 3, H, W) images -> (N, windows, C, h, w), the cells that all windows of an image share, as seen in each.
+
+    Args:
+        features: (N, 3, H', W') images -> (N, C, h', w') maps.
+        step: see :func:`shifted_windows`.
+
+    Raises:
+        ValueError: the images have no pixels, as those of a feature cache, or are too small.
+    """
+    if not isinstance(images, Tensor):
+        raise ValueError("model.neck.position='consistent' needs pixels, of which a feature cache has only the features"
+                         ': leave one of them out')
+    found = []
+    for window in shifted_windows(*images.shape[-2:], step):
+        crops = images[(..., *window.pixels)]
+        maps = features(crops)
+        shared = [slice(part.start * n_cells // side, part.stop * n_cells // side)
+                  for part, n_cells, side in zip(window.shared, maps.shape[2:], crops.shape[2:])]
+        found.append(maps[(..., *shared)])
+    return torch.stack(found, 1)
 
 
 def consistent_part(within: Tensor, total: Tensor) -> Tensor:

@@ -43,11 +43,14 @@ class FeaturePrior(Prior):
 
     Attributes:
         cell (int): pixels of a side of a cell.
+        of_transformer (Dict[str, Any]): options that the command sets where ``--weights`` is a file of DINO, DINOv2 or
+            DINOv3, as published: keys of the last block, as they are.
 
     Raises:
         ValueError: an option out of its range; a backbone without weights, or whose file lacks tensors, or whose
             outputs are no maps of one size.
     """
+    of_transformer: Dict[str, Any] = dict(out='keys', center=False)
 
     def __init__(self,
                  backbone: dict,

@@ -32,7 +32,7 @@ class PrincipalMaskPrior(FeaturePrior):
         ImportError: pydensecrf is not installed.
         ValueError: an option out of its range.
     """
-    tells_ground = False
+    tells_ground, of_transformer = False, dict(out='tokens')
 
     def __init__(self,
                  backbone: dict,

@@ -30,6 +30,7 @@ class SpectralPrior(FeaturePrior):
     Raises:
         ValueError: an option out of its range.
     """
+    of_transformer = dict(FeaturePrior.of_transformer, affinity_threshold=0.2)
 
     def __init__(self,
                  backbone: dict,

@@ -25,6 +25,7 @@ class TokenCutPrior(FeaturePrior):
     Raises:
         ValueError: an option out of its range.
     """
+    of_transformer = dict(FeaturePrior.of_transformer, affinity_threshold=0.2)
 
     def __init__(self,
                  backbone: dict,

@@ -6,7 +6,7 @@ import os
 import os.path as osp
 import re
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Callable, Iterator
+from typing import Any, BinaryIO, Callable, Container, Iterator, Optional
 
 _PART = re.compile(r'\.\d+\.part$')  # with the process that was writing it
 MAX_NAME = 255  # bytes of the name of a file
@@ -66,10 +66,11 @@ def write_text(path: str, text: str) -> None:
         file.write(text)
 
 
-def remove_parts(folder: str) -> None:
-    """Remove the temporary files that killed processes left in a folder, which nothing else writes to now."""
+def remove_parts(folder: str, names: Optional[Container[str]] = None) -> None:
+    """Remove the temporary files that killed processes left in a folder, of files that nothing else writes now: those
+    of ``names``, all by default."""
     for name in os.listdir(folder) if osp.isdir(folder) else []:
-        if _PART.search(name):
+        if _PART.search(name) and (names is None or _PART.sub('', name) in names):
             os.remove(osp.join(folder, name))
 
 

@@ -81,9 +81,9 @@ def load_config(path: str, cfg_options: Optional[dict] = None) -> Config:
         shortcuts = dict(data_root=['*_dataloader.**.data_root'], size=['train_dataloader.**.RandomCrop.size'])
 
     (``*`` stands for any name or part of one, ``**`` for any number of levels, a type for the elements of a list that
-    have it) so that ``--cfg-options data_root=PATH``, or a child config that sets ``data_root``, reaches all of them.
-    ``vis_backends``, dicts or names of types, reaches a visualizer that has none but the default ones. A part of the
-    model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``; nothing is
+    have it; ``'len(KEY)'`` gets the number of elements of the variable) so that ``--cfg-options data_root=PATH``, or a
+    child config that sets ``data_root``, reaches all of them. ``vis_backends``, dicts or names of types, reaches a
+    visualizer that has none but the default ones. A part of the model whose ``init_cfg`` then has no checkpoint (``init=None``) starts as it does without ``init_cfg``; nothing is
     set below what is None, as in the config that such a run has written.
 
     Modules of ``custom_imports`` may lie in the folder of the config.
@@ -195,31 +195,44 @@ def _apply_shortcuts(cfg: Config, shortcuts: dict) -> None:
             raise KeyError(f'shortcuts names {variable!r}, but the config has no top-level variable of that name')
         for key in keys:
             for node, leaf in _existing(cfg, key, variable):
-                node[leaf] = cfg[variable]
+                node[leaf] = _value_at(key, cfg[variable])
 
 
 def _keep_precise_wishes(cfg: Config) -> None:
     """A full key has set what a variable stands for: the variable follows where that is all of it, or lets go of it, as
     the config that the run writes would set it back when it is read."""
     for variable, keys in cfg.get('shortcuts', {}).items():
+        counts = [key for key in keys if _counted_key(key) and all(
+            node[leaf] == len(cfg[variable]) for node, leaf in _existing(cfg, key, variable))]
         places = {place: node[leaf] for key in keys for place, node, leaf in find_keys(cfg, key) if node is not None}
         kept = [place for place, value in places.items() if value == cfg[variable]]
         if places and not kept and all(value == [*places.values()][0] for value in places.values()):
             cfg[variable] = [*places.values()][0]
-        elif len(kept) < len(places):
-            cfg.shortcuts[variable] = kept
+        elif len(kept) < len(places) or {*filter(_counted_key, keys)} > {*counts}:
+            cfg.shortcuts[variable] = kept + counts
 
 
 def unapplied_shortcuts(cfg: Config) -> List[str]:
     """Variables of ``shortcuts`` that differ from what they stand for, as in a config read by ``Config.fromfile``."""
     return [variable for variable, keys in cfg.get('shortcuts', {}).items()
-            if any(node[leaf] != cfg[variable] for key in keys for node, leaf in _existing(cfg, key, variable))]
+            if any(node[leaf] != _value_at(key, cfg[variable]) for key in keys
+                   for node, leaf in _existing(cfg, key, variable))]
 
 
 def _existing(cfg: Config, key: str, variable: str) -> List[tuple]:
     """What a key of a shortcut stands for, each the node that it lies in and its last part; none where a part above is
     None. KeyError where the config has no such key."""
-    places = list(find_keys(cfg, key))
+    places = list(find_keys(cfg, _counted_key(key) or key))
     if not places:
         raise KeyError(f'the shortcut {variable!r} sets {key!r}, which the config does not have')
     return [(node, leaf) for _, node, leaf in places if node is not None]
+
+
+def _counted_key(key: str) -> Optional[str]:
+    """KEY of ``'len(KEY)'``; None of another."""
+    return key[4:-1] if key.startswith('len(') and key.endswith(')') else None
+
+
+def _value_at(key: str, value):
+    """What a variable of this value sets at a key of its shortcut."""
+    return len(value) if _counted_key(key) else value

@@ -9,8 +9,8 @@ from .near_names import advice
 from .registered import BUILDERS, found_types, parameters_of
 
 # last names of keys whose values are paths or addresses, whatever these look like
-_PATHS = ('data_root', 'root', 'mask_root', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file',
-          'img_path', 'seg_map_path', 'mask_path', 'work_dir', 'load_from', 'filename')
+_PATHS = ('data_root', 'root', 'mask_root', 'output_dir', 'out_dir', 'init', 'checkpoint', 'ann_file', 'labels',
+          'img_path', 'seg_map_path', 'mask_path', 'work_dir', 'load_from', 'filename', 'feature_cache', 'folder')
 _OUT = 'out'  # alone, of the folder configs; that of a FrozenBackbone is names of its outputs
 # Of a config, what this package and mmengine read besides the arguments of the runner.
 _READ = ('probe_dataloader', 'labelled_probe_dataloader', 'allowed_globals', 'shortcuts', 'custom_imports',

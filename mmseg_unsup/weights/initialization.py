@@ -11,7 +11,7 @@ from mmengine.runner import load_state_dict
 from mmseg.models.backbones import ResNet
 from torch import Tensor, nn
 
-from ..registry import WEIGHT_INITIALIZERS
+from ..registry import MODELS, WEIGHT_INITIALIZERS
 from ..utils.console import say
 from .identity import identity_text, weights_identity
 from .pretrained_file import PretrainedPart, read_part
@@ -60,13 +60,22 @@ class _PretrainedPartInit:
         self.checkpoint, self.prefix, self.averaged = checkpoint, prefix, averaged
         self.allow_missing = allow_missing
 
-    def __call__(self, module: nn.Module) -> None:
+    def match(self, module: nn.Module) -> Optional[TensorMatch]:
+        """The tensors of the file beside those of a module, which may be one without memory; None where the file has
+        nothing for this part."""
         pretrained = read_part(self.checkpoint, self.part, self.prefix, self.averaged, module.state_dict())
         if not pretrained.state:  # a plain backbone has nothing for a neck
-            say(f'{_LINE}random {self.part}, as {pretrained} is a plain backbone')
-            return
+            return None
         _fit_positions(pretrained, module)
-        match = _check(pretrained, module, self.allow_missing)
+        return _complete(match_tensors(pretrained, module.state_dict()), self.allow_missing)
+
+    def __call__(self, module: nn.Module) -> None:
+        match = self.match(module)
+        if match is None:
+            say(f'{_LINE}random {self.part}, as {self.checkpoint} is a plain backbone')
+            return
+        _tell(match)
+        pretrained = match.pretrained
         load_state_dict(module, {name: pretrained.state[name] for name in match.loaded}, strict=False, logger=None)
         check_identity(module, pretrained)
         _keep(module, match)
@@ -108,17 +117,41 @@ def _fit_positions(pretrained: PretrainedPart, module: nn.Module) -> None:
         say(f'{_LINE}{positions.size(1)} position embeddings interpolated to {fitted.size(1)}')
 
 
-def _check(pretrained: PretrainedPart, module: nn.Module, allow_missing: bool) -> TensorMatch:
-    """Log how many tensors fit; raise ValueError unless all do."""
-    match = match_tensors(pretrained, module.state_dict())
+def check_backbone_file(backbone: dict) -> Optional[nn.Module]:
+    """Raise as loading would if the file that ``init_cfg`` of a backbone names does not fit, before anything is made.
+
+    Args:
+        backbone: config; of one of mmpretrain, or whose ``init_cfg`` is of another package, the file is only read.
+
+    Returns:
+        the network, without memory; None where it was not built.
+    """
+    init_cfg = backbone.get('init_cfg')
+    if not init_cfg:
+        return None
+    if backbone['type'].startswith('mmpretrain.') or init_cfg.get('type') != 'mmseg_unsup.PretrainedBackbone':
+        read_part(init_cfg['checkpoint'], prefix='')
+        return None
+    with torch.device('meta'):
+        module = MODELS.build(dict(backbone))
+    WEIGHT_INITIALIZERS.build(dict(init_cfg)).match(module)
+    return module
+
+
+def _complete(match: TensorMatch, allow_missing: bool) -> TensorMatch:
+    """Raise ValueError unless all tensors fit."""
     if not match.is_complete and not allow_missing:
         raise ValueError(explain(match))
-    line = f'{_LINE}loaded {match} from {pretrained}'
+    return match
+
+
+def _tell(match: TensorMatch) -> None:
+    """Log how many tensors fit; at the console where not all do."""
+    line = f'{_LINE}loaded {match} from {match.pretrained}'
     if match.is_complete:
         print_log(line, logger='current')
     else:
         say(line)
-    return match
 
 
 def _keep(module: nn.Module, match: TensorMatch) -> None:
@@ -184,7 +217,8 @@ def check_stock_initialization(module: nn.Module, part: str = 'backbone', strict
     if not init_cfg.get('prefix') and any(name in target for name in pretrained.state):
         pretrained.state = {name: value for name, value in pretrained.state.items() if name in target}
     must_fit = strict or pretrained.is_ours or isinstance(module, ResNet)
-    match = _check(pretrained, module, allow_missing=not must_fit)
+    match = _complete(match_tensors(pretrained, target), allow_missing=not must_fit)
+    _tell(match)
     if not match.is_complete:
         say(f'{_LINE}{explain(match)}', logging.WARNING)
     module.initialization = Initialization(str(pretrained), pretrained.seen, {})

@@ -181,6 +181,11 @@ def _prefixes(state: Dict[str, Tensor]) -> str:
     return ', '.join(listed) + (', ...' if len(counts) > 6 else '')
 
 
+def first_words(state: Dict[str, Tensor]) -> str:
+    """What the names of the tensors of a file begin with, up to four of them."""
+    return ', '.join(sorted({name.split('.')[0] for name in state})[:4])
+
+
 def resnet_depth(state: Dict[str, Tensor]) -> Optional[int]:
     """Depth of a ResNet by its blocks, None where there is no such ResNet."""
     from mmseg.models.backbones import ResNet

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional
 from torch import Tensor
 
 from .identity import COUNTER, MASK_TOKEN
-from .pretrained_file import PretrainedPart, resnet_depth
+from .pretrained_file import PretrainedPart, first_words, resnet_depth
 from .vit_settings import describe_vit, vit_settings
 
 # norms that mmpretrain's ConvNeXt gives its inner outputs; a classifier, which has the last output only, lacks them
@@ -94,8 +94,8 @@ def _cause(match: TensorMatch) -> str:
         return cause
     if not match.loaded and not match.misshaped:
         return ('Likely cause: a wrong prefix or another kind of network; after the prefix '
-                f'{match.pretrained.prefix!r} the names begin with {_first_words(source)}, those of the model with '
-                f'{_first_words(target)}. Fix: set prefix in init_cfg, or leave it out with '
+                f'{match.pretrained.prefix!r} the names begin with {first_words(source)}, those of the model with '
+                f'{first_words(target)}. Fix: set prefix in init_cfg, or leave it out with '
                 "type='mmseg_unsup.PretrainedBackbone', which finds it")
     if match.misshaped:
         name = match.misshaped[0]
@@ -107,16 +107,18 @@ def _cause(match: TensorMatch) -> str:
 
 
 def _official_vit_cause(match: TensorMatch) -> Optional[str]:
-    """What is likely wrong where the file or the module is a transformer by the names of DINO; None where neither is,
-    or both have the same settings."""
+    """What is likely wrong where the file or the module is a transformer by the names of DINO; None where neither is."""
     theirs, ours = vit_settings(match.pretrained.state), vit_settings(match.target)
-    if theirs is None and ours is None or theirs == ours:
+    if theirs is None and ours is None:
         return None
+    if theirs == ours:
+        return (f'Likely cause: the file holds a part of {describe_vit(theirs)}, and not all of it, or more. Fix: copy or '
+                'download it again, or name another file')
     if ours is None:
         return (f'Likely cause: the file holds {describe_vit(theirs)}, by the names of its authors. Fix: set '
                 f"model.backbone to dict(type='mmseg_unsup.DINOViT', {_arguments(theirs)}) with this init_cfg")
     if theirs is None:
-        names = _first_words(match.pretrained.state)
+        names = first_words(match.pretrained.state)
         return (f'Likely cause: the file holds another network, or one by the names of timm, transformers or '
                 f'mmpretrain, which begin with {names}; this backbone takes files of DINO, DINOv2 and DINOv3 by the '
                 'official names. Fix: name an official file')
@@ -148,7 +150,3 @@ def _transformer_cause(match: TensorMatch) -> Optional[str]:
         return (f'Likely cause: the file holds a network of patches of {theirs} px, and the config builds one of '
                 f'{ours} px. Fix: set model.backbone.patch_size={theirs} and sizes of images that it divides')
     return None
-
-
-def _first_words(state: Dict[str, Tensor]) -> str:
-    return ', '.join(sorted({name.split('.')[0] for name in state})[:4])

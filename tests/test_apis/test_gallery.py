@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmseg.structures import SegDataSample
 
@@ -25,6 +25,7 @@ from mmseg_unsup.evaluation.functional.cluster_survey import ClusterSurvey
 from mmseg_unsup.registry import METRICS, TRANSFORMS
 from mmseg_unsup.utils import memory
 from mmseg_unsup.utils.whole_images import whole_image_pipeline
+from ..conftest import smooth_image
 from .tiny_gallery import N_CLASSES, N_IMAGES, page_data, small_config, write_checkpoint, write_data
 from .tiny_models import METHODS, tiny_model
 
@@ -128,6 +129,23 @@ def test_what_is_read_of_an_image_is_what_is_predicted(method):
     else:
         assert (at_center == read.members).float().mean() > 0.9
     assert (model.cluster_centers is None) == (method in ('IIC', 'MaskContrast'))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('method', ['PiCIE', 'MaskContrast'])
+def test_refined_maps_are_read_too(method):
+    """Those of ``predict``; what stands for a cluster is what the features say."""
+    model, meta = tiny_model(method), dict(img_shape=(64, 96), ori_shape=(80, 120))
+    torch.manual_seed(1)
+    inputs, image = torch.randn(1, 3, 64, 96), np.ascontiguousarray(smooth_image(np.random.default_rng(0), 80, 120))
+    before = model.assignments(inputs, meta, image)
+    model.test_cfg = ConfigDict(model.test_cfg, refine=dict(temperature=None, max_cells=300, edge_xy=9., edge_rgb=20.))
+    read = model.assignments(inputs, meta, image)
+    expected = model.winners(model.cluster_scores(inputs, [meta])[0], meta, image)[0]
+    np.testing.assert_array_equal(read.clusters, expected)
+    assert 0.005 < (read.clusters != before.clusters).float().mean() < 0.95 and len(expected.unique()) > 1
+    for one, other in zip(read[1:], before[1:]):
+        assert torch.equal(one, other)
 
 
 def test_an_image_without_objects():

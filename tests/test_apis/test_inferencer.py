@@ -15,6 +15,8 @@ from mmcv.transforms import Compose
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
 from mmseg_unsup.apis.tiling import blend_tiles, tile_starts
 from mmseg_unsup.datasets.errors import UnreadableImageError
+from mmseg_unsup.functional import dense_crf
+from mmseg_unsup.functional.crf import build_crf
 from mmseg_unsup.utils import memory
 from ..conftest import smooth_image
 from ..test_datasets.test_masked_images import write_masks
@@ -327,6 +329,59 @@ def test_tiles_of_every_method(method, tmp_path):
     found = inferencer(method, tmp_path, tile=60, overlap=20)(image, batch_size=4)['predictions'][0]
     assert found['ids'].shape == (100, 150) and 0 <= found['ids'].min() and found['ids'].max() < K
     assert len(np.unique(found['ids'])) > 1
+
+
+# --- refinement
+
+
+def test_refined_maps_are_those_of_a_crf_by_hand(image_folder, tmp_path):
+    """At the size of the file, of the scores that the network gives; names, shares and scores go with them."""
+    cells = {'model.test_cfg.refine.max_cells': 500}
+    plain, refined = (inferencer('PiCIE', tmp_path, options=options, **none)
+                      for options, none in ((cells, dict(refine='none')), (cells, {})))
+    path = str(next(tmp_path.glob('images/*.jpg')))
+    found, before = (built(path)['predictions'][0] for built in (refined, plain))
+    image = cv2.imread(path)
+    with torch.no_grad():
+        scores, meta = plain._scores([image_input.Picture(path, image)])
+    scores = F.interpolate(F.interpolate(scores, meta[0]['img_shape'], mode='bilinear'), image.shape[:2],
+                           mode='bilinear')[0].numpy()
+    expected = build_crf('exact', temperature=float(0.6 * scores.std(0, ddof=1).mean()), max_cells=500)(
+        np.ascontiguousarray(image[..., ::-1]), scores).argmax(0)
+    np.testing.assert_array_equal(found['ids'], expected)
+    np.testing.assert_allclose(found['scores'], np.take_along_axis(scores, expected[None], 0)[0], atol=1e-6)
+    assert found['shares'] == {f'cluster {k}': (expected == k).mean() for k in np.unique(expected)}
+    assert 0.01 < (found['ids'] != before['ids']).mean() < 0.9
+    assert refined.cluster_names.to_dict() == plain.cluster_names.to_dict()
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_refined_maps_of_every_method_whole_and_in_tiles(method, tmp_path):
+    """An image that is larger than what a CRF sees: tiles change nothing but how the network sees it."""
+    image = smooth_image(np.random.default_rng(3), 2 * SIZE, 3 * SIZE)
+    options = {'model.test_cfg.refine': dict(max_pixels=2000, max_cells=300, edge_rgb=20.)}
+    whole, one_tile, tiled = (inferencer(method, tmp_path, options=dict(options), **tiles)
+                              for tiles in ({}, dict(tile=2 * SIZE, overlap=90), dict(tile=SIZE, overlap=20)))
+    built = whole(image)['predictions'][0]
+    assert built['ids'].shape == image.shape[:2] and len(np.unique(built['ids'])) > 1
+    for other in (one_tile, tiled):
+        other.model.cluster_scores = whole.model.cluster_scores = pixelwise
+    found = [one(image, batch_size=2)['predictions'][0]['ids'] for one in (whole, one_tile, tiled)]
+    assert len(np.unique(found[0])) > 2
+    assert (found[1] == found[2]).mean() > 0.98 and (found[0] == found[1]).mean() > 0.9
+
+
+def test_refinements_that_cannot_be(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="method='fast' of a CRF is not one of"):
+        inferencer('PiCIE', tmp_path, refine='fast')
+    monkeypatch.setattr(dense_crf, 'find_spec', lambda name: None)
+    with pytest.raises(ImportError, match="a dense CRF needs pydensecrf: .* method='exact'"):
+        inferencer('PiCIE', tmp_path, refine='lattice')
+    monkeypatch.setattr(memory, 'available_memory', lambda: 100 * 2**20)
+    cells = {'model.test_cfg.refine': dict(max_cells=20_000)}
+    with pytest.raises(MemoryError, match='an array has 200x150 pixels .* needs about 4.5 GiB'):
+        inferencer('PiCIE', tmp_path, options=cells)(np.zeros((150, 200, 3), np.uint8))
+    inferencer('PiCIE', tmp_path, options=cells, refine='none')(np.zeros((150, 200, 3), np.uint8))
 
 
 # --- loading

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 import mmseg_unsup
-from mmseg_unsup.apis import UnsupInferencer
+from mmseg_unsup.apis import ClusterNames, UnsupInferencer
 from mmseg_unsup.apis.examples import Examples
+from mmseg_unsup.apis.loading import load_segmentor
 from mmseg_unsup.datasets.errors import LabelError
 from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.utils import memory
@@ -48,7 +49,7 @@ def test_a_few_label_maps_segment_the_rest(folders, capsys):
     call = dict(small('picie'), classes=['ground', 'disc'])
     found = mmseg_unsup.segment_folder(images, out, examples=labelled, **call)
     said = capsys.readouterr().out
-    assert 'examples: 2 images of 2 classes' in said and 'label_next.json' in said
+    assert 'examples: 2 images of 2 classes' in said and 'label_next.json' in said and '8 images, 2 classes, in' in said
     report = json.loads((out / 'predictions.json').read_text())
     assert report['classes'] == ['ground', 'disc'] == [*found.shares] and len(report['images']) == 8
     for name in report['images']:
@@ -64,6 +65,10 @@ def test_a_few_label_maps_segment_the_rest(folders, capsys):
     assert {entry['image'] for entry in wanted} == {f'{i}.png' for i in range(8)} - {'0.png', '3.png'}
     assert all(entry['confidence'] == report['confidence'][entry['image']] for entry in wanted)
     assert (out / 'examples.txt').read_text().split() == ['3', 'more/0']
+    page = (out / 'gallery.html').read_text()
+    assert all(f'</b>\n        {entry["image"]}</li>' in page for entry in wanted)
+    assert 'mean of the images; the low' in page
+    assert '<dt>Classes</dt><dd>2</dd>' in page and '<h2 id="clusters-title">Classes</h2>' in page
 
     label(images, labelled, '5')  # of more, everything but the training is made anew
     mmseg_unsup.segment_folder(images, out, examples=labelled, **call)
@@ -115,11 +120,46 @@ def test_label_maps_that_cannot_be_examples(folders, monkeypatch):
         mmseg_unsup.segment_folder(images, out, examples=labelled, **small('maskcontrast'))
     with pytest.raises(ValueError, match='--classes a b are the names of what label maps show, and there are none'):
         mmseg_unsup.segment_folder(images, out, classes=['a', 'b'], **small('picie'))
-    monkeypatch.setattr(memory, 'available_memory', lambda: 2**20)
-    with pytest.raises(MemoryError, match='a memory of 10240 cells of 16 channels needs about .* give fewer examples'):
+    monkeypatch.setattr(memory, 'available_memory', lambda: 2**18)
+    with pytest.raises(MemoryError, match='a memory of 5000 cells of 16 channels needs about .* give fewer examples'):
         mmseg_unsup.segment_folder(images, out, examples=labelled, **small('picie'))
     cv2.imwrite(str(path), np.full_like(large, 255))
     (labelled / 'more' / '0.png').unlink()
     with pytest.raises(ValueError, match='no pixel of the 1 label map in .*/labels is labelled, all are 255'):
         examples()
     assert not out.exists()
+
+
+def test_names_from_the_page_are_examples(folders, capsys):
+    """Named clusters give classes to places like theirs."""
+    images, labelled, out = folders
+    call = small('picie')
+    names = out.parent / 'clusters.json'
+    names.write_text('{}')
+    with pytest.raises(ValueError, match='cannot use the cluster names .*clusters.json'):
+        mmseg_unsup.segment_folder(images, out, examples=names, **call)
+    found = mmseg_unsup.segment_folder(images, out, **call)
+    given = ClusterNames.identity(*load_segmentor(None, found.checkpoint)[1].cluster_identity())
+    given.renamed({0: 'ground'}).save(str(names))
+    with pytest.raises(ValueError, match='clusters.json has names for 1 of 3 clusters: name those of two classes'):
+        mmseg_unsup.segment_folder(images, out, examples=names, **call)
+    with pytest.raises(FileNotFoundError, match='but --out has no model yet whose clusters these are'):
+        mmseg_unsup.segment_folder(images, out.parent / 'other', examples=names, **call)
+    with pytest.raises(ValueError, match='--classes a b are the names .* has names of its own: leave --classes out'):
+        mmseg_unsup.segment_folder(images, out, examples=names, classes=['a', 'b'], **call)
+    ids = {name: np.array(Image.open(out / 'maps' / name)) for name in json.loads(
+        (out / 'predictions.json').read_text())['images']}
+    on_disc = [np.mean([truth(images / name)[of_image == k].mean() for name, of_image in ids.items()
+                        if (of_image == k).any()]) for k in range(3)]
+    named = given.renamed({k: f'name {k}' for k in range(3)}).merged([sorted(range(3), key=on_disc.__getitem__)[:2]])
+    named = named.renamed({c.name: 'disc' if len(c.clusters) == 1 else 'ground' for c in named.classes})
+    named.save(str(names))
+    capsys.readouterr()
+    mmseg_unsup.segment_folder(images, out, examples=names, **call)
+    said = capsys.readouterr().out
+    assert 'examples: names of 3 clusters, 2 classes, in 8 images' in said and 'examples.txt' not in said
+    table = [named.names.index('disc') == of_cluster for of_cluster in named.table]
+    for name, of_image in ids.items():
+        after = np.array(Image.open(out / 'maps' / name)) == named.names.index('disc')
+        assert (after == np.array(table)[of_image]).mean() > 0.8
+    assert '<h2 id="wanted-title">' in (out / 'gallery.html').read_text()

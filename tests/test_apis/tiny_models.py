@@ -15,7 +15,7 @@ PREPROCESSOR = dict(type='mmseg_unsup.MultiViewDataPreProcessor', bgr_to_rgb=Tru
                     std=[58.395, 57.12, 57.375])
 
 
-def model_config(method: str) -> dict:
+def model_config(method: str, **prediction) -> dict:
     if method == 'MaskContrast':
         return dict(MASK_CONTRAST, data_preprocessor=PREPROCESSOR)
     return dict(
@@ -24,19 +24,19 @@ def model_config(method: str) -> dict:
         backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type='SyncBN')),
         neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[8, 16, 32, 64], out_channels=16),
         decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=16, n_clusters=K),
-        test_cfg=ConfigDict(mode='whole'),
+        test_cfg=ConfigDict(mode='whole', **prediction),
         **(dict(num_sub_heads=2) if method == 'IIC' else {}))
 
 
-def tiny_model(method: str):
-    """In eval mode; its clusters are about equally large on noise."""
+def tiny_model(method: str, **prediction):
+    """In eval mode; its clusters are about equally large on noise. ``prediction``: settings of ``test_cfg``."""
     if method == 'MaskContrast':
         model = build_mask_contrast(start=False, data_preprocessor=PREPROCESSOR)
         _center_saliency(model.eval())
         model.clusters['objects'].fit(torch.randn(K - 1, 6), torch.zeros(K - 1))
         return model
     torch.manual_seed(0)
-    model = revert_sync_batchnorm(MODELS.build(model_config(method))).eval()
+    model = revert_sync_batchnorm(MODELS.build(model_config(method, **prediction))).eval()
     if method == 'IIC':
         return model
     with torch.no_grad():

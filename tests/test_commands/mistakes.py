@@ -125,6 +125,10 @@ WEIGHTS = {
     f'{TEST} {{p}}/nothing.pth {AWAY}': 'nothing.pth | it is empty',
     f'{TEST} {{p}}/plain.pth {AWAY}': 'has 0 of the 108 tensors | use the config it was trained with',
     f'{TEST} {{p}}/list.pth {AWAY}': 'is a list and holds no dict of weights',
+    f'test mmseg_unsup::features/features_r18_camvid.py none {AWAY} --cfg-options init={{p}}/vit.pth':
+    'vit.pth holds a transformer | features_r18_camvid.py is a ResNet: take one of configs/features/features_vit_*.py',
+    f'test mmseg_unsup::features/features_vit_msrc.py none {AWAY} --cfg-options init={{p}}/transformers.pth':
+    'no ResNet and no transformer | as transformers names them: name an official file',
     f'test {MODEL} {AWAY} --cfg-options n_clusters=9': '(3, 16) | (9, 16): set n_clusters of model.decode_head to 3',
     f'test {MODEL} {AWAY} --clusters {{p}}/none.json': "there is no file of cluster names '{p}/none.json'",
     f'test {MODEL} {AWAY} --clusters {{p}}/file': 'cannot use the cluster names {p}/file',
@@ -146,6 +150,22 @@ WITH_PHOTOGRAPHS = {
     f'{SEGMENT} --method picie --n-clusters 1': '--n-clusters 1 | number from 2',
     f'{SEGMENT} --epochs 0': 'has 0 epochs: give | at least 1',
     f'{SEGMENT} --init {{p}}/none.pth': "there is no file of weights '{p}/none.pth' | --init none",
+    f'{SEGMENT} --init {{p}}/page.pth': 'page.pth | it is a page of the web | download it again',
+    f'{SEGMENT} --init {{p}}/vit.pth --method picie':
+    "vit.pth holds a transformer of the family 'dino' | --method picie trains a ResNet: leave --method out",
+    f'{SEGMENT} --init {{p}}/vit.pth --prior tokencut --method maskcontrast':
+    '--method maskcontrast trains a ResNet | masks | mmseg-unsup priors --weights',
+    f'{SEGMENT} --init {{p}}/vit.pth --config mmseg_unsup::features/features_r18_folder.py':
+    "transformer of the family 'dino' | features_r18_folder.py is a ResNet: take | features_vit_*.py",
+    f'{SEGMENT} --init {{p}}/vit.pth --cfg-options model.backbone.backbone.patch_size=16':
+    'stage weights | patches of 8 px | patches of 16 px | set patch_size=8',
+    f'{SEGMENT} --init {{p}}/vit.pth --cfg-options model.backbone.backbone.family=dinov2 '
+    'model.backbone.backbone.n_registers=4': "stage weights | set family='dino', n_registers=0",
+    f'{SEGMENT} --init {{p}}/vit.pth --cfg-options model.backbone.backbone.arch=small': "arch 'small' | set arch={",
+    f'{SEGMENT} --init {{p}}/vit.pth --cfg-options size=6': 'smaller than a patch of 8 px: set a larger size',
+    f'{SEGMENT} --init {{p}}/part.pth': 'stage weights | holds a part of | copy or download it again',
+    f'{SEGMENT} --init {{p}}/transformers.pth': 'no ResNet and no transformer | as transformers names them: name an',
+    f'{SEGMENT} --init {{p}}/timm.pth': 'no ResNet and no transformer | as timm names them: name an official file',
     f'{SEGMENT} --prior rdb': "rdb | rbd",
     f'{SEGMENT} --method picie --examples {{p}}/label': "'{p}/label' does not exist: give the folder of label maps",
     f'{SEGMENT} --method picie --classes sky road': '--classes sky road | give their folder (--examples LABELLED)',
@@ -183,6 +203,8 @@ WITH_A_CONFIG = {
     'priors {p}/images {p}/masks --options max_side': 'max_side',
     'priors {p}/images {p}/images': '{p}/images',
     'priors {p}/broken {p}/masks': '{p}/broken',
+    'priors {p}/images {p}/masks --prior tokencut --weights {p}/timm.pth': 'as timm names them | --options backbone.type',
+    'priors {p}/images {p}/masks --prior ncut --weights {p}/vit.pth --options out=keyz': "out='keyz' | did you mean keys",
 }
 STUDY = {
     'seeds {p}/config.py': 'arguments are required: --seeds',
@@ -191,6 +213,7 @@ STUDY = {
     f'choose-k {MODEL} --k 1': '--k 1 cannot tell cells apart: give numbers of clusters from 2 on',
     f'choose-k {MODEL} --k 3 --seeds 1': '--seeds 1 | give at least 2',
     'score-priors {p}/images {p}/nolabels': '{p}/nolabels',
+    'score-priors {p}/images {p}/images --priors ncut --weights {p}/transformers.pth': 'as transformers names them',
     f'confusion-matrix {MODEL} {{p}}/matrix.gif': "'{p}/matrix.gif' must be a file whose name ends in",
     'browse-views {p}/config.py {p}/views.gif': "'{p}/views.gif' must be a file whose name ends in",
     'get-flops {p}/config.py --size 0 0': 'argument --size: it must be a whole number of at least 1',

@@ -18,6 +18,7 @@ from ..conftest import ROOT, write_images
 from ..forks import run_script
 from ..test_apis.tiny_models import tiny_model
 from ..test_engine.tiny import tiny_config
+from ..test_models.test_dino_vit import random_vit
 from . import mistakes
 
 # what a command may write to; all else in the place is the stranger's
@@ -71,7 +72,18 @@ def write_checkpoints(folder: Path) -> None:
     (folder / 'nothing.pth').write_bytes(b'')
     torch.save(dict(a=1), folder / 'plain.pth')
     torch.save([torch.zeros(3)], folder / 'list.pth')
+    write_transformers(folder)
     torch.save(dict(state_dict=tiny_model('IIC').state_dict(), meta={}), folder / 'other.pth')
+
+
+def write_transformers(folder: Path) -> None:
+    """An official file, a part of it, and files by the names of other packages."""
+    state = random_vit(family='dino', patch_size=8, img_size=32).state_dict()
+    torch.save(state, folder / 'vit.pth')
+    torch.save({name: value for name, value in state.items() if 'blocks.0.mlp' not in name}, folder / 'part.pth')
+    torch.save(dict(state, reg_token=torch.zeros(1, 4, 64)), folder / 'timm.pth')
+    torch.save({'embeddings.cls_token': torch.ones(1, 1, 64), 'layer.0.norm1.weight': torch.ones(64)},
+               folder / 'transformers.pth')
 
 
 def contents(folder: Path) -> dict:

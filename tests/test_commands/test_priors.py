@@ -11,11 +11,14 @@ import torch
 
 from mmseg_unsup.analysis import score_priors
 from mmseg_unsup.apis import mask_folder, prior_configs
+from mmseg_unsup.apis.prior_configs import build_prior
 from mmseg_unsup.commands import make_parser, priors
+from mmseg_unsup.models.backbones import dino_vit_config
 from mmseg_unsup.priors import NormalizedCutPrior, PrincipalMaskPrior, RBDPrior, RegionPrior, TokenCutPrior
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils.console import quiet_console
 from ..conftest import run_tool, shared_file
+from ..test_models.test_dino_vit import random_vit
 from ..test_priors.test_rbd import disc_picture, iou
 
 TOOL = 'make_priors.py'
@@ -223,10 +226,34 @@ def test_weights_of_priors(call, tmp_path, network):
              'sees no features: leave it out, or give one of spectral, tokencut, ncut, principal'),
             (['ncut'], ValueError, 'NormalizedCutPrior needs backbone: give its options by mmseg-unsup priors --weights'),
             (['ncut', '--weights', tmp_path / 'nowhere.pth'], FileNotFoundError, "no file of weights '.*nowhere.pth'"),
-            (['ncut', '--weights', tmp_path / 'other.pth'], ValueError, 'other.pth is no ResNet of a known depth')):
+            (['ncut', '--weights', tmp_path / 'other.pth'], ValueError, 'other.pth holds no ResNet and no transformer of '
+             'DINO.* begin with a: name an official file, or give the network by --options backbone.type')):
         with pytest.raises(error, match=message):
             call(tmp_path / 'images', tmp_path / 'out', '--prior', *args)
         assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('name, options', [
+    ('tokencut', dict(out='keys', center=False, affinity_threshold=0.2)),
+    ('spectral', dict(out='keys', center=False, affinity_threshold=0.2)),
+    ('ncut', dict(out='keys', center=False)), ('principal', dict(out='tokens'))])
+def test_a_transformer_is_seen_as_published(call, tmp_path, name, options):
+    """The masks are those of the prior with these options, of the network whose keys or tokens are looked at."""
+    write_discs(tmp_path, 1)
+    network, path = random_vit(family='dino', patch_size=8, img_size=64), tmp_path / 'x.pth'
+    torch.save(network.state_dict(), path)
+    call(tmp_path / 'images', tmp_path / 'out', '--prior', name, '--weights', path, '--min-kept', 0, *SMALL_VIEW)
+    prior = build_prior(dict(type=f'mmseg_unsup.{prior_configs.SHORT_NAMES[name]}', backbone=dino_vit_config(str(path)),
+                             image_side=128, **options))
+    image = np.ascontiguousarray(cv2.imread(str(tmp_path / 'images' / 'more' / '0.png'))[..., ::-1])
+    found = cv2.imread(str(tmp_path / 'out' / 'more' / '0.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found, prior(image))
+    with torch.no_grad():
+        seen = network.named_outputs(torch.from_numpy(prior._pixels(image)), [options['out']])[options['out']][0]
+    np.testing.assert_allclose(prior.features(image), seen.numpy(), rtol=1e-5, atol=1e-5)
+    assert record_of(tmp_path / 'out')['parameters']['out'] == options['out']
+    mine = prior_configs.prior_config(name, dict(out='values', center=True), str(path))
+    assert (mine['out'], mine['center'], mine['backbone']['family']) == ('values', True, 'dino')
 
 
 def test_nested_options():

@@ -38,7 +38,7 @@ def write_part(store: FeatureStore, part) -> None:
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     """Three parts a variant, of two images or one."""
-    monkeypatch.setattr(feature_store, '_PART_BYTES', 2 * 140)
+    monkeypatch.setattr(feature_store, '_PART_BYTES', 2 * 148)
     store = make_store(str(tmp_path / 'store'), head_of())
     assert [part[1:] for part in store.parts if part.variant == 1] == [(0, 2), (2, 4), (4, 5)]
     for part in store.parts:
@@ -63,8 +63,10 @@ def test_what_is_read(store):
 
 def test_what_has_no_pixels_says_so(store):
     images = StoredImages(store, [[0, 0, 0, 0]])
-    with pytest.raises(TypeError, match='interpolate needs pixels, but .* default_hooks.feature_cache.folder'):
+    with pytest.raises(TypeError, match='interpolate needs pixels, but .* leave out feature_cache'):
         torch.nn.functional.interpolate(images, scale_factor=2)
+    with pytest.raises(TypeError, match='a window needs pixels'):
+        images[..., :16, :16]
     with pytest.raises(TypeError, match='left to right'):
         images.flip(2)
     with pytest.raises(ValueError, match="has no output 'keys', only .*layer4.*: name it in out"):

@@ -12,6 +12,7 @@ from ..conftest import smooth_image, write_camvid
 
 SIDE = 32
 LOADERS = [f'{name}_dataloader' for name in ('train', 'probe', 'labelled_probe', 'val', 'test')]
+POSITION = 'model.neck.position='  # of a network of any width
 
 
 def small_options(path, own: Sequence[str] = (), epochs: int = 1) -> List[str]:
@@ -26,7 +27,8 @@ def small_options(path, own: Sequence[str] = (), epochs: int = 1) -> List[str]:
     for name in LOADERS:
         if cfg.get(name):
             options.update(_loader(name, cfg[name]))
-    if not any(option.startswith(('model.backbone.depth', 'model.neck.')) for option in own):
+    if not any(option.startswith(('model.backbone.depth', 'model.neck.')) and not option.startswith(POSITION)
+               for option in own):
         options.update(_narrow(cfg.model))
     if not any(option.startswith('init=') or 'init_cfg' in option for option in own):
         options[f'{_network(cfg.model)[0]}.init_cfg'] = None

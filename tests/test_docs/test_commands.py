@@ -60,7 +60,7 @@ FOLDER_CONFIGS = dict(
 TAKES_OPTIONS = [
     'train.py', 'test.py', 'predict.py', 'export.py', 'name_clusters.py', 'check_data.py', 'segment_folder.py',
     *(f'analysis_tools/{name}.py' for name in ('gallery', 'benchmark', 'seeds', 'label_efficiency', 'choose_k',
-                                               'browse_views', 'confusion_matrix', 'get_flops'))
+                                               'position', 'browse_views', 'confusion_matrix', 'get_flops'))
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
               'model_converters/extract_backbone.py', 'model_converters/picie_official.py']
@@ -121,9 +121,11 @@ def small_command(command: str, folder, init: Optional[str] = 'none') -> Tuple[s
         return script, [*caller, *rest, *own]
     configs, starts = config_paths(rest), own + ['init='] * (init is None or '--init' in rest)
     if script == 'segment_folder.py':  # the one for CPUs, on machines with a GPU too
+        sees_transformer = any(word.endswith('.pth') for word in rest)  # whose file decides the config
         method = rest[rest.index('--method') + 1] if '--method' in rest else 'maskcontrast'
-        configs = [FOLDER_CONFIGS[method]]
-        rest += ['--config', *configs, *(['--epochs', '1'] if method != 'features' else [])]
+        configs = ['configs/features/features_vit_folder.py' if sees_transformer else FOLDER_CONFIGS[method]]
+        rest += [] if sees_transformer else ['--config', *configs]
+        rest += ['--epochs', '1'] if not (sees_transformer or method == 'features') else []
     elif script == 'analysis_tools/label_efficiency.py':  # its settings name the config, and what runs start from
         configs, starts = ['configs/finetune/fpn_r18_camvid.py'], ['init=']
     if not configs:
@@ -306,9 +308,16 @@ def prepare_picie(folder) -> None:
 
 
 def prepare_transformers(folder) -> None:
-    """A narrow network in the place of the published one."""
-    arch = dict(embed_dims=64, num_layers=12, num_heads=1, feedforward_channels=64)
-    torch.save(DINOViT('dinov2', arch, n_registers=4).state_dict(), folder / 'dinov2_vits14_reg4_pretrain.pth')
+    """A narrow network in the place of the published one, and photographs in folders with a space in their names."""
+    torch.manual_seed(0)
+    network = DINOViT('dinov2', dict(embed_dims=64, num_layers=12, num_heads=1, feedforward_channels=64), n_registers=4)
+    with torch.no_grad():
+        network.patch_embed.proj.weight *= 30  # what is seen outweighs the rest, and cells differ
+    torch.save(network.state_dict(), folder / 'dinov2_vits14_reg4_pretrain.pth')
+    for name in ('My Photos', 'New Photos'):
+        shutil.copytree(folder / 'FOLDER', folder / name)
+    prepare_own_data(folder)
+    (folder / 'LABELLED').rename(folder / 'Labelled')
 
 
 def prepare_use(folder) -> None:
@@ -330,7 +339,8 @@ def prepare_probes(folder) -> None:
     write_curated_lists(folder / 'data' / 'coco_stuff164k')
 
 
-PREPARE = {'docs/own_data.md': prepare_own_data, 'docs/use.md': prepare_use,
+PREPARE = {'docs/own_data.md': prepare_own_data, 'configs/features/README.md': prepare_own_data,
+           'docs/use.md': prepare_use,
            'docs/frozen_transformers.md': prepare_transformers, 'configs/finetune/README.md': prepare_finetune,
            'configs/picie/README.md': prepare_picie, 'configs/probe/README.md': prepare_probes}
 # folders of maps that a document's commands leave, and how many are in them
@@ -339,11 +349,15 @@ MAPS = {
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
     'docs/use.md': {'NAMED_MAPS': 4, 'OUT/maps': 8, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
     'configs/maskcontrast/README.md': {'MASKS': 8},
+    'docs/frozen_transformers.md': {'Segments/maps': 8, 'New Segments/maps': 8, 'Classes/maps': 8,
+                                    'New Classes/maps': 8, 'Masks': 8, 'Objects': 8},
     'configs/features/README.md': {'OUT/maps': 8},
 }
 # files that they leave, and what these hold
 TEXTS = {
     'docs/own_data.md': {'PIXELS/label_next.json': '"confidence"', 'PIXELS/examples.txt': ''},
+    'docs/frozen_transformers.md': {'New Segments/predictions.json': '"building"', 'new.html': 'building',
+                                    'New Classes/predictions.json': '"thing"'},
     'docs/use.md': {'GALLERY.html': '<dt>mIoU</dt>', 'work_dirs/picie_fpn_camvid/clusters.json': '"building"'},
     'docs/train.md': {'work_dirs/seed_1/report.html': 'mIoU'},
 }

@@ -2,6 +2,7 @@
 import errno
 import os
 import os.path as osp
+import shutil
 import signal
 import time
 from glob import glob
@@ -21,6 +22,8 @@ from mmseg_unsup.datasets.transforms import LoadImage
 from mmseg_unsup.engine import feature_cache
 from mmseg_unsup.engine.feature_cache import CacheSettings, store_features
 from mmseg_unsup.engine.feature_pass import NonFiniteError
+from mmseg_unsup.engine.hooks.fit_hook import fit_due
+from mmseg_unsup.engine.starting import initialize
 from mmseg_unsup.engine.testing import test_config as evaluate
 from mmseg_unsup.presets import probe_pipeline, view_loader, view_pipeline
 from mmseg_unsup.registry import MODELS
@@ -178,6 +181,56 @@ def test_a_part_of_a_process_that_dies_is_made(model, image_folder, tmp_path, mo
     assert child.exitcode == -signal.SIGKILL and seen == [1] * (1 + 8)
 
 
+def test_it_goes_on_where_it_was_killed(model, image_folder, tmp_path, monkeypatch):
+    """By kill -9, with half a part in its file."""
+    monkeypatch.setattr(feature_store, '_PART_BYTES', 1400)
+    child = get_context('fork').Process(target=make_until_killed, args=(model, image_folder, tmp_path))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    left = sorted(osp.basename(path) for path in glob(f'{tmp_path}/*/0-*'))
+    assert len(left) == 3 and left[:2] == ['0-0.npy', '0-2.npy'] and left[2].endswith('.part')
+    seen, loader = counted(model), loader_of(image_folder)
+    store_features(model, loader, CacheSettings(str(tmp_path)), seed=0)
+    assert seen == [1] * (1 + 4) and not glob(f'{tmp_path}/*/*.part')
+    assert_equal(read(model, loader_of(image_folder)), read(model, loader))
+
+
+def make_until_killed(model, root, folder) -> None:
+    rename = os.replace
+
+    def die(part, path):
+        if path.endswith('0-4.npy'):
+            os.truncate(part, os.path.getsize(part) // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(part, path)
+
+    atomic.os.replace = die
+    store_features(model, loader_of(root), CacheSettings(str(folder)), seed=0)
+
+
+@pytest.mark.parametrize('keeps_time', [False, True], ids=['written', 'moved'])
+def test_a_file_that_changes_is_noticed(model, tmp_path, monkeypatch, keeps_time):
+    """Whose size is that of before, and which may bring a time of its own."""
+    monkeypatch.setattr(feature_store, '_PART_BYTES', 1400)  # two images
+    root, settings = write_images(tmp_path / 'images', 6), CacheSettings(str(tmp_path / 'cache'))
+    path, other, *_, last = sorted(glob(f'{root}/*.jpg'))
+    os.truncate(other, os.path.getsize(path) + 999)  # what follows the end of a picture is not read
+    os.truncate(path, os.path.getsize(other))
+    store_features(model, loader_of(root), settings, seed=0)
+    before = os.stat(path)
+    os.utime(last)  # the same picture
+    shutil.copyfile(other, path)
+    if keeps_time:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ValueError, match=f'{path} has changed since its features were stored in .*fill=True'):
+        store_features(model, loader_of(root), settings._replace(fill=False), seed=0)
+    loader, seen = loader_of(root), counted(model)
+    store_features(model, loader, settings, seed=0)
+    assert seen == [1] * (1 + 2)
+    assert_equal(read(model, loader_of(root)), read(model, loader))
+
+
 def hold(store, pipe) -> None:
     with store.claim(store.parts) as parts:
         pipe.send(len(parts))
@@ -199,7 +252,7 @@ def test_what_a_store_is_of(model, weights, image_folder, tmp_path):
 
     other = Model(write_weights(tmp_path / 'other.pth', 1), out=['layer4', 'layer2'])
     assert (f'weights {model.backbone.fingerprint} there and {other.backbone.fingerprint} here): name another folder '
-            '(default_hooks.feature_cache.folder=DIR), or let them be made') in refused(other, image_folder)
+            '(feature_cache=DIR), or let them be made') in refused(other, image_folder)
     assert '(the nearest there differ in pipeline [' in refused(model, image_folder, probe_pipeline(64))
     assert "(the nearest there differ in out ['layer4', 'layer2'] there and ['layer1'] here" in refused(
         Model(weights, out=['layer1']), image_folder)
@@ -237,7 +290,7 @@ def full_disk(part, path, rename=os.replace):
 
 
 def hook(folder) -> dict:
-    return dict(default_hooks__feature_cache=dict(type='mmseg_unsup.FeatureCacheHook', folder=str(folder)))
+    return dict(default_hooks__feature_cache=dict(type='mmseg_unsup.FeatureCacheHook', folder=folder))
 
 
 def config(root, folder, weights, **options):
@@ -249,8 +302,7 @@ def config(root, folder, weights, **options):
 def test_a_run_ends_with_the_same_bits(weights, tmp_path):
     """Of two random views that repeat, and a moving average."""
     root = write_images(tmp_path / 'images', 4)
-    hook = dict(type='mmseg_unsup.FeatureCacheHook', folder=str(tmp_path / 'cache'))
-    cached = dict(default_hooks__feature_cache=hook)
+    cached = hook(str(tmp_path / 'cache'))
     train(config(root, tmp_path / 'plain', weights))
     train(config(root, tmp_path / 'cached', weights, **cached))
     plain, stored = (torch.load(tmp_path / name / 'epoch_1.pth', weights_only=True) for name in ('plain', 'cached'))
@@ -267,8 +319,7 @@ def test_an_evaluation_fits_to_what_is_stored(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(LoadImage, 'transform', lambda self, results: reads.append(results) or load(self, results))
     maps, numbers = [], []
     for folder in (None, tmp_path / 'cache', tmp_path / 'cache'):
-        hook = dict(type='mmseg_unsup.FeatureCacheHook', folder=folder and str(folder))
-        cfg = config(root, tmp_path / 'run', weights, default_hooks__feature_cache=hook)
+        cfg = config(root, tmp_path / 'run', weights, model__neck__position=None, **hook(folder and str(folder)))
         del reads[:]
         cfg.test_evaluator = cfg.val_evaluator
         evaluate(cfg, None)
@@ -279,8 +330,32 @@ def test_an_evaluation_fits_to_what_is_stored(weights, tmp_path, monkeypatch):
     assert numbers == [8 + 8 + 8, 2 + 8 + 8, 2 + 8]
 
 
-def make_share(rank, port, root, folder, weights) -> None:
-    join(rank, port)
+def test_windows_are_seen_in_the_images(weights, tmp_path):
+    """A fit that looks at more than outputs, by the workers that then read what is stored."""
+    root, found = write_images(tmp_path / 'images', 4), []
+    for folder in (None, tmp_path / 'cache'):
+        runner = Runner.from_cfg(config(
+            root, tmp_path / 'run', weights, size=96, model__neck__position='consistent',
+            probe_dataloader__num_workers=1, probe_dataloader__persistent_workers=True, **hook(folder and str(folder))))
+        initialize(runner)
+        seen = counted(runner.model)
+        fit_due(runner, 'before_test_epoch')
+        assert len(seen) == (0 if folder else 4)
+        found.append(runner.model.state_dict())
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+def test_much_that_nobody_reads_is_not_stored(weights, tmp_path, capsys):
+    root, cache = write_images(tmp_path / 'images', 12), tmp_path / 'cache'
+    for n_read, stored in ((2, 0), (6, 1)):
+        options = {f'default_hooks__{name}__max_images': n_read for name in ('pca_init', 'fresh_kmeans')}
+        initialize(Runner.from_cfg(config(root, tmp_path / 'run', weights, **hook(str(cache)), **options)))
+        assert len(glob(f'{cache}/*/features.json')) == stored
+    assert 'feature cache: fits read 2 of 12 images, so nothing is stored of these' in capsys.readouterr().out
+
+
+def make_share(rank, port, root, folder, weights, n_processes) -> None:
+    join(rank, port, n_processes)
     open_gloo_group('pytorch')
     feature_store._PART_BYTES = 700  # one image
     model, loader = Model(weights, out=['layer4', 'layer2']), loader_of(root)
@@ -292,11 +367,14 @@ def make_share(rank, port, root, folder, weights) -> None:
 
 @pytest.mark.long
 @pytest.mark.skipif(torch.cuda.is_available(), reason='tests the launch without a GPU')
-def test_two_processes_share_the_work(model, image_folder, weights, tmp_path):
-    mp.start_processes(make_share, (free_port(), image_folder, tmp_path, weights), nprocs=2, start_method='fork')
-    first, second = (torch.load(tmp_path / f'{rank}.pth', weights_only=False) for rank in (0, 1))
-    assert [len(first['seen']), len(second['seen'])] == [1 + 4, 4]
+@pytest.mark.parametrize('n_processes', [2, 4])
+def test_processes_share_the_work(model, image_folder, weights, tmp_path, n_processes):
+    arguments = free_port(), image_folder, tmp_path, weights, n_processes
+    mp.start_processes(make_share, arguments, nprocs=n_processes, start_method='fork')
+    shares = [torch.load(tmp_path / f'{rank}.pth', weights_only=False) for rank in range(n_processes)]
+    each = 8 // n_processes
+    assert [len(share['seen']) for share in shares] == [1 + each, *[each] * (n_processes - 1)]
     alone = loader_of(image_folder)
     store_features(model, alone, CacheSettings(str(tmp_path / 'alone')), seed=0)
-    for found in (first, second):
+    for found in shares:
         assert np.array_equal(found['read'], alone.dataset.store.maps(range(8)))

@@ -21,21 +21,23 @@ HEADS = dict(
          'model.auxiliary_head.channels': 8})
 
 
-def supervised_runner(root, work_dir, head: str, init, **options) -> Runner:
-    """``configs/finetune/*_r18_camvid.py`` made small: two steps on 32 px crops."""
+def supervised_runner(root, work_dir, head: str, init, kind: str = 'camvid', **options) -> Runner:
+    """``configs/finetune/*_r18_camvid.py``, or that of a folder, made small: two steps on 32 px crops."""
     cfg_options = {'data_root': str(root), 'init': init, **WIDTHS, **HEADS[head]}
+    test = 'val' if kind == 'camvid' else 'test'
     for option in NO_WORKERS:
-        if not option.startswith('probe'):
+        if option.startswith(('train', test)):
             key, value = option.split('=')
             cfg_options[key] = {'0': 0, 'False': False}[value]
     cfg_options.update({
-        'train_dataloader.batch_size': 2, 'val_dataloader.batch_size': 4, 'train_cfg.max_iters': 2,
-        'train_cfg.val_interval': 2, 'train_dataloader.dataset.pipeline.RandomResize.scale': (1000, 32),
+        'train_dataloader.batch_size': 2, f'{test}_dataloader.batch_size': 4 if kind == 'camvid' else 1,
+        'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2,
+        'train_dataloader.dataset.pipeline.RandomResize.scale': (1000, 32),
         'train_dataloader.dataset.pipeline.RandomCrop.crop_size': (32, 32),
-        'val_dataloader.dataset.pipeline.ResizeForEvaluation.size': 32,
+        f'{test}_dataloader.dataset.pipeline.ResizeForEvaluation.size': 32,
         'model.data_preprocessor.size': (32, 32), 'default_hooks.checkpoint.interval': 2})
     cfg_options.update({key.replace('__', '.'): value for key, value in options.items()})
-    cfg = load_config(osp.join(ROOT, 'configs', 'finetune', f'{head}_r18_camvid.py'), cfg_options)
+    cfg = load_config(osp.join(ROOT, 'configs', 'finetune', f'{head}_r18_{kind}.py'), cfg_options)
     cfg.work_dir, cfg.experiment_name = str(work_dir), f'supervised_{next(_count)}'
     return Runner.from_cfg(cfg)
 
@@ -85,6 +87,21 @@ def test_a_shipped_config_starts_from_the_checkpoint(data, pretrained, tmp_path,
         assert all(torch.equal(seen_at_first_step[name], source[f'target_generator.{name}']) for name in names)
     assert any(not torch.equal(source[f'target_generator.backbone.{name}'], source[f'backbone.{name}'])
                for name in ('conv1.weight', 'layer4.1.conv2.weight'))
+
+
+def test_label_maps_of_any_folder_are_trained_on(data, pretrained, tmp_path):
+    labels = tmp_path / 'labels'
+    shutil.copytree(data / 'labels' / 'train', labels)
+    next(labels.rglob('*.png')).unlink()
+    names = [f'class {c}' for c in range(11)]
+    runner = supervised_runner(
+        data / 'images' / 'train', tmp_path / 'run', 'fpn', pretrained, 'folder', labels=str(labels), classes=names)
+    runner.train()
+    assert len(runner.train_dataloader.dataset) == 3
+    assert runner.model.decode_head.num_classes == runner.model.decode_head.conv_seg.out_channels == 11
+    assert f'init: loaded 8/8 neck tensors from {pretrained}' in log_of(tmp_path / 'run')
+    assert meta_of(tmp_path / 'run' / 'iter_2.pth')['weights_seen'] == 'LabelledFolder labels'
+    assert 0 <= runner.test()['mIoU'] < 100 and len(runner.test_dataloader.dataset) == 3
 
 
 def test_what_was_seen_is_carried_from_run_to_run(data, pretrained, tmp_path):

@@ -72,8 +72,11 @@ def test_directions_of_noise_are_taken_out(image_folder, tmp_path, plain):
 
 
 def test_small_images_cannot_be_seen_in_windows(image_folder, tmp_path):
-    with pytest.raises(ValueError, match='images of 64x64 pixels are too small .* at least 96 pixels'):
-        start(image_folder, tmp_path, 'consistent', size=64)
+    given, plain = (start(image_folder, tmp_path / str(i), position, size=64)
+                    for i, position in enumerate(('consistent', None)))
+    assert torch.equal(projection(given.model.neck), projection(plain.model.neck))
+    log, = (tmp_path / '0').glob('*/*.log')
+    assert 'images of 64x64 pixels are too small to be seen in windows, so position stays in them' in log.read_text()
 
 
 def test_images_beyond_a_bound_are_not_seen_in_windows(image_folder, tmp_path, monkeypatch):

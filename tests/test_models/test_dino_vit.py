@@ -205,7 +205,7 @@ def test_files_of_other_networks(tmp_path):
     torch.save({'embeddings.cls_token': torch.ones(1, 1, 64), 'layer.0.norm1.weight': torch.ones(64)}, path)
     with pytest.raises(ValueError, match='names of timm, transformers .* begin with embeddings, layer;.*name an'):
         from_file(path, arch=ONE_HEAD)
-    with pytest.raises(ValueError, match='x.pth holds no transformer of DINO, .* names begin with embeddings, layer: '):
+    with pytest.raises(ValueError, match='x.pth holds no transformer of DINO, .* names begin with embeddings, layer, '):
         dino_vit_config(str(path))
     torch.save(random_vit(family='dino').state_dict(), path)
     resnet = dict(type='ResNet', depth=18, init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=str(path)))

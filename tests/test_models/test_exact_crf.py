@@ -5,7 +5,7 @@ import torch
 
 from mmseg_unsup.functional.crf import build_crf
 from mmseg_unsup.functional.exact_crf import ExactCRF
-from mmseg_unsup.functional.guided_filter import GuidedFilter
+from mmseg_unsup.functional.guided_upsampling import GuidedUpsampling
 from ..conftest import smooth_image
 from ..facts import facts
 
@@ -93,7 +93,7 @@ def test_the_guided_filter_by_hand():
     rng = np.random.default_rng(2)
     image = np.ascontiguousarray(smooth_image(rng, 13, 17))
     scores = rng.standard_normal((2, 13, 17)).astype(np.float32)
-    found = GuidedFilter(radius=3, epsilon=0.01)(torch.from_numpy(image), torch.from_numpy(scores))
+    found = GuidedUpsampling(radius=3, epsilon=0.01)(image, torch.from_numpy(scores))
     for of_class, expected in zip(found, scores):
         np.testing.assert_allclose(of_class, slow_filter(image, expected, 3, 0.01), atol=1e-4)
 
@@ -101,6 +101,8 @@ def test_the_guided_filter_by_hand():
 def test_settings_that_cannot_be():
     with pytest.raises(ValueError, match="method='fast' of a CRF is not one of"):
         build_crf('fast')
+    with pytest.raises(ValueError, match=r"method='lattice' does not take \{'max_cells': 9\}: .*argument 'max_cells'"):
+        build_crf('lattice', max_cells=9)
     for name in ('temperature', 'n_iter', 'max_cells', 'filter_radius', 'filter_epsilon'):
         with pytest.raises(ValueError, match='must be'):
             ExactCRF(**{name: 0})

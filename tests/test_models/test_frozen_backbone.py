@@ -1,6 +1,7 @@
 """A frozen backbone: what it gives, what sees it, and which checkpoints fit it."""
 import copy
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -73,6 +74,21 @@ def test_float16_does_not_depend_on_the_batch(weights, images, out):
         assert level.dtype == torch.float32 and level.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(level, torch.cat(expected).half().float())
         assert not torch.equal(level, torch.cat(expected))
+
+
+def test_float16_is_computed_in_the_precision_of_the_run(weights, images):
+    """Also in a training step, whose own precision is another."""
+    module, exact = build(weights, float16=True, out=['layer4']), build(weights, out=['layer4'])
+    assert module.precision == 'float32'
+    in_bfloat16 = partial(torch.autocast, 'cpu', torch.bfloat16)
+    module.no_grad_context = in_bfloat16
+    with in_bfloat16():
+        expected = torch.cat([exact(image[None].contiguous(memory_format=torch.channels_last))[0] for image in images])
+    with torch.enable_grad():
+        found, = module(images)
+    assert module.precision == 'bfloat16' and expected.dtype == torch.bfloat16
+    assert found.dtype == torch.float32 and torch.equal(found, expected.half().float())
+    assert not any(parameter.requires_grad for parameter in module.network.parameters())
 
 
 @MODELS.register_module()

@@ -45,6 +45,29 @@ def test_the_flip_average_predicts_and_is_not_clustered(weights, images):  # noq
     assert torch.equal(found.pred_sem_seg.data[0], enlarged[0].argmax(0))
 
 
+def test_copies_of_other_sizes_predict_on_the_grid_of_the_first(weights, images):  # noqa: F811
+    plain, averaging = build(weights), build(weights, scales=[1, 1.5], flip=True)
+    averaging.load_state_dict(plain.state_dict())
+    large = F.interpolate(images, (96, 96), mode='bicubic', align_corners=False)
+    with torch.no_grad():
+        maps = [plain.neck(plain.backbone(copies))[0] for copies in (images, large)]
+        mirrored = [plain.neck(plain.backbone(copies.flip(3)))[0].flip(3) for copies in (images, large)]
+        means = [(straight + other) / 2 for straight, other in zip(maps, mirrored)]
+        smaller = F.interpolate(means[1], maps[0].shape[2:], mode='bilinear', align_corners=False)
+        expected = (means[0] + smaller) / 2
+        found = averaging.averaged_feat(images)[0]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(means[0], expected, atol=1e-3)
+        torch.testing.assert_close(averaging.cluster_scores(images), plain.decode_head((expected, )), rtol=1e-4, atol=1e-5)
+        assert torch.equal(averaging.predicting_map(images), maps[0])
+
+
+@pytest.mark.parametrize('scales', [[0], [1, 'large'], 1.4, [1, float('inf')]])
+def test_scales_that_are_none(weights, scales):  # noqa: F811
+    with pytest.raises(ValueError, match=r'model\.test_cfg\.scales=.*: give factors of the size of an image'):
+        build(weights, scales=scales)
+
+
 def test_nothing_trains(weights, images):  # noqa: F811
     model = build(weights)
     with pytest.raises(RuntimeError, match='a FrozenSegmentor has nothing to train: fit its clusters by mmseg-unsup'):

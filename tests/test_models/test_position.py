@@ -5,8 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmseg_unsup.functional.position import (complement, consistent_part, noise_images, position_cosines, position_r2,
-                                             positional_directions, shifted_windows)
+from mmseg_unsup.datasets.feature_store import StoredImages
+from mmseg_unsup.functional.position import (cells_in_windows, complement, consistent_part, noise_images,
+                                             position_cosines, position_r2, positional_directions, shifted_windows,
+                                             window_step)
+from mmseg_unsup.models.backbones import FrozenBackbone
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -87,6 +90,19 @@ def test_windows_see_the_same_pixels(height, width, step, move):
     assert len({crop.shape for crop in crops}) == 1 and not any(side % step for side in crops[0].shape)
     seen = [crop[window.shared] for crop, window in zip(crops, windows)]
     assert all(torch.equal(seen[0], other) for other in seen) and min(seen[0].shape) >= step
+
+
+def test_the_windows_of_a_transformer_lie_whole_patches_apart():
+    arch = dict(embed_dims=12, num_layers=1, num_heads=1, feedforward_channels=12, gated=False)
+    network = dict(type='mmseg_unsup.DINOViT', family='dinov2', arch=arch)
+    frozen = FrozenBackbone(network, keep_in_checkpoint=True)
+    assert window_step(frozen) == window_step(frozen.network) == 14 and window_step(torch.nn.Conv2d(3, 4, 1)) == 32
+    images = torch.arange(112. * 126).view(1, 1, 112, 126)
+    seen = cells_in_windows(lambda crops: F.avg_pool2d(crops, 14), images, 14)
+    cells = F.avg_pool2d(images, 14)[..., 2:-2, 2:-2]  # windows lie 28 px apart
+    assert seen.shape == (1, 4, *cells.shape[1:]) and (seen == cells[:, None]).all()
+    with pytest.raises(ValueError, match='needs pixels, of which a feature cache has only the features: leave one of'):
+        cells_in_windows(F.relu, StoredImages(None, [[0, 0, 0, 0]]))
 
 
 def test_images_too_small_for_the_windows():

@@ -20,6 +20,7 @@ NUMBERS = [
      {'--max-images': 1, '--places': 1, '--typical': 1}),
     ('choose-k', ['c', 'w', '--k', '3'],
      {'--images': 1, '--cells': 1, '--silhouette-cells': 2, '--seed': 0}),
+    ('position', ['c', 'w'], {'--images': 2, '--seed': 0}),
     ('score-priors', ['images', 'labels'], {'--every': 1}),
     ('browse-views', ['c', 'out.png'], {'--images': 1, '--epoch': 0}),
     ('get-flops', ['c'], {'--size': 1}),  # H and W

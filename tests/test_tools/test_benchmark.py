@@ -1,7 +1,10 @@
 """tools/analysis_tools/benchmark.py on small data."""
+import time
+
 import pytest
 from mmengine.fileio import load
 
+from mmseg_unsup.datasets.feature_store import FeatureStore
 from ..conftest import run_tool
 from .test_train_and_test import SMALL, config
 
@@ -51,3 +54,23 @@ def test_a_size_that_is_none(size, tool, capsys):
         tool('benchmark', 'c', f'--size={size}')
     assert f'argument --size: it must be WIDTHxHEIGHT of at least 32 pixels, such as 640x480, but it is {size!r}' in (
         capsys.readouterr().err)
+
+
+def test_features_computed_stored_and_read(tool, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(FeatureStore, 'write', lambda *args, write=FeatureStore.write: time.sleep(0.3) or write(*args))
+    out = tmp_path / 'benchmark.json'
+    tool('benchmark', 'mmseg_unsup::features/features_r18_folder.py', '--images', 4, '--size', '48x40', '--out', out, '--cfg-options',
+         'init=None', 'size=32', 'probe_dataloader.batch_size=2', 'probe_dataloader.num_workers=0',
+         'probe_dataloader.persistent_workers=False', 'model.backbone.backbone.base_channels=8',
+         'model.backbone.backbone.stem_channels=8', 'model.neck.in_channels=[8,16,32,64]')
+    found = load(str(out))['features']
+    phases = found['phases']
+    assert list(phases) == ['load', 'network alone', 'features', 'store', 'write', 'read']
+    assert phases['store']['wall'] > phases['write']['wall'] > 0.3 and phases['features']['cpu'] > 0
+    numbers = 8 * 8 * 8 + 4 * 4 * 16 + 2 * 2 * 32 + 64
+    assert found['images'] == 4 and 0 < found['bytes'] - 4 * 2 * numbers < 2000  # shapes, and the head of the file
+    assert found['read_bytes'] >= found['stored_bytes'] >= found['computed_bytes'] > 2**27
+    assert 'images/s' in capsys.readouterr().out
+    with pytest.raises(ValueError, match='--only features measures an mmseg_unsup.FrozenBackbone with float16=True'):
+        tool('benchmark', 'mmseg_unsup::features/features_r18_folder.py', '--images', 4, '--cfg-options', 'init=None',
+             'model.backbone.float16=False')

@@ -81,6 +81,7 @@ COMMANDS = {
                                              *BACKBONE.format(evil).split(' ')],
     'gallery': lambda f, evil: [PICIE, evil, f / 'images', '--out', f / 'page.html'],
     'choose-k': lambda f, evil: [PICIE, evil, '--k', '3', '--cfg-options', f'data_root={f / "images"}'],
+    'position': lambda f, evil: [PICIE, evil, '--cfg-options', f'data_root={f / "images"}'],
     'confusion-matrix': lambda f, evil: [PICIE, evil, f / 'matrix.png', *small_run(f), LABELLED],
     'score-priors': lambda f, evil: [f / 'images', f / 'images', '--priors', 'spectral', '--weights',
                                                     evil],

@@ -135,3 +135,19 @@ def test_options_reach_types():
     assert next(step for step in cfg.train_dataloader.dataset.pipeline if 'flip_prob' in step).flip_prob == 0
     with pytest.raises(ValueError, match="pipeline.0 has no 'to_float32'"):
         load_config(CAMVID, {key: True})
+
+
+def test_a_shortcut_sets_the_number_of_elements(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text("names = ['a', 'b']\nhead = dict(names=names, n=2)\n"
+                    "shortcuts = dict(names=['head.names', 'len(head.n)'])")
+    cfg = load_config(path, dict(names=['a', 'b', 'c']))
+    assert cfg.head.to_dict() == dict(names=['a', 'b', 'c'], n=3) and unapplied_shortcuts(cfg) == []
+    cfg.dump(str(tmp_path / 'written.py'))
+    assert load_config(tmp_path / 'written.py').to_dict() == cfg.to_dict()
+    cfg.head.n = 4
+    assert unapplied_shortcuts(cfg) == ['names']
+    precise = load_config(path, {'names': ['a'], 'head.n': 7})
+    assert precise.head.n == 7 and precise.shortcuts.names == ['head.names']
+    merge_options(precise, dict(names=['x', 'y']))
+    assert precise.head.to_dict() == dict(names=['x', 'y'], n=7)

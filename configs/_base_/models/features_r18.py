@@ -6,10 +6,11 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='mmseg_unsup.FrozenBackbone',
+        float16=True,  # as a feature cache keeps them: results are the same with and without one
         backbone=dict(
             type='ResNet',
             depth=18,
             norm_cfg=dict(type='BN', requires_grad=False),
             init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init))),
     decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128),
-    test_cfg=dict(cluster_sets=['fresh']))
+    test_cfg=dict(cluster_sets=['fresh'], flip=False, refine=dict(method='exact', temperature=None)))

@@ -2,6 +2,7 @@
 _base_ = './r18_fpn.py'
 model = dict(
     type='mmseg_unsup.PiCIE',
+    neck=dict(position='consistent'),
     decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=128),
     target_generator=dict(type='mmseg_unsup.PrototypeTeacher', epochs=4),
     over_clustering=[('2x', 1.), ('4x', 1.)],

@@ -1,4 +1,5 @@
 """Features of a frozen backbone that are computed once, for all passes and runs."""
+from collections import defaultdict
 from typing import Callable, List, Optional
 
 from mmengine.hooks import Hook
@@ -6,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from ...datasets import ViewDataset
 from ...registry import HOOKS
+from ...utils.console import say
 from ..feature_cache import CacheSettings, store_features
 from ..feature_pass import unwrap
 from .fit_hook import FitHook
@@ -19,6 +21,9 @@ class FeatureCacheHook(Hook):
     Fits, probes and, where the views repeat, training steps read features at the speed of the memory, in this run and
     all later ones with the same weights, transforms and images; results are the same to the bit. Evaluation reads its
     images as ever. Features are float16 with or without the hook: the backbone must have ``float16=True``.
+
+    A data set of which the fits read less than half, since so many cells are enough for them, is not stored: it takes
+    less to compute what they read.
 
     Args:
         folder: of the features, which several runs may share; None: nothing is stored.
@@ -40,28 +45,39 @@ class FeatureCacheHook(Hook):
         backbone = getattr(unwrap(runner.model), 'backbone', None)
         if self._settings and not getattr(backbone, 'float16', False):
             raise ValueError('a feature cache has the outputs of a frozen backbone in float16: let model.backbone be an '
-                             'mmseg_unsup.FrozenBackbone with float16=True, or leave out '
-                             'default_hooks.feature_cache.folder')
+                             'mmseg_unsup.FrozenBackbone with float16=True, or leave out feature_cache')
 
     def before_train(self, runner) -> None:
         training = runner.train_dataloader
-        loaders = [training, *_loaders_of(runner, lambda hook: bool(hook.times(runner)))]
         repeats = isinstance(training.dataset, ViewDataset) and training.dataset.variants is not None
-        self._store(runner, [loader for loader in loaders if loader is not training or repeats])
+        fits = self._loaders_of_fits(runner, lambda hook: bool(hook.times(runner)))
+        self._store(runner, [training] * repeats + [loader for loader in fits if loader is not training])
 
     def before_test(self, runner) -> None:
-        self._store(runner, _loaders_of(runner, lambda hook: any(
+        self._store(runner, self._loaders_of_fits(runner, lambda hook: any(
             hook.is_due(runner, event) for event in ('before_train', 'before_test_epoch'))))
+
+    def _loaders_of_fits(self, runner, is_wanted: Callable[[FitHook], bool]) -> List[DataLoader]:
+        """Those that fits read enough of."""
+        if not self._settings:
+            return []
+        model, numbers = unwrap(runner.model), defaultdict(int)
+        hooks = [hook for hook in runner.hooks if isinstance(hook, FitHook) and is_wanted(hook)]
+        labelled = any(hook.needs_labels for hook in hooks)
+        for hook in hooks:
+            if not hook.needs_pixels(model):
+                loader = hook.reading(runner, labelled).loader
+                numbers[loader] = max(numbers[loader], hook.count_images(model, loader))
+        return [loader for loader, n_read in numbers.items() if self._pays(n_read, len(loader.dataset))]
+
+    def _pays(self, n_read: int, n_images: int) -> bool:
+        if not self._settings.fill or 2 * n_read >= n_images:
+            return True
+        say(f'feature cache: fits read {n_read:,} of {n_images:,} images, so nothing is stored of these')
+        return False
 
     def _store(self, runner, loaders: List[DataLoader]) -> None:
         if self._settings:
             with time_phase('feature cache'):
-                for loader in dict.fromkeys(loaders):
+                for loader in loaders:
                     store_features(unwrap(runner.model), loader, self._settings, runner.seed)
-
-
-def _loaders_of(runner, is_wanted: Callable[[FitHook], bool]) -> List[DataLoader]:
-    """Those that fits read."""
-    hooks = [hook for hook in runner.hooks if isinstance(hook, FitHook) and is_wanted(hook)]
-    labelled = any(hook.needs_labels for hook in hooks)
-    return [hook.reading(runner, labelled).loader for hook in hooks]

@@ -68,6 +68,11 @@ class FitHook(Fit, Hook):
     def use(self, runner, model: torch.nn.Module) -> None:
         """Give the model, unwrapped, what was fitted."""
 
+    def needs_pixels(self, model: torch.nn.Module) -> bool:
+        """Whether the fit looks at more of the images than the network's outputs, so that a feature cache will not
+        do."""
+        return False
+
     def forget(self, model: torch.nn.Module) -> None:
         """Drop what was fitted for an evaluation."""
 
@@ -100,7 +105,9 @@ class FitHook(Fit, Hook):
             for hook in hooks:
                 hook.prepare(runner)
             model.train(batch_statistics)
-            fit_on_pass(hooks, model, loader, key)
+            images = any(hook.needs_pixels(model) for hook in hooks)
+            with loader.dataset.reading_images() if images else nullcontext():
+                fit_on_pass(hooks, model, loader, key)
             for hook in hooks:
                 hook.use(runner, model)
                 hook._fitted_at = _iteration(runner)

@@ -5,8 +5,8 @@ import torch
 
 from ...clustering.pca import StreamingPCA
 from ...clustering.seeding import sample_cells
-from ...functional.position import (NOISE_STDS, complement, consistent_part, noise_images, positional_directions,
-                                    shifted_windows)
+from ...functional.position import (NOISE_STDS, cells_in_windows, complement, consistent_part, has_windows,
+                                    noise_images, positional_directions, window_step)
 from ...models.necks.lateral_sum_neck import CONSISTENT
 from ...registry import HOOKS
 from ...utils.checks import check_count
@@ -35,6 +35,7 @@ class PCAInitHook(FitHook):
     * ``'consistent'``: the same places of up to 128 images are seen in four windows
       (:func:`mmseg_unsup.functional.position.shifted_windows`), and every direction of the projection fades by the
       share of its variance that depends on the window (:func:`~mmseg_unsup.functional.position.consistent_part`).
+      Images that are too small for windows leave the projection as it is, and the log says so.
     * a number: so many directions of features of noise (:func:`~mmseg_unsup.functional.position.positional_directions`)
       are taken out.
 
@@ -62,6 +63,9 @@ class PCAInitHook(FitHook):
         # asked to resume, a run without a checkpoint starts anew: what counts is whether one was loaded
         return super().is_due(runner, event) and takes_it and not runner._has_loaded
 
+    def needs_pixels(self, model: torch.nn.Module) -> bool:
+        return model.neck.position == CONSISTENT  # windows of them
+
     def times(self, runner) -> Sequence[int]:
         return [0] * self.is_due(runner, 'before_train')
 
@@ -81,8 +85,11 @@ class PCAInitHook(FitHook):
         if len(cells):
             keys = [(*self._key, position) for position in batch.positions]
             self._pca.add(sample_cells(cells, self._n_keep, keys).flatten(0, 1))
-        if self._neck.position == CONSISTENT and batch.start < WINDOW_IMAGES:
+        if self._neck.position == CONSISTENT and batch.start < WINDOW_IMAGES and self._has_windows():
             self._compare(batch.before(WINDOW_IMAGES))
+
+    def _has_windows(self) -> bool:
+        return has_windows(*self._image_size, window_step(self._model.backbone))
 
     def _compare(self, batch: FeatureBatch) -> None:
         """Take the cells that the windows share."""
@@ -97,7 +104,10 @@ class PCAInitHook(FitHook):
     def finish(self) -> None:
         neck, like = self._neck, next(self._neck.parameters())
         weight, bias = self._pca.projection(neck.out_channels, neck.in_channels, neck.level_weights)
-        if neck.position is not None:
+        if neck.position == CONSISTENT and not self._total.n_rows():  # the same on all ranks
+            size = '{1}x{0}'.format(*self._image_size)
+            self._told = f'; images of {size} pixels are too small to be seen in windows, so position stays in them'
+        elif neck.position is not None:
             change = self._consistent(weight) if neck.position == CONSISTENT else self._without_noise(weight)
             weight, bias = change @ weight, change @ bias  # the mean of the output is 0 and stays so
         self._projection = weight.to(like), bias.to(like)
@@ -127,11 +137,4 @@ def _hypercolumns(model: torch.nn.Module, views: List[torch.Tensor], _: list) ->
 
 def _window_hypercolumns(model: torch.nn.Module, views: List[torch.Tensor], _: list) -> torch.Tensor:
     """(N, 3, H, W) images -> (N, windows, C, h, w), the cells that all windows of an image share."""
-    found = []
-    for window in shifted_windows(*views[0].shape[-2:]):
-        crops = views[0][(..., *window.pixels)]
-        columns = _hypercolumns(model, [crops], [])
-        shared = [slice(part.start * n_cells // side, part.stop * n_cells // side)
-                  for part, n_cells, side in zip(window.shared, columns.shape[2:], crops.shape[2:])]
-        found.append(columns[(..., *shared)])
-    return torch.stack(found, 1)
+    return cells_in_windows(lambda crops: _hypercolumns(model, [crops], []), views[0], window_step(model.backbone))

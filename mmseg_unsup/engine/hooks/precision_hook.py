@@ -21,7 +21,8 @@ class PrecisionHook(Hook):
     """Clustering, labels, what is fitted for an evaluation, and the evaluation run the network in this precision.
 
     Features are made unit length, distances and labels computed in float32 all the same, and the step of the optimiser
-    keeps the precision of its wrapper. What predicts outside a runner, such as ``mmseg-unsup predict``, is in float32.
+    keeps the precision of its wrapper; a frozen backbone whose outputs are rounded (``float16``) runs in this precision
+    there too. What predicts outside a runner, such as ``mmseg-unsup predict``, is in float32.
 
     Args:
         without_gradient: ``'float32'``; ``'bfloat16'``; or ``'auto'``, that of the training where it is mixed
@@ -43,7 +44,7 @@ class PrecisionHook(Hook):
         """Tell the model."""
         model = unwrap(runner.model)
         context = self._context(runner, next(model.parameters()).device)
-        for part in (model, getattr(model, 'target_generator', None)):
+        for part in (model, getattr(model, 'target_generator', None), getattr(model, 'backbone', None)):
             if hasattr(part, 'no_grad_context'):
                 part.no_grad_context = context
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...utils.near_names import advice
-from ...weights import REGISTERS, VIT_SIZES, ViTSize, read_part, vit_settings
+from ...weights import REGISTERS, VIT_SIZES, ViTSize, known_network, read_part
 from .vit_positions import RotaryPositions, resize_positions, rotate
 
 _MAPS = ('tokens', 'keys', 'queries', 'values')
@@ -203,17 +203,8 @@ def dino_vit_config(path: str) -> dict:
         FileNotFoundError: no such file.
         ValueError: it cannot be read, or holds another network.
     """
-    state = read_part(path).state
-    settings = vit_settings(state)
-    if settings is None:
-        first = ', '.join(sorted({name.split('.')[0] for name in state})[:4])
-        raise ValueError(f'{path} holds no transformer of DINO, DINOv2 or DINOv3 by the official names, but tensors '
-                         f'whose names begin with {first}: name an official file')
-    arch = settings['arch']
-    if isinstance(arch, dict) and settings['family'] != 'dinov3' and arch['embed_dims'] % 64:
-        raise ValueError(f'{path} holds a transformer of {arch["embed_dims"]} channels, no multiple of the 64 of a '
-                         'head, and does not say how many heads it has: give arch of the DINOViT in a config')
-    return dict(type='mmseg_unsup.DINOViT', **settings, init_cfg=dict(type='Pretrained', checkpoint=path))
+    config = known_network(read_part(path), only_transformers=True)
+    return dict(config, init_cfg=dict(type='Pretrained', checkpoint=path))
 
 
 class _Attended(NamedTuple):

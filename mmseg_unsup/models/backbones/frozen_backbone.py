@@ -1,7 +1,7 @@
 """A network that is only read: never trained, copied or saved."""
 import copy
-from contextlib import nullcontext
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from contextlib import contextmanager, nullcontext
+from typing import Callable, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.dist import broadcast
@@ -41,8 +41,9 @@ class FrozenBackbone(BaseModule):
             the file of ``init_cfg``, as random ones, are always saved.
         float16: outputs are rounded to float16, as a feature cache keeps them (see
             :class:`mmseg_unsup.FeatureCacheHook`), and given as float32: those that are computed equal those that are
-            read. They are computed in float32 whatever autocast says, and on a CPU image by image, so that they do not
-            depend on the batch.
+            read. They are computed in one precision, in training steps too, whatever autocast says there: that of
+            passes without gradient in a run (:class:`mmseg_unsup.PrecisionHook`), float32 outside of one; and on a CPU
+            image by image, so that they do not depend on the batch.
 
     Attributes:
         network (nn.Module): what is frozen.
@@ -55,6 +56,8 @@ class FrozenBackbone(BaseModule):
     """
 
     is_frozen = True
+    # makes the context of the network if ``float16``, see PrecisionHook; None: float32
+    no_grad_context: Optional[Callable[[], ContextManager]] = None
 
     def __init__(self,
                  backbone: dict,
@@ -97,15 +100,40 @@ class FrozenBackbone(BaseModule):
         if isinstance(images, StoredImages):
             return images.maps(names)
         if not self.float16:
-            return self._compute(images, names)
+            return self.compute(images, names)
         images, kind = images.float().contiguous(memory_format=torch.channels_last), images.device.type
         # kernels of a CPU may sum in another order for another number of images; exporters see all at once
         alone = images.split(1) if kind == 'cpu' and not (torch.jit.is_tracing() or is_compiling()) else [images]
-        with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
-            found = [self._compute(each, names) for each in alone]
+        with self.one_precision(kind), self._casting_once() if len(alone) > 1 else nullcontext():
+            found = [self.compute(each, names) for each in alone]
         return {name: _rounded(torch.cat([each[name] for each in found])) for name in found[0]}
 
-    def _compute(self, images: Tensor, names: Optional[Sequence[Union[str, int]]]) -> Dict:
+    def one_precision(self, kind: str) -> ContextManager:
+        """What ``float16`` outputs are computed in on a ``'cpu'`` or ``'cuda'`` device."""
+        if self.no_grad_context is not None:
+            return self.no_grad_context()
+        return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+
+    @contextmanager
+    def _casting_once(self) -> Iterator[None]:
+        """Autocast keeps what it has cast until its end, but only of weights that want a gradient, which nobody asks
+        for here."""
+        self.network.requires_grad_(torch.is_autocast_enabled(self.identity.device.type))
+        try:
+            yield
+        finally:
+            self.network.requires_grad_(False)
+
+    @property
+    def precision(self) -> str:
+        """What ``float16`` outputs are computed in: ``'float32'``, ``'bfloat16'`` or ``'float16'``."""
+        kind = self.identity.device.type
+        with self.one_precision(kind):
+            found = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        return str(found).rpartition('.')[2]
+
+    def compute(self, images: Tensor, names: Optional[Sequence[Union[str, int]]]) -> Dict:
+        """:meth:`outputs` as the network gives them."""
         if names is None:
             return dict(enumerate(self.network(images)))
         if hasattr(self.network, 'named_outputs'):

@@ -25,6 +25,7 @@ class ClusterSet(nn.Module, ABC):
     Attributes:
         sized (tuple): names of the buffers that become as large as those of the checkpoint that is loaded.
         scores_are_shares (bool): scores of a cell are from 0 to 1 and sum to 1, so that they say how sure the set is.
+        scores_are_logits (bool): of probabilities; other scores have a scale of their own, which a CRF needs to know.
 
     Raises:
         ValueError: ``n_clusters`` is no whole number from 2 on.
@@ -32,6 +33,7 @@ class ClusterSet(nn.Module, ABC):
 
     sized: Tuple[str, ...] = ()
     scores_are_shares = False
+    scores_are_logits = False
 
     def __init__(self, in_channels: int, n_clusters: int) -> None:
         super().__init__()
@@ -182,6 +184,8 @@ class ClassifierSet(ClusterSet):
         ValueError: no sub-head; see :class:`ClusterSet`.
     """
 
+    scores_are_logits = True
+
     def __init__(self, in_channels: int, n_clusters: int, num_sub_heads: int = 1, momentum: float = 0.02) -> None:
         super().__init__(in_channels, n_clusters)
         check_count('num_sub_heads', num_sub_heads)
@@ -248,6 +252,7 @@ class DescriptorClusters(ClusterSet):
     """
 
     sized = ('weight', 'bias')
+    scores_are_logits = True  # in a map they are those of saliency
 
     def __init__(self) -> None:
         nn.Module.__init__(self)  # the fit says how many channels and clusters there are

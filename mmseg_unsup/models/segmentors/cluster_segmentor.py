@@ -11,10 +11,13 @@ from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from torch import Tensor, nn
 
-from ...functional import class_map, connected_segments, fingerprint, unit, view_features
-from ...functional.crf import build_crf
+from ...functional import class_map, connected_segments, fingerprint, to_image_size, unit, view_features, winner_map
+from ...functional.averaging import averaged_maps, check_scales
+from ...functional.crf import build_crf, refine_settings
+from ...functional.refinement import Refinement
 from ...structures import ClusterNames
 from ...utils.console import say
+from ...utils.near_names import advice
 from ...utils.stack import check_backbone
 from ...utils.whole_images import adapt_to_mmseg
 from ...weights import check_stock_initialization, quiet_init_weights
@@ -45,7 +48,9 @@ class ClusterSegmentor(EncoderDecoder):
     Args:
         test_cfg: ``cluster_sets``: names of the sets to predict; ``pred_sem_seg`` is of the first one, and each also
             gives ``pred_sem_seg_<set>``. ``crf``: set -> settings of :func:`build_crf`, which also predicts
-            ``pred_sem_seg_<set>_crf``.
+            ``pred_sem_seg_<set>_crf``. ``refine``: settings of the :class:`Refinement` of maps, see
+            :meth:`winners`; None for maps as the scores say. ``scales`` and ``flip``: predict with the mean of the
+            features of copies of an image, see :func:`averaged_maps`; clusters are fitted to images as they are.
 
     Attributes:
         target_generator (Module): gives the targets of the training, such as a :class:`mmseg_unsup.PrototypeTeacher`,
@@ -56,8 +61,11 @@ class ClusterSegmentor(EncoderDecoder):
 
     Raises:
         ImportError: a backbone of mmpretrain, which cannot be imported.
+        ValueError: an unknown key of ``test_cfg``; ``scales`` are no positive numbers.
     """
 
+    # keys of test_cfg
+    test_settings: Tuple[str, ...] = ('mode', 'stride', 'crop_size', 'cluster_sets', 'crf', 'refine', 'scales', 'flip')
     # its checkpoints have seen no more labels than the weights it started from (InitializationHook)
     uses_labels = False
     # the id of what lies outside all that is clustered
@@ -72,8 +80,15 @@ class ClusterSegmentor(EncoderDecoder):
         super().__init__(backbone, *args, **kwargs)
         self.target_generator, self.levels, self.probes = None, [], []
         self._is_started = False
-        self._crfs = {name: build_crf(**(settings or {}))
-                      for name, settings in ((self.test_cfg or {}).get('crf') or {}).items()}
+        prediction = self.test_cfg or {}
+        for name in set(prediction) - {*self.test_settings}:
+            raise ValueError(f'model.test_cfg has no setting {name!r}{advice(name, self.test_settings)}')
+        self._scales, self._flip = prediction.get('scales') or (1, ), bool(prediction.get('flip'))
+        check_scales(self._scales)
+        self._crfs = {name: build_crf(**(settings or {})) for name, settings in (prediction.get('crf') or {}).items()}
+        settings = refine_settings(prediction.get('refine'))
+        if settings is not None:  # what cannot be must fail now
+            Refinement(**settings)
         self._told_of_fallback = False
         self.to(memory_format=torch.channels_last)  # as the data come; convolutions on CPU and bfloat16 GPU are faster
 
@@ -185,6 +200,19 @@ class ClusterSegmentor(EncoderDecoder):
         return self.predicted_sets + [f'{name}_crf' for name in self.predicted_sets if name in self.crfs]
 
     @property
+    def refine_settings(self) -> Optional[dict]:
+        """Settings of :class:`Refinement` by ``test_cfg.refine``; None for none. Without a temperature in it, scores
+        that are logits have 1, others the one that :class:`Refinement` finds."""
+        temperature = 1. if self.clusters[self.predicted_sets[0]].scores_are_logits else None
+        return refine_settings((self.test_cfg or {}).get('refine'), temperature=temperature)
+
+    @property
+    def refinement(self) -> Optional[Refinement]:
+        """What refines maps of the first predicted set; None where nothing does."""
+        settings = self.refine_settings
+        return None if settings is None else Refinement(**settings)
+
+    @property
     def n_predicted(self) -> int:
         """Number of ids that ``pred_sem_seg`` can have."""
         return self.clusters[self.predicted_sets[0]].n_clusters
@@ -223,6 +251,11 @@ class ClusterSegmentor(EncoderDecoder):
         else the one that trains, whose features :meth:`extract_feat` gives."""
         with self.no_grad_precision():
             return self.target_generator.extract(images) if self._teacher_predicts else self.extract_feat(images)
+
+    def averaged_feat(self, images: Tensor) -> Tuple[Tensor, ...]:
+        """The maps that images are predicted with: :meth:`predicting_feat`, or its mean over the copies of
+        ``test_cfg``. What is fitted reads images as they are."""
+        return averaged_maps(self.predicting_feat, images, self._scales, self._flip)
 
     def no_grad_precision(self) -> ContextManager:
         """What the network runs in where no gradient is wanted."""
@@ -267,10 +300,10 @@ class ClusterSegmentor(EncoderDecoder):
     # the prediction
 
     def _forward(self, inputs: Tensor, data_samples: list = None) -> Tensor:
-        return self.decode_head(self.predicting_feat(inputs))
+        return self.decode_head(self.averaged_feat(inputs))
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
-        return self.decode_head.predict(self.predicting_feat(inputs), batch_img_metas, self.test_cfg)
+        return self.decode_head.predict(self.averaged_feat(inputs), batch_img_metas, self.test_cfg)
 
     def cluster_scores(self, inputs: Tensor, metas: Optional[Sequence[dict]] = None) -> Tensor:
         """(N, 3, H, W) normalised images -> (N, K, h, w) scores of the clusters of ``pred_sem_seg`` on the feature
@@ -280,23 +313,34 @@ class ClusterSegmentor(EncoderDecoder):
         Args:
             metas: see :meth:`forward_maps`.
         """
-        outputs, kind = self.predicting_feat(inputs), inputs.device.type
+        outputs, kind = self.averaged_feat(inputs), inputs.device.type
         # the winner of near ones hangs on digits that mixed precision drops; exporters meet no such context
         with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
             return self.decode_head(outputs, self.predicted_sets[:1])
 
+    def winners(self, scores: Tensor, img_meta: dict, image: Optional[np.ndarray]) -> Tuple[Tensor, Tensor]:
+        """(K, h, w) :meth:`cluster_scores` of an image (H, W, 3) uint8 RGB -> (H, W) int16 clusters, refined as
+        ``test_cfg.refine`` says, and (H, W) their scores; None for an image leaves them as they are."""
+        refinement = self.refinement
+        if refinement is None or image is None:
+            return winner_map(scores, img_meta, self.align_corners)
+        meta = dict(img_meta, ori_shape=refinement.grid(image.shape[:2]))
+        return refinement.winners(image, to_image_size(scores, meta, self.align_corners))
+
     @torch.no_grad()
-    def assignments(self, inputs: Tensor, img_meta: dict) -> Assignments:
-        """(1, 3, H, W) normalised image -> what ``pred_sem_seg`` shows of it, and what it was decided by: the cells of
-        the feature map.
+    def assignments(self, inputs: Tensor, img_meta: dict, image: Optional[np.ndarray] = None) -> Assignments:
+        """(1, 3, H, W) normalised image -> its map, and what it was decided by: the cells of the feature map.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, for :meth:`winners`.
 
         Memory does not grow with the number of clusters times the size of the file.
         """
-        outputs = self.predicting_feat(inputs)
+        outputs = self.averaged_feat(inputs)
         scores = self.decode_head(outputs, self.predicted_sets[:1])[0]
         feats = F.normalize(outputs[self.decode_head.in_index][0].float(), dim=0)
         return Assignments(
-            class_map(scores, img_meta, self.align_corners), feats.flatten(1).t(), scores.argmax(0).flatten(),
+            self.winners(scores, img_meta, image)[0], feats.flatten(1).t(), scores.argmax(0).flatten(),
             _cell_boxes(*scores.shape[1:]).to(feats))
 
     def predict(self, inputs: Tensor, data_samples: list = None) -> list:
@@ -311,7 +355,7 @@ class ClusterSegmentor(EncoderDecoder):
         if not self.probes and not self.crfs:
             return super().predict(inputs, data_samples)
         self._check_whole()
-        feats = self.predicting_feat(inputs)
+        feats = self.averaged_feat(inputs)
         logits = self.decode_head.predict(feats, [sample.metainfo for sample in data_samples], self.test_cfg)
         data_samples = self.postprocess_result(logits, data_samples)
         for name, block in self._blocks(logits).items():

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ...registry import MODELS
-from .cluster_segmentor import ClusterSegmentor, ForwardMaps
+from .cluster_segmentor import ClusterSegmentor
 
 
 @MODELS.register_module()
@@ -14,11 +14,6 @@ class FrozenSegmentor(ClusterSegmentor):
 
     ``mmseg-unsup test CONFIG none --save MODEL`` fits both to the training images and writes a model that all commands
     take.
-
-    Args:
-        test_cfg: see :class:`ClusterSegmentor`; besides ``flip``: predict with the mean of the features of an image and
-            of its mirror image, turned back, as evaluations of the field do (STEGO's eval_segmentation.py). The
-            clusters are fitted to images as they are.
 
     Raises:
         TypeError: the backbone is not frozen.
@@ -38,16 +33,3 @@ class FrozenSegmentor(ClusterSegmentor):
     @torch.no_grad()
     def extract_feat(self, inputs: Tensor) -> Tuple[Tensor, ...]:
         return super().extract_feat(inputs)
-
-    def predicting_feat(self, images: Tensor) -> Tuple[Tensor, ...]:
-        feats = super().predicting_feat(images)
-        if not (self.test_cfg or {}).get('flip'):
-            return feats
-        mirrored = super().predicting_feat(images.flip(-1))
-        return tuple((feat + other.flip(-1)) / 2 for feat, other in zip(feats, mirrored))
-
-    def predicting_map(self, images: Tensor) -> Tensor:
-        return super().predicting_feat(images)[self.decode_head.in_index]
-
-    def forward_maps(self, inputs: Tensor, metas=None) -> ForwardMaps:
-        return self._maps(super().predicting_feat(inputs))

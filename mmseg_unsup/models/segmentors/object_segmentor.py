@@ -20,7 +20,7 @@ from .cluster_segmentor import Assignments, ClusterSegmentor, ForwardMaps
 OBJECTS, POOLS, DESCRIPTORS = ('image', 'components'), ('logit', 'mean'), ('embedding', 'backbone')
 TEST_CFG = dict(
     mode='whole', objects='image', pool='logit', descriptor='embedding', min_area=0.01, prior=None, masks=None,
-    crf=None)
+    crf=None, refine=None)
 
 
 class Read(NamedTuple):
@@ -45,8 +45,8 @@ class ObjectSegmentor(ClusterSegmentor):
             below the head, which a network that was never trained has too (with ``'mean'``). ``prior``: config of a
             prior of :mod:`mmseg_unsup.priors` whose masks take the place of the predicted saliency (with ``'mean'``).
             ``masks``: dict of ``data_root`` and ``mask_root``: an image below the first keeps the mask that it has in
-            the second; the predicted saliency is for the others (with ``'mean'``), see :class:`ObjectMasks`. ``crf``:
-            see :class:`ClusterSegmentor`.
+            the second; the predicted saliency is for the others (with ``'mean'``), see :class:`ObjectMasks`. ``crf``,
+            ``refine``: see :class:`ClusterSegmentor`.
 
     Attributes:
         object_clusters (ClusterSets): the set ``objects``, :class:`DescriptorClusters`, in checkpoints.
@@ -56,6 +56,7 @@ class ObjectSegmentor(ClusterSegmentor):
     """
 
     background_cluster = 0
+    test_settings = tuple(TEST_CFG)
 
     def __init__(self, *args, test_cfg: dict = None, **kwargs) -> None:
         settings = dict(TEST_CFG, **(test_cfg or {}))
@@ -119,17 +120,18 @@ class ObjectSegmentor(ClusterSegmentor):
         return scores * (ids > 0)[:, None, None]
 
     @torch.no_grad()
-    def assignments(self, inputs: Tensor, img_meta: dict) -> Assignments:
+    def assignments(self, inputs: Tensor, img_meta: dict, image: Optional[np.ndarray] = None) -> Assignments:
         """Of objects; the background, cluster 0, has none."""
         read = self._read(inputs, [img_meta])
         descriptors, ids = self._descriptors(read)[0], read.ids[0]
         members = 1 + self.cluster_objects(descriptors)
-        objects = class_map(read.scores[0], img_meta, self.align_corners)
+        if self.refine_settings is not None and image is not None:
+            shown = self.winners(self.cluster_scores(inputs, [img_meta])[0], img_meta, image)[0]
+        else:
+            shown = F.pad(members, (1, 0))[class_map(read.scores[0], img_meta, self.align_corners).long()].short()
         seen = [s for s in range(len(descriptors)) if (ids == 1 + s).any()]  # others lie between the cells
         boxes = [_box(ids == 1 + s) for s in seen]
-        return Assignments(
-            F.pad(members, (1, 0))[objects.long()].short(), descriptors[seen], members[seen],
-            torch.tensor(boxes).reshape(-1, 4))
+        return Assignments(shown, descriptors[seen], members[seen], torch.tensor(boxes).reshape(-1, 4))
 
     @property
     def feature_parts(self) -> Tuple[str, ...]:
@@ -260,9 +262,6 @@ def _box(mask: Tensor) -> Tuple[float, float, float, float]:
 
 def check_test_cfg(settings: dict) -> None:
     """Raise ValueError unless these are settings of :class:`ObjectSegmentor`."""
-    unknown = sorted(set(settings) - set(TEST_CFG))
-    if unknown:
-        raise ValueError(f'model.test_cfg has no setting {unknown[0]!r}: it has {sorted(TEST_CFG)}')
     for key, allowed in (('mode', ('whole', )), ('objects', OBJECTS), ('pool', POOLS), ('descriptor', DESCRIPTORS)):
         if settings[key] not in allowed:
             raise ValueError(f'model.test_cfg.{key}={settings[key]!r} is not one of {allowed}')

@@ -1,0 +1,15 @@
+# clusters of the features of a frozen transformer that nobody trains: principal components of its last patch tokens.
+# init: an official file of DINO, DINOv2 or DINOv3, which decides family, size, patch and registers (docs/frozen_transformers.md)
+_base_ = './features_r18.py'
+init = 'https://dl.fbaipublicfiles.com/dino/dino_deitsmall16_pretrain/dino_deitsmall16_pretrain.pth'
+model = dict(
+    backbone=dict(
+        backbone=dict(
+            _delete_=True,
+            type='mmseg_unsup.DINOViT',
+            family='dino',
+            arch='small',
+            patch_size=16,
+            init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init)),
+        out=['tokens']),
+    neck=dict(in_channels=[384], level_weights=[1.]))
