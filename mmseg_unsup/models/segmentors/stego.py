@@ -8,9 +8,7 @@ from ...registry import MODELS
 from ...utils.checks import check_count
 from ..losses.correspondence_loss import (Term, centred, correlations, correspondence_loss, other_images,
                                           random_points, sample_points)
-from .cluster_segmentor import ClusterSegmentor
-
-CLUSTER = 'cluster'
+from .code_segmentor import CodeSegmentor
 
 
 @dataclass
@@ -36,12 +34,12 @@ class Draw(NamedTuple):
 
 
 @MODELS.register_module()
-class STEGO(ClusterSegmentor):
+class STEGO(CodeSegmentor):
     """Codes of two cells come closer where their frozen features correlate by more than a shift, and part else.
 
     Pairs of cells are of an image and itself, of an image and a partner that looks alike
-    (:class:`mmseg_unsup.PartnerDataset`), and of an image and random others. The clusters are those of a
-    :class:`mmseg_unsup.CosineClusterSet` named ``cluster``, trained on detached codes: the codes do not see it.
+    (:class:`mmseg_unsup.PartnerDataset`), and of an image and random others. The set ``cluster`` is trained on detached
+    codes.
 
     Args:
         intra, inter, negative: (weight, shift) of the three kinds of pairs.
@@ -56,8 +54,7 @@ class STEGO(ClusterSegmentor):
     code, whose constants of COCO-Stuff with a ViT-S/8 are the defaults.
 
     Raises:
-        TypeError: the backbone is not frozen.
-        ValueError: there is no set ``cluster``, or a number that cannot be.
+        ValueError: a number that cannot be; see :class:`CodeSegmentor`.
     """
 
     def __init__(self,
@@ -72,12 +69,6 @@ class STEGO(ClusterSegmentor):
                  ceiling: Optional[float] = None,
                  **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if not getattr(self.backbone, 'is_frozen', False):
-            raise TypeError(f'model.backbone of STEGO is a {type(self.backbone).__name__}, which trains: put it into '
-                            "dict(type='mmseg_unsup.FrozenBackbone', backbone=...)")
-        if CLUSTER not in self.clusters:
-            raise ValueError(f'model.decode_head of STEGO has the sets {list(self.clusters)}, but no {CLUSTER!r}: add '
-                             f"clusters=dict({CLUSTER}=dict(type='mmseg_unsup.CosineClusterSet'))")
         check_count('n_points', n_points)
         check_count('n_negatives', n_negatives)
         self.intra, self.inter, self.negative = Term(*intra), Term(*inter), Term(*negative)
@@ -99,7 +90,7 @@ class STEGO(ClusterSegmentor):
                                "'mmseg_unsup.ImageNeighbourHook')")
         own, partner = (self._code(images) for images in inputs)
         losses = self.correspondence_losses(own, partner, self._draw(own.feats))
-        return dict(losses, loss_cluster=self.clusters[CLUSTER].loss(own.codes.detach()))
+        return dict(losses, loss_cluster=self.cluster_loss(own.codes))
 
     def correspondence_losses(self, own: Coded, partner: Coded, draw: Draw) -> Dict[str, Tensor]:
         """``loss_intra``, ``loss_inter`` and ``loss_negative`` of a batch, weighted."""
