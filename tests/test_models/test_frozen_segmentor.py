@@ -74,7 +74,7 @@ def test_nothing_trains(weights, images):  # noqa: F811
     with pytest.raises(RuntimeError, match='a FrozenSegmentor has nothing to train: fit its clusters by mmseg-unsup'):
         model(images, [], mode='loss')
     config = frozen_cfg(weights)['backbone']
-    with pytest.raises(TypeError, match='model.backbone of a FrozenSegmentor is a ResNet, which trains: put it into'):
+    with pytest.raises(TypeError, match='model.backbone of FrozenSegmentor is a ResNet, which trains: put it into'):
         MODELS.build(dict(
             type='mmseg_unsup.FrozenSegmentor', backbone=config, decode_head=dict(
                 type='mmseg_unsup.ClusterHead', in_channels=64, n_clusters=3)))

@@ -3,12 +3,15 @@ from .check_data_hook import CheckDataHook
 from .cluster_pictures_hook import ClusterPicturesHook
 from .compile_hook import CompileHook
 from .console_hook import ConsoleHook
+from .correspondence_hook import CorrespondenceHook
 from .deferred_info_hook import DeferredInfoHook
 from .feature_cache_hook import FeatureCacheHook
 from .fit_hook import FitHook
 from .fresh_kmeans_hook import FreshKMeansHook
+from .image_neighbour_hook import ImageNeighbourHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
+from .linear_probe_hook import LinearProbeHook
 from .longer_schedule_hook import LongerScheduleHook
 from .non_finite_hook import NonFiniteHook
 from .object_clustering_hook import ObjectClusteringHook
@@ -26,9 +29,10 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'DeferredInfoHook',
-    'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'InitialEvaluationHook', 'InitializationHook',
-    'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook',
-    'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook',
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook',
+    'CorrespondenceHook', 'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook',
+    'ImageNeighbourHook', 'InitialEvaluationHook', 'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook',
+    'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook',
+    'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook',
     'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

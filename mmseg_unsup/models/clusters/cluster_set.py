@@ -229,6 +229,13 @@ class CosineClusterSet(ClusterSet):
     def forward(self, feats: Tensor) -> Tensor:
         return prototype_scores(F.normalize(feats, dim=1), self.centers, 'dot')
 
+    def loss(self, feats: Tensor) -> Tensor:
+        """(N, C, h, w) features -> minus the mean cosine with the nearest direction: a k-means by gradients.
+
+        Source: equation 5 of arXiv 2203.08414; ``ClusterLookup`` of the released code without ``alpha``.
+        """
+        return -self(feats.float()).amax(1).mean()
+
     def tensors(self) -> List[Tensor]:
         return [self.centers]
 

@@ -1,4 +1,5 @@
 from .lateral_sum_neck import LateralSumNeck
 from .plain_vit_pyramid import PlainViTPyramid
+from .residual_projection import ResidualProjection
 
-__all__ = ['LateralSumNeck', 'PlainViTPyramid']
+__all__ = ['LateralSumNeck', 'PlainViTPyramid', 'ResidualProjection']

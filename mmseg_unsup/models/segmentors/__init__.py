@@ -5,5 +5,8 @@ from .mask_contrast import MaskContrast
 from .mdc import MDC
 from .object_segmentor import ObjectSegmentor
 from .picie import PiCIE
+from .stego import STEGO
 
-__all__ = ['ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE']
+__all__ = [
+    'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'STEGO'
+]

@@ -8,6 +8,13 @@ from ...registry import MODELS
 from .cluster_segmentor import ClusterSegmentor
 
 
+def check_frozen(model: ClusterSegmentor) -> None:
+    """Raise TypeError if the backbone of a method that needs a frozen one trains."""
+    if not getattr(model.backbone, 'is_frozen', False):
+        raise TypeError(f'model.backbone of {type(model).__name__} is a {type(model.backbone).__name__}, which trains: '
+                        "put it into dict(type='mmseg_unsup.FrozenBackbone', backbone=...)")
+
+
 @MODELS.register_module()
 class FrozenSegmentor(ClusterSegmentor):
     """A :class:`mmseg_unsup.FrozenBackbone`, principal components of its outputs, and their clusters: nothing trains.
@@ -21,9 +28,7 @@ class FrozenSegmentor(ClusterSegmentor):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if not getattr(self.backbone, 'is_frozen', False):
-            raise TypeError(f'model.backbone of a FrozenSegmentor is a {type(self.backbone).__name__}, which trains: '
-                            "put it into dict(type='mmseg_unsup.FrozenBackbone', backbone=...)")
+        check_frozen(self)
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> NoReturn:
         """Raise RuntimeError: there is nothing to train."""

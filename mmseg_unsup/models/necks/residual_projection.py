@@ -1,0 +1,49 @@
+"""The head of STEGO and of most of its successors."""
+from typing import Tuple
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ...registry import MODELS
+from ...utils.checks import check_choice
+
+_ACTIVATIONS = dict(relu=nn.ReLU, silu=nn.SiLU)
+
+
+@MODELS.register_module()
+class ResidualProjection(BaseModule):
+    """The sum of a 1x1 convolution and of two with an activation between them: few channels, the *code* of a feature.
+
+    Args:
+        in_channels: C of the map that is projected.
+        out_channels: of the code.
+        activation: ``'relu'``, or ``'silu'`` of SmooSeg.
+        dropout: share of the channels that are zero in training, drawn for each of the two branches.
+        in_index: which of the backbone's outputs is projected.
+
+    Source: STEGO (arXiv 2203.08414), section 4.3; ``DinoFeaturizer`` of the released code, by whose names the weights
+    are called.
+
+    Raises:
+        ValueError: an unknown activation.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 out_channels: int,
+                 activation: str = 'relu',
+                 dropout: float = 0.1,
+                 in_index: int = 0,
+                 init_cfg: dict = None) -> None:
+        super().__init__(init_cfg)
+        check_choice('activation', activation, _ACTIVATIONS)
+        self.in_channels, self.out_channels, self.in_index = in_channels, out_channels, in_index
+        self.dropout = nn.Dropout2d(dropout)
+        self.cluster1 = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1))
+        self.cluster2 = nn.Sequential(
+            nn.Conv2d(in_channels, in_channels, 1), _ACTIVATIONS[activation](), nn.Conv2d(in_channels, out_channels, 1))
+
+    def forward(self, inputs: Tuple[Tensor, ...]) -> Tuple[Tensor]:
+        """Maps of which one is (N, C, h, w) -> a tuple of one (N, D, h, w)."""
+        feats = inputs[self.in_index]
+        return (self.cluster1(self.dropout(feats)) + self.cluster2(self.dropout(feats)), )
