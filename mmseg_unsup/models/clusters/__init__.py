@@ -1,3 +1,4 @@
+from .averaged_set import AveragedSet
 from .cluster_set import (ClassifierSet, ClusterSet, CosineClusterSet, DescriptorClusters, LabellingPrototypes,
                           PrototypeSet, nearest_prototypes)
 from .cluster_sets import FRESH, ClusterSets
@@ -5,7 +6,7 @@ from .neighbour_set import NeighbourSet
 from .over_clustering import Level, add_levels
 
 __all__ = [
-    'FRESH', 'ClassifierSet', 'ClusterSet', 'ClusterSets', 'CosineClusterSet', 'DescriptorClusters',
+    'FRESH', 'AveragedSet', 'ClassifierSet', 'ClusterSet', 'ClusterSets', 'CosineClusterSet', 'DescriptorClusters',
     'LabellingPrototypes', 'Level', 'NeighbourSet', 'PrototypeSet', 'add_levels',
     'nearest_prototypes'
 ]
