@@ -56,6 +56,11 @@ def test_three_steps_of_the_released_code():
     torch.testing.assert_close(clusters.weight.data, found['after/clusters'], rtol=1e-4, atol=1e-6)
 
 
+def test_a_step_without_partners_is_refused():
+    with pytest.raises(RuntimeError, match='STEGO compares images with partners, and there are none: train on a mmseg'):
+        model()([torch.randn(4, 16, 5, 5)], [], mode='loss')
+
+
 def test_the_cluster_probe_of_the_released_code():
     found = tensors('stego_cluster_probe')
     probe = CosineClusterSet(6, 5)
