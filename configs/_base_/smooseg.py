@@ -19,7 +19,7 @@ model = dict(
     test_cfg=dict(mode='whole', cluster_sets=['cluster', 'fresh']))
 optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-4), paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=5.))))
-default_hooks = dict(pca_init=None, initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
+default_hooks = dict(initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
 shortcuts = dict(size=['*_dataloader.**.ResizeForEvaluation.size'])
 val_evaluator = test_evaluator = [
     dict(type='mmseg_unsup.ClusterIoUMetric', prediction='cluster'),
