@@ -18,6 +18,8 @@ from .phase_timer_hook import PhaseTimerHook
 from .pixel_clustering_hook import PixelClusteringHook
 from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
+from .principal_mask_hook import PrincipalMaskHook
+from .principal_start_hook import PrincipalStartHook
 from .probe_hook import ProbeHook
 from .report_hook import ReportHook
 from .run_folder_hook import RunFolderHook
@@ -30,6 +32,7 @@ __all__ = [
     'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'DeferredInfoHook',
     'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
     'InitializationHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook',
-    'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook',
-    'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'PrincipalMaskHook',
+    'PrincipalStartHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook',
+    'UnreadableImagesHook', 'ViewEpochHook'
 ]

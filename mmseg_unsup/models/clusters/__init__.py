@@ -4,9 +4,10 @@ from .cluster_set import (ClassifierSet, ClusterSet, CosineClusterSet, Descripto
 from .cluster_sets import FRESH, ClusterSets
 from .neighbour_set import NeighbourSet
 from .over_clustering import Level, add_levels
+from .weight_norm_set import WeightNormSet
 
 __all__ = [
     'FRESH', 'AveragedSet', 'ClassifierSet', 'ClusterSet', 'ClusterSets', 'CosineClusterSet', 'DescriptorClusters',
-    'LabellingPrototypes', 'Level', 'NeighbourSet', 'PrototypeSet', 'add_levels',
+    'LabellingPrototypes', 'Level', 'NeighbourSet', 'PrototypeSet', 'WeightNormSet', 'add_levels',
     'nearest_prototypes'
 ]
