@@ -15,14 +15,15 @@ from .cluster_set import ClusterSet
 class AveragedSet(ClusterSet):
     """A set of clusters that is trained, the *student*, and its moving average, the *teacher*, which scores.
 
-    The segmentor calls :meth:`follow` after every step of the optimiser.
+    The segmentor calls :meth:`follow` after every step of the optimiser. From a checkpoint with a set of the student's
+    kind in its place both start with that.
 
     Args:
         of: config of the set.
         momentum: share of the student that the teacher takes at a move.
         interval: steps between two moves.
-        ramp: at move 1, 2, 3 ... the teacher takes 1, 1/2, 1/3 ..., until that is less than ``momentum``: it is the plain
-            mean of what the student was.
+        ramp: the teacher is a copy at moves 1 and 2 and takes the shares 1/3, 1/4, 1/5 ... at those that follow, until
+            these are below ``momentum``: it is the mean of what the student was, as in the released code of PriMaPs.
 
     Attributes:
         student (ClusterSet), teacher (ClusterSet): the teacher gets no gradient.
@@ -71,7 +72,8 @@ class AveragedSet(ClusterSet):
         self.steps += 1
         share = torch.full_like(self.steps, self.momentum, dtype=torch.float64)
         if self.ramp:
-            share = torch.maximum(share, self.interval / self.steps)
+            move = self.steps / self.interval
+            share = torch.maximum(share, torch.where(move > 2, 1 / move, 1))
         share = torch.where(self.steps % self.interval == 0, share, 0)  # on the device: no host waits for the number
         for own, student in zip(self.teacher.parameters(), self.student.parameters()):
             own.lerp_(student, share.to(own))
@@ -82,3 +84,12 @@ class AveragedSet(ClusterSet):
     @property
     def centers(self) -> Optional[Tensor]:
         return self.teacher.centers
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        own = {f'{prefix}{part}.{name}' for part in ('student', 'teacher') for name in self.student.state_dict()}
+        if not own & state_dict.keys():
+            for name in self.student.state_dict():
+                if prefix + name in state_dict:
+                    value = state_dict.pop(prefix + name)
+                    state_dict.update({f'{prefix}{part}.{name}': value for part in ('student', 'teacher')})
+        super()._load_from_state_dict(state_dict, prefix, *args)
