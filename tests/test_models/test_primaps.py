@@ -141,9 +141,8 @@ def test_a_flipped_view_of_the_same_image_has_the_same_loss():
 
 def test_only_prototypes_train():
     projection = dict(type='mmseg_unsup.ResidualProjection', in_channels=16, out_channels=6, dropout=0.5)
-    primaps = model(projection, channels=6, mask_index=0)
+    primaps = model(projection, channels=6)
     feats = torch.randn(2, 16, 4, 4)
-    assert primaps.mask_feats(feats) is feats
     assert torch.equal(primaps.student_map(feats), primaps.student_map(feats))  # without dropout
     primaps.masks = torch.zeros(2, 4, 4, dtype=torch.uint8)
     sum(primaps([feats, feats], samples(2), mode='loss').values()).backward()

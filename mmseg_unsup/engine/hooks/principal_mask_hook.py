@@ -69,7 +69,8 @@ class PrincipalMaskHook(FitHook):
         self._masks = torch.zeros(0, dtype=torch.uint8)
 
     def add(self, batch: FeatureBatch) -> None:
-        feats = batch.select(batch.made('mask_features', _mask_features))
+        feats = batch.feats('codes') if self._model.mask_index is None else batch.select(
+            batch.made('mask_features', _mask_features))
         if not len(self._masks):
             size = [self.enlarge * n for n in feats.shape[2:]]
             self._masks = torch.zeros(self._n_images, *size, dtype=torch.uint8, device=feats.device)
@@ -100,4 +101,4 @@ class PrincipalMaskHook(FitHook):
 
 def _mask_features(model: torch.nn.Module, views: List[Tensor], _: list) -> Tensor:
     with model.no_grad_precision():
-        return model.mask_feats(views[0])
+        return model.backbone(views[0])[model.mask_index]

@@ -1,5 +1,5 @@
 """Prototypes that start as principal directions of the features, and as a k-means by gradients."""
-from typing import List, Sequence, Tuple
+from typing import Sequence, Tuple
 
 import torch
 from mmengine.model import BaseModule
@@ -79,8 +79,7 @@ class PrincipalStartHook(FitHook):
         self._key, self._n_keep = key, max(1, self.n_pixels // n_images)
 
     def add(self, batch: FeatureBatch) -> None:
-        feats = batch.select(batch.made('raw_features', _features))
-        cells = feats.permute(0, 2, 3, 1).flatten(1, 2).float()
+        cells = batch.feats('codes').permute(0, 2, 3, 1).flatten(1, 2).float()
         if len(cells):
             keys = [(*self._key, position) for position in batch.positions]
             self._pca.add(sample_cells(cells, self._n_keep, keys).flatten(0, 1))
@@ -110,8 +109,3 @@ def check_neck(neck: BaseModule, has_loaded: bool) -> None:
     if neck is not None and not has_loaded and getattr(neck, 'init', None) != 'pca':
         raise ValueError(f'model.neck is a {type(neck).__name__} with random weights, which PriMaPs does not train: set '
                          "load_from to a checkpoint of the method that trained it, or take a LateralSumNeck(init='pca')")
-
-
-def _features(model: torch.nn.Module, views: List[Tensor], _: list) -> Tensor:
-    with model.no_grad_precision():
-        return model.student_map(views[0])

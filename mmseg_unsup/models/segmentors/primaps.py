@@ -76,10 +76,6 @@ class PriMaPs(CodeSegmentor):
         clusters = self.clusters[CLUSTER]
         clusters.restart() if self.is_starting else clusters.follow()
 
-    def mask_feats(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> the (N, C, h, w) features that masks are made of."""
-        return self.student_map(images) if self.mask_index is None else self.backbone(images)[self.mask_index]
-
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
         """``loss_cluster`` of the start, then ``loss_segmentation``.
 
