@@ -4,8 +4,10 @@ import torch
 import torch.nn.functional as F
 
 from mmseg_unsup.models.clusters import AveragedSet, CosineClusterSet
+from mmseg_unsup.models.losses.correspondence_loss import centred, correlations, other_images
 from mmseg_unsup.models.necks import ResidualProjection
 from mmseg_unsup.models.segmentors import SmooSeg
+from mmseg_unsup.models.segmentors.smooseg import shift_of
 from .test_correspondence_loss import tensors
 from .test_stego import GivenTokens  # noqa: F401: registered
 
@@ -79,7 +81,6 @@ def test_a_step_is_the_mean_over_draws_and_moves_the_teacher_last():
     losses = smooseg([feats], [], mode='loss')
     torch.manual_seed(1)
     codes = smooseg.neck((feats, ))[0]
-    from mmseg_unsup.models.losses.correspondence_loss import other_images
     others = [other_images(3) for _ in range(2)]
     shares = (F.cosine_similarity(codes[:, None], smooseg.clusters['cluster'].teacher.weight[None, :, :, None, None], 2)
               / 0.3).softmax(1)
@@ -100,7 +101,24 @@ def term(f, g, p, q, shift):
     return ((centred - shift) * (1 - cosines(p, q))).mean()
 
 
+@pytest.mark.parametrize('side', [3, 12])
+def test_a_shift_may_be_a_quantile(side):
+    found = torch.randn(4, side, side, side, side, generator=torch.Generator().manual_seed(0))
+    shift = shift_of(found, dict(quantile=0.9))
+    assert float((found < shift).float().mean()) == pytest.approx(0.9, abs=0.005)
+    feats, codes, others = torch.randn(3, 16, side, side), torch.randn(3, 6, side, side), [torch.tensor([1, 2, 0])]
+    shifts = [float(shift_of(centred(correlations(feats, feats[of])), dict(quantile=share)))
+              for of, share in ((slice(None), 0.25), (others[0], 0.95))]
+    by_shares = model(intra_shift=dict(quantile=0.25), negative_shift=dict(quantile=0.95))
+    by_numbers = model(intra_shift=shifts[0], negative_shift=shifts[1])
+    assert by_shares.smoothness_losses(feats, codes, others) == by_numbers.smoothness_losses(feats, codes, others)
+
+
 def test_what_cannot_be():
+    with pytest.raises(ValueError, match=r"negative_shift must be a number or dict\(quantile=SHARE\), but it is {'q': 1}"):
+        model(negative_shift=dict(q=1))
+    with pytest.raises(ValueError, match=r'intra_shift.quantile must lie in \[0, 1\]'):
+        model(intra_shift=dict(quantile=2))
     with pytest.raises(ValueError, match="clusters.cluster of SmooSeg is a CosineClusterSet: set its type to 'mmseg_un"):
         model(dict(type='mmseg_unsup.CosineClusterSet'))
     with pytest.raises(RuntimeError, match='the teacher was not started'):

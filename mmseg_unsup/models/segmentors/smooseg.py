@@ -1,15 +1,19 @@
 """SmooSeg: frozen features that are alike go to one cluster, by a student and a teacher of prototypes."""
-from typing import Dict, List
+import math
+from typing import Dict, List, Union
 
 import torch
 from torch import Tensor
 
 from ...registry import MODELS
-from ...utils.checks import check_count, check_positive
+from ...utils.checks import check_count, check_positive, check_share, is_finite
 from ..clusters import AveragedSet
 from ..losses import smoothness_loss
 from ..losses.correspondence_loss import centred, correlations, other_images
 from .code_segmentor import CLUSTER, CodeSegmentor
+
+Shift = Union[float, dict]
+_RANKED = 100_000  # correlations that a quantile is taken of
 
 
 @MODELS.register_module()
@@ -21,7 +25,8 @@ class SmooSeg(CodeSegmentor):
 
     Args:
         intra_shift, negative_shift: correlations above it draw assignments together, those below push them apart; of
-            cells of one image, and of an image and a random other.
+            cells of one image, and of an image and a random other. ``dict(quantile=0.25)`` takes in every step the
+            shift below which that share of the correlations lies, for features of which no shift is known.
         n_negatives: draws of other images.
         temperature: of the cosines with the teacher's prototypes.
 
@@ -33,8 +38,8 @@ class SmooSeg(CodeSegmentor):
 
     def __init__(self,
                  *args,
-                 intra_shift: float = -0.02,
-                 negative_shift: float = 0.48,
+                 intra_shift: Shift = -0.02,
+                 negative_shift: Shift = 0.48,
                  n_negatives: int = 1,
                  temperature: float = 0.1,
                  **kwargs) -> None:
@@ -42,6 +47,8 @@ class SmooSeg(CodeSegmentor):
         check_count('n_negatives', n_negatives)
         check_positive('temperature', temperature)
         check_averaged(self)
+        for name, shift in (('intra_shift', intra_shift), ('negative_shift', negative_shift)):
+            check_shift(name, shift)
         self.intra_shift, self.negative_shift = intra_shift, negative_shift
         self.n_negatives, self.temperature = n_negatives, temperature
 
@@ -72,11 +79,30 @@ class SmooSeg(CodeSegmentor):
     def _smoothness_losses(self, feats: Tensor, codes: Tensor, others: List[Tensor]) -> Dict[str, Tensor]:
         shares = (self.clusters[CLUSTER].teacher(codes) / self.temperature).softmax(1)
 
-        def term(of: Tensor, shift: float) -> Tensor:
-            return smoothness_loss(centred(correlations(feats, feats[of])), correlations(shares, shares[of]), shift)
+        def term(of: Tensor, shift: Shift) -> Tensor:
+            found = centred(correlations(feats, feats[of]))
+            return smoothness_loss(found, correlations(shares, shares[of]), shift_of(found, shift))
 
         negatives = [term(of, self.negative_shift) for of in others]
         return dict(loss_intra=term(slice(None), self.intra_shift), loss_negative=sum(negatives) / len(negatives))
+
+
+def shift_of(found: Tensor, shift: Shift) -> Union[float, Tensor]:
+    """The shift for (N, a, b, c, d) correlations; a quantile is that of evenly spaced ones."""
+    if not isinstance(shift, dict):
+        return shift
+    step = -(-found.numel() // _RANKED)
+    while math.gcd(step, found.shape[3] * found.shape[4]) > 1:  # else some cells would never be looked at
+        step += 1
+    return found.flatten()[::step].quantile(shift['quantile'])
+
+
+def check_shift(name: str, shift: Shift) -> None:
+    """Raise ValueError unless this is a number or the share of a quantile."""
+    if isinstance(shift, dict) and [*shift] == ['quantile']:
+        check_share(f'{name}.quantile', shift['quantile'])
+    elif not is_finite(shift):
+        raise ValueError(f'{name} must be a number or dict(quantile=SHARE), but it is {shift!r}')
 
 
 def check_averaged(model: CodeSegmentor) -> None:
