@@ -92,6 +92,17 @@ def probe_pipeline(size: int, labels: bool = False, **protocol) -> List[dict]:
     ]
 
 
+def five_crop_pipeline(size: int) -> List[dict]:
+    """Parts that :class:`mmseg_unsup.FiveCrops` names, their centre square at ``size`` pixels, packed as views."""
+    load, resize = _seen(False, size=size)
+    return [
+        load,
+        dict(type='mmseg_unsup.CropPart'), resize,
+        dict(type='mmseg_unsup.MakeViews', num_views=1),
+        dict(type='mmseg_unsup.PackViews')
+    ]
+
+
 def _seen(labels: bool, **resize) -> List[dict]:
     loading = ['LoadImage', 'LoadLabels'] if labels else ['LoadImage']
     return [*(dict(type=f'mmseg_unsup.{name}') for name in loading),
