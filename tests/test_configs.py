@@ -44,7 +44,7 @@ def check_parts(cfg):
     else:
         assert model.decode_head.n_clusters == cfg.n_clusters
         assert cfg.model.neck is None or model.decode_head.in_channels == cfg.model.neck.out_channels
-    for hook in filter(None, cfg.default_hooks.values()):
+    for hook in cfg.default_hooks.values():
         HOOKS.build(hook)
     for key in ('val_evaluator', 'test_evaluator'):
         metrics = cfg.get(key, [])

@@ -7,5 +7,5 @@ model = dict(
     backbone=dict(backbone=dict(depth=50, init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init))),
     neck=dict(in_channels=[256, 512, 1024, 2048]),
     decode_head=dict(n_clusters={{_base_.n_clusters}}))
-train_dataloader = dict(drop_last=True, dataset=dict(pipeline=changed_view_pipeline(size)))
+train_dataloader = dict(dataset=dict(pipeline=changed_view_pipeline(size)))
 train_cfg = dict(max_epochs=12, val_interval=12)

@@ -7,5 +7,5 @@ model = dict(
     backbone=dict(backbone=dict(depth=50, init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init))),
     neck=dict(in_channels=1024),
     decode_head=dict(n_clusters={{_base_.n_clusters}}))
-train_dataloader = dict(drop_last=True, dataset=dict(pipeline=probe_pipeline(size)))
+train_dataloader = dict(dataset=dict(pipeline=probe_pipeline(size)))
 train_cfg = dict(max_epochs=40, val_interval=40)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...registry import MODELS
 from ...utils.checks import check_count, check_positive, check_share, is_finite
+from ...utils.devices import to_device
 from ..clusters import AveragedSet
 from ..losses import smoothness_loss
 from ..losses.correspondence_loss import centred, correlations, other_images
@@ -60,10 +61,12 @@ class SmooSeg(CodeSegmentor):
         self.clusters[CLUSTER].follow()
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
-        """``loss_intra``, ``loss_negative`` and ``loss_cluster`` of a batch of at least two images."""
+        """``loss_intra``, ``loss_negative`` and ``loss_cluster`` of a batch; one image has no other, and no
+        ``loss_negative``."""
         maps = self.backbone(inputs[0])
         feats, codes = maps[self.neck.in_index], self.neck(maps)[self.decode_head.in_index]
-        others = [other_images(len(feats)).to(feats.device) for _ in range(self.n_negatives)]
+        n_draws = self.n_negatives if len(feats) > 1 else 0
+        others = [to_device(other_images(len(feats)), feats.device) for _ in range(n_draws)]
         return dict(self.smoothness_losses(feats, codes, others), loss_cluster=self.cluster_loss(codes))
 
     def smoothness_losses(self, feats: Tensor, codes: Tensor, others: List[Tensor]) -> Dict[str, Tensor]:
@@ -83,8 +86,9 @@ class SmooSeg(CodeSegmentor):
             found = centred(correlations(feats, feats[of]))
             return smoothness_loss(found, correlations(shares, shares[of]), shift_of(found, shift))
 
+        losses = dict(loss_intra=term(slice(None), self.intra_shift))
         negatives = [term(of, self.negative_shift) for of in others]
-        return dict(loss_intra=term(slice(None), self.intra_shift), loss_negative=sum(negatives) / len(negatives))
+        return dict(losses, loss_negative=sum(negatives) / len(negatives)) if negatives else losses
 
 
 def shift_of(found: Tensor, shift: Shift) -> Union[float, Tensor]:
