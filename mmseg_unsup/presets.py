@@ -92,15 +92,10 @@ def probe_pipeline(size: int, labels: bool = False, **protocol) -> List[dict]:
     ]
 
 
-def five_crop_pipeline(size: int) -> List[dict]:
-    """Parts that :class:`mmseg_unsup.FiveCrops` names, their centre square at ``size`` pixels, packed as views."""
-    load, resize = _seen(False, size=size)
-    return [
-        load,
-        dict(type='mmseg_unsup.CropPart'), resize,
-        dict(type='mmseg_unsup.MakeViews', num_views=1),
-        dict(type='mmseg_unsup.PackViews')
-    ]
+def crop_pipeline(size: int, labels: bool = False) -> List[dict]:
+    """:func:`probe_pipeline` of the parts that :class:`mmseg_unsup.FiveCrops` names."""
+    steps = probe_pipeline(size, labels)
+    return [*steps[:1 + labels], dict(type='mmseg_unsup.CropPart'), *steps[1 + labels:]]
 
 
 def _seen(labels: bool, **resize) -> List[dict]:

@@ -13,5 +13,6 @@ model = dict(
             init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init)),
         out=['tokens']),
     neck=None,
-    decode_head=dict(in_channels=384))
+    decode_head=dict(in_channels=384),
+    test_cfg=dict(flip=True))
 default_hooks = dict(masks=dict(enlarge=4, crf=dict(method='exact', max_cells=1600)))

@@ -3,6 +3,7 @@ from .check_data_hook import CheckDataHook
 from .cluster_pictures_hook import ClusterPicturesHook
 from .compile_hook import CompileHook
 from .console_hook import ConsoleHook
+from .correspondence_hook import CorrespondenceHook
 from .deferred_info_hook import DeferredInfoHook
 from .feature_cache_hook import FeatureCacheHook
 from .fit_hook import FitHook
@@ -30,8 +31,8 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'DeferredInfoHook',
-    'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'CorrespondenceHook',
+    'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
     'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook',
     'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'PrincipalMaskHook',
     'PrincipalStartHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook',
