@@ -37,6 +37,29 @@ def view_pipeline(size: int, num_views: int = 2) -> List[dict]:
     ]
 
 
+def changed_view_pipeline(size: int, scale: Tuple[float, float] = (1., 1.)) -> List[dict]:
+    """The views of PriMaPs-EM: the first one cropped, flipped, blurred and changed a little in colour, then the whole
+    frame as evaluation sees it.
+
+    Args:
+        scale: range of the side of the crop, as a share of the side of the frame; the released code only flips.
+    """
+    jitter = dict(type='mmseg_unsup.ColorJitter', brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1, prob=1.)
+    colors = dict(type='RandomChoice', transforms=[
+        [dict(type='RandomApply', transforms=[jitter], prob=0.3)],
+        [dict(type='mmseg_unsup.RandomGrayscale', prob=0.1)]])
+    # blurred by up to 2 px at 320 px
+    blur = dict(type='mmseg_unsup.GaussianBlur', sigma=(0.1 * size / 320, 2.0 * size / 320), prob=1.)
+    return [
+        dict(type='mmseg_unsup.LoadImage'),
+        dict(type='mmseg_unsup.CenterSquareCrop'),
+        dict(type='mmseg_unsup.MakeViews', num_views=2),
+        dict(type='mmseg_unsup.PairedCropFlip', size=size, scale=scale, flip_prob=0.5),
+        dict(type='mmseg_unsup.ForEachView', views=[0], transforms=[blur, colors]),
+        dict(type='mmseg_unsup.PackViews')
+    ]
+
+
 def released_view_pipeline(size: int) -> List[dict]:
     """The views of PiCIE's released code: photometric change at twice the size before the crop [1], no grayscale [2],
     blur with a sign error [3]; the numbers are those of configs/picie/README.md."""

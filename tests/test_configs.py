@@ -43,7 +43,7 @@ def check_parts(cfg):
         assert cfg.default_hooks.object_clustering.n_clusters == cfg.n_clusters
     else:
         assert model.decode_head.n_clusters == cfg.n_clusters
-        assert model.decode_head.in_channels == cfg.model.neck.out_channels
+        assert cfg.model.neck is None or model.decode_head.in_channels == cfg.model.neck.out_channels
     for hook in cfg.default_hooks.values():
         HOOKS.build(hook)
     for key in ('val_evaluator', 'test_evaluator'):

@@ -39,12 +39,31 @@ def warp(feats: Tensor, crop_boxes: Tensor, flips: Tensor, rounding: str = None)
     return out.view(len(feats), *size, -1).permute(0, 3, 1, 2)
 
 
-def _taps(low: Tensor, high: Tensor, n_cells: int, flips: Tensor = None):
-    """Along one axis, the two cells (N, n, 2) that each output cell lies between, and their weights (N, n, 2)."""
+def warp_ids(ids: Tensor, crop_boxes: Tensor, flips: Tensor) -> Tensor:
+    """Crop, resize back and flip maps of ids: (N, h, w) -> (N, h, w), each cell the id of the cell at its centre.
+
+    Args:
+        ids: of the whole frame.
+        crop_boxes, flips: see :func:`warp`.
+    """
+    crop_boxes, flips, (height, width) = crop_boxes.to(ids.device), flips.to(ids.device), ids.shape[1:]
+    rows = _centers(crop_boxes[:, 1], crop_boxes[:, 3], height)
+    columns = _centers(crop_boxes[:, 0], crop_boxes[:, 2], width, flips)
+    rows, columns = ((at * n).long().clamp(0, n - 1) for at, n in ((rows, height), (columns, width)))
+    images = torch.arange(len(ids), device=ids.device)
+    return ids[images[:, None, None], rows[:, :, None], columns[:, None]]
+
+
+def _centers(low: Tensor, high: Tensor, n_cells: int, flips: Tensor = None) -> Tensor:
+    """(N, n) centres of the output cells along one axis, in fractions of the frame."""
     centers = (torch.arange(n_cells, device=low.device) + 0.5) / n_cells
     positions = low[:, None] + (high - low)[:, None] * centers
-    if flips is not None:
-        positions = torch.where(flips[:, None], positions.flip(1), positions)
+    return positions if flips is None else torch.where(flips[:, None], positions.flip(1), positions)
+
+
+def _taps(low: Tensor, high: Tensor, n_cells: int, flips: Tensor = None):
+    """Along one axis, the two cells (N, n, 2) that each output cell lies between, and their weights (N, n, 2)."""
+    positions = _centers(low, high, n_cells, flips)
     positions = (positions * n_cells - 0.5).clamp(0, n_cells - 1)
     first = positions.floor()
     share = positions - first

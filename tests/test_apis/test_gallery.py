@@ -128,7 +128,7 @@ def test_what_is_read_of_an_image_is_what_is_predicted(method):
             assert abs(bound - value) <= cell
     else:
         assert (at_center == read.members).float().mean() > 0.9
-    assert (model.cluster_centers is None) == (method in ('IIC', 'MaskContrast'))
+    assert (model.cluster_centers is None) == (method in ('IIC', 'MaskContrast', 'PriMaPs'))
 
 
 @torch.no_grad()

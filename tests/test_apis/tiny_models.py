@@ -11,7 +11,9 @@ from ..test_models.test_mask_contrast import build as build_mask_contrast
 
 K = 5
 # methods that learn codes of frozen features, and settings of the model beside those of `_codes_config`
-CODES = dict(STEGO={})
+CODES = dict(STEGO={}, SmooSeg={}, PriMaPs={})
+# those of them whose clusters have a student and a teacher, and what these are
+AVERAGED = dict(SmooSeg='mmseg_unsup.CosineClusterSet', PriMaPs='mmseg_unsup.WeightNormSet')
 METHODS = ('PiCIE', 'MDC', 'IIC', 'MaskContrast', *CODES)
 RESNET = dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type='SyncBN'))
 PREPROCESSOR = dict(type='mmseg_unsup.MultiViewDataPreProcessor', bgr_to_rgb=True, mean=[123.675, 116.28, 103.53],
@@ -35,13 +37,16 @@ def model_config(method: str, **prediction) -> dict:
 
 def _codes_config(method: str, **prediction) -> dict:
     """Of the last map of a backbone that is frozen and in the checkpoint."""
+    cluster = dict(type='mmseg_unsup.CosineClusterSet')
+    if method in AVERAGED:
+        cluster = dict(type='mmseg_unsup.AveragedSet', of=dict(type=AVERAGED[method]))
     return dict(
         type=f'mmseg_unsup.{method}',
         data_preprocessor=PREPROCESSOR,
         backbone=dict(type='mmseg_unsup.FrozenBackbone', backbone=RESNET, out=['layer3'], keep_in_checkpoint=True),
         neck=dict(type='mmseg_unsup.ResidualProjection', in_channels=32, out_channels=16),
         decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=16, n_clusters=K,
-                         clusters=dict(cluster=dict(type='mmseg_unsup.CosineClusterSet'))),
+                         clusters=dict(cluster=cluster)),
         test_cfg=ConfigDict(mode='whole', **prediction)) | CODES[method]
 
 
@@ -62,7 +67,7 @@ def tiny_model(method: str, **prediction):
     for name in model.clusters.trained:
         drawn = cells[torch.randperm(len(cells))[:K]]
         if method in CODES:
-            model.clusters[name].weight.data.copy_(drawn)
+            getattr(model.clusters[name], 'teacher', model.clusters[name]).weight.data.copy_(drawn)
         else:
             model.clusters[name].fit(drawn, torch.ones(K))
     return model

@@ -76,7 +76,8 @@ def _narrow(model) -> Dict[str, object]:
     widths = [8 * 2**level * (4 if network.depth >= 50 else 1) for level in range(4)]
     options = {f'{key}.base_channels': 8, f'{key}.stem_channels': 8}
     if 'neck' in model:
-        options.update({'model.neck.in_channels': widths, 'model.neck.out_channels': 16})
+        is_one = isinstance(model.neck.in_channels, int)  # of layer 3
+        options.update({'model.neck.in_channels': widths[2] if is_one else widths, 'model.neck.out_channels': 16})
         is_list = isinstance(model.decode_head.in_channels, (list, tuple))
         options['model.decode_head.in_channels'] = [16] if is_list else 16
         return options

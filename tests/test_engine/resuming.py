@@ -30,9 +30,11 @@ METHODS = dict(
         size=32, eval_size=32, model__decode_head__saliency_threshold=-10., train_dataloader__batch_size=2,
         probe_dataloader__batch_size=3, probe_dataloader__num_workers=0, val_dataloader__batch_size=3,
         val_dataloader__num_workers=0, test_dataloader__num_workers=0, n_clusters=3),
-    stego=dict(train_dataloader__dataset__n_neighbours=3, model__n_points=4))
+    stego=dict(train_dataloader__dataset__n_neighbours=3, model__n_points=4),
+    smooseg={},
+    primaps=dict(model__neck__in_channels=[8, 16, 32, 64], default_hooks__prototypes__epochs=1))
 # methods that learn codes of frozen features: small ones of METHOD_r18_camvid.py
-CODES = ('stego', )
+CODES = ('stego', 'smooseg', 'primaps')
 # methods that cluster before an epoch
 CLUSTERING = ('picie', 'mdc')
 EPOCHS = 2

@@ -38,8 +38,8 @@ def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1
 
 
 def tiny_codes_config(method: str, root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1,
-                      draws: bool = False, **options):
-    """Likewise ``METHOD_r18_camvid.py`` of a method that learns codes of frozen features, those of a narrow ResNet-18
+                      draws: bool = False, variant: str = '', **options):
+    """Likewise ``METHOD[_VARIANT]_r18_camvid.py`` of a method that learns codes of frozen features, those of a narrow ResNet-18
     with random weights, on a folder."""
     images = dict(type='mmseg_unsup.UnlabelledFolder', data_root=root)
     evaluated = dict(images, pipeline=eval_pipeline(32, 'full_resolution', labels=False))
@@ -51,7 +51,7 @@ def tiny_codes_config(method: str, root: str, work_dir, *, n_clusters: int = 3, 
         'model.neck.out_channels': 16,
         'model.decode_head.in_channels': 16,
     }
-    cfg = load_config(osp.join(ROOT, 'configs', method, f'{method}_r18_camvid.py'))
+    cfg = load_config(osp.join(ROOT, 'configs', method, f'{method}{variant and "_"}{variant}_r18_camvid.py'))
     for loader in (cfg.train_dataloader, cfg.probe_dataloader):
         loader.dataset.dataset = images
     for loader in (cfg.val_dataloader, cfg.test_dataloader):

@@ -1,5 +1,5 @@
 """Several views of one image: ``results['views']`` is a list of dicts, each with an ``img`` of its own."""
-from typing import List
+from typing import List, Optional, Sequence
 
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
@@ -24,11 +24,16 @@ class MakeViews(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ForEachView(BaseTransform):
-    """Apply transforms to every view, with independent draws."""
+    """Apply transforms to every view, with independent draws.
 
-    def __init__(self, transforms: List[dict]) -> None:
-        self.transforms = Compose(transforms)
+    Args:
+        views: numbers of the views that are changed, from 0; None for all.
+    """
+
+    def __init__(self, transforms: List[dict], views: Optional[Sequence[int]] = None) -> None:
+        self.transforms, self.views = Compose(transforms), views
 
     def transform(self, results: dict) -> dict:
-        results['views'] = [self.transforms(view) for view in results['views']]
+        results['views'] = [self.transforms(view) if self.views is None or v in self.views else view
+                            for v, view in enumerate(results['views'])]
         return results

@@ -20,6 +20,8 @@ from .phase_timer_hook import PhaseTimerHook
 from .pixel_clustering_hook import PixelClusteringHook
 from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
+from .principal_mask_hook import PrincipalMaskHook
+from .principal_start_hook import PrincipalStartHook
 from .probe_hook import ProbeHook
 from .report_hook import ReportHook
 from .run_folder_hook import RunFolderHook
@@ -29,10 +31,10 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook',
-    'CorrespondenceHook', 'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook',
-    'ImageNeighbourHook', 'InitialEvaluationHook', 'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook',
-    'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook',
-    'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook',
-    'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'CorrespondenceHook',
+    'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
+    'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook',
+    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'PrincipalMaskHook',
+    'PrincipalStartHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook',
+    'UnreadableImagesHook', 'ViewEpochHook'
 ]

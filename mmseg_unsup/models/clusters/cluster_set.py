@@ -218,13 +218,18 @@ class ClassifierSet(ClusterSet):
 class CosineClusterSet(ClusterSet):
     """Trained directions, whose score is the cosine with the feature: the cluster probe of STEGO (arXiv 2203.08414).
 
+    Args:
+        unit_start: rows begin with unit length, as those of SmooSeg; else normally distributed, as those of STEGO. The
+            longer they are, the less a step turns them.
+
     Attributes:
         weight (Parameter): (K, C), of any length.
     """
 
-    def __init__(self, in_channels: int, n_clusters: int) -> None:
+    def __init__(self, in_channels: int, n_clusters: int, unit_start: bool = False) -> None:
         super().__init__(in_channels, n_clusters)
-        self.weight = nn.Parameter(torch.randn(n_clusters, in_channels))
+        weight = torch.randn(n_clusters, in_channels)
+        self.weight = nn.Parameter(F.normalize(weight, dim=1) if unit_start else weight)
 
     def forward(self, feats: Tensor) -> Tensor:
         return prototype_scores(F.normalize(feats, dim=1), self.centers, 'dot')

@@ -5,8 +5,11 @@ from .mask_contrast import MaskContrast
 from .mdc import MDC
 from .object_segmentor import ObjectSegmentor
 from .picie import PiCIE
+from .primaps import PriMaPs
+from .smooseg import SmooSeg
 from .stego import STEGO
 
 __all__ = [
-    'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'STEGO'
+    'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'PriMaPs', 'STEGO',
+    'SmooSeg'
 ]

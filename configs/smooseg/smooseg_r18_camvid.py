@@ -1,0 +1,7 @@
+# SmooSeg on CamVid, 160 px: codes of layer 3 of a frozen ResNet-18
+_base_ = ['../_base_/datasets/camvid.py', '../_base_/smooseg.py']
+from mmseg_unsup.presets import probe_pipeline
+size = 160
+model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
+train_dataloader = dict(dataset=dict(pipeline=probe_pipeline(size)))
+train_cfg = dict(max_epochs=40, val_interval=40)
