@@ -1,6 +1,7 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .check_data_hook import CheckDataHook
 from .cluster_pictures_hook import ClusterPicturesHook
+from .codebook_hook import CodebookHook
 from .compile_hook import CompileHook
 from .console_hook import ConsoleHook
 from .deferred_info_hook import DeferredInfoHook
@@ -27,8 +28,8 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'DeferredInfoHook',
-    'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CodebookHook', 'CompileHook', 'ConsoleHook',
+    'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
     'InitializationHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook',
     'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook',
     'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'

@@ -1,3 +1,4 @@
+from .cause import CAUSE
 from .cluster_segmentor import ClusterSegmentor
 from .frozen_segmentor import FrozenSegmentor
 from .iic import IIC
@@ -8,5 +9,5 @@ from .picie import PiCIE
 from .stego import STEGO
 
 __all__ = [
-    'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'STEGO'
+    'CAUSE', 'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'STEGO'
 ]
