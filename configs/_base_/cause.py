@@ -18,7 +18,6 @@ model = dict(
     test_cfg=dict(mode='whole', cluster_sets=['cluster', 'fresh']))
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3))
 default_hooks = dict(
-    pca_init=None,
     codebook=dict(type='mmseg_unsup.CodebookHook'),
     initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
 shortcuts = dict(size=['*_dataloader.**.ResizeForEvaluation.size'])

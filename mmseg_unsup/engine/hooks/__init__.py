@@ -11,6 +11,7 @@ from .fresh_kmeans_hook import FreshKMeansHook
 from .image_neighbour_hook import ImageNeighbourHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
+from .linear_probe_hook import LinearProbeHook
 from .longer_schedule_hook import LongerScheduleHook
 from .non_finite_hook import NonFiniteHook
 from .object_clustering_hook import ObjectClusteringHook
@@ -29,8 +30,9 @@ from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
     'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CodebookHook', 'CompileHook', 'ConsoleHook',
-    'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
-    'InitializationHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook',
-    'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook',
-    'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook',
+    'InitialEvaluationHook', 'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook', 'NonFiniteHook',
+    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook',
+    'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook',
+    'ViewEpochHook'
 ]
