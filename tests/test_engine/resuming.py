@@ -52,12 +52,13 @@ class NoiseHook(Hook):
     def before_run(self, runner):
         model = getattr(runner.model, 'module', runner.model)
         if getattr(model.backbone, 'is_frozen', False):
-            model.neck.register_buffer('noise', torch.zeros(1))
+            model.decode_head.register_buffer('noise', torch.zeros(1))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         model = getattr(runner.model, 'module', runner.model)
         noise = torch.rand(()) + random.random() + float(np.random.rand())
-        buffer = model.neck.noise if hasattr(model.neck, 'noise') else model.backbone.bn1.running_mean
+        head = model.decode_head
+        buffer = head.noise if hasattr(head, 'noise') else model.backbone.bn1.running_mean
         buffer.add_(0.1 * noise)
 
 
