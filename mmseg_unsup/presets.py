@@ -69,6 +69,12 @@ def probe_pipeline(size: int, labels: bool = False, **protocol) -> List[dict]:
     ]
 
 
+def crop_pipeline(size: int, labels: bool = False) -> List[dict]:
+    """:func:`probe_pipeline` of the parts that :class:`mmseg_unsup.FiveCrops` names."""
+    steps = probe_pipeline(size, labels)
+    return [*steps[:1 + labels], dict(type='mmseg_unsup.CropPart'), *steps[1 + labels:]]
+
+
 def _seen(labels: bool, **resize) -> List[dict]:
     loading = ['LoadImage', 'LoadLabels'] if labels else ['LoadImage']
     return [*(dict(type=f'mmseg_unsup.{name}') for name in loading),

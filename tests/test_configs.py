@@ -55,11 +55,19 @@ def check_parts(cfg):
             TRANSFORMS.build(transform)
 
 
+def images_of(loader):
+    """The config of the data set that lists the images."""
+    dataset = loader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    return dataset
+
+
 @pytest.mark.parametrize('path', METHODS, ids=name)
 def test_data_root_reaches_every_loader(path):
     cfg = load_config(path, dict(data_root='some/where'))
     loaders = [cfg[key] for key in LOADERS if cfg.get(key)]
-    assert {loader.dataset.get('dataset', loader.dataset).data_root for loader in loaders} == {'some/where'}
+    assert {images_of(loader).data_root for loader in loaders} == {'some/where'}
 
 
 @pytest.mark.parametrize('path', FINETUNE, ids=name)

@@ -8,7 +8,7 @@ import yaml
 from mmseg_unsup.weights import add_labels, weights_seen
 from mmseg_unsup.utils import load_config
 from .conftest import ROOT
-from .test_configs import CONFIGS, name
+from .test_configs import CONFIGS, images_of, name
 
 DATA_SETS = dict(CamVidDataset='CamVid', Cityscapes27Dataset='Cityscapes 27', CityscapesDataset='Cityscapes',
                  COCOStuff27Dataset='COCO-Stuff 27', MSRCv2Dataset='MSRC v2', Potsdam3Dataset='Potsdam-3',
@@ -83,8 +83,7 @@ def test_metadata_say_what_the_config_does(model):
 def trained_on(cfg):
     # the training set of MaskContrast is of any images with masks, and features have none
     is_other = cfg.model.type in ('mmseg_unsup.MaskContrast', 'mmseg_unsup.FrozenSegmentor')
-    dataset = cfg['probe_dataloader' if is_other else 'train_dataloader'].dataset
-    return DATA_SETS[dataset.get('dataset', dataset).type.rpartition('.')[2]]
+    return DATA_SETS[images_of(cfg['probe_dataloader' if is_other else 'train_dataloader']).type.rpartition('.')[2]]
 
 
 def seen_by_the_end(cfg, kind, data):

@@ -1,9 +1,12 @@
-# STEGO beside data and backbone: codes of 70 channels, constants of the released code for COCO-Stuff with a ViT-S/8.
-# An epoch is short where the images are few: the released schedule is 5000 steps of 16 images.
+# STEGO beside data and backbone: codes of 70 channels, weights and shifts of the loss from the training images, without
+# labels. An epoch is short where the images are few: the released schedule is 5000 steps of 16 images.
 _base_ = './view_training.py'
 from mmseg_unsup.presets import scores_of
 model = dict(
     type='mmseg_unsup.STEGO',
+    intra='auto',
+    inter='auto',
+    negative='auto',
     data_preprocessor=dict(
         type='mmseg_unsup.MultiViewDataPreProcessor',
         bgr_to_rgb=True,
@@ -20,6 +23,7 @@ optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=5e-4), paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.))))
 default_hooks = dict(
     neighbours=dict(type='mmseg_unsup.ImageNeighbourHook'),
+    correspondence=dict(type='mmseg_unsup.CorrespondenceHook'),
     initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
 shortcuts = dict(size=['*_dataloader.**.ResizeForEvaluation.size'])
 val_evaluator = test_evaluator = [

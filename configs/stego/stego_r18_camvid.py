@@ -1,18 +1,6 @@
 # STEGO on CamVid, 160 px: codes of layer 3 of a frozen ResNet-18
-_base_ = ['../_base_/datasets/camvid.py', '../_base_/stego.py']
+_base_ = ['../_base_/datasets/camvid.py', '../_base_/models/stego_r18.py']
 from mmseg_unsup.presets import probe_pipeline
-init = 'torchvision://resnet18'
-size = 160
-model = dict(
-    backbone=dict(
-        type='mmseg_unsup.FrozenBackbone',
-        backbone=dict(
-            type='ResNet',
-            depth=18,
-            norm_cfg=dict(type='BN', requires_grad=False),
-            init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init)),
-        out=['layer3']),
-    neck=dict(in_channels=256),
-    decode_head=dict(n_clusters={{_base_.n_clusters}}))
-train_dataloader = dict(dataset=dict(type='mmseg_unsup.PartnerDataset', pipeline=probe_pipeline(size)))
+model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
+train_dataloader = dict(dataset=dict(type='mmseg_unsup.PartnerDataset', pipeline=probe_pipeline(160)))
 train_cfg = dict(max_epochs=40, val_interval=40)

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from ..clustering import MiniBatchKMeans
 from ..presets import n_cores
 from .feature_pass import unwrap
+from .loops import images_of_epoch
 from .run_state import random_state, set_random_state
 
 # bounds of the measuring itself, for each loader
@@ -81,7 +82,7 @@ def planned_passes(runner) -> List[Pass]:
     start, end = progress_of(runner)
     loader = runner.train_dataloader
     is_by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-    n_images = len(loader.dataset) if is_by_epoch else get_world_size() * (loader.batch_size or 1)
+    n_images = images_of_epoch(runner.train_loop) if is_by_epoch else get_world_size() * (loader.batch_size or 1)
     passes = [Pass(loader, n_images, range(start, end), trains=True)]
     if isinstance(runner.val_loop, BaseLoop):
         passes.append(Pass(runner.val_dataloader, len(runner.val_dataloader.dataset), evaluations(runner)))

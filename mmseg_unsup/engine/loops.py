@@ -31,14 +31,22 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     Stopped by a signal (see :class:`mmseg_unsup.PreemptionHook`), it lets the hooks write a checkpoint
     (``on_preemption``) and ends the process with exit status 75.
 
+    Args:
+        steps_per_epoch: an epoch ends after so many batches of its order, where all images are more than are wanted
+            between two evaluations; None for all.
+
     Raises:
-        ValueError: ``val_interval`` is below 1; the checkpoint was taken inside an epoch by another number of
+        ValueError: ``val_interval`` or ``steps_per_epoch`` is below 1; the checkpoint was taken inside an epoch by another number of
             processes, batch size or images.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args, steps_per_epoch: Optional[int] = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         check_count('val_interval', self.val_interval)
+        if steps_per_epoch is not None:
+            check_count('steps_per_epoch', steps_per_epoch)
+        self.n_steps = min(len(self.dataloader), steps_per_epoch or len(self.dataloader))
+        self._max_iters = self._max_epochs * self.n_steps
         self.position = 0  # batches of this epoch that are done
         self.completed = {}  # name of a pass over the data, such as 'clustering' -> last epoch in which it was completed
         self.has_begun = False
@@ -106,7 +114,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         batches = remaining_batches(self.dataloader, self.position) if self.position else self.dataloader
-        for idx, data_batch in enumerate(batches, self.position):
+        for idx, data_batch in enumerate(islice(batches, self.n_steps - self.position), self.position):
             if not self._in_steps:
                 set_random_state(self._random)
                 self._in_steps = True
@@ -133,6 +141,12 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             set_random_state(self._random)
             self.runner.val_loop.run()
             self.completed['evaluation'] = epoch
+
+
+def images_of_epoch(loop: EpochBasedTrainLoop) -> int:
+    """Number of images that all processes together train on in an epoch, those that fill the last round included."""
+    n_steps, loader = getattr(loop, 'n_steps', len(loop.dataloader)), loop.dataloader
+    return get_world_size() * min(len(loader.sampler), n_steps * (loader.batch_size or 1))
 
 
 def remaining_batches(loader: DataLoader, start: int, generator: Optional[torch.Generator] = None) -> DataLoader:

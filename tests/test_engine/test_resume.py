@@ -99,3 +99,15 @@ def test_gradients_of_an_unfinished_accumulation_are_kept(whole, tmp_path):
     assert len(kept) > 60
     train(resumable_config('picie', root, tmp_path / 'run', resume=True, **options))
     assert differences(final(tmp_path / 'whole'), final(tmp_path / 'run')) == []
+
+
+def test_epochs_of_fewer_steps_than_there_are_batches(tmp_path):
+    """Two of four batches, of another order in every epoch; a run is continued inside one, too."""
+    root = write_images(tmp_path / 'images', 8)
+    options = dict(train_cfg__steps_per_epoch=2)
+    phases = train(resumable_config('stego', root, tmp_path / 'whole', **options))
+    steps = [i for i, (phase, _, is_training) in enumerate(phases) if phase == 'train' and is_training]
+    assert [phases[i][1] for i in steps] == [0, 0, 1, 1] and final(tmp_path / 'whole')['meta']['iter'] == 4
+    train(resumable_config('stego', root, tmp_path / 'run', **options), steps[2], terminate)
+    train(resumable_config('stego', root, tmp_path / 'run', resume=True, **options))
+    assert differences(final(tmp_path / 'whole'), final(tmp_path / 'run')) == []

@@ -67,6 +67,11 @@ class FeatureBatch:
         return [values[i] for i in self._kept]
 
     @property
+    def places(self) -> Sequence[int]:
+        """Positions of all images of the batch, those that do not count included."""
+        return self._positions
+
+    @property
     def positions(self) -> List[int]:
         return list(self.select(self._positions))
 

@@ -4,6 +4,7 @@ from .cluster_pictures_hook import ClusterPicturesHook
 from .codebook_hook import CodebookHook
 from .compile_hook import CompileHook
 from .console_hook import ConsoleHook
+from .correspondence_hook import CorrespondenceHook
 from .deferred_info_hook import DeferredInfoHook
 from .feature_cache_hook import FeatureCacheHook
 from .fit_hook import FitHook
@@ -30,7 +31,7 @@ from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
     'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CodebookHook', 'CompileHook', 'ConsoleHook',
-    'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook',
+    'CorrespondenceHook', 'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook',
     'InitialEvaluationHook', 'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook', 'NonFiniteHook',
     'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook',
     'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook',

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 
 from ...registry import HOOKS
 from ...utils.progress import track_progress
+from ..loops import images_of_epoch
 
 
 @HOOKS.register_module()
@@ -23,7 +24,7 @@ class TrainProgressHook(Hook):
         """Open the display at the first step, when clustering and evaluation have closed theirs."""
         if self._advance is not None:
             return
-        total = runner.world_size * len(runner.train_dataloader.sampler)
+        total = images_of_epoch(runner.train_loop)
         description = f'training epoch {runner.epoch + 1}/{runner.max_epochs}'
         self._advance = self._stack.enter_context(track_progress(description, total))
         if batch_idx > 0:  # of a run that was resumed inside the epoch

@@ -2,7 +2,7 @@
 
 Letters: N images, C channels, S points of a side, h w cells.
 """
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,8 @@ _EPS = 1e-10  # of the released code
 
 class Term(NamedTuple):
     """What one kind of pairs adds to the loss."""
-    weight: float
-    shift: float  # a correlation above it draws codes together, one below pushes them apart
+    weight: Union[float, Tensor]
+    shift: Union[float, Tensor]  # a correlation above it draws codes together, one below pushes them apart
 
 
 def random_points(n_images: int, side: int, device=None) -> Tensor:
@@ -48,7 +48,7 @@ def centred(found: Tensor) -> Tensor:
 
 def correspondence_loss(of_features: Tensor,
                         of_codes: Tensor,
-                        shift: float,
+                        shift: Union[float, Tensor],
                         floor: Optional[float] = 0.,
                         ceiling: Optional[float] = None) -> Tensor:
     """The mean of ``-(F - shift) clamp(S, floor, ceiling)``: codes correlate where features do more than ``shift``.

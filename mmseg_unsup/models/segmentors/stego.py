@@ -1,7 +1,8 @@
 """STEGO: codes of frozen features, whose correlations within and between images are sharpened."""
 from dataclasses import dataclass
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Union
 
+import torch
 from torch import Tensor
 
 from ...registry import MODELS
@@ -9,6 +10,8 @@ from ...utils.checks import check_count
 from ..losses.correspondence_loss import (Term, centred, correlations, correspondence_loss, other_images,
                                           random_points, sample_points)
 from .code_segmentor import CodeSegmentor
+
+AUTO = 'auto'
 
 
 @dataclass
@@ -42,7 +45,8 @@ class STEGO(CodeSegmentor):
     codes.
 
     Args:
-        intra, inter, negative: (weight, shift) of the three kinds of pairs.
+        intra, inter, negative: (weight, shift) of the three kinds of pairs; ``'auto'`` for all three lets
+            :class:`mmseg_unsup.CorrespondenceHook` find them before the training, without labels.
         n_points: side of the grid of points that are drawn of an image.
         n_negatives: draws of other images.
         pointwise: take the mean correlation of every cell away, see
@@ -53,15 +57,20 @@ class STEGO(CodeSegmentor):
     Source: STEGO (arXiv 2203.08414), section 4; ``ContrastiveCorrelationLoss`` and ``training_step`` of the released
     code, whose constants of COCO-Stuff with a ViT-S/8 are the defaults.
 
+    Attributes:
+        finds_terms (bool): weights and shifts are found from the data.
+        terms (Tensor): (3, 2) weight and shift of the kinds of pairs; in the checkpoint if they are found, and zeros
+            before.
+
     Raises:
-        ValueError: a number that cannot be; see :class:`CodeSegmentor`.
+        ValueError: a number that cannot be; only some of the constants are ``'auto'``; see :class:`CodeSegmentor`.
     """
 
     def __init__(self,
                  *args,
-                 intra: Sequence[float] = (0.67, 0.08),
-                 inter: Sequence[float] = (0.25, 0.02),
-                 negative: Sequence[float] = (0.63, 0.66),
+                 intra: Union[str, Sequence[float]] = (0.67, 0.08),
+                 inter: Union[str, Sequence[float]] = (0.25, 0.02),
+                 negative: Union[str, Sequence[float]] = (0.63, 0.66),
                  n_points: int = 11,
                  n_negatives: int = 5,
                  pointwise: bool = True,
@@ -71,9 +80,36 @@ class STEGO(CodeSegmentor):
         super().__init__(*args, **kwargs)
         check_count('n_points', n_points)
         check_count('n_negatives', n_negatives)
-        self.intra, self.inter, self.negative = Term(*intra), Term(*inter), Term(*negative)
+        given = dict(intra=intra, inter=inter, negative=negative)
+        found = [kind for kind, term in given.items() if term == AUTO]
+        if found and len(found) < len(given):
+            raise ValueError(f"model.{found[0]} is 'auto', but not all of {[*given]} are, whose weights are found "
+                             "together: set all three to 'auto', or to (weight, shift)")
+        self.finds_terms = bool(found)
+        self.register_buffer('terms', torch.zeros(len(given), 2), persistent=self.finds_terms)
+        if not found:
+            self.set_terms(**{kind: Term(*term) for kind, term in given.items()})
         self.n_points, self.n_negatives = n_points, n_negatives
+        self._is_checked = False  # once: a GPU would be waited for
         self.pointwise, self.floor, self.ceiling = pointwise, floor, ceiling
+
+    def set_terms(self, intra: Term, inter: Term, negative: Term) -> None:
+        """Set weight and shift of the kinds of pairs."""
+        self.terms.copy_(torch.tensor([intra, inter, negative]))
+
+    @property
+    def has_terms(self) -> bool:
+        return bool(self.terms.any())
+
+    def check_ready(self) -> None:
+        """Raise RuntimeError if the constants of the loss were to be found, and were not."""
+        super().check_ready()
+        if self.finds_terms and not self._is_checked:
+            if not self.has_terms:
+                raise RuntimeError("model.intra, inter and negative of STEGO are 'auto', but nothing has found them: "
+                                   "add correspondence=dict(type='mmseg_unsup.CorrespondenceHook') to default_hooks, "
+                                   'or set each to (weight, shift)')
+            self._is_checked = True
 
     def forward(self, inputs, data_samples: list = None, mode: str = 'tensor'):
         """As of every method; RuntimeError of a training step without partners."""
@@ -96,11 +132,11 @@ class STEGO(CodeSegmentor):
 
     def correspondence_losses(self, own: Coded, partner: Coded, draw: Draw) -> Dict[str, Tensor]:
         """``loss_intra``, ``loss_inter`` and ``loss_negative`` of a batch, weighted."""
-        sampled = own.at(draw.points)
-        negatives = [self._term(sampled, own.of(others).at(draw.other_points), self.negative) for others in draw.others]
+        sampled, (intra, inter, negative) = own.at(draw.points), (Term(*term) for term in self.terms)
+        negatives = [self._term(sampled, own.of(others).at(draw.other_points), negative) for others in draw.others]
         return dict(
-            loss_intra=self._term(sampled, sampled, self.intra),
-            loss_inter=self._term(sampled, partner.at(draw.other_points), self.inter),
+            loss_intra=self._term(sampled, sampled, intra),
+            loss_inter=self._term(sampled, partner.at(draw.other_points), inter),
             loss_negative=sum(negatives) / len(negatives))
 
     def _term(self, first: Coded, second: Coded, term: Term) -> Tensor:
