@@ -1,5 +1,5 @@
-# CAUSE beside data and backbone: the head of linear layers, constants of the released code.
-# An epoch is short where the images are few: of COCO-Stuff, 15,500 steps of 16 images.
+# CAUSE beside data and backbone: the head of linear layers, constants of the released code. An epoch is short where the
+# images are few: the released schedule is two of 15,500 steps of 16 images, and one for the clusters alone.
 _base_ = './view_training.py'
 from mmseg_unsup.presets import scores_of
 model = dict(

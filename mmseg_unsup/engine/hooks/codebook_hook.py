@@ -71,7 +71,8 @@ class CodebookHook(FitHook):
         super().before_train(runner)
 
     def is_due(self, runner, event: str) -> bool:
-        return super().is_due(runner, event) and not unwrap(runner.model).codebook.is_fitted
+        model = unwrap(runner.model)
+        return super().is_due(runner, event) and model.fits_codebook and not model.codebook.is_fitted
 
     def times(self, runner) -> Sequence[int]:
         return [0] * self.is_due(runner, 'before_train')

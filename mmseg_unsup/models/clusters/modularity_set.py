@@ -1,5 +1,5 @@
 """Clusters that are communities of cells."""
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...utils.checks import check_positive
@@ -12,6 +12,8 @@ class ModularitySet(CosineClusterSet):
     """Trained directions whose clusters join the cells of an image that are more alike than by chance: the cluster probe
     of CAUSE (arXiv 2310.07379).
 
+    They start as short as its codebook, uniform from -1/K to 1/K: Adam turns short ones quickly.
+
     Args:
         temperature: of :func:`mmseg_unsup.models.losses.modularity_loss`.
 
@@ -23,6 +25,7 @@ class ModularitySet(CosineClusterSet):
         super().__init__(in_channels, n_clusters)
         check_positive('temperature', temperature)
         self.temperature = temperature
+        nn.init.uniform_(self.weight, -1 / n_clusters, 1 / n_clusters)
 
     def loss(self, feats: Tensor) -> Tensor:
         """(N, C, h, w) features -> minus their modularity."""

@@ -103,6 +103,11 @@ class CAUSE(CodeSegmentor):
         if not self.released_leak:
             super().follow(steps_per_epoch)
 
+    @property
+    def fits_codebook(self) -> bool:
+        """Whether a run fits a codebook where there is none; the released third step goes on with that of another."""
+        return not self.released_leak
+
     def check_ready(self) -> None:
         super().check_ready()
         if self.codebook.is_fitted:
