@@ -89,7 +89,8 @@ def trained_on(cfg):
 def seen_by_the_end(cfg, kind, data):
     if kind == 'finetune':  # from a checkpoint of PiCIE, which starts from ImageNet weights
         return add_labels('ImageNet labels', f'{data} labels')
-    return 'none' if cfg.init is None else weights_seen(cfg.init)
+    seen = 'none' if cfg.init is None else weights_seen(cfg.init)
+    return add_labels(seen, f'{data} labels') if cfg.model.get('released_leak') else seen
 
 
 def test_published_numbers_are_those_of_the_readmes():

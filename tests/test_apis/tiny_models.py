@@ -11,7 +11,7 @@ from ..test_models.test_mask_contrast import build as build_mask_contrast
 
 K = 5
 # methods that learn codes of frozen features, and settings of the model beside those of `_codes_config`
-CODES = dict(STEGO={}, SmooSeg={}, PriMaPs={})
+CODES = dict(STEGO={}, SmooSeg={}, PriMaPs={}, CAUSE={})
 # those of them whose clusters have a student and a teacher, and what these are
 AVERAGED = dict(SmooSeg='mmseg_unsup.CosineClusterSet', PriMaPs='mmseg_unsup.WeightNormSet')
 METHODS = ('PiCIE', 'MDC', 'IIC', 'MaskContrast', *CODES)

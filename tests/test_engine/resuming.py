@@ -32,9 +32,10 @@ METHODS = dict(
         val_dataloader__num_workers=0, test_dataloader__num_workers=0, n_clusters=3),
     stego=dict(train_dataloader__dataset__n_neighbours=3, model__n_points=4),
     smooseg={},
-    primaps=dict(model__neck__in_channels=[8, 16, 32, 64], default_hooks__prototypes__epochs=1))
+    primaps=dict(model__neck__in_channels=[8, 16, 32, 64], default_hooks__prototypes__epochs=1),
+    cause=dict(model__n_codes=8, model__projection_channels=8, model__bank_length=3, default_hooks__codebook__steps=5))
 # methods that learn codes of frozen features: small ones of METHOD_r18_camvid.py
-CODES = ('stego', 'smooseg', 'primaps')
+CODES = ('stego', 'smooseg', 'primaps', 'cause')
 # methods that cluster before an epoch
 CLUSTERING = ('picie', 'mdc')
 EPOCHS = 2
@@ -53,12 +54,13 @@ class NoiseHook(Hook):
     def before_run(self, runner):
         model = getattr(runner.model, 'module', runner.model)
         if getattr(model.backbone, 'is_frozen', False):
-            model.neck.register_buffer('noise', torch.zeros(1))
+            model.decode_head.register_buffer('noise', torch.zeros(1))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         model = getattr(runner.model, 'module', runner.model)
         noise = torch.rand(()) + random.random() + float(np.random.rand())
-        buffer = model.neck.noise if hasattr(model.neck, 'noise') else model.backbone.bn1.running_mean
+        head = model.decode_head
+        buffer = head.noise if hasattr(head, 'noise') else model.backbone.bn1.running_mean
         buffer.add_(0.1 * noise)
 
 

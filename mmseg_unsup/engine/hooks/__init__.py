@@ -1,6 +1,7 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .check_data_hook import CheckDataHook
 from .cluster_pictures_hook import ClusterPicturesHook
+from .codebook_hook import CodebookHook
 from .compile_hook import CompileHook
 from .console_hook import ConsoleHook
 from .correspondence_hook import CorrespondenceHook
@@ -31,10 +32,10 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'CorrespondenceHook',
-    'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
-    'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook',
-    'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'PrincipalMaskHook',
-    'PrincipalStartHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook',
-    'UnreadableImagesHook', 'ViewEpochHook'
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CodebookHook', 'CompileHook', 'ConsoleHook',
+    'CorrespondenceHook', 'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook',
+    'InitialEvaluationHook', 'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook', 'NonFiniteHook',
+    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook',
+    'PrincipalMaskHook', 'PrincipalStartHook', 'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook',
+    'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
 ]

@@ -1,3 +1,4 @@
+from .cause import CAUSE
 from .cluster_segmentor import ClusterSegmentor
 from .frozen_segmentor import FrozenSegmentor
 from .iic import IIC
@@ -10,6 +11,6 @@ from .smooseg import SmooSeg
 from .stego import STEGO
 
 __all__ = [
-    'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'PriMaPs', 'STEGO',
-    'SmooSeg'
+    'CAUSE', 'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'PriMaPs',
+    'STEGO', 'SmooSeg'
 ]
