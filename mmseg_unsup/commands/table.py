@@ -46,6 +46,7 @@ GROUPS = {
         'extract-backbone': 'the backbone of a checkpoint as a plain file',
         'convert-picie': 'a checkpoint of the released PiCIE or MDC code',
         'convert-maskcontrast': 'a checkpoint of the released MaskContrast code',
+        'convert-released': 'a released checkpoint of STEGO, HP, EAGLE, PriMaPs and others',
         'coco-stuff27': 'the curated image lists of COCO-Stuff',
         'label-subsets': 'nested random subsets of a training set',
         'labels-to-masks': 'object masks from label maps',

@@ -5,8 +5,10 @@ from .mask_contrast import MaskContrast
 from .mdc import MDC
 from .object_segmentor import ObjectSegmentor
 from .picie import PiCIE
+from .released_segmentor import ReleasedSegmentor
 from .stego import STEGO
 
 __all__ = [
-    'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'STEGO'
+    'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'ReleasedSegmentor',
+    'STEGO'
 ]
