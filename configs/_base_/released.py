@@ -23,10 +23,9 @@ model = dict(
         n_clusters=27,
         clusters=dict(cluster=dict(type='mmseg_unsup.CosineClusterSet'))),
     test_cfg=dict(mode='whole', cluster_sets=['cluster'], flip=False, enlarge='scores', refine=None))
-default_hooks = dict(
+default_hooks = dict(  # no PrecisionHook: scores of papers are of float32
     check_data=dict(type='mmseg_unsup.CheckDataHook'),
     initialization=dict(type='mmseg_unsup.InitializationHook'),
-    precision=dict(type='mmseg_unsup.PrecisionHook'),
     unreadable_images=dict(type='mmseg_unsup.UnreadableImagesHook'),
     phase_timer=dict(type='mmseg_unsup.PhaseTimerHook'))
 log_processor = dict(by_epoch=True)

@@ -43,7 +43,7 @@ def convert_released(method: str, paths: Sequence[str], target: str, backbone: O
 def describe(parts: ReleasedParts, model: nn.Module) -> str:
     """``'STEGO, 27 clusters of codes of 70 channels, frozen DINOViT 0123456789abcdef'``"""
     network = model.backbone
-    return (f'{LAYOUTS[parts.method].title}, {parts.n_clusters} clusters of codes of {parts.channels} channels, frozen '
+    return (f'{parts.title}, {parts.n_clusters} clusters of codes of {parts.channels} channels, frozen '
             f'{type(network.network).__name__} {network.fingerprint}')
 
 

@@ -4,7 +4,7 @@ Names of STEGO (and of DepthG, which has its layout), HP, EAGLE and PriMaPs are 
 SmooSeg and CAUSE those of their released files.
 """
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -40,7 +40,6 @@ class ReleasedParts(NamedTuple):
         outputs: number of blocks -> the outputs of the backbone that codes are made of.
         neck: config of what makes the codes, without channels; None where features are codes.
         n_classes: of the data set that it was trained on, where the file says it.
-        channels: of a code, D.
     """
     method: str
     source: str
@@ -50,6 +49,10 @@ class ReleasedParts(NamedTuple):
     neck_state: Tensors
     sets: Dict[str, ReleasedSet]
     n_classes: Optional[int]
+
+    @property
+    def title(self) -> str:
+        return LAYOUTS[self.method].title
 
     @property
     def n_clusters(self) -> int:
@@ -134,7 +137,7 @@ LAYOUTS: Dict[str, Layout] = dict(
                  linear='linear.f.weight', names={name: name.replace('cluster1.0', 'f1').replace('cluster2', 'f2')
                                                   for name in _PROJECTION}),
     stego=_STEGO,
-    depthg=_STEGO)
+    depthg=replace(_STEGO, title='DepthG'))
 
 
 def read_released(method: str, paths: Sequence[str]) -> ReleasedParts:
@@ -174,7 +177,7 @@ def _check_method(tensors: Tensors, method: str, source: str) -> None:
         raise ValueError(f'{source} is no checkpoint of {LAYOUTS[method].title}: it has no tensor '
                          f'{LAYOUTS[method].mark}, but {names}: name another file, or another method of '
                          f'{", ".join(LAYOUTS)}')
-    if LAYOUTS[found] is not LAYOUTS[method]:
+    if LAYOUTS[found].mark != LAYOUTS[method].mark:
         raise ValueError(f'{source} is a checkpoint of {LAYOUTS[found].title}, of which it has '
                          f'{LAYOUTS[found].mark}, not of {LAYOUTS[method].title}: give {found} in the place of {method}')
 

@@ -1,6 +1,6 @@
 """Protocol cards: how a number was made, as data, so that numbers that were made in other ways are seen to be."""
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
 from ..utils.checks import check_choice, check_count
 from ..utils.score_table import markdown_table
@@ -61,6 +61,9 @@ class ProtocolCard:
         check_count('size of a protocol card', self.size)
         for name, allowed in CHOICES.items():
             check_choice(f'{name} of a protocol card', getattr(self, name), allowed)
+        if not isinstance(self.flip, bool) or not isinstance(self.crf, (dict, type(None))):
+            raise ValueError(f'flip={self.flip!r} and crf={self.crf!r} of a protocol card must be a bool, and a dict of '
+                             'settings or None')
 
     @property
     def counts_as_released(self) -> bool:
@@ -74,6 +77,11 @@ class ProtocolCard:
     def differences(self, other: 'ProtocolCard') -> List[str]:
         """Names of the fields that differ."""
         return [field for field in FIELDS if getattr(self, field) != getattr(other, field)]
+
+    def describe_differences(self, other: 'ProtocolCard') -> str:
+        """``'size (320 and 224), flip (yes and no)'``; empty for cards that are alike."""
+        return ', '.join(f'{field} ({card_text(getattr(self, field))} and {card_text(getattr(other, field))})'
+                         for field in self.differences(other))
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -126,6 +134,9 @@ def card_text(value) -> str:
     return 'none' if value is None else str(value)
 
 
+STARRED = 'Numbers of cards that differ in a line with a star cannot be compared.'
+
+
 def card_table(cards: Sequence[ProtocolCard]) -> str:
     """A Markdown table of a column for each card; a field in which they differ has a star."""
     rows = []
@@ -133,31 +144,6 @@ def card_table(cards: Sequence[ProtocolCard]) -> str:
         values = [card_text(getattr(card, field)) for card in cards]
         rows.append([field + ('' if len(set(values)) == 1 else ' *'), *values])
     return markdown_table(['protocol', *(card.name for card in cards)], rows)
-
-
-class CardedRow(NamedTuple):
-    """A row of a table of scores.
-
-    Attributes:
-        scores: metric -> value, or text such as ``'60.12 ± 3.45'``.
-        source: of the row, for messages.
-    """
-    name: str
-    card: ProtocolCard
-    scores: Dict[str, object]
-    source: str
-
-
-def check_alike(rows: Sequence[CardedRow], remedy: str) -> None:
-    """Raise ValueError unless all rows have the same card but for its name."""
-    first, *others = rows
-    for row in others:
-        differing = first.card.differences(row.card)
-        if differing:
-            told = ', '.join(f'{field} ({card_text(getattr(first.card, field))} and '
-                             f'{card_text(getattr(row.card, field))})' for field in differing)
-            raise ValueError(f'{first.name!r} of {first.source} and {row.name!r} of {row.source} were made in '
-                             f'different ways: {told}: {remedy}')
 
 
 def unique_cards(cards: Iterable[ProtocolCard]) -> List[ProtocolCard]:

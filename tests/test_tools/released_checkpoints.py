@@ -6,8 +6,7 @@ import torch
 
 from mmseg_unsup.models import DINOViT
 
-PATCH, DIM, CLASSES = 8, 5, 4
-MARKS = dict(eagle='train_cluster_probe_eigen')
+PATCH, DIM, CLASSES = 8, 5, 6
 
 
 def transformer(channels: int = 64, depth: int = 3) -> DINOViT:

@@ -48,12 +48,12 @@ def prototypes_of(method, files):
 @pytest.mark.parametrize('method', ['stego', 'depthg', 'hp', 'smooseg', 'eagle', 'cause'])
 def test_scores_are_those_of_the_released_tensors(method, tmp_path):
     vit = made.transformer(128 if method == 'eagle' else 64)
-    files = made.released(method, vit, n_clusters=6 if method == 'eagle' else 4)
+    files = made.released(method, vit, n_clusters=8 if method == 'eagle' else 6)
     backbone = tmp_path / 'dino.pth'
     torch.save(vit.state_dict(), backbone)
     target = tmp_path / 'model.pth'
     told = convert_released(method, made.write(files, tmp_path), str(target), str(backbone) if method == 'cause' else None)
-    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {6 if method == "eagle" else 4} clusters of codes of 5')
+    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {8 if method == "eagle" else 6} clusters of codes of 5')
     checkpoint = torch.load(target, weights_only=True)
     model = MODELS.build(Config.fromstring(checkpoint['meta']['cfg'], '.py').model).eval()
     model.load_state_dict(checkpoint['state_dict'])

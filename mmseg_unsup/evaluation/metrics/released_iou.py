@@ -34,6 +34,12 @@ class ReleasedIoUMetric(ClusterIoUMetric):
         check_choice('extra_clusters', extra_clusters, EXTRA)
         self.extra_clusters = extra_clusters
 
+    def compute_metrics(self, results: List[np.ndarray]) -> dict:
+        """Those of :class:`ClusterIoUMetric`, and ``counted``, the share of the labelled pixels in percent that did."""
+        scores = super().compute_metrics(results)
+        labelled = sum(int(count.sum()) for count in results)
+        return dict(scores, counted=round(100 * int(self.confusion.sum()) / labelled, 4))
+
     def _sum(self, results: List[np.ndarray]) -> np.ndarray:
         confusion = sum_counts(results, len(results[0]))  # as many clusters as classes, whether they occur or not
         return confusion[:, :len(confusion)] if self.extra_clusters == 'dropped' else confusion
