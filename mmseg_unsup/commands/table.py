@@ -30,7 +30,7 @@ GROUPS = {
     ),
     'Study': {
         'seeds': 'train configs with several seeds and write one table',
-        'evaluate-released': 'score a released checkpoint as its paper did, and honestly',
+        'evaluate-released': 'a released checkpoint as its paper scores it, and honestly',
         'join-tables': 'one table of evaluations that were made alike',
         'label-efficiency': 'fine-tune on growing shares of the labels',
         'choose-k': 'what the number of clusters does, without labels',
