@@ -19,7 +19,6 @@ model = dict(
 optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=5e-4), paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.))))
 default_hooks = dict(
-    pca_init=None,
     neighbours=dict(type='mmseg_unsup.ImageNeighbourHook'),
     initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
 shortcuts = dict(size=['*_dataloader.**.ResizeForEvaluation.size'])

@@ -1,5 +1,6 @@
 """Scores of a released checkpoint under several protocol cards: the work of ``mmseg-unsup evaluate-released``."""
 import copy
+import math
 import os.path as osp
 from dataclasses import replace
 from typing import Dict, List, NamedTuple, Optional, Sequence
@@ -102,8 +103,13 @@ def score_under_cards(cfg: Config, model: nn.Module, title: str, data: LabelledD
     Args:
         cfg: of the model.
         title: of the rows.
+
+    Raises:
+        ValueError: a card shows the network images of a size that its neck is not made for.
     """
     cards = [_whole_patches(card, cfg) for card in cards]
+    for card in cards:
+        _check_grid(card, cfg)
     rows: List[dict] = []
     for card in cards:
         say(f'card {card.name}: {len(data.dataset)} images')
@@ -153,6 +159,16 @@ def _whole_patches(card: ProtocolCard, cfg: Config) -> ProtocolCard:
     """A card whose size is a multiple of patches, 322 px in the place of 320 px where those are 14 px."""
     patch = cfg.model.backbone.backbone.patch_size
     return replace(card, size=max(1, round(card.size / patch)) * patch)
+
+
+def _check_grid(card: ProtocolCard, cfg: Config) -> None:
+    n_cells, patch = (cfg.model.neck or {}).get('n_cells'), cfg.model.backbone.backbone.patch_size
+    if n_cells is None or card.frame == 'centre square' and (card.size // patch)**2 == n_cells:
+        return
+    size = math.isqrt(n_cells) * patch
+    raise ValueError(f'the card {card.name!r} does not fit: the transformer head of the checkpoint has learned positions '
+                     f'of {n_cells} cells, those of squares of {size} px, but the card shows it the {card.frame} at '
+                     f'{card.size} px: give --set size={size} "frame=centre square"')
 
 
 @torch.no_grad()

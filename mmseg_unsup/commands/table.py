@@ -30,7 +30,7 @@ GROUPS = {
     ),
     'Study': {
         'seeds': 'train configs with several seeds and write one table',
-        'evaluate-released': 'a released checkpoint as its paper scores it, and honestly',
+        'evaluate-released': 'scores of a released checkpoint, as published and honest',
         'join-tables': 'one table of evaluations that were made alike',
         'label-efficiency': 'fine-tune on growing shares of the labels',
         'choose-k': 'what the number of clusters does, without labels',

@@ -100,10 +100,8 @@ def _backbone_of(parts: ReleasedParts, path: Optional[str]) -> PretrainedPart:
 
 def _check_width(parts: ReleasedParts, weights: PretrainedPart, n_outputs: int) -> None:
     found = n_outputs * weights.state['cls_token'].size(-1)
-    head = parts.neck_state.get('cluster1.0.weight')
-    expected = parts.channels if head is None else head.size(1)
-    if found != expected:
-        raise ValueError(f'{parts.source} is made for features of {expected} channels, but those of {weights} have '
+    if found != parts.width:
+        raise ValueError(f'{parts.source} is made for features of {parts.width} channels, but those of {weights} have '
                          f'{found}: it is of another backbone, {_BACKBONE}')
 
 
@@ -115,9 +113,18 @@ def _config(parts: ReleasedParts, network: dict, outputs: Sequence[str]) -> Conf
     head.in_channels, head.n_clusters = parts.channels, parts.n_clusters
     head.clusters = {name: found.config for name, found in parts.sets.items()}
     cfg.model.neck = None if parts.neck is None else dict(
-        parts.neck, in_channels=parts.neck_state['cluster1.0.weight'].size(1), out_channels=parts.channels,
-        in_index=0 if len(outputs) == 1 else list(range(len(outputs))))
+        parts.neck, in_channels=parts.width, out_channels=parts.channels, **_sizes(parts, len(outputs)))
+    if parts.codebook is not None:
+        cfg.model.n_codes = len(parts.codebook)
     return cfg
+
+
+def _sizes(parts: ReleasedParts, n_outputs: int) -> dict:
+    """What else the neck of a config has by the tensors."""
+    if parts.codebook is None:
+        return {} if n_outputs == 1 else dict(in_index=list(range(n_outputs)))
+    state = parts.neck_state
+    return dict(n_cells=len(state['query_pos']), hidden_channels=len(state['linear1.weight']))
 
 
 def _state(parts: ReleasedParts, backbone: Dict[str, Tensor]) -> Dict[str, Tensor]:
@@ -125,6 +132,7 @@ def _state(parts: ReleasedParts, backbone: Dict[str, Tensor]) -> Dict[str, Tenso
     state = {f'{clusters}fresh.weight': torch.zeros(0, parts.channels)}
     state.update((f'backbone.{name}', value) for name, value in backbone.items())
     state.update((f'neck.{name}', value) for name, value in parts.neck_state.items())
+    state.update({} if parts.codebook is None else {'codebook.weight': parts.codebook})
     state.update((f'{clusters}{name}.{key}', value) for name, found in parts.sets.items()
                  for key, value in found.state.items())
     return state

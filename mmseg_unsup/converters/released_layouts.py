@@ -23,6 +23,12 @@ HARMLESS = re.compile(r'(omegaconf|pytorch_lightning|lightning|lightning_fabric)
 _REMEDY = 'a released checkpoint has none: download it again from its authors'
 _PROJECTION = ('cluster1.0.weight', 'cluster1.0.bias', 'cluster2.0.weight', 'cluster2.0.bias', 'cluster2.2.weight',
                'cluster2.2.bias')
+# our name of a tensor of CAUSE's heads -> theirs, of the transformer without what is before all of them
+_CAUSE_MLP = {name: name.replace('cluster1.0', 'f1').replace('cluster2', 'f2') for name in _PROJECTION}
+_CAUSE_TR = {'query_pos': 'query_pos', **{f'{layer}.{part}': f'tr.{layer}.{part}' for layers, parts in (
+    (('self_attn', 'multihead_attn'), ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')),
+    (('linear1', 'linear2', 'norm1', 'norm2', 'norm3'), ('weight', 'bias'))) for layer in layers for part in parts},
+    **{f'projection.{name}': f'tr.{theirs}' for name, theirs in _CAUSE_MLP.items()}}
 _COSINES, _LOGITS = (dict(type=f'mmseg_unsup.{name}') for name in ('CosineClusterSet', 'ClassifierSet'))
 
 
@@ -39,6 +45,7 @@ class ReleasedParts(NamedTuple):
         backbone: official name -> tensor; empty where the file has none.
         outputs: number of blocks -> the outputs of the backbone that codes are made of.
         neck: config of what makes the codes, without channels; None where features are codes.
+        codebook: (K', C) codes that the neck reads, or None.
         n_classes: of the data set that it was trained on, where the file says it.
     """
     method: str
@@ -48,6 +55,7 @@ class ReleasedParts(NamedTuple):
     neck: Optional[dict]
     neck_state: Tensors
     sets: Dict[str, ReleasedSet]
+    codebook: Optional[Tensor]
     n_classes: Optional[int]
 
     @property
@@ -62,6 +70,12 @@ class ReleasedParts(NamedTuple):
     def channels(self) -> int:
         """Of a code, D."""
         return next(iter(self.sets['cluster'].state.values())).size(1)
+
+    @property
+    def width(self) -> int:
+        """Channels of the features that codes are made of."""
+        widths = [self.neck_state[name].size(1) for name in ('cluster1.0.weight', 'query_pos') if name in self.neck_state]
+        return widths[0] if widths else self.channels
 
 
 def _last_tokens(n_blocks: int) -> List[str]:
@@ -103,7 +117,8 @@ class Layout:
         backbone, head: prefixes; no head where features are codes.
         clusters, linear: name of the prototypes, and of the weight of the linear probe.
         names: our name of a tensor of the head -> theirs.
-        activation: of the head.
+        neck: config of the head, without sizes.
+        codebook: name of the codes that the head reads.
     """
     title: str
     mark: str
@@ -112,7 +127,8 @@ class Layout:
     clusters: str = 'cluster_probe.clusters'
     linear: str = 'linear_probe.weight'
     names: Dict[str, str] = field(default_factory=lambda: {name: name for name in _PROJECTION})
-    activation: str = 'relu'
+    neck: dict = field(default_factory=lambda: dict(type='mmseg_unsup.ResidualProjection'))
+    codebook: Optional[str] = None
     outputs: Callable[[int], List[str]] = _last_tokens
     sets: Callable[[Tensors, 'Layout'], Dict[str, ReleasedSet]] = _cosines
 
@@ -121,23 +137,31 @@ class Layout:
         if self.head is None:
             return [] if 'cluster_probe.cluster_centers.weight_v' in tensors else [
                 f'{prefix}weight_{part}' for prefix in ('cluster_probe.ema_model.', 'seghead.') for part in 'gv']
-        return [*(self.head + name for name in self.names.values()), self.clusters]
+        codebook = [] if self.codebook is None else [self.codebook]
+        return [*(self.head + name for name in self.names.values()), self.clusters, *codebook]
 
 
 _STEGO = Layout('STEGO', 'net.cluster1.0.weight')
+_CAUSE = Layout('CAUSE', 'linear.f.weight', backbone='', head='head_ema.', clusters='cluster_probe',
+                linear='linear.f.weight', names=_CAUSE_MLP)
 LAYOUTS: Dict[str, Layout] = dict(
     eagle=Layout('EAGLE', 'train_cluster_probe_eigen.clusters', outputs=_keys_of_three),
     smooseg=Layout('SmooSeg', 'prediction.global_clusters', head='projection.', clusters='prediction.global_clusters',
-                   activation='silu'),
+                   neck=dict(type='mmseg_unsup.ResidualProjection', activation='silu')),
     primaps=Layout('PriMaPs', 'seghead.weight_v', head=None, sets=_primaps_sets),
     hp=Layout('HP', 'net_model_state_dict.cluster1.0.weight', backbone='net_model_state_dict.model.',
               head='net_model_state_dict.', clusters='cluster_model_state_dict.clusters',
               linear='linear_model_state_dict.weight'),
-    cause=Layout('CAUSE', 'head_ema.f1.weight', backbone='', head='head_ema.', clusters='cluster_probe',
-                 linear='linear.f.weight', names={name: name.replace('cluster1.0', 'f1').replace('cluster2', 'f2')
-                                                  for name in _PROJECTION}),
+    cause=_CAUSE,
     stego=_STEGO,
     depthg=replace(_STEGO, title='DepthG'))
+
+
+def _layout_of(method: str, tensors: Tensors) -> Layout:
+    """That of the checkpoint at hand: CAUSE has two heads."""
+    if method != 'cause' or 'head_ema.query_pos' not in tensors:
+        return LAYOUTS[method]
+    return replace(_CAUSE, names=_CAUSE_TR, neck=dict(type='mmseg_unsup.ConceptDecoder'), codebook='codebook')
 
 
 def read_released(method: str, paths: Sequence[str]) -> ReleasedParts:
@@ -156,17 +180,21 @@ def read_released(method: str, paths: Sequence[str]) -> ReleasedParts:
     tensors: Tensors = {}
     for path in paths:
         tensors.update(_tensors_of(path))
-    source, layout = ' and '.join(paths), LAYOUTS[method]
+    source = ' and '.join(paths)
     _check_method(tensors, method, source)
+    layout = _layout_of(method, tensors)
     lacking = [name for name in layout.needed(tensors) if name not in tensors]
     if lacking:
         raise ValueError(f'{source} is no whole checkpoint of {layout.title}, it lacks {", ".join(lacking[:3])}'
                          f'{_advice_on(lacking)}')
-    return _parts(tensors, method, source)
+    return _parts(tensors, method, layout, source)
 
 
 def _advice_on(lacking: Sequence[str]) -> str:
-    return ': name the file of the clusters too, cluster_mlp.pth' if lacking == ['cluster_probe'] else (
+    if lacking == ['codebook']:
+        return ', whose codes its transformer head reads: name its file too, modular.npy'
+    is_half = lacking[0] == 'cluster_probe'
+    return ': name the file of the clusters too, cluster_mlp.pth or cluster_tr.pth' if is_half else (
         ': download it again from its authors')
 
 
@@ -182,8 +210,7 @@ def _check_method(tensors: Tensors, method: str, source: str) -> None:
                          f'{LAYOUTS[found].mark}, not of {LAYOUTS[method].title}: give {found} in the place of {method}')
 
 
-def _parts(tensors: Tensors, method: str, source: str) -> ReleasedParts:
-    layout = LAYOUTS[method]
+def _parts(tensors: Tensors, method: str, layout: Layout, source: str) -> ReleasedParts:
     backbone = {name[len(layout.backbone):]: value for name, value in tensors.items()
                 if layout.backbone and name.startswith(layout.backbone)}
     head = {} if layout.head is None else {ours: tensors[layout.head + name] for ours, name in layout.names.items()}
@@ -194,8 +221,8 @@ def _parts(tensors: Tensors, method: str, source: str) -> ReleasedParts:
     if broken:
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} tensors, such as '
                          f'{broken[0]}: download it again from its authors')
-    neck = dict(type='mmseg_unsup.ResidualProjection', activation=layout.activation) if head else None
-    return ReleasedParts(method, source, backbone, layout.outputs, neck, head, sets,
+    codebook = None if layout.codebook is None else tensors[layout.codebook]
+    return ReleasedParts(method, source, backbone, layout.outputs, layout.neck if head else None, head, sets, codebook,
                          None if linear is None else len(linear))
 
 

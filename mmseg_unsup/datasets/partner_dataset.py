@@ -37,7 +37,7 @@ class PartnerDataset(ViewDataset):
 
     def partner_of(self, idx: int) -> int:
         """The image that goes with another in this epoch."""
-        seed, epoch = self._key.tolist()
+        seed, epoch, _ = self._key.tolist()
         place = keyed_generator(seed, epoch, idx, _PARTNER).integers(self.neighbours.size(1))
         return int(self.neighbours[idx, place])
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from mmengine.dist import get_dist_info
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from ..datasets import ViewDataset
 from ..datasets.feature_store import (HEAD, FeatureStore, Part, as_stored, differences, make_store, open_store, plain,
                                       sized)
 from ..datasets.stored_loading import NotedViews
@@ -71,6 +72,16 @@ def store_features(model: torch.nn.Module, loader: DataLoader, settings: CacheSe
             _fill(model, loader, views, store, missing, seed, advance)
             missing = on_first_rank(store.missing)
     loader.dataset.read_from(store)
+
+
+def repeats(dataset: Dataset) -> bool:
+    """Whether an image of the training is seen alike in later epochs; one image is read."""
+    if not isinstance(dataset, ViewDataset):
+        return False
+    if dataset.variants is not None:
+        return True
+    views = NotedViews(dataset)
+    return not views.draws(views[0])
 
 
 # what a store is of

@@ -3,6 +3,7 @@ import logging
 from itertools import islice
 from typing import Optional
 
+import torch
 from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
@@ -134,7 +135,12 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             self.completed['evaluation'] = epoch
 
 
-def remaining_batches(loader: DataLoader, start: int) -> DataLoader:
-    """A loader of the batches of an epoch from number ``start`` on; no image of those before is read."""
+def remaining_batches(loader: DataLoader, start: int, generator: Optional[torch.Generator] = None) -> DataLoader:
+    """A loader of the batches of an epoch from number ``start`` on; no image of those before is read.
+
+    Args:
+        generator: of the seeds of its workers; None for the global one.
+    """
     same = {name: getattr(loader, name) for name in _KEPT}
-    return DataLoader(loader.dataset, batch_sampler=list(islice(loader.batch_sampler, start, None)), **same)
+    return DataLoader(loader.dataset, batch_sampler=list(islice(loader.batch_sampler, start, None)),
+                      generator=generator, **same)

@@ -9,6 +9,8 @@ from typing import Dict, List
 from .run_record import read_record
 
 PHASE_PREFIX = 'seconds/'
+# markers of lines in text logs
+INITIALLY_SEEN, TRAINED_ON = 'labels seen by the initial weights: ', 'trained on labels: '
 _SCALARS = osp.join('*', 'vis_data', 'scalars.json')
 # what mmengine writes into a line of scores besides the scores
 _NOT_SCORES = ('step', 'time', 'data_time', 'memory')
@@ -28,13 +30,15 @@ class RunLog:
 
 
 def labels_seen(work_dir: str) -> str:
-    """What the initial weights of a run have seen, as its text logs say; ``'unknown'`` for runs of old versions."""
-    marker = 'labels seen by the initial weights: '
+    """What the initial weights of a run have seen, as its text logs say, and the labels that it was trained on where
+    its method else trains without; ``'unknown'`` for runs of old versions."""
     for path in _own_logs(work_dir, osp.join('*', '*.log')) + _own_logs(work_dir, '*.log'):
         with open(path, errors='replace') as file:
-            found = [line.partition(marker)[2].strip() for line in file if marker in line]
-        if found:
-            return found[0]
+            lines = [line for line in file if INITIALLY_SEEN in line or TRAINED_ON in line]
+        initial, trained = ([line.partition(marker)[2].strip() for line in lines if marker in line]
+                            for marker in (INITIALLY_SEEN, TRAINED_ON))
+        if initial:
+            return initial[0] + (f'; {TRAINED_ON}{trained[0]}' if trained else '')
     return 'unknown'
 
 

@@ -9,8 +9,11 @@ from ..conftest import smooth_image
 from ..test_models.test_mask_contrast import MODEL as MASK_CONTRAST
 from ..test_models.test_mask_contrast import build as build_mask_contrast
 
-METHODS = ('PiCIE', 'MDC', 'IIC', 'MaskContrast')
 K = 5
+# methods that learn codes of frozen features, and settings of the model beside those of `_codes_config`
+CODES = dict(STEGO={}, CAUSE={})
+METHODS = ('PiCIE', 'MDC', 'IIC', 'MaskContrast', *CODES)
+RESNET = dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type='SyncBN'))
 PREPROCESSOR = dict(type='mmseg_unsup.MultiViewDataPreProcessor', bgr_to_rgb=True, mean=[123.675, 116.28, 103.53],
                     std=[58.395, 57.12, 57.375])
 
@@ -18,14 +21,28 @@ PREPROCESSOR = dict(type='mmseg_unsup.MultiViewDataPreProcessor', bgr_to_rgb=Tru
 def model_config(method: str, **prediction) -> dict:
     if method == 'MaskContrast':
         return dict(MASK_CONTRAST, data_preprocessor=PREPROCESSOR)
+    if method in CODES:
+        return _codes_config(method, **prediction)
     return dict(
         type=f'mmseg_unsup.{method}',
         data_preprocessor=PREPROCESSOR,
-        backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type='SyncBN')),
+        backbone=RESNET,
         neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[8, 16, 32, 64], out_channels=16),
         decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=16, n_clusters=K),
         test_cfg=ConfigDict(mode='whole', **prediction),
         **(dict(num_sub_heads=2) if method == 'IIC' else {}))
+
+
+def _codes_config(method: str, **prediction) -> dict:
+    """Of the last map of a backbone that is frozen and in the checkpoint."""
+    return dict(
+        type=f'mmseg_unsup.{method}',
+        data_preprocessor=PREPROCESSOR,
+        backbone=dict(type='mmseg_unsup.FrozenBackbone', backbone=RESNET, out=['layer3'], keep_in_checkpoint=True),
+        neck=dict(type='mmseg_unsup.ResidualProjection', in_channels=32, out_channels=16),
+        decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=16, n_clusters=K,
+                         clusters=dict(cluster=dict(type='mmseg_unsup.CosineClusterSet'))),
+        test_cfg=ConfigDict(mode='whole', **prediction)) | CODES[method]
 
 
 def tiny_model(method: str, **prediction):
@@ -43,7 +60,11 @@ def tiny_model(method: str, **prediction):
         feats = model.forward_maps(torch.randn(2, 3, 64, 64)).feats['features']
     cells = feats.permute(0, 2, 3, 1).flatten(0, 2)
     for name in model.clusters.trained:
-        model.clusters[name].fit(cells[torch.randperm(len(cells))[:K]], torch.ones(K))
+        drawn = cells[torch.randperm(len(cells))[:K]]
+        if method in CODES:
+            model.clusters[name].weight.data.copy_(drawn)
+        else:
+            model.clusters[name].fit(drawn, torch.ones(K))
     return model
 
 

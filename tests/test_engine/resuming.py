@@ -13,7 +13,7 @@ from mmseg_unsup.utils import preemption
 from mmseg_unsup.registry import HOOKS
 from ..test_datasets.test_masked_images import write_masks
 from .test_mask_contrast_training import tiny_config as masked_config
-from .tiny import tiny_config
+from .tiny import tiny_codes_config, tiny_config
 
 # what turns the tiny PiCIE configuration into each method; a new one is tested by an entry here
 METHODS = dict(
@@ -29,7 +29,13 @@ METHODS = dict(
     maskcontrast=dict(
         size=32, eval_size=32, model__decode_head__saliency_threshold=-10., train_dataloader__batch_size=2,
         probe_dataloader__batch_size=3, probe_dataloader__num_workers=0, val_dataloader__batch_size=3,
-        val_dataloader__num_workers=0, test_dataloader__num_workers=0, n_clusters=3))
+        val_dataloader__num_workers=0, test_dataloader__num_workers=0, n_clusters=3),
+    stego=dict(train_dataloader__dataset__n_neighbours=3, model__n_points=4),
+    cause=dict(model__n_codes=8, model__projection_channels=8, model__bank_length=3, default_hooks__codebook__steps=5))
+# methods that learn codes of frozen features: small ones of METHOD_r18_camvid.py
+CODES = ('stego', 'cause')
+# methods that cluster before an epoch
+CLUSTERING = ('picie', 'mdc')
 EPOCHS = 2
 # keys of a checkpoint that say when and where it was made
 OF_THE_PROCESS = ('time', 'data_time', 'memory', 'cfg', 'experiment_name', 'last_ckpt', 'phase_seconds',
@@ -38,12 +44,21 @@ OF_THE_PROCESS = ('time', 'data_time', 'memory', 'cfg', 'experiment_name', 'last
 
 @HOOKS.register_module()
 class NoiseHook(Hook):
-    """Makes every step depend on the three global generators, and ranks differ as they do without ``SyncBN``."""
+    """Makes every step depend on the three global generators, and ranks differ as they do without ``SyncBN``.
+
+    A frozen backbone must stay as it is: the noise then goes into a buffer of its own.
+    """
+
+    def before_run(self, runner):
+        model = getattr(runner.model, 'module', runner.model)
+        if getattr(model.backbone, 'is_frozen', False):
+            model.neck.register_buffer('noise', torch.zeros(1))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         model = getattr(runner.model, 'module', runner.model)
         noise = torch.rand(()) + random.random() + float(np.random.rand())
-        model.backbone.bn1.running_mean.add_(0.1 * noise)
+        buffer = model.neck.noise if hasattr(model.neck, 'noise') else model.backbone.bn1.running_mean
+        buffer.add_(0.1 * noise)
 
 
 def resumable_config(method: str, root: str, work_dir, **options):
@@ -57,6 +72,8 @@ def resumable_config(method: str, root: str, work_dir, **options):
         if not masks.is_dir():
             write_masks(masks, Path(root))
         cfg = masked_config((root, str(masks)), work_dir, EPOCHS, out=str(work_dir / 'maps'), **options)
+    elif method in CODES:
+        cfg = tiny_codes_config(method, root, work_dir, max_epochs=EPOCHS, **options)
     else:
         cfg = tiny_config(root, work_dir, max_epochs=EPOCHS, **options)
     if method == 'iic':

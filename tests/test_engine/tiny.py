@@ -5,6 +5,7 @@ import os.path as osp
 from mmengine.runner import Runner
 
 from mmseg_unsup.functional import unit, view_features
+from mmseg_unsup.presets import eval_pipeline
 from mmseg_unsup.utils.config import load_config, merge_options
 from ..conftest import NO_WORKERS, ROOT
 
@@ -20,13 +21,8 @@ _DRAWING = ('report', 'cluster_pictures')
 def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1, draws: bool = False, **options):
     """``picie_fpn_folder.py`` made small, by default without the hooks that draw report and pictures; ``options`` are
     dotted keys with ``__`` for the dots."""
-    cfg_options = dict(data_root=root, n_clusters=n_clusters, size=32, out=str(work_dir / 'maps'))
-    for option in NO_WORKERS:
-        key, value = option.split('=')
-        cfg_options[key] = dict(zip(('0', 'False'), (0, False)))[value]
-    cfg_options.update({
-        'train_dataloader.batch_size': 4,
-        'probe_dataloader.batch_size': 4,
+    cfg_options = _small_options(root, n_clusters, max_epochs) | {
+        'out': str(work_dir / 'maps'),
         'model.backbone.base_channels': 8,
         'model.backbone.stem_channels': 8,
         'model.backbone.init_cfg': None,
@@ -35,13 +31,50 @@ def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1
         'model.target_generator.epochs': None,
         'model.over_clustering': [],
         'model.decode_head.in_channels': 16,
+        'optim_wrapper.optimizer.lr': 1e-3,
+    }
+    cfg = load_config(osp.join(ROOT, 'configs', 'picie', 'picie_fpn_folder.py'))
+    return _made_small(cfg, cfg_options, options, work_dir, draws)
+
+
+def tiny_codes_config(method: str, root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1,
+                      draws: bool = False, **options):
+    """Likewise ``METHOD_r18_camvid.py`` of a method that learns codes of frozen features, those of a narrow ResNet-18
+    with random weights, on a folder."""
+    images = dict(type='mmseg_unsup.UnlabelledFolder', data_root=root)
+    evaluated = dict(images, pipeline=eval_pipeline(32, 'full_resolution', labels=False))
+    cfg_options = _small_options(root, n_clusters, max_epochs) | {
+        'init': None,
+        'model.backbone.backbone.base_channels': 8,
+        'model.backbone.backbone.stem_channels': 8,
+        'model.neck.in_channels': 32,
+        'model.neck.out_channels': 16,
+        'model.decode_head.in_channels': 16,
+    }
+    cfg = load_config(osp.join(ROOT, 'configs', method, f'{method}_r18_camvid.py'))
+    for loader in (cfg.train_dataloader, cfg.probe_dataloader):
+        loader.dataset.dataset = images
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        loader.batch_size, loader.dataset = 1, evaluated
+    cfg.val_evaluator = cfg.test_evaluator = dict(type='mmseg_unsup.ClusterMaps', output_dir=str(work_dir / 'maps'),
+                                                  root=root)
+    cfg.default_hooks.pop('initial_evaluation', None)
+    return _made_small(cfg, cfg_options, options, work_dir, draws)
+
+
+def _small_options(root: str, n_clusters: int, max_epochs: int) -> dict:
+    workers = {key: dict(zip(('0', 'False'), (0, False)))[value]
+               for key, value in (option.split('=') for option in NO_WORKERS)}
+    return dict(data_root=root, n_clusters=n_clusters, size=32) | workers | {
+        'train_dataloader.batch_size': 4,
+        'probe_dataloader.batch_size': 4,
         'train_cfg.max_epochs': max_epochs,
         'train_cfg.val_interval': max_epochs,
-        'optim_wrapper.optimizer.lr': 1e-3,
-    })
-    cfg_options.update({key.replace('__', '.'): value for key, value in options.items()})
-    cfg = load_config(osp.join(ROOT, 'configs', 'picie', 'picie_fpn_folder.py'))
-    merge_options(cfg, cfg_options)
+    }
+
+
+def _made_small(cfg, cfg_options: dict, options: dict, work_dir, draws: bool):
+    merge_options(cfg, cfg_options | {key.replace('__', '.'): value for key, value in options.items()})
     for name in () if draws else _DRAWING:
         del cfg.default_hooks[name]
     cfg.work_dir = str(work_dir)

@@ -5,9 +5,9 @@ import torch
 from mmseg.structures import SegDataSample
 
 from mmseg_unsup.functional import to_image_size, fingerprint, winner_map
-from ..test_apis.tiny_models import METHODS, K, tiny_model
+from ..test_apis.tiny_models import CODES, METHODS, K, tiny_model
 
-SETS = dict(PiCIE='view1', MDC='view1', IIC='classifier', MaskContrast='objects')
+SETS = dict(PiCIE='view1', MDC='view1', IIC='classifier', MaskContrast='objects') | {method: 'cluster' for method in CODES}
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -21,7 +21,7 @@ def test_identity_changes_with_the_clusters(method):
     head = 'decode_head.clusters.'
     tensors = dict(PiCIE=f'{head}view1.weight', MDC=f'{head}view1.weight', IIC=f'{head}classifier.classifiers.0.bias',
                    MaskContrast='object_clusters.objects.bias')
-    model.state_dict()[tensors[method]].view(-1)[0] += 1e-3
+    model.state_dict()[tensors.get(method, f'{head}cluster.weight')].view(-1)[0] += 1e-3
     assert model.cluster_identity()[:2] == first[:2] and model.cluster_identity()[2] != first[2]
 
 

@@ -4,6 +4,7 @@ import torch
 from mmengine.model import BaseModule
 
 from mmseg_unsup.engine.hooks.image_neighbour_hook import image_neighbours
+from mmseg_unsup.evaluation.probes import PixelProbe
 from mmseg_unsup.models.clusters import CosineClusterSet
 from mmseg_unsup.models.segmentors import STEGO
 from mmseg_unsup.models.segmentors.stego import Coded, Draw
@@ -39,11 +40,16 @@ def test_three_steps_of_the_released_code():
     clusters.weight.data = found['before/clusters'].clone()
     optimizer = torch.optim.Adam([dict(params=stego.neck.parameters(), lr=5e-4),
                                   dict(params=clusters.parameters(), lr=5e-3)])
+    linear = pixel_probe(found['before/linear.weight'], found['before/linear.bias'])
     for step in range(3):
         own, partner = (found[name][step, :, 1:].transpose(1, 2).unflatten(2, (5, 5)) for name in ('tokens', 'tokens_pos'))
         draw = Draw(*(2 * found[f'rand{i}'][step] - 1 for i in (1, 2)), list(found['perms'][step]))
         stego._draw = lambda feats: draw
         losses = stego.loss([own, partner], [])
+        labels = [*found['labels'][step]]
+        assert float(linear.loss(codes := stego.neck((own, ))[0].detach(), labels)) == pytest.approx(
+            float(found['losses'][step, 4]), rel=1e-4)
+        linear.add(range(len(codes)), codes, labels)
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
@@ -54,6 +60,39 @@ def test_three_steps_of_the_released_code():
     for name, parameter in stego.neck.named_parameters():
         torch.testing.assert_close(parameter.data, found[f'after/{name}'], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(clusters.weight.data, found['after/clusters'], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(linear.weight.data, found['after/linear.weight'][..., 0, 0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(linear.bias.data, found['after/linear.bias'], rtol=1e-4, atol=1e-6)
+
+
+def pixel_probe(weight, bias) -> PixelProbe:
+    """That starts from (K, C, 1, 1) and (K,); labels that are no class are ignored as -1."""
+    probe = PixelProbe()
+    probe.begin(weight.size(1), len(weight), 8, 0, torch.device('cpu'), ignore_index=-1)
+    probe.weight.data, probe.bias.data = weight[..., 0, 0].clone(), bias.clone()
+    return probe
+
+
+def test_the_linear_probe_of_the_released_code():
+    """In one batch, and in two whose images have labels of another size."""
+    found = tensors('stego_linear_probe')
+    probe = pixel_probe(found['weight'], found['bias'])
+    labels = torch.where(found['label'] < 5, found['label'], -1)
+    loss = probe.loss(found['code'], [*labels])
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(float(found['loss']), rel=1e-5)
+    torch.testing.assert_close(probe.weight.grad, found['grad_weight'][..., 0, 0], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(probe.bias.grad, found['grad_bias'], rtol=1e-4, atol=1e-7)
+    small = labels[1, ::2, ::2]
+    apart = [probe.loss(found['code'][i:i + 1], [of]) * (of >= 0).sum() for i, of in enumerate((labels[0], small))]
+    together = probe.loss(found['code'], [labels[0], small]) * ((labels[0] >= 0).sum() + (small >= 0).sum())
+    torch.testing.assert_close(together, sum(apart))
+    with pytest.raises(ValueError, match="label 5 is out of range for the probe 'linear': expected 0..4 or -1"):
+        probe.add([0, 1], found['code'], [*found['label']])
+
+
+def test_a_step_without_partners_is_refused():
+    with pytest.raises(RuntimeError, match='STEGO compares images with partners, and there are none: train on a mmseg'):
+        model()([torch.randn(4, 16, 5, 5)], [], mode='loss')
 
 
 def test_the_cluster_probe_of_the_released_code():

@@ -56,7 +56,18 @@ def released(method: str, vit: DINOViT, n_clusters: int = CLASSES, dim: int = DI
         state = {**named('head.', head(channels, dim, names)), **named('head_ema.', head(channels, dim, names)),
                  **named('linear.f.', probe)}
         return [state, dict(codebook=torch.randn(7, channels), cluster_probe=prototypes)]
+    if method == 'cause_tr':
+        return cause_tr(channels, dim, prototypes, probe)
     return [primaps(vit, n_clusters)]
+
+
+def cause_tr(channels: int, dim: int, prototypes, probe: dict, n_cells: int = 25) -> List[dict]:
+    """CAUSE with its transformer head, for a grid of cells, and the codebook in the file of the clusters."""
+    layer = torch.nn.TransformerDecoderLayer(channels, 1, 32)  # of the same names
+    state = {**named('tr.', layer.state_dict()), 'query_pos': torch.randn(n_cells, channels),
+             **named('tr.', head(channels, dim, ('f1', 'f2.0', 'f2.2')))}
+    return [{**named('head_ema.', state), **named('linear.f.', probe)},
+            dict(codebook=torch.randn(7, channels), cluster_probe=prototypes)]
 
 
 def primaps(vit: DINOViT, n_clusters: int) -> dict:

@@ -108,6 +108,16 @@ def test_every_method_is_scored_under_both_cards(method, crf, tmp_path, scenes):
     assert {card['labels'] for card in report['cards']} == {CARDS[method].labels}
 
 
+def test_the_transformer_head_of_cause_needs_squares_of_its_size(tmp_path, scenes):
+    files = made.released('cause_tr', made.transformer())
+    with pytest.raises(ValueError, match='positions of 25 cells, those of squares of 40 px, but the card shows it the '
+                       'whole image at 40 px: give --set size=40 "frame=centre square"'):
+        evaluate(tmp_path, scenes, 'cause', files, crf=None)
+    assert not (tmp_path / 'out').exists()
+    report = evaluate(tmp_path, scenes, 'cause', files, crf=None, frame='centre square')
+    assert len(report['rows']) == 2 and all(row['scores']['aAcc'] > 0 for row in report['rows'])
+
+
 def test_nearest_is_that_of_pillow_and_of_torchvision():
     rng = np.random.default_rng(1)
     for height, width, size in ((61, 97, 40), (97, 61, 40), (30, 41, 64), (50, 50, 40)):

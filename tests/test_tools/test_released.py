@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmseg_unsup.converters.released import build_released, convert_released
 from mmseg_unsup.converters.released_layouts import LAYOUTS, read_released
+from mmseg_unsup.models.codebook import Codebook
 from mmseg_unsup.registry import MODELS
 from ..facts import facts
 from . import released_checkpoints as made
@@ -149,6 +150,27 @@ def test_cause_by_its_arrays(tmp_path, monkeypatch):
     assert parts.n_classes == 5
     codes = torch.from_numpy(probe['x']).transpose(1, 2).reshape(2, 6, 4, 4)
     np.testing.assert_allclose((3 * clusters(codes)).log_softmax(1), probe['crf_log_probs'], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_transformer_head_of_cause_by_its_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays = facts('cause_heads')
+    tensors = {name[3:]: torch.from_numpy(value) for name, value in arrays.items() if name.startswith('tr.')}
+    assert list(tensors) == arrays['tr_keys'].tolist()
+    tensors.update((name.replace('head.', 'head_ema.', 1), value) for name, value in list(tensors.items())
+                   if name.startswith('head.'))
+    torch.save({**tensors, 'cluster_probe': torch.randn(5, 6)}, 'segment_tr.pth')
+    with pytest.raises(ValueError, match='it lacks codebook, whose codes its transformer head reads: .* modular.npy'):
+        read_released('cause', ['segment_tr.pth'])
+    np.save('modular.npy', arrays['codebook'])
+    parts = read_released('cause', ['segment_tr.pth', 'modular.npy'])
+    neck = MODELS.build(dict(parts.neck, in_channels=parts.width, out_channels=parts.channels, n_cells=16)).eval()
+    neck.load_state_dict(parts.neck_state)
+    codebook = Codebook(7, 12)
+    codebook.fit(parts.codebook)
+    codes = neck(codebook([torch.from_numpy(arrays['feat']).transpose(1, 2).reshape(2, 12, 4, 4)]))[0]
+    np.testing.assert_allclose(codes.flatten(2).transpose(1, 2), arrays['tr_head'], rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .check_data_hook import CheckDataHook
 from .cluster_pictures_hook import ClusterPicturesHook
+from .codebook_hook import CodebookHook
 from .compile_hook import CompileHook
 from .console_hook import ConsoleHook
 from .deferred_info_hook import DeferredInfoHook
@@ -10,6 +11,7 @@ from .fresh_kmeans_hook import FreshKMeansHook
 from .image_neighbour_hook import ImageNeighbourHook
 from .initial_evaluation_hook import InitialEvaluationHook
 from .initialization_hook import InitializationHook
+from .linear_probe_hook import LinearProbeHook
 from .longer_schedule_hook import LongerScheduleHook
 from .non_finite_hook import NonFiniteHook
 from .object_clustering_hook import ObjectClusteringHook
@@ -27,9 +29,10 @@ from .unreadable_images_hook import UnreadableImagesHook
 from .view_epoch_hook import ViewEpochHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CompileHook', 'ConsoleHook', 'DeferredInfoHook',
-    'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook', 'InitialEvaluationHook',
-    'InitializationHook', 'LongerScheduleHook', 'NonFiniteHook', 'ObjectClusteringHook', 'PCAInitHook',
-    'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook', 'ProbeHook', 'ReportHook',
-    'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook', 'ViewEpochHook'
+    'AtomicCheckpointHook', 'CheckDataHook', 'ClusterPicturesHook', 'CodebookHook', 'CompileHook', 'ConsoleHook',
+    'DeferredInfoHook', 'FeatureCacheHook', 'FitHook', 'FreshKMeansHook', 'ImageNeighbourHook',
+    'InitialEvaluationHook', 'InitializationHook', 'LinearProbeHook', 'LongerScheduleHook', 'NonFiniteHook',
+    'ObjectClusteringHook', 'PCAInitHook', 'PhaseTimerHook', 'PixelClusteringHook', 'PrecisionHook', 'PreemptionHook',
+    'ProbeHook', 'ReportHook', 'RunFolderHook', 'TeacherHook', 'TrainProgressHook', 'UnreadableImagesHook',
+    'ViewEpochHook'
 ]

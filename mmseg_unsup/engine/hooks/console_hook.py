@@ -11,7 +11,7 @@ from ...weights import initial_source
 from ...registry import HOOKS
 from ...utils.console import counted, duration, say
 from ...utils.paths import shown
-from ...utils.run_logs import read_run_log
+from ...utils.run_logs import TRAINED_ON, read_run_log
 from ...utils.score_table import change_table, headline, main_scores
 from ..feature_pass import unwrap
 from ..forecast import Cost, Forecast, evaluates_after, forecast, measure, planned_passes, progress_of
@@ -179,5 +179,8 @@ class ConsoleHook(Hook):
 
 
 def _labels_seen(runner) -> str:
-    seen = next((hook.initially_seen for hook in runner.hooks if isinstance(hook, InitializationHook)), '')
-    return seen and f'seen by these weights: {seen.removesuffix(" labels")}'
+    hook = next((hook for hook in runner.hooks if isinstance(hook, InitializationHook)), None)
+    if hook is None or not hook.initially_seen:
+        return ''
+    seen = f'seen by these weights: {hook.initially_seen.removesuffix(" labels")}'
+    return f'{seen}; {TRAINED_ON}{hook.trained_on.removesuffix(" labels")}' if hook.trained_on else seen

@@ -1,14 +1,13 @@
 """Features of a frozen backbone that are computed once, for all passes and runs."""
 from collections import defaultdict
-from typing import Callable, List, Optional
+from typing import Callable, Iterable, List, Optional
 
 from mmengine.hooks import Hook
 from torch.utils.data import DataLoader
 
-from ...datasets import ViewDataset
 from ...registry import HOOKS
 from ...utils.console import say
-from ..feature_cache import CacheSettings, store_features
+from ..feature_cache import CacheSettings, repeats, store_features
 from ..feature_pass import unwrap
 from .fit_hook import FitHook
 from .phase_timer_hook import time_phase
@@ -19,8 +18,9 @@ class FeatureCacheHook(Hook):
     """Stores what the frozen backbone makes of the training images, and reads that from then on in their place.
 
     Fits, probes and, where the views repeat, training steps read features at the speed of the memory, in this run and
-    all later ones with the same weights, transforms and images; results are the same to the bit. Evaluation reads its
-    images as ever. Features are float16 with or without the hook: the backbone must have ``float16=True``.
+    all later ones with the same weights, transforms and images; results are the same to the bit. Views repeat where
+    nothing is drawn for them, or after ``dataset.variants`` epochs. Evaluation reads its images as ever. Features are
+    float16 with or without the hook: the backbone must have ``float16=True``.
 
     A data set of which the fits read less than half, since so many cells are enough for them, is not stored: it takes
     less to compute what they read.
@@ -48,10 +48,14 @@ class FeatureCacheHook(Hook):
                              'mmseg_unsup.FrozenBackbone with float16=True, or leave out feature_cache')
 
     def before_train(self, runner) -> None:
-        training = runner.train_dataloader
-        repeats = isinstance(training.dataset, ViewDataset) and training.dataset.variants is not None
-        fits = self._loaders_of_fits(runner, lambda hook: bool(hook.times(runner)))
-        self._store(runner, [training] * repeats + [loader for loader in fits if loader is not training])
+        """Store what the run reads; hooks whose steps read further images name their loaders by a method
+        ``loaders_of_steps(runner)``."""
+        if self._settings:
+            training = [runner.train_dataloader] * repeats(runner.train_dataloader.dataset)
+            steps = [loader for hook in runner.hooks if hasattr(hook, 'loaders_of_steps')
+                     for loader in hook.loaders_of_steps(runner)]
+            fits = self._loaders_of_fits(runner, lambda hook: bool(hook.times(runner)))
+            self._store(runner, dict.fromkeys([*training, *steps, *fits]))
 
     def before_test(self, runner) -> None:
         self._store(runner, self._loaders_of_fits(runner, lambda hook: any(
@@ -76,7 +80,7 @@ class FeatureCacheHook(Hook):
         say(f'feature cache: fits read {n_read:,} of {n_images:,} images, so nothing is stored of these')
         return False
 
-    def _store(self, runner, loaders: List[DataLoader]) -> None:
+    def _store(self, runner, loaders: Iterable[DataLoader]) -> None:
         if self._settings:
             with time_phase('feature cache'):
                 for loader in loaders:

@@ -7,6 +7,7 @@ from mmengine.runner import BaseLoop
 from ...weights import add_labels, check_stock_initialization, check_unchanged, initial_source, initial_weights_seen
 from ...weights.weights_seen import UNKNOWN, stated_labels
 from ...registry import HOOKS
+from ...utils.run_logs import INITIALLY_SEEN, TRAINED_ON
 from ..feature_pass import unwrap
 from .probe_hook import check_any_tensor, check_feature_tensors
 
@@ -28,6 +29,7 @@ class InitializationHook(Hook):
 
     Attributes:
         initially_seen (str): labels that the initial weights have seen; ``weights_seen`` with those of the training.
+        trained_on (str): labels that a method of this package trains on, which else trains without; '' for none.
 
     Raises:
         ValueError, RuntimeError: a part does not hold the tensors of its file; a checkpoint is of another model.
@@ -38,7 +40,7 @@ class InitializationHook(Hook):
     def __init__(self, weights_seen: Optional[str] = None) -> None:
         self.stated = stated_labels(weights_seen) if weights_seen else UNKNOWN
         self.weights_seen = self.initially_seen = UNKNOWN
-        self._of_checkpoint = None
+        self._of_checkpoint, self.trained_on = None, ''
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Remember what the loaded checkpoint says of itself; one that is only evaluated must be of this model, as
@@ -60,12 +62,15 @@ class InitializationHook(Hook):
         if getattr(model, 'uses_labels', True):
             labels = f'{_name(runner.train_dataloader.dataset)} labels'
             self.weights_seen = add_labels(self.initially_seen, labels)
+            if hasattr(model, 'uses_labels'):  # of one of mmseg nobody expects anything else
+                self.trained_on = labels
+                runner.logger.warning(f'{TRAINED_ON}{labels}')
 
     def note_start(self, runner) -> None:
         """Find out what the weights that the model starts from have seen."""
         found = self._initial(runner, unwrap(runner.model))
         self.weights_seen = self.initially_seen = self.stated if found == UNKNOWN else found
-        runner.logger.info(f'labels seen by the initial weights: {self.initially_seen}')
+        runner.logger.info(f'{INITIALLY_SEEN}{self.initially_seen}')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         checkpoint['meta']['weights_seen'] = self.weights_seen

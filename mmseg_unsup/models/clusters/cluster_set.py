@@ -1,6 +1,6 @@
 """A set of clusters: what scores features, is named by people, and travels in checkpoints."""
 from abc import ABC, abstractmethod
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +11,12 @@ from ...clustering.lloyd import nearest_centers
 from ...functional import prototype_scores
 from ...registry import MODELS
 from ...utils.checks import check_count
+from ..sized_module import SizedModule
 
 DISTANCES = ('euclidean', 'dot')
 
 
-class ClusterSet(nn.Module, ABC):
+class ClusterSet(SizedModule, ABC):
     """K clusters of feature vectors, each with a score; the largest wins.
 
     Args:
@@ -23,7 +24,6 @@ class ClusterSet(nn.Module, ABC):
         n_clusters: K; of a set that is fitted, until it is.
 
     Attributes:
-        sized (tuple): names of the buffers that become as large as those of the checkpoint that is loaded.
         scores_are_shares (bool): scores of a cell are from 0 to 1 and sum to 1, so that they say how sure the set is.
         scores_are_logits (bool): of probabilities; other scores have a scale of their own, which a CRF needs to know.
 
@@ -31,7 +31,6 @@ class ClusterSet(nn.Module, ABC):
         ValueError: ``n_clusters`` is no whole number from 2 on.
     """
 
-    sized: Tuple[str, ...] = ()
     scores_are_shares = False
     scores_are_logits = False
 
@@ -61,13 +60,6 @@ class ClusterSet(nn.Module, ABC):
     def centers(self) -> Optional[Tensor]:
         """(K, C) centres among features of unit length; None where the clusters have no such centres."""
         return None
-
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        for name in self.sized:
-            stored, own = state_dict.get(prefix + name), getattr(self, name)
-            if stored is not None and stored.shape[1:] == own.shape[1:]:
-                setattr(self, name, own.new_zeros(stored.shape))
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 @MODELS.register_module()

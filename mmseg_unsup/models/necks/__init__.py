@@ -1,5 +1,6 @@
+from .concept_decoder import ConceptDecoder
 from .lateral_sum_neck import LateralSumNeck
 from .plain_vit_pyramid import PlainViTPyramid
 from .residual_projection import ResidualProjection
 
-__all__ = ['LateralSumNeck', 'PlainViTPyramid', 'ResidualProjection']
+__all__ = ['ConceptDecoder', 'LateralSumNeck', 'PlainViTPyramid', 'ResidualProjection']

@@ -20,6 +20,7 @@ class ResidualProjection(BaseModule):
         out_channels: of the code.
         activation: ``'relu'``, or ``'silu'`` of SmooSeg.
         dropout: share of the channels that are zero in training, drawn for each of the two branches.
+        elementwise: drop single numbers, as CAUSE does, in place of channels of a whole image.
         in_index: which of the backbone's outputs is projected; of several, what they are side by side, as EAGLE's keys
             of three blocks.
 
@@ -35,12 +36,13 @@ class ResidualProjection(BaseModule):
                  out_channels: int,
                  activation: str = 'relu',
                  dropout: float = 0.1,
+                 elementwise: bool = False,
                  in_index: Union[int, Sequence[int]] = 0,
                  init_cfg: dict = None) -> None:
         super().__init__(init_cfg)
         check_choice('activation', activation, _ACTIVATIONS)
         self.in_channels, self.out_channels, self.in_index = in_channels, out_channels, in_index
-        self.dropout = nn.Dropout2d(dropout)
+        self.dropout = (nn.Dropout if elementwise else nn.Dropout2d)(dropout)
         self.cluster1 = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1))
         self.cluster2 = nn.Sequential(
             nn.Conv2d(in_channels, in_channels, 1), _ACTIVATIONS[activation](), nn.Conv2d(in_channels, out_channels, 1))

@@ -1,3 +1,4 @@
+from .cause import CAUSE
 from .cluster_segmentor import ClusterSegmentor
 from .frozen_segmentor import FrozenSegmentor
 from .iic import IIC
@@ -9,6 +10,6 @@ from .released_segmentor import ReleasedSegmentor
 from .stego import STEGO
 
 __all__ = [
-    'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'ReleasedSegmentor',
-    'STEGO'
+    'CAUSE', 'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE',
+    'ReleasedSegmentor', 'STEGO'
 ]

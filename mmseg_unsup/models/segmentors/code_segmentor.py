@@ -1,7 +1,9 @@
 """The base of the methods that learn codes of frozen features."""
+from typing import Dict, Tuple
+
 from torch import Tensor
 
-from .cluster_segmentor import ClusterSegmentor
+from .cluster_segmentor import ClusterSegmentor, ForwardMaps
 from .frozen_segmentor import check_frozen
 
 CLUSTER = 'cluster'
@@ -24,6 +26,15 @@ class CodeSegmentor(ClusterSegmentor):
         if CLUSTER not in self.clusters:
             raise ValueError(f'model.decode_head of {type(self).__name__} has the sets {list(self.clusters)}, but no '
                              f"{CLUSTER!r}: add clusters=dict({CLUSTER}=dict(type='mmseg_unsup.CosineClusterSet'))")
+
+    @property
+    def probe_channels(self) -> Dict[str, int]:
+        """``features``, codes of unit length, and ``codes`` as the neck gives them."""
+        return dict(super().probe_channels, codes=self.decode_head.in_channels)
+
+    def _maps(self, outputs: Tuple[Tensor, ...]) -> ForwardMaps:
+        maps = super()._maps(outputs)
+        return maps._replace(feats=dict(maps.feats, codes=outputs[self.decode_head.in_index]))
 
     def cluster_loss(self, codes: Tensor) -> Tensor:
         """That of the set ``cluster`` on (N, D, h, w) codes, which get no gradient."""

@@ -75,20 +75,22 @@ class STEGO(CodeSegmentor):
         self.n_points, self.n_negatives = n_points, n_negatives
         self.pointwise, self.floor, self.ceiling = pointwise, floor, ceiling
 
+    def forward(self, inputs, data_samples: list = None, mode: str = 'tensor'):
+        """As of every method; RuntimeError of a training step without partners."""
+        if mode == 'loss' and len(inputs) != 2:
+            raise RuntimeError('STEGO compares images with partners, and there are none: train on a '
+                               'mmseg_unsup.PartnerDataset with default_hooks.neighbours=dict(type='
+                               "'mmseg_unsup.ImageNeighbourHook')")
+        return super().forward(inputs, data_samples, mode)
+
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
         """``loss_intra``, ``loss_inter``, ``loss_negative`` and ``loss_cluster``, weighted.
 
         Args:
-            inputs: the images and their partners.
-
-        Raises:
-            RuntimeError: there are no partners.
+            inputs: the images and their partners; while these are not known, as when the time of a step is measured,
+                images are their own.
         """
-        if len(inputs) != 2:
-            raise RuntimeError('STEGO compares images with partners, and there are none: train on a '
-                               'mmseg_unsup.PartnerDataset with default_hooks.neighbours=dict(type='
-                               "'mmseg_unsup.ImageNeighbourHook')")
-        own, partner = (self._code(images) for images in inputs)
+        own, partner = (self._code(images) for images in (inputs[0], inputs[-1]))
         losses = self.correspondence_losses(own, partner, self._draw(own.feats))
         return dict(losses, loss_cluster=self.cluster_loss(own.codes))
 

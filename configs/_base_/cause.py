@@ -1,0 +1,27 @@
+# CAUSE beside data and backbone: the head of linear layers, constants of the released code.
+# An epoch is short where the images are few: of COCO-Stuff, 15,500 steps of 16 images.
+_base_ = './view_training.py'
+from mmseg_unsup.presets import scores_of
+model = dict(
+    type='mmseg_unsup.CAUSE',
+    data_preprocessor=dict(
+        type='mmseg_unsup.MultiViewDataPreProcessor',
+        bgr_to_rgb=True,
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375]),
+    neck=dict(type='mmseg_unsup.ResidualProjection', out_channels=90, elementwise=True),
+    decode_head=dict(
+        type='mmseg_unsup.ClusterHead',
+        in_channels=90,
+        clusters=dict(cluster=dict(type='mmseg_unsup.ModularitySet'))),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole', cluster_sets=['cluster', 'fresh']))
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3))
+default_hooks = dict(
+    codebook=dict(type='mmseg_unsup.CodebookHook'),
+    initial_evaluation=dict(type='mmseg_unsup.InitialEvaluationHook'))
+shortcuts = dict(size=['*_dataloader.**.ResizeForEvaluation.size'])
+val_evaluator = test_evaluator = [
+    dict(type='mmseg_unsup.ClusterIoUMetric', prediction='cluster'),
+    scores_of('fresh')
+]
