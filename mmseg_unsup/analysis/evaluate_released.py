@@ -29,6 +29,7 @@ from ..utils.whole_images import resizes_of
 TABLE = 'evaluation.json'
 PAPER = 'paper'
 _SCORES = dict(aAcc='accuracy', mIoU='mIoU', counted='% counted')
+_PROTOCOLS = {'whole image': 'full_resolution', 'squashed': 'squash', 'centre square': 'center_crop'}
 _DATA = 'mmseg_unsup::_base_/datasets/{}.py'
 
 
@@ -178,7 +179,7 @@ def _scores(card: ProtocolCard, cfg: Config, state: dict, loader: Config) -> Dic
     loader, sets = copy.deepcopy(loader), list(cfg.model.decode_head.clusters)
     for step in resizes_of(loader.dataset.pipeline):
         step.update(size=card.size, interpolation=card.resize,
-                    protocol='full_resolution' if card.frame == 'whole image' else 'center_crop')
+                    protocol=_PROTOCOLS[card.frame])
     batches = Runner.build_dataloader(loader, seed=0)
     evaluator = Evaluator([_metric(card, name) for name in sets])
     evaluator.dataset_meta = batches.dataset.metainfo
@@ -202,7 +203,8 @@ def _metric(card: ProtocolCard, name: str) -> dict:
     settings = dict(prediction=prediction, prefix=name, show_table=False)
     if card.counts_as_released:
         return dict(type='mmseg_unsup.ReleasedIoUMetric', extra_clusters=card.extra_clusters, **settings)
-    return dict(type='mmseg_unsup.ClusterIoUMetric', match=card.matching, **settings)
+    match, _, on = card.matching.partition(' on ')
+    return dict(type='mmseg_unsup.ClusterIoUMetric', match=match, match_on=on or 'count', **settings)
 
 
 def _rows(title: str, card: ProtocolCard, scores: Dict[str, float]) -> List[dict]:

@@ -8,11 +8,11 @@ from ..utils.score_table import markdown_table
 # what the values of a card may be
 CHOICES = dict(
     resize=('area', 'bilinear', 'nearest'),
-    frame=('whole image', 'centre square'),
+    frame=('whole image', 'centre square', 'squashed'),
     enlarged=('scores', 'codes'),
     extra_clusters=('wrong', 'dropped'),
     absent_classes=('left out', 'matched'),
-    matching=('hungarian', 'majority'))
+    matching=('hungarian', 'majority', 'identity', 'hungarian on iou', 'majority on iou'))
 LAST, ON_TEST = 'last', 'best on the test labels'
 NO_LABELS, CHOSEN, TRAINED = 'none', 'chose the checkpoint', 'trained the features'
 
@@ -26,7 +26,8 @@ class ProtocolCard:
         size: pixels of the shorter side that the network sees.
         resize: how images are brought to it: ``'area'`` averages where it shrinks and is bilinear where it does not,
             ``'bilinear'`` has no antialias, ``'nearest'`` takes pixels as they are. Labels are always nearest.
-        frame: what is scored: ``'whole image'`` at the size of its file, or its ``'centre square'`` at ``size``.
+        frame: what is scored: ``'whole image'`` at the size of its file, ``'squashed'``, the same of one whose sides
+            both are ``size``, or its ``'centre square'`` at ``size``.
         flip: codes are the mean of those of the image and of its mirror image.
         enlarged: what is brought to pixels bilinearly, ``'scores'`` of cells or their ``'codes'``.
         crf: settings of :func:`mmseg_unsup.functional.crf.build_crf`; None for none.
@@ -34,8 +35,9 @@ class ProtocolCard:
             the number of classes are ``'dropped'`` before anything is counted.
         absent_classes: classes without a labelled pixel are ``'left out'`` of matching and mean, or ``'matched'``, which
             gives them an IoU of 0 wherever their cluster is predicted.
-        matching: of clusters to classes, once over the whole set: ``'hungarian'`` one to one, on pixel counts, or
-            ``'majority'``, many to one.
+        matching: of clusters to classes, once over the whole set: ``'hungarian'`` one to one, or
+            ``'majority'``, many to one; ``'identity'``, what is predicted are classes. What is summed is counts of pixels,
+            or IoU.
         void: labels that do not count.
         checkpoint: which one of its training.
         labels: what labels of the data set did on the way to the weights.
