@@ -7,6 +7,7 @@ import torch
 
 from mmseg_unsup.evaluation.metrics import ClusterIoUMetric, ReleasedIoUMetric
 from mmseg_unsup.evaluation.protocol_cards import CARDS, FIELDS, HONEST, ProtocolCard, card_from, card_table, unique_cards
+from ..conftest import ROOT
 from ..facts import facts
 
 IGNORED = 255
@@ -75,3 +76,13 @@ def test_cards_of_the_papers_differ_where_their_codes_do():
     # of the weights of a method honest says what happened to them
     assert set(HONEST.of_checkpoint(CARDS['stego']).differences(CARDS['stego'])) == set(FIELDS) - {
         'size', 'matching', 'void', 'checkpoint', 'labels'}
+
+
+def test_the_document_has_these_cards():
+    with open(f'{ROOT}/docs/protocols.md', encoding='utf-8') as file:
+        text = file.read()
+    for card in CARDS.values():
+        crf = 'none' if card.crf is None else f'{1 / card.crf["temperature"]:g} x'
+        cells = [f'`{card.name}`', card.resize, card.frame, 'yes' if card.flip else 'no', card.enlarged, crf,
+                 card.extra_clusters, card.absent_classes, card.checkpoint, card.labels]
+        assert f'| {" | ".join(cells)} |' in text and card.size == 320
