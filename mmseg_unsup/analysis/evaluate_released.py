@@ -1,6 +1,7 @@
 """Scores of a released checkpoint under several protocol cards: the work of ``mmseg-unsup evaluate-released``."""
 import copy
 import math
+import os
 import os.path as osp
 from dataclasses import replace
 from typing import Dict, List, NamedTuple, Optional, Sequence
@@ -19,6 +20,7 @@ from ..registry import DATASETS, MODELS, TRANSFORMS
 from ..utils import load_config
 from ..utils.atomic import write_json, write_text
 from ..utils.checks import check_choice
+from ..utils.config import find_config
 from ..utils.console import say
 from ..utils.devices import default_device
 from ..utils.registered import class_of
@@ -127,7 +129,12 @@ def write_table(report: dict, out: str) -> None:
 
 def _test_loader(data: str, data_root: Optional[str]) -> Config:
     """The loader of the labelled images of a config, with their folder."""
-    path = _DATA.format(data) if data.isidentifier() else data
+    path = data
+    if data.isidentifier():
+        folder = osp.dirname(find_config(_DATA.format('camvid')))
+        check_choice('data set', data, [osp.splitext(name)[0] for name in sorted(os.listdir(folder))
+                                        if name.endswith('.py')], ', or a config')
+        path = _DATA.format(data)
     cfg = load_config(path)
     loader = cfg.get('test_dataloader') or cfg.get('val_dataloader')
     if not loader:

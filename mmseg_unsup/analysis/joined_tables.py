@@ -34,16 +34,23 @@ def read_rows(path: str) -> List[ScoreRow]:
         OSError: there is no such file.
         ValueError: it holds no table with protocol cards.
     """
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'there is no table {path!r}: name an evaluation.json or a seeds.json')
+    report = _report(path)
     try:
-        report = load(path, file_format='json')
         cards = {values['name']: card_from(values, path) for values in report['cards']}
         return [ScoreRow(row['name'], cards[row['card']], _data(report, row), row['scores'], path)
                 for row in report['rows']]
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} holds no table with protocol cards ({type(error).__name__}: {error}): write it again '
-                         'by the command that made it') from None
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(f'{path} holds no table with protocol cards: write it again by the command that made it'
+                         ) from None
+
+
+def _report(path: str) -> dict:
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'there is no table {path!r}: name an evaluation.json or a seeds.json')
+    try:
+        return load(path, file_format='json')
+    except ValueError:
+        raise ValueError(f'{path} is no JSON: name an evaluation.json or a seeds.json') from None
 
 
 def _data(report: dict, row: dict) -> str:

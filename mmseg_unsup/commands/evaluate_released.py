@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     files.refuse_existing(osp.join(args.out_dir, evaluation.TABLE), args.force)
     register_all_modules()
     cards = evaluation.chosen_cards(args.method, args.cards, args.set)
-    parts, data = released.read_released(args.method, args.files), evaluation.labelled_data(args.data, args.data_root)
+    data, parts = evaluation.labelled_data(args.data, args.data_root), released.read_released(args.method, args.files)
     for card in cards:
         evaluation.check_fits(card, data, parts.n_classes or parts.n_clusters)
     cfg, model = released.build_released(parts, args.backbone)
