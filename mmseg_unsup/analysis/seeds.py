@@ -9,11 +9,13 @@ from mmengine.fileio import load
 
 from ..engine.checkpoint_files import numbered_checkpoints
 from ..evaluation.evaluators import cluster_metric
+from ..evaluation.protocol_cards import STARRED, ProtocolCard, card_table, unique_cards
 from ..utils.atomic import write_json, write_text
 from ..utils.checks import is_finite
 from ..utils.console import say
 from ..utils.run_logs import labels_seen
 from ..utils.score_table import markdown_table
+from .config_cards import card_of_config
 from .experiments import (check_plan, describe_evaluation, describe_training, finite, format_mean_and_std,
                           mean_and_std, planned_config, software_of, train_all)
 from .experiments import Run as TrainingRun
@@ -114,14 +116,28 @@ def summarise(runs: List[Run], protocols: Dict[str, dict], metrics: Sequence[str
         select: also name a checkpoint per run, without labels.
     """
     by_name = {name: [run for run in runs if run.name == name] for name in protocols}
-    rows = [dict(name=title, **_row(by_name[members[0]], metrics, untrained=True))
+    rows = [dict(name=title, config=members[0], **_row(by_name[members[0]], metrics, untrained=True))
             for title, members in untrained_groups(by_name, metrics).items()]
     for name, of_config in by_name.items():
-        rows.append(dict(name=name, **_row(of_config, metrics)))
+        rows.append(dict(name=name, config=name, **_row(of_config, metrics)))
         protocols[name]['labels'] = ' and '.join(sorted({labels_seen(run.work_dir) for run in of_config}))
     reports = [_run_report(run, metrics, protocols[run.name]['matching'] != '-', select) for run in runs]
+    cards = _add_cards(rows, by_name, protocols)
     return dict(seeds=list(dict.fromkeys(run.seed for run in runs)), metrics=list(metrics), options=list(words),
-                software=software_of(runs), protocols=protocols, rows=rows, runs=reports)
+                software=software_of(runs), protocols=protocols, cards=cards, rows=rows, runs=reports)
+
+
+def _add_cards(rows: List[dict], by_name: Dict[str, List[Run]], protocols: Dict[str, dict]) -> List[dict]:
+    """The protocol cards of a table, of which its rows get ``card``, and ``data``; none where one has no card."""
+    found = {name: card_of_config(runs[0].cfg, protocols[name]['labels']) for name, runs in by_name.items()}
+    if None in found.values():
+        return []
+    cards = unique_cards(found.values())
+    for row in rows:
+        card, protocol = found[row['config']], protocols[row['config']]
+        row['card'] = next(each.name for each in cards if not card.differences(each))
+        row['data'] = dict(kind=protocol['data set'], images=protocol['validation images'], classes=protocol['classes'])
+    return [card.to_dict() for card in cards]
 
 
 def untrained_groups(by_name: Dict[str, List[Run]], metrics: Sequence[str]) -> Dict[str, List[str]]:
@@ -168,7 +184,7 @@ def to_markdown(report: dict) -> str:
     software = ', '.join(f'{name} {" and ".join(versions)}' for name, versions in report['software'].items())
     columns = next(iter(report['protocols'].values()))
     protocols = [[name, *protocol.values()] for name, protocol in report['protocols'].items()]
-    parts = [title, _score_table(report), '## Protocol', markdown_table(['', *columns], protocols),
+    parts = [title, _score_table(report), '## Protocol', markdown_table(['', *columns], protocols), *_cards(report),
              f'{software}; options: {" ".join(report["options"]) or "none"}', '## Checkpoints',
              _checkpoint_table(report)]
     not_before = sorted({run['name'] for run in report['runs'] if 0 not in run['evaluations']})
@@ -178,6 +194,12 @@ def to_markdown(report: dict) -> str:
     if any(run['label_free'] for run in report['runs']):
         parts += ['## Label-free scores', _label_free_table(report)]
     return '\n\n'.join(parts) + '\n'
+
+
+def _cards(report: dict) -> List[str]:
+    """The protocol cards of the table; where there are several, how to read them."""
+    cards = [ProtocolCard(**values) for values in report['cards']]
+    return [card_table(cards), STARRED][:len(cards)]
 
 
 def _score_table(report: dict) -> str:

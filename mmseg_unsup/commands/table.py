@@ -30,6 +30,8 @@ GROUPS = {
     ),
     'Study': {
         'seeds': 'train configs with several seeds and write one table',
+        'evaluate-released': 'scores of a released checkpoint, as published and honest',
+        'join-tables': 'one table of evaluations that were made alike',
         'label-efficiency': 'fine-tune on growing shares of the labels',
         'choose-k': 'what the number of clusters does, without labels',
         'position': 'how far features tell their place in the image',
@@ -46,6 +48,7 @@ GROUPS = {
         'extract-backbone': 'the backbone of a checkpoint as a plain file',
         'convert-picie': 'a checkpoint of the released PiCIE or MDC code',
         'convert-maskcontrast': 'a checkpoint of the released MaskContrast code',
+        'convert-released': 'a released checkpoint of STEGO, HP, CAUSE and others',
         'coco-stuff27': 'the curated image lists of COCO-Stuff',
         'label-subsets': 'nested random subsets of a training set',
         'labels-to-masks': 'object masks from label maps',

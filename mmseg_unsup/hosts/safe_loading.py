@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import Dict, List, Sequence
+from typing import Dict, List, Pattern, Sequence
 
 import numpy as np
 import torch
@@ -26,6 +26,27 @@ _REMEDY = ('If you trust the file, allow it by --cfg-options allowed_globals="[{
 
 class UnreadableCheckpoint(ValueError):
     """A file that is cut off, corrupted or of another kind; one that names what could run code is not."""
+
+
+class RefusedGlobal(ValueError):
+    """A file wants to load what could run code; ``name`` is what, ``module.name``."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class StandIn:
+    """An object in a file whose class is not looked for: it keeps its state as data, and does nothing."""
+
+    def __new__(cls, *args):
+        return object.__new__(cls)
+
+    def __init__(self, *args) -> None:
+        """Take whatever the class of the file would."""
+
+    def __setstate__(self, state) -> None:
+        self.state = state
 
 
 def allow_globals(names: Sequence[str]) -> None:
@@ -72,6 +93,23 @@ def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: 
         raise
     except Exception as error:  # a file of another kind can fail anywhere
         raise _refusal(path, error, remedy) from None
+
+
+def load_with_stand_ins(path: str, harmless: Pattern, remedy: str):
+    """:func:`load_safely` of a file in which objects lie beside the tensors, such as the settings of its training.
+
+    Nothing that the file names is imported or run: what ``harmless`` matches, ``module.name``, becomes a
+    :class:`StandIn`, anything else is refused.
+    """
+    stand_ins: Dict[str, type] = {}
+    while True:
+        try:
+            return load_safely(path, 'cpu', [*_mmengine_globals(), *stand_ins.values()], remedy)
+        except RefusedGlobal as error:
+            if error.name in stand_ins or not harmless.fullmatch(error.name):
+                raise
+            module, _, name = error.name.rpartition('.')  # torch leaves out that of built-in types
+            stand_ins[error.name] = type(name, (StandIn, ), dict(__module__=module or 'builtins'))
 
 
 def _load_safetensors(path: str, map_location) -> Dict[str, torch.Tensor]:
@@ -243,8 +281,8 @@ def _kind_of_file(path: str) -> str:
 
 def refusal_of(source: str, name: str, remedy: str = _REMEDY) -> ValueError:
     """The error for a file that wants to load ``module.name``."""
-    return ValueError(f'{source} wants to load {name}, which is neither a tensor nor a plain value and could run code: '
-                      f'nothing was loaded. {remedy.format(name=name)}')
+    return RefusedGlobal(f'{source} wants to load {name}, which is neither a tensor nor a plain value and could run '
+                         f'code: nothing was loaded. {remedy.format(name=name)}', name)
 
 
 def plain_globals() -> Dict[str, object]:

@@ -1,15 +1,17 @@
 from .backbones import DINOViT, FrozenBackbone
-from .clusters import AveragedSet, ClassifierSet, CosineClusterSet, ModularitySet, NeighbourSet, PrototypeSet, WeightNormSet
+from .clusters import (AveragedSet, ClassifierSet, CosineClusterSet, ModularitySet, NeighbourSet, PrototypeSet,
+                       WeightNormSet)
 from .data_preprocessor import MultiViewDataPreProcessor
 from .decode_heads import ClusterHead, EmbeddingHead
 from .losses import BalancedBCELoss, MaskNCELoss
 from .necks import ConceptDecoder, LateralSumNeck, PlainViTPyramid, ResidualProjection
-from .segmentors import CAUSE, FrozenSegmentor, IIC, MDC, MaskContrast, PiCIE, PriMaPs, STEGO, SmooSeg
+from .segmentors import (CAUSE, FrozenSegmentor, IIC, MDC, MaskContrast, PiCIE, PriMaPs, ReleasedSegmentor, STEGO,
+                         SmooSeg)
 from .teachers import PrototypeTeacher
 
 __all__ = [
     'AveragedSet', 'BalancedBCELoss', 'CAUSE', 'ClassifierSet', 'ClusterHead', 'ConceptDecoder', 'CosineClusterSet',
     'DINOViT', 'EmbeddingHead', 'FrozenBackbone', 'FrozenSegmentor', 'IIC', 'LateralSumNeck', 'MDC', 'MaskContrast',
     'MaskNCELoss', 'ModularitySet', 'MultiViewDataPreProcessor', 'NeighbourSet', 'PiCIE', 'PlainViTPyramid', 'PriMaPs',
-    'PrototypeSet', 'PrototypeTeacher', 'ResidualProjection', 'STEGO', 'SmooSeg', 'WeightNormSet'
+    'PrototypeSet', 'PrototypeTeacher', 'ReleasedSegmentor', 'ResidualProjection', 'STEGO', 'SmooSeg', 'WeightNormSet'
 ]

@@ -225,6 +225,13 @@ STUDY = {
     'benchmark {p}/confg.py': "there is no config '{p}/confg.py'",
     'extract-backbone {p}/none.pth {p}/out.pth --format mmseg': "'{p}/none.pth'",
     'extract-backbone {p}/run/epoch_1.pth {p}/out.pth --format tensorflow': "invalid choice: 'tensorflow'",
+    'convert-released stego {p}/run/epoch_1.pth --out {p}/work': 'epoch_1.pth is no checkpoint of STEGO: it has no tensor '
+    'net.cluster1.0.weight, but',
+    'convert-released cause {p}/none.pth --out {p}/work': '{p}/none.pth: No such file or directory: check the path',
+    'evaluate-released hp {p}/none.pth --data camvd --out-dir {p}/work': "there is no data set 'camvd' | mean camvid?",
+    'join-tables {p}/none.json': "there is no table '{p}/none.json'",
+    'join-tables {p}/foreign.json': 'foreign.json holds no table with protocol cards',
+    'join-tables {p}/config.py': 'config.py is no JSON',
     'labels-to-masks {p}/nolabels {p}/masks --objects 1': '{p}/nolabels',
 }
 ALL = {**COMMAND_LINE, **CONFIGS, **VALUES, **DATA, **PLACES, **WEIGHTS, **TWO_AT_ONCE, **WITH_PHOTOGRAPHS,

@@ -39,6 +39,9 @@ NOT_RUN = {
     'make install': 'the same; what it leaves is made by make_clone',
     'make demo': 'minutes; tests/test_packaging.py runs its config',
     'mmseg-unsup side-by-side': 'a network; tests/test_analysis/test_side_by_side.py runs it on a sketch of that code',
+    'mmseg-unsup convert-released': 'files of authors; tests/test_tools/test_released.py converts such as theirs',
+    'mmseg-unsup evaluate-released': 'the same; tests/test_tools/test_evaluate_released.py',
+    'mmseg-unsup join-tables': 'tables of the above; tests/test_tools/test_evaluate_released.py',
     'tools/dist_': 'eight GPUs; tests/test_tools/test_distributed.py runs the scripts',
     'tools/slurm_': 'Slurm; tests/test_engine/test_preemption.py runs the script with a stand-in',
     'python tools/train.py configs/picie/picie_fpn_camvid_vit-s16.py':

@@ -12,7 +12,10 @@ from mmengine.config import Config
 from mmengine.fileio import load
 
 from mmseg_unsup.analysis import experiments, seeds
+from mmseg_unsup.analysis.joined_tables import join_tables
 from mmseg_unsup.commands import run_command
+from mmseg_unsup.utils import load_config
+from mmseg_unsup.utils.atomic import write_json
 from mmseg_unsup.utils.run_record import read_record, write_record
 from mmseg_unsup.version import __version__
 
@@ -80,6 +83,11 @@ def test_two_seeds_are_trained_once_and_averaged(forked_trainings, tmp_path, cap
     assert protocol['labels'] == 'none' and '| none |' in table  # random weights
     assert (protocol['data set'], protocol['validation images'], protocol['classes'], protocol['K'], protocol['size'],
             protocol['crop']) == ('CamVidDataset', 4, 11, 11, 32, 'center_crop')
+    card, = report['cards']
+    assert (card['size'], card['frame'], card['checkpoint'], card['labels']) == (32, 'centre square', 'last', 'none')
+    assert '| frame | centre square |' in table and '*' not in table.replace('**', '')
+    joined = join_tables([str(tmp_path / 'out' / 'seeds.json')], ['mIoU'])
+    assert f'| config | CamVidDataset, 4 images, 11 classes | {trained["scores"]["mIoU"]["mean"]:.2f} ± ' in joined
     for run in report['runs']:
         scores = {int(epoch): of_epoch['view_NMI'] for epoch, of_epoch in run['label_free'].items()}
         assert run['selected_epoch'] == max(scores, key=scores.get)
@@ -142,6 +150,22 @@ def test_configs_share_the_untrained_row_only_if_they_start_alike(tmp_path):
     # the best epoch by labels is said, and does not enter the scores
     assert '| b | 2 | epoch 2: 58.00 / 20.00 | epoch 1: 99.00 / 99.00 |' in table
     assert 'best mIoU by labels, for information' in table
+
+
+def test_configs_that_are_not_scored_alike_have_cards_that_say_so(tmp_path):
+    runs = [make_run(tmp_path, name, 1, {2: scores(60, 20)}) for name in ('r18', 'vit')]
+    for run in runs:
+        experiments.read_evaluations(run)
+        run.cfg = load_config(f'mmseg_unsup::features/features_{run.name}_camvid.py')
+    (tmp_path / 'vit/seed_1/train.log').write_text('INFO - labels seen by the initial weights: CamVid labels\n')
+    facts = {'data set': 'CamVidDataset', 'validation images': 4, 'classes': 11, 'matching': 'hungarian'}
+    report = seeds.summarise(runs, {run.name: dict(facts) for run in runs}, ['mIoU'])
+    table = seeds.to_markdown(report)
+    assert [row['card'] for row in report['rows']] == ['config 1', 'config 2']
+    assert '| size * | 160 | 320 |' in table and '| labels * | none | trained the features |' in table
+    write_json(str(tmp_path / 'seeds.json'), report)
+    with pytest.raises(ValueError, match=r'were not scored alike, they differ in size \(160 and 320\), labels'):
+        join_tables([str(tmp_path / 'seeds.json')], ['mIoU'])
 
 
 def test_one_seed_has_no_deviation(tmp_path):

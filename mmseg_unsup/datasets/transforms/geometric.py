@@ -6,17 +6,23 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
-from ...utils.checks import check_count, check_interval, check_share
+from ...utils.checks import check_choice, check_count, check_interval, check_share
+
+AREA = 'area'
+# nearest is that of Pillow
+INTERPOLATIONS = dict(area=cv2.INTER_AREA, bilinear=cv2.INTER_LINEAR, nearest=cv2.INTER_NEAREST_EXACT)
 
 
-def resize_image(img: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
-    """(H, W, 3) -> (*shape, 3): area averaging when it shrinks, so that nothing aliases, else bilinear."""
+def resize_image(img: np.ndarray, shape: Tuple[int, int], interpolation: str = AREA) -> np.ndarray:
+    """(H, W, 3) -> (*shape, 3): ``'area'`` averages when it shrinks, so that nothing aliases, and is else bilinear;
+    ``'bilinear'`` and ``'nearest'`` do the same whatever the shape."""
     if img.shape[:2] == tuple(shape):
         return img
     if not any(img.strides):  # one byte stands for all pixels, see LoadNothing
         return np.full((*shape, 3), img[0, 0, 0], np.uint8)
-    shrinks = img.shape[0] > shape[0]
-    return cv2.resize(img, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if interpolation == AREA and img.shape[0] <= shape[0]:
+        interpolation = 'bilinear'
+    return cv2.resize(img, shape[::-1], interpolation=INTERPOLATIONS[interpolation])
 
 
 def resize_labels(labels: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
@@ -65,24 +71,31 @@ class ResizeForEvaluation(BaseTransform):
     Args:
         size: pixels of the shorter side.
         protocol: see above.
+        interpolation: of images, see :func:`resize_image`; labels are always nearest. With another one than ``'area'``
+            the centre square is cut out of the resized image, by the whole pixels of torchvision's ``Resize`` and
+            ``CenterCrop``, as the released code of STEGO and its successors does it.
     """
 
     PROTOCOLS = ('center_crop', 'full_resolution', 'squash')
     is_resize = True  # takes size and protocol
 
-    def __init__(self, size: int, protocol: str = 'center_crop') -> None:
+    def __init__(self, size: int, protocol: str = 'center_crop', interpolation: str = AREA) -> None:
         if protocol not in self.PROTOCOLS:
             raise ValueError(f'protocol={protocol!r} is not one of {self.PROTOCOLS}')
+        check_choice('interpolation', interpolation, INTERPOLATIONS)
         check_count('size', size)
-        self.size, self.protocol = size, protocol
+        self.size, self.protocol, self.interpolation = size, protocol, interpolation
 
     def transform(self, results: dict) -> dict:
         if self.protocol == 'full_resolution':
             height, width = results['img'].shape[:2]
             scale = self.size / min(height, width)
-            results['img'] = resize_image(results['img'], (max(1, round(height * scale)), max(1, round(width * scale))))
+            shape = (max(1, round(height * scale)), max(1, round(width * scale)))
+            results['img'] = resize_image(results['img'], shape, self.interpolation)
         elif self.protocol == 'squash':
-            results['img'] = resize_image(results['img'], (self.size, self.size))
+            results['img'] = resize_image(results['img'], (self.size, self.size), self.interpolation)
+        elif self.interpolation != AREA:
+            self._resize_then_crop(results)
         else:
             # cropping first gives the same square and resamples fewer pixels
             results['img'] = resize_image(center_square(results['img']), (self.size, self.size))
@@ -91,6 +104,16 @@ class ResizeForEvaluation(BaseTransform):
                 results[key] = resize_labels(center_square(results[key]), (self.size, self.size))
         results['img_shape'] = results['img'].shape[:2]
         return results
+
+    def _resize_then_crop(self, results: dict) -> None:
+        height, width = results['img'].shape[:2]
+        shape = tuple(self.size * side // min(height, width) for side in (height, width))
+        # torchvision rounds half to even
+        rows, columns = (slice(start, start + self.size) for start in (round((side - self.size) / 2) for side in shape))
+        results['img'] = np.ascontiguousarray(resize_image(results['img'], shape, self.interpolation)[rows, columns])
+        results['ori_shape'] = (self.size, self.size)
+        for key in results.get('seg_fields', []):
+            results[key] = np.ascontiguousarray(resize_labels(results[key], shape)[rows, columns])
 
 
 @TRANSFORMS.register_module()

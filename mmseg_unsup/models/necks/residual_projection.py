@@ -1,6 +1,7 @@
 """The head of STEGO and of most of its successors."""
-from typing import Tuple
+from typing import Sequence, Tuple, Union
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -20,7 +21,8 @@ class ResidualProjection(BaseModule):
         activation: ``'relu'``, or ``'silu'`` of SmooSeg.
         dropout: share of the channels that are zero in training, drawn for each of the two branches.
         elementwise: drop single numbers, as CAUSE does, in place of channels of a whole image.
-        in_index: which of the backbone's outputs is projected.
+        in_index: which of the backbone's outputs is projected; of several, what they are side by side, as EAGLE's keys
+            of three blocks.
 
     Source: STEGO (arXiv 2203.08414), section 4.3; ``DinoFeaturizer`` of the released code, by whose names the weights
     are called.
@@ -35,7 +37,7 @@ class ResidualProjection(BaseModule):
                  activation: str = 'relu',
                  dropout: float = 0.1,
                  elementwise: bool = False,
-                 in_index: int = 0,
+                 in_index: Union[int, Sequence[int]] = 0,
                  init_cfg: dict = None) -> None:
         super().__init__(init_cfg)
         check_choice('activation', activation, _ACTIVATIONS)
@@ -47,5 +49,6 @@ class ResidualProjection(BaseModule):
 
     def forward(self, inputs: Tuple[Tensor, ...]) -> Tuple[Tensor]:
         """Maps of which one is (N, C, h, w) -> a tuple of one (N, D, h, w)."""
-        feats = inputs[self.in_index]
+        feats = inputs[self.in_index] if isinstance(self.in_index, int) else torch.cat(
+            [inputs[index] for index in self.in_index], 1)
         return (self.cluster1(self.dropout(feats)) + self.cluster2(self.dropout(feats)), )

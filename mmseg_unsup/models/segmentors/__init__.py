@@ -7,10 +7,11 @@ from .mdc import MDC
 from .object_segmentor import ObjectSegmentor
 from .picie import PiCIE
 from .primaps import PriMaPs
+from .released_segmentor import ReleasedSegmentor
 from .smooseg import SmooSeg
 from .stego import STEGO
 
 __all__ = [
     'CAUSE', 'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'PriMaPs',
-    'STEGO', 'SmooSeg'
+    'ReleasedSegmentor', 'STEGO', 'SmooSeg'
 ]

@@ -1,0 +1,255 @@
+"""Checkpoints of released methods on frozen features: which tensors they hold under which names.
+
+Names of STEGO (and of DepthG, which has its layout), HP, EAGLE and PriMaPs are those of their released code, those of
+SmooSeg and CAUSE those of their released files.
+"""
+import re
+from dataclasses import dataclass, field, replace
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..hosts.safe_loading import load_with_stand_ins
+from ..utils.checks import check_choice
+
+Tensors = Dict[str, Tensor]
+# what lies beside the tensors: settings (omegaconf, argparse), callbacks and loggers of Lightning, plain types
+HARMLESS = re.compile(r'(omegaconf|pytorch_lightning|lightning|lightning_fabric)\.[\w.]+|argparse\.Namespace|typing\.\w+|'
+                      r'pathlib\.\w+|collections\.defaultdict|((builtins|__builtin__)\.)?(dict|list|tuple|set|int|float|'
+                      r'str|bool|object)')
+_REMEDY = 'a released checkpoint has none: download it again from its authors'
+_PROJECTION = ('cluster1.0.weight', 'cluster1.0.bias', 'cluster2.0.weight', 'cluster2.0.bias', 'cluster2.2.weight',
+               'cluster2.2.bias')
+# our name of a tensor of CAUSE's heads -> theirs, of the transformer without what is before all of them
+_CAUSE_MLP = {name: name.replace('cluster1.0', 'f1').replace('cluster2', 'f2') for name in _PROJECTION}
+_CAUSE_TR = {'query_pos': 'query_pos', **{f'{layer}.{part}': f'tr.{layer}.{part}' for layers, parts in (
+    (('self_attn', 'multihead_attn'), ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')),
+    (('linear1', 'linear2', 'norm1', 'norm2', 'norm3'), ('weight', 'bias'))) for layer in layers for part in parts},
+    **{f'projection.{name}': f'tr.{theirs}' for name, theirs in _CAUSE_MLP.items()}}
+_COSINES, _LOGITS = (dict(type=f'mmseg_unsup.{name}') for name in ('CosineClusterSet', 'ClassifierSet'))
+
+
+class ReleasedSet(NamedTuple):
+    """Clusters of a checkpoint: the config of their set, and its tensors."""
+    config: dict
+    state: Tensors
+
+
+class ReleasedParts(NamedTuple):
+    """What a released checkpoint holds, under the names of this package.
+
+    Attributes:
+        backbone: official name -> tensor; empty where the file has none.
+        outputs: number of blocks -> the outputs of the backbone that codes are made of.
+        neck: config of what makes the codes, without channels; None where features are codes.
+        codebook: (K', C) codes that the neck reads, or None.
+        n_classes: of the data set that it was trained on, where the file says it.
+    """
+    method: str
+    source: str
+    backbone: Tensors
+    outputs: Callable[[int], List[str]]
+    neck: Optional[dict]
+    neck_state: Tensors
+    sets: Dict[str, ReleasedSet]
+    codebook: Optional[Tensor]
+    n_classes: Optional[int]
+
+    @property
+    def title(self) -> str:
+        return LAYOUTS[self.method].title
+
+    @property
+    def n_clusters(self) -> int:
+        return len(next(iter(self.sets['cluster'].state.values())))
+
+    @property
+    def channels(self) -> int:
+        """Of a code, D."""
+        return next(iter(self.sets['cluster'].state.values())).size(1)
+
+    @property
+    def width(self) -> int:
+        """Channels of the features that codes are made of."""
+        widths = [self.neck_state[name].size(1) for name in ('cluster1.0.weight', 'query_pos') if name in self.neck_state]
+        return widths[0] if widths else self.channels
+
+
+def _last_tokens(n_blocks: int) -> List[str]:
+    return ['tokens']
+
+
+def _keys_of_three(n_blocks: int) -> List[str]:
+    return [f'keys.{number}' for number in range(n_blocks - 3, n_blocks)]
+
+
+def _cosines(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
+    return dict(cluster=ReleasedSet(_COSINES, dict(weight=tensors[layout.clusters])))
+
+
+def _primaps_sets(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
+    """``cluster`` is theta_M, the moving average that gives the targets, and ``student`` theta_R; before the EM there
+    are cosines alone."""
+    baseline = tensors.get('cluster_probe.cluster_centers.weight_v')
+    if baseline is not None:
+        return dict(cluster=ReleasedSet(_COSINES, dict(weight=baseline.flatten(1))))
+    return {name: ReleasedSet(_LOGITS, {
+        'classifiers.0.weight': weight, 'classifiers.0.bias': weight.new_zeros(len(weight)),
+        'running_loss': weight.new_zeros(1)}) for name, weight in (
+            ('cluster', _weight_norm(tensors, 'cluster_probe.ema_model.')), ('student', _weight_norm(tensors, 'seghead.')))}
+
+
+def _weight_norm(tensors: Tensors, prefix: str) -> Tensor:
+    """(K, C, 1, 1) weight of a convolution that is kept as length and direction."""
+    return tensors[f'{prefix}weight_g'] * F.normalize(tensors[f'{prefix}weight_v'].flatten(1), dim=1)[..., None, None]
+
+
+@dataclass
+class Layout:
+    """Names in the checkpoints of a method.
+
+    Attributes:
+        title: of the method.
+        mark: a name that no other method has; of those that have STEGO's, what STEGO has.
+        backbone, head: prefixes; no head where features are codes.
+        clusters, linear: name of the prototypes, and of the weight of the linear probe.
+        names: our name of a tensor of the head -> theirs.
+        neck: config of the head, without sizes.
+        codebook: name of the codes that the head reads.
+    """
+    title: str
+    mark: str
+    backbone: str = 'net.model.'
+    head: Optional[str] = 'net.'
+    clusters: str = 'cluster_probe.clusters'
+    linear: str = 'linear_probe.weight'
+    names: Dict[str, str] = field(default_factory=lambda: {name: name for name in _PROJECTION})
+    neck: dict = field(default_factory=lambda: dict(type='mmseg_unsup.ResidualProjection'))
+    codebook: Optional[str] = None
+    outputs: Callable[[int], List[str]] = _last_tokens
+    sets: Callable[[Tensors, 'Layout'], Dict[str, ReleasedSet]] = _cosines
+
+    def needed(self, tensors: Tensors) -> List[str]:
+        """Names that a checkpoint must have."""
+        if self.head is None:
+            return [] if 'cluster_probe.cluster_centers.weight_v' in tensors else [
+                f'{prefix}weight_{part}' for prefix in ('cluster_probe.ema_model.', 'seghead.') for part in 'gv']
+        codebook = [] if self.codebook is None else [self.codebook]
+        return [*(self.head + name for name in self.names.values()), self.clusters, *codebook]
+
+
+_STEGO = Layout('STEGO', 'net.cluster1.0.weight')
+_CAUSE = Layout('CAUSE', 'linear.f.weight', backbone='', head='head_ema.', clusters='cluster_probe',
+                linear='linear.f.weight', names=_CAUSE_MLP)
+LAYOUTS: Dict[str, Layout] = dict(
+    eagle=Layout('EAGLE', 'train_cluster_probe_eigen.clusters', outputs=_keys_of_three),
+    smooseg=Layout('SmooSeg', 'prediction.global_clusters', head='projection.', clusters='prediction.global_clusters',
+                   neck=dict(type='mmseg_unsup.ResidualProjection', activation='silu')),
+    primaps=Layout('PriMaPs', 'seghead.weight_v', head=None, sets=_primaps_sets),
+    hp=Layout('HP', 'net_model_state_dict.cluster1.0.weight', backbone='net_model_state_dict.model.',
+              head='net_model_state_dict.', clusters='cluster_model_state_dict.clusters',
+              linear='linear_model_state_dict.weight'),
+    cause=_CAUSE,
+    stego=_STEGO,
+    depthg=replace(_STEGO, title='DepthG'))
+
+
+def _layout_of(method: str, tensors: Tensors) -> Layout:
+    """That of the checkpoint at hand: CAUSE has two heads."""
+    if method != 'cause' or 'head_ema.query_pos' not in tensors:
+        return LAYOUTS[method]
+    return replace(_CAUSE, names=_CAUSE_TR, neck=dict(type='mmseg_unsup.ConceptDecoder'), codebook='codebook')
+
+
+def read_released(method: str, paths: Sequence[str]) -> ReleasedParts:
+    """What the files of a released checkpoint hold; nothing in them is run.
+
+    Args:
+        method: of :data:`LAYOUTS`.
+        paths: one file; of CAUSE those of head and clusters.
+
+    Raises:
+        OSError: a file cannot be opened.
+        ValueError: it is of another method, cannot be read, names code, lacks tensors, or has values that are no
+            numbers.
+    """
+    check_choice('method', method, LAYOUTS)
+    tensors: Tensors = {}
+    for path in paths:
+        tensors.update(_tensors_of(path))
+    source = ' and '.join(paths)
+    _check_method(tensors, method, source)
+    layout = _layout_of(method, tensors)
+    lacking = [name for name in layout.needed(tensors) if name not in tensors]
+    if lacking:
+        raise ValueError(f'{source} is no whole checkpoint of {layout.title}, it lacks {", ".join(lacking[:3])}'
+                         f'{_advice_on(lacking)}')
+    return _parts(tensors, method, layout, source)
+
+
+def _advice_on(lacking: Sequence[str]) -> str:
+    if lacking == ['codebook']:
+        return ', whose codes its transformer head reads: name its file too, modular.npy'
+    is_half = lacking[0] == 'cluster_probe'
+    return ': name the file of the clusters too, cluster_mlp.pth or cluster_tr.pth' if is_half else (
+        ': download it again from its authors')
+
+
+def _check_method(tensors: Tensors, method: str, source: str) -> None:
+    found = next((name for name, layout in LAYOUTS.items() if layout.mark in tensors), None)
+    if found is None:
+        names = ', '.join(list(tensors)[:3]) or 'none'
+        raise ValueError(f'{source} is no checkpoint of {LAYOUTS[method].title}: it has no tensor '
+                         f'{LAYOUTS[method].mark}, but {names}: name another file, or another method of '
+                         f'{", ".join(LAYOUTS)}')
+    if LAYOUTS[found].mark != LAYOUTS[method].mark:
+        raise ValueError(f'{source} is a checkpoint of {LAYOUTS[found].title}, of which it has '
+                         f'{LAYOUTS[found].mark}, not of {LAYOUTS[method].title}: give {found} in the place of {method}')
+
+
+def _parts(tensors: Tensors, method: str, layout: Layout, source: str) -> ReleasedParts:
+    backbone = {name[len(layout.backbone):]: value for name, value in tensors.items()
+                if layout.backbone and name.startswith(layout.backbone)}
+    head = {} if layout.head is None else {ours: tensors[layout.head + name] for ours, name in layout.names.items()}
+    linear = tensors.get(layout.linear)
+    sets = layout.sets(tensors, layout)
+    used = {**backbone, **head, **{name: value for found in sets.values() for name, value in found.state.items()}}
+    broken = [name for name, value in used.items() if not value.isfinite().all()]
+    if broken:
+        raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} tensors, such as '
+                         f'{broken[0]}: download it again from its authors')
+    codebook = None if layout.codebook is None else tensors[layout.codebook]
+    return ReleasedParts(method, source, backbone, layout.outputs, layout.neck if head else None, head, sets, codebook,
+                         None if linear is None else len(linear))
+
+
+def _tensors_of(path: str) -> Tensors:
+    """All tensors of a file by name, those of nested dicts behind the name of these and a dot."""
+    if str(path).endswith('.npy'):
+        return dict(codebook=torch.from_numpy(_array(path)))
+    checkpoint = load_with_stand_ins(path, HARMLESS, _REMEDY)
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, no checkpoint: name the file of the weights')
+    if isinstance(checkpoint.get('state_dict'), dict):  # of Lightning
+        checkpoint = checkpoint['state_dict']
+    return {name: value.float() for name, value in _walk(checkpoint) if value.is_floating_point()}
+
+
+def _array(path: str) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False).astype(np.float32)
+    except (ValueError, EOFError):
+        raise ValueError(f'{path} cannot be read as an array of numbers: {_REMEDY}') from None
+
+
+def _walk(values: dict, prefix: str = '') -> List[Tuple[str, Tensor]]:
+    found: List[Tuple[str, Tensor]] = []
+    for name, value in values.items():
+        if isinstance(value, Tensor):
+            found.append((f'{prefix}{name}', value))
+        elif isinstance(value, dict):
+            found += _walk(value, f'{prefix}{name}.')
+    return found

@@ -1,0 +1,247 @@
+"""mmseg-unsup convert-released on checkpoints that are made like those of the released codes."""
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+
+from mmseg_unsup.converters.released import build_released, convert_released
+from mmseg_unsup.converters.released_layouts import LAYOUTS, read_released
+from mmseg_unsup.models.codebook import Codebook
+from mmseg_unsup.registry import MODELS
+from ..facts import facts
+from . import released_checkpoints as made
+
+SIZE = 4 * made.PATCH
+
+
+def expected_codes(method, state, features):
+    """(N, C, h, w) features -> codes, cell by cell."""
+    rows = features.permute(0, 2, 3, 1).double()
+    first, second, third = (dict(weight=state[f'{name}.weight'].flatten(1).double(), bias=state[f'{name}.bias'].double())
+                            for name in state['names'])
+    hidden = rows @ second['weight'].t() + second['bias']
+    hidden = hidden * torch.sigmoid(hidden) if method == 'smooseg' else hidden.clamp(min=0)
+    codes = rows @ first['weight'].t() + first['bias'] + hidden @ third['weight'].t() + third['bias']
+    return codes.permute(0, 3, 1, 2)
+
+
+def head_of(method, files):
+    """The tensors of the head that predicts, by their names in the file."""
+    prefix = dict(smooseg='projection.', hp='', cause='head_ema.').get(method, 'net.')
+    tensors = files[0] if method == 'cause' else files[0]['net_model_state_dict' if method == 'hp' else 'state_dict']
+    names = ('f1', 'f2.0', 'f2.2') if method == 'cause' else ('cluster1.0', 'cluster2.0', 'cluster2.2')
+    found = {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
+    return dict(found, names=names)
+
+
+def prototypes_of(method, files):
+    if method == 'hp':
+        return files[0]['cluster_model_state_dict']['clusters']
+    if method == 'cause':
+        return files[1]['cluster_probe']
+    return files[0]['state_dict']['prediction.global_clusters' if method == 'smooseg' else 'cluster_probe.clusters']
+
+
+@pytest.mark.parametrize('method', ['stego', 'depthg', 'hp', 'smooseg', 'eagle', 'cause'])
+def test_scores_are_those_of_the_released_tensors(method, tmp_path):
+    vit = made.transformer(128 if method == 'eagle' else 64)
+    files = made.released(method, vit, n_clusters=8 if method == 'eagle' else 6)
+    backbone = tmp_path / 'dino.pth'
+    torch.save(vit.state_dict(), backbone)
+    target = tmp_path / 'model.pth'
+    told = convert_released(method, made.write(files, tmp_path), str(target), str(backbone) if method == 'cause' else None)
+    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {8 if method == "eagle" else 6} clusters of codes of 5')
+    checkpoint = torch.load(target, weights_only=True)
+    model = MODELS.build(Config.fromstring(checkpoint['meta']['cfg'], '.py').model).eval()
+    model.load_state_dict(checkpoint['state_dict'])
+    images = torch.randn(2, 3, SIZE, SIZE + made.PATCH)
+    with torch.no_grad():
+        outputs = vit.named_outputs(images, ['keys.0', 'keys.1', 'keys.2'] if method == 'eagle' else ['tokens'])
+        codes = expected_codes(method, head_of(method, files), torch.cat([*outputs.values()], 1))
+        expected = torch.einsum('ndhw,kd->nkhw', F.normalize(codes, dim=1),
+                                F.normalize(prototypes_of(method, files).double(), dim=1))
+        torch.testing.assert_close(model.cluster_scores(images).double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_primaps_has_both_sets_of_prototypes_with_their_lengths(tmp_path):
+    vit = made.transformer()
+    files = made.released('primaps', vit)
+    _, model = build_released(read_released('primaps', made.write(files, tmp_path)))
+    images = torch.randn(1, 3, SIZE, SIZE)
+    with torch.no_grad():
+        features = vit(images)[0]
+        for name, prefix in (('cluster', 'cluster_probe.ema_model.'), ('student', 'seghead.')):
+            weight = torch._weight_norm(*(files[0]['state_dict'][f'{prefix}weight_{part}'] for part in 'vg'), 0)
+            torch.testing.assert_close(model.clusters[name](features), F.conv2d(features, weight))
+
+
+def parts_of_facts(method, tensors):
+    """The head and the clusters of arrays of the official code in its layout."""
+    named = {name: torch.from_numpy(value) for name, value in tensors.items()}
+    path = 'released.ckpt'
+    torch.save(named if method == 'cause' else dict(state_dict=named), path)
+    parts = read_released(method, [path])
+    if parts.neck is None:
+        return None, MODELS.build(dict(parts.sets['cluster'].config, in_channels=parts.channels,
+                                       n_clusters=parts.n_clusters)), parts
+    width, dim = parts.neck_state['cluster1.0.weight'].size(1), parts.channels
+    neck = MODELS.build(dict(parts.neck, in_channels=width, out_channels=dim)).eval()
+    neck.load_state_dict(parts.neck_state)
+    clusters = MODELS.build(dict(parts.sets['cluster'].config, in_channels=dim, n_clusters=parts.n_clusters))
+    clusters.load_state_dict(parts.sets['cluster'].state)
+    return neck, clusters, parts
+
+
+@torch.no_grad()
+def test_stego_by_its_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays = facts('stego_eval')
+    head = {f'net.{name}': value for name, value in arrays.items() if name.startswith('cluster') and '.' in name}
+    neck, clusters, _ = parts_of_facts('stego', {**head, 'cluster_probe.clusters': arrays['clusters']})
+    maps = [torch.from_numpy(arrays[name])[:, 1:].transpose(1, 2).reshape(1, -1, 5, 5)
+            for name in ('tokens', 'tokens_flipped')]
+    codes = (neck(maps[:1])[0] + neck(maps[1:])[0].flip(3)) / 2
+    np.testing.assert_allclose(codes, arrays['code'], rtol=1e-4, atol=1e-6)
+    scores = clusters(F.interpolate(codes, (40, 40), mode='bilinear', align_corners=False))
+    np.testing.assert_allclose((2 * scores).log_softmax(1), arrays['log_probs'], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_hp_by_its_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays = facts('hp_featurizer')
+    tensors = {f'net_model_state_dict.{name[7:]}': value for name, value in arrays.items() if name.startswith('before/')}
+    torch.save(dict(net_model_state_dict={name.partition('.')[2]: torch.from_numpy(value)
+                                          for name, value in tensors.items()},
+                    cluster_model_state_dict=dict(clusters=torch.randn(4, 6))), 'hp.pth')
+    parts = read_released('hp', ['hp.pth'])
+    neck = MODELS.build(dict(parts.neck, in_channels=16, out_channels=6)).eval()
+    neck.load_state_dict(parts.neck_state)
+    np.testing.assert_allclose(neck([torch.from_numpy(arrays['feat'])])[0], arrays['code'], rtol=1e-4, atol=1e-6)
+
+
+@torch.no_grad()
+def test_smooseg_by_its_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays = facts('smooseg')
+    head = {name: value for name, value in arrays.items() if name.startswith('projection.')}
+    neck, clusters, _ = parts_of_facts('smooseg', {**head, 'prediction.global_clusters': arrays['global_clusters']})
+    codes = neck([torch.from_numpy(arrays['feats'])])[0]
+    np.testing.assert_allclose(codes, arrays['code'], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(clusters(codes), arrays['inner_global'], rtol=1e-4, atol=1e-6)
+
+
+@torch.no_grad()
+def test_cause_by_its_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays, probe = facts('cause_heads'), facts('cause_cluster_probe')
+    head = {name[4:]: value for name, value in arrays.items() if name.startswith('mlp.')}
+    assert list(head) == arrays['mlp_keys'].tolist()
+    # the array is of the head that trains; the one that predicts is its average
+    head.update((name.replace('head.', 'head_ema.', 1), value) for name, value in list(head.items())
+                if name.startswith('head.'))
+    neck, clusters, parts = parts_of_facts('cause', {**head, 'cluster_probe': probe['cluster_probe']})
+    codes = neck([torch.from_numpy(arrays['feat']).transpose(1, 2).reshape(2, 12, 4, 4)])[0]
+    np.testing.assert_allclose(codes.flatten(2).transpose(1, 2), arrays['mlp_head'], rtol=1e-4, atol=1e-6)
+    assert parts.n_classes == 5
+    codes = torch.from_numpy(probe['x']).transpose(1, 2).reshape(2, 6, 4, 4)
+    np.testing.assert_allclose((3 * clusters(codes)).log_softmax(1), probe['crf_log_probs'], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_transformer_head_of_cause_by_its_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays = facts('cause_heads')
+    tensors = {name[3:]: torch.from_numpy(value) for name, value in arrays.items() if name.startswith('tr.')}
+    assert list(tensors) == arrays['tr_keys'].tolist()
+    tensors.update((name.replace('head.', 'head_ema.', 1), value) for name, value in list(tensors.items())
+                   if name.startswith('head.'))
+    torch.save({**tensors, 'cluster_probe': torch.randn(5, 6)}, 'segment_tr.pth')
+    with pytest.raises(ValueError, match='it lacks codebook, whose codes its transformer head reads: .* modular.npy'):
+        read_released('cause', ['segment_tr.pth'])
+    np.save('modular.npy', arrays['codebook'])
+    parts = read_released('cause', ['segment_tr.pth', 'modular.npy'])
+    neck = MODELS.build(dict(parts.neck, in_channels=parts.width, out_channels=parts.channels, n_cells=16)).eval()
+    neck.load_state_dict(parts.neck_state)
+    codebook = Codebook(7, 12)
+    codebook.fit(parts.codebook)
+    codes = neck(codebook([torch.from_numpy(arrays['feat']).transpose(1, 2).reshape(2, 12, 4, 4)]))[0]
+    np.testing.assert_allclose(codes.flatten(2).transpose(1, 2), arrays['tr_head'], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_primaps_by_its_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays = facts('primaps_probes')
+    weight = arrays['weight_v']
+    ones = np.ones((len(weight), 1, 1, 1), np.float32)
+    _, clusters, parts = parts_of_facts('primaps', {
+        'cluster_probe.cluster_centers.weight_g': ones, 'cluster_probe.cluster_centers.weight_v': weight,
+        'seghead.weight_g': ones, 'seghead.weight_v': weight})
+    clusters.load_state_dict(parts.sets['cluster'].state)
+    np.testing.assert_allclose(clusters(torch.from_numpy(arrays['x'])), arrays['similarities'], rtol=1e-4, atol=1e-6)
+
+
+class _Settings:
+    """What omegaconf leaves in a file: a class of a package that may not be there."""
+
+    def __init__(self, content):
+        self.content = content
+
+
+@pytest.fixture
+def settings_class(monkeypatch):
+    module = ModuleType('omegaconf.dictconfig')
+    _Settings.__module__, _Settings.__qualname__, _Settings.__name__ = 'omegaconf.dictconfig', 'DictConfig', 'DictConfig'
+    module.DictConfig = _Settings
+    monkeypatch.setitem(sys.modules, 'omegaconf', ModuleType('omegaconf'))
+    monkeypatch.setitem(sys.modules, 'omegaconf.dictconfig', module)
+    return _Settings
+
+
+def test_settings_beside_the_tensors_are_not_looked_for(settings_class, tmp_path, monkeypatch):
+    files = made.released('stego', made.transformer())
+    files[0]['hyper_parameters']['cfg'] = settings_class(dict(kind=dict, type=settings_class))
+    paths = made.write(files, tmp_path)
+    monkeypatch.delitem(sys.modules, 'omegaconf.dictconfig')
+    assert read_released('stego', paths).channels == made.DIM
+
+
+class _Program:
+
+    def __reduce__(self):
+        return exec, ('import pathlib; pathlib.Path("ran").touch()', )
+
+
+def test_code_in_a_checkpoint_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = made.released('stego', made.transformer())
+    files[0]['hyper_parameters']['cfg'] = _Program()
+    with pytest.raises(ValueError, match=r'released_0.ckpt wants to load exec, which .* nothing was loaded. a released'):
+        read_released('stego', made.write(files, tmp_path))
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path):
+    vit = made.transformer()
+    target, other = tmp_path / 'model.pth', tmp_path / 'other.pth'
+    torch.save(made.transformer(128).state_dict(), other)
+
+    def refused(files, method, words, backbone=None):
+        with pytest.raises(ValueError, match=words):
+            convert_released(method, made.write(files, tmp_path), str(target), backbone)
+        assert not target.exists()
+
+    eagle, cause = made.released('eagle', vit), made.released('cause', vit)
+    refused(eagle, 'stego', 'is a checkpoint of EAGLE, of which it has train_cluster_probe_eigen.clusters, not of STEGO')
+    refused([dict(a=torch.ones(1))], 'hp', 'no checkpoint of HP: it has no tensor net_model_state_dict.cluster1.0')
+    refused(cause, 'cause', 'does not hold the weights of its backbone: give the weights of its backbone by --backbone')
+    refused(cause, 'cause', 'for features of 64 channels, but those of .* have 128: it is of another', str(other))
+    refused(cause[:1], 'cause', 'it lacks cluster_probe: name the file of the clusters too, cluster_mlp.pth')
+    refused(eagle, 'eagle', 'holds the weights of its backbone, and --backbone names others', str(other))
+    eagle[0]['state_dict']['net.cluster1.0.weight'][0] = float('nan')
+    refused(eagle, 'eagle', 'no finite numbers in 1 tensors, such as cluster1.0.weight')
