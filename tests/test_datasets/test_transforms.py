@@ -2,6 +2,8 @@ import cv2
 import mmcv
 import numpy as np
 import pytest
+import torch
+from mmengine.dataset import Compose
 from PIL import Image
 
 from mmseg_unsup.datasets.errors import LabelError, UnreadableImageError
@@ -9,6 +11,9 @@ from mmseg_unsup.datasets.transforms import (CenterSquareCrop, ColorJitter, Gaus
                                              PairedCropFlip, RandomGrayscale, ResizeForEvaluation, loading)
 from mmseg_unsup.datasets.transforms.photometric import (adjust_brightness, adjust_contrast, adjust_saturation,
                                                          shift_hue)
+from mmseg_unsup.datasets.transforms.geometric import center_square, resize_image
+from mmseg_unsup.presets import changed_view_pipeline
+from mmseg_unsup.registry import TRANSFORMS
 from ..conftest import smooth_image
 
 PICTURE = smooth_image(np.random.default_rng(0), 60, 80)
@@ -263,3 +268,12 @@ def test_grayscale_and_blur():
 def test_bad_settings(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_change_of_some_views():
+    """Those of PriMaPs-EM: the whole frame stays as it is."""
+    steps = [TRANSFORMS.build(step) for step in changed_view_pipeline(32) if step['type'] != 'mmseg_unsup.LoadImage']
+    np.random.seed(0)
+    first, second = Compose(steps)(dict(img=PICTURE))['inputs']
+    np.testing.assert_array_equal(second.permute(1, 2, 0), resize_image(center_square(PICTURE), (32, 32)))
+    assert not torch.equal(first, second) and not torch.equal(first, second.flip(2))

@@ -74,7 +74,10 @@ class PriMaPs(CodeSegmentor):
     def follow(self, steps_per_epoch: float) -> None:
         super().follow(steps_per_epoch)
         clusters = self.clusters[CLUSTER]
-        clusters.restart() if self.is_starting else clusters.follow()
+        if self.is_starting:  # what predicts is the k-means
+            clusters.restart()
+        else:
+            clusters.follow()
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
         """``loss_cluster`` of the start, then ``loss_segmentation``.
@@ -82,15 +85,18 @@ class PriMaPs(CodeSegmentor):
         Args:
             inputs: the changed views, and the whole frames.
         """
-        with torch.no_grad():
-            whole = self.student_map(inputs[-1]).float()
+        whole = self._feats(inputs[-1])
         if self.is_starting:
             return dict(loss_cluster=self.clusters[CLUSTER].student.loss(whole))
-        with torch.no_grad():
-            changed = self.student_map(inputs[0]).float()
-        labels = self.labels(whole, self._masks_of(data_samples, whole))
-        labels = warp_ids(labels, *view_geometry(data_samples, labels.device))
-        return dict(loss_segmentation=self.segmentation_loss(changed, labels))
+        changed = self._feats(inputs[0])
+        with torch.autocast(whole.device.type, enabled=False):  # of near clusters, it would change the larger one
+            labels = self.labels(whole, self._masks_of(data_samples, whole))
+            labels = warp_ids(labels, *view_geometry(data_samples, labels.device))
+            return dict(loss_segmentation=self.segmentation_loss(changed, labels))
+
+    @torch.no_grad()
+    def _feats(self, images: Tensor) -> Tensor:
+        return self.student_map(images).float()
 
     @torch.no_grad()
     def labels(self, feats: Tensor, masks: Tensor) -> Tensor:
