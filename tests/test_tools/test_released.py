@@ -211,6 +211,19 @@ def test_settings_beside_the_tensors_are_not_looked_for(settings_class, tmp_path
     assert read_released('stego', paths).channels == made.DIM
 
 
+def test_settings_say_which_features_codes_are_made_of(settings_class, tmp_path):
+    stego, primaps = (made.released(method, made.transformer()) for method in ('stego', 'primaps'))
+    assert read_released('stego', made.write(stego, tmp_path)).outputs(12) == ['tokens']
+    # as omegaconf keeps a dict and what is in it
+    node, config = settings_class('x'), settings_class('x')
+    vars(node).update(_val='KK')
+    vars(config).update(_content=dict(dino_feat_type=node, dino_patch_size=8))
+    stego[0]['hyper_parameters']['cfg'] = config
+    assert read_released('stego', made.write(stego, tmp_path)).outputs(12) == ['keys']
+    primaps[0]['hyper_parameters']['opts'].dino_block = 2
+    assert read_released('primaps', made.write(primaps, tmp_path)).outputs(12) == ['tokens.10']
+
+
 class _Program:
 
     def __reduce__(self):
