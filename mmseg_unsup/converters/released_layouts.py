@@ -74,7 +74,8 @@ class ReleasedParts(NamedTuple):
     @property
     def width(self) -> int:
         """Channels of the features that codes are made of."""
-        widths = [self.neck_state[name].size(1) for name in ('cluster1.0.weight', 'query_pos') if name in self.neck_state]
+        state = self.neck_state
+        widths = [state[name].size(1) for name in ('cluster1.0.weight', 'query_pos') if name in state]
         return widths[0] if widths else self.channels
 
 
@@ -96,10 +97,10 @@ def _primaps_sets(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
     baseline = tensors.get('cluster_probe.cluster_centers.weight_v')
     if baseline is not None:
         return dict(cluster=ReleasedSet(_COSINES, dict(weight=baseline.flatten(1))))
+    weights = dict(cluster=_weight_norm(tensors, 'cluster_probe.ema_model.'), student=_weight_norm(tensors, 'seghead.'))
     return {name: ReleasedSet(_LOGITS, {
         'classifiers.0.weight': weight, 'classifiers.0.bias': weight.new_zeros(len(weight)),
-        'running_loss': weight.new_zeros(1)}) for name, weight in (
-            ('cluster', _weight_norm(tensors, 'cluster_probe.ema_model.')), ('student', _weight_norm(tensors, 'seghead.')))}
+        'running_loss': weight.new_zeros(1)}) for name, weight in weights.items()}
 
 
 def _weight_norm(tensors: Tensors, prefix: str) -> Tensor:
@@ -119,6 +120,8 @@ class Layout:
         names: our name of a tensor of the head -> theirs.
         neck: config of the head, without sizes.
         codebook: name of the codes that the head reads.
+        outputs: number of blocks -> outputs of the backbone.
+        sets: makes the sets of clusters of all tensors.
     """
     title: str
     mark: str
@@ -225,8 +228,8 @@ def _parts(tensors: Tensors, method: str, layout: Layout, settings: Dict[str, ob
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} tensors, such as '
                          f'{broken[0]}: download it again from its authors')
     codebook = None if layout.codebook is None else tensors[layout.codebook]
-    return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head, sets, codebook,
-                         None if linear is None else len(linear))
+    return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head, sets,
+                         codebook, None if linear is None else len(linear))
 
 
 def _outputs(layout: Layout, settings: Dict[str, object]) -> Callable[[int], List[str]]:

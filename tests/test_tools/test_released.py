@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 
+from mmseg_unsup.commands.convert_released import METHODS
 from mmseg_unsup.converters.released import build_released, convert_released
 from mmseg_unsup.converters.released_layouts import LAYOUTS, read_released
+from mmseg_unsup.evaluation.protocol_cards import CARDS
 from mmseg_unsup.models.codebook import Codebook
 from mmseg_unsup.registry import MODELS
 from ..facts import facts
@@ -53,8 +55,9 @@ def test_scores_are_those_of_the_released_tensors(method, tmp_path):
     backbone = tmp_path / 'dino.pth'
     torch.save(vit.state_dict(), backbone)
     target = tmp_path / 'model.pth'
-    told = convert_released(method, made.write(files, tmp_path), str(target), str(backbone) if method == 'cause' else None)
-    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {8 if method == "eagle" else 6} clusters of codes of 5')
+    paths, n_clusters = made.write(files, tmp_path), 8 if method == 'eagle' else 6
+    told = convert_released(method, paths, str(target), str(backbone) if method == 'cause' else None)
+    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {n_clusters} clusters of codes of 5 channels')
     checkpoint = torch.load(target, weights_only=True)
     model = MODELS.build(Config.fromstring(checkpoint['meta']['cfg'], '.py').model).eval()
     model.load_state_dict(checkpoint['state_dict'])
@@ -94,6 +97,10 @@ def parts_of_facts(method, tensors):
     clusters = MODELS.build(dict(parts.sets['cluster'].config, in_channels=dim, n_clusters=parts.n_clusters))
     clusters.load_state_dict(parts.sets['cluster'].state)
     return neck, clusters, parts
+
+
+def test_the_command_knows_all_layouts():
+    assert set(METHODS) == set(LAYOUTS) and {*METHODS, 'honest'} == set(CARDS)
 
 
 @torch.no_grad()
