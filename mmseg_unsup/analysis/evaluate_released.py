@@ -152,8 +152,8 @@ def check_fits(card: ProtocolCard, data: LabelledData, n_classes: int) -> None:
     """Raise ValueError where a card cannot be followed on a data set with the clusters of a checkpoint that was trained
     for ``n_classes``, ImportError where its CRF needs a package."""
     if card.counts_as_released and data.n_classes != n_classes:
-        raise ValueError(f'the card {card.name!r} does not fit: it is for the {n_classes} classes of the checkpoint, as it '
-                         f'tells extra clusters by their number, but {data.kind} has {data.n_classes}: give --cards '
+        raise ValueError(f'the card {card.name!r} does not fit: it is for the {n_classes} classes of the checkpoint, as '
+                         f'it tells extra clusters by their number, but {data.kind} has {data.n_classes}: give --cards '
                          f'{HONEST.name}, or a data set with those classes')
     if card.crf is not None:
         try:
@@ -174,8 +174,8 @@ def _check_grid(card: ProtocolCard, cfg: Config) -> None:
     if n_cells is None or card.frame == 'centre square' and (card.size // patch)**2 == n_cells:
         return
     size = math.isqrt(n_cells) * patch
-    raise ValueError(f'the card {card.name!r} does not fit: the transformer head of the checkpoint has learned positions '
-                     f'of {n_cells} cells, those of squares of {size} px, but the card shows it the {card.frame} at '
+    raise ValueError(f'the card {card.name!r} does not fit: the transformer head of the checkpoint has learned '
+                     f'positions of {n_cells} cells, those of squares of {size} px, but the card shows it the {card.frame} at '
                      f'{card.size} px: give --set size={size} "frame=centre square"')
 
 
@@ -227,4 +227,5 @@ def to_markdown(report: dict) -> str:
     data = report['data']
     cards = [ProtocolCard(**values) for values in report['cards']]
     title = f'{report["checkpoint"]} on {data["images"]} images of {data["kind"]}, {data["classes"]} classes.'
-    return '\n\n'.join([title, markdown_table(['', 'card', *_SCORES.values()], rows), card_table(cards), STARRED]) + '\n'
+    table = markdown_table(['', 'card', *_SCORES.values()], rows)
+    return '\n\n'.join([title, table, card_table(cards), STARRED]) + '\n'

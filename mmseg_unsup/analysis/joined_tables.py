@@ -91,15 +91,16 @@ def check_alike(rows: Sequence[ScoreRow]) -> None:
         if first.data != row.data:
             told = ', '.join(filter(None, [told, f'data ({first.data} and {row.data})']))
         if told:
-            raise ValueError(f'{first.name} of {first.source} and {row.name} of {row.source} were not scored alike, they '
-                             f'differ in {told}: {_REMEDY}')
+            raise ValueError(f'{first.name} of {first.source} and {row.name} of {row.source} were not scored alike, '
+                             f'they differ in {told}: {_REMEDY}')
 
 
 def _table(rows: Sequence[ScoreRow], cards: List[ProtocolCard], metrics: Sequence[str]) -> str:
     lines = []
     for row in rows:
         values = [_text(row, metric) for metric in metrics]
-        name = next(card.name for card in cards if not card.differences(row.card) and card.name.startswith(row.card.name))
+        name = next(card.name for card in cards
+                    if not card.differences(row.card) and card.name.startswith(row.card.name))
         lines.append([row.name, name, row.data, *values])
     titles = ['', 'card', 'data', *(_TITLES.get(metric, metric) for metric in metrics)]
     return '\n\n'.join([markdown_table(titles, lines), card_table(cards), *([STARRED] if len(cards) > 1 else [])])

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..hosts.safe_loading import load_with_stand_ins
+from ..hosts.safe_loading import StandIn, load_with_stand_ins
 from ..utils.checks import check_choice
 
 Tensors = Dict[str, Tensor]
@@ -74,7 +74,8 @@ class ReleasedParts(NamedTuple):
     @property
     def width(self) -> int:
         """Channels of the features that codes are made of."""
-        widths = [self.neck_state[name].size(1) for name in ('cluster1.0.weight', 'query_pos') if name in self.neck_state]
+        state = self.neck_state
+        widths = [state[name].size(1) for name in ('cluster1.0.weight', 'query_pos') if name in state]
         return widths[0] if widths else self.channels
 
 
@@ -96,10 +97,10 @@ def _primaps_sets(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
     baseline = tensors.get('cluster_probe.cluster_centers.weight_v')
     if baseline is not None:
         return dict(cluster=ReleasedSet(_COSINES, dict(weight=baseline.flatten(1))))
+    weights = dict(cluster=_weight_norm(tensors, 'cluster_probe.ema_model.'), student=_weight_norm(tensors, 'seghead.'))
     return {name: ReleasedSet(_LOGITS, {
         'classifiers.0.weight': weight, 'classifiers.0.bias': weight.new_zeros(len(weight)),
-        'running_loss': weight.new_zeros(1)}) for name, weight in (
-            ('cluster', _weight_norm(tensors, 'cluster_probe.ema_model.')), ('student', _weight_norm(tensors, 'seghead.')))}
+        'running_loss': weight.new_zeros(1)}) for name, weight in weights.items()}
 
 
 def _weight_norm(tensors: Tensors, prefix: str) -> Tensor:
@@ -119,6 +120,8 @@ class Layout:
         names: our name of a tensor of the head -> theirs.
         neck: config of the head, without sizes.
         codebook: name of the codes that the head reads.
+        outputs: number of blocks -> outputs of the backbone.
+        sets: makes the sets of clusters of all tensors.
     """
     title: str
     mark: str
@@ -178,8 +181,11 @@ def read_released(method: str, paths: Sequence[str]) -> ReleasedParts:
     """
     check_choice('method', method, LAYOUTS)
     tensors: Tensors = {}
+    settings: Dict[str, object] = {}
     for path in paths:
-        tensors.update(_tensors_of(path))
+        found = _content_of(path)
+        tensors.update(_tensors_of(found))
+        settings.update(_settings_of(found.get('hyper_parameters')))
     source = ' and '.join(paths)
     _check_method(tensors, method, source)
     layout = _layout_of(method, tensors)
@@ -187,7 +193,7 @@ def read_released(method: str, paths: Sequence[str]) -> ReleasedParts:
     if lacking:
         raise ValueError(f'{source} is no whole checkpoint of {layout.title}, it lacks {", ".join(lacking[:3])}'
                          f'{_advice_on(lacking)}')
-    return _parts(tensors, method, layout, source)
+    return _parts(tensors, method, layout, settings, source)
 
 
 def _advice_on(lacking: Sequence[str]) -> str:
@@ -210,7 +216,7 @@ def _check_method(tensors: Tensors, method: str, source: str) -> None:
                          f'{LAYOUTS[found].mark}, not of {LAYOUTS[method].title}: give {found} in the place of {method}')
 
 
-def _parts(tensors: Tensors, method: str, layout: Layout, source: str) -> ReleasedParts:
+def _parts(tensors: Tensors, method: str, layout: Layout, settings: Dict[str, object], source: str) -> ReleasedParts:
     backbone = {name[len(layout.backbone):]: value for name, value in tensors.items()
                 if layout.backbone and name.startswith(layout.backbone)}
     head = {} if layout.head is None else {ours: tensors[layout.head + name] for ours, name in layout.names.items()}
@@ -222,17 +228,57 @@ def _parts(tensors: Tensors, method: str, layout: Layout, source: str) -> Releas
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} tensors, such as '
                          f'{broken[0]}: download it again from its authors')
     codebook = None if layout.codebook is None else tensors[layout.codebook]
-    return ReleasedParts(method, source, backbone, layout.outputs, layout.neck if head else None, head, sets, codebook,
-                         None if linear is None else len(linear))
+    return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head, sets,
+                         codebook, None if linear is None else len(linear))
 
 
-def _tensors_of(path: str) -> Tensors:
-    """All tensors of a file by name, those of nested dicts behind the name of these and a dot."""
+def _outputs(layout: Layout, settings: Dict[str, object]) -> Callable[[int], List[str]]:
+    """Those of the layout, or the others that the released codes of STEGO and PriMaPs can be set to."""
+    if settings.get('dino_feat_type') == 'KK' and layout.outputs is _last_tokens:
+        return lambda n_blocks: ['keys']
+    before_last = settings.get('dino_block', 1)  # 1 is the last one
+    if isinstance(before_last, int) and before_last > 1:
+        return lambda n_blocks: [f'tokens.{n_blocks - before_last}']
+    return layout.outputs
+
+
+def _settings_of(found) -> Dict[str, object]:
+    """Texts and numbers by name of what lies beside the tensors, be it in stand-ins of omegaconf or argparse."""
+    settings: Dict[str, object] = {}
+    waiting, seen = [found], set()
+    while waiting:
+        values = waiting.pop()
+        if not isinstance(values, dict) or id(values) in seen:  # a file may hold circles
+            continue
+        seen.add(id(values))
+        for name, value in ((str(name), _opened(value)) for name, value in values.items()):
+            waiting.append(value)
+            if isinstance(value, (str, int, float)):
+                settings[name] = value
+    return settings
+
+
+def _opened(value):
+    """What a stand-in of a namespace, or of a dict or a value of omegaconf, stands for."""
+    for _ in range(2):
+        if isinstance(value, StandIn):
+            value = getattr(value, 'state', None)
+            value = value.get('_content', value.get('_val', value)) if isinstance(value, dict) else value
+    return value
+
+
+def _content_of(path: str) -> dict:
+    """What is in a file; of an array, as CAUSE's codebook."""
     if str(path).endswith('.npy'):
         return dict(codebook=torch.from_numpy(_array(path)))
     checkpoint = load_with_stand_ins(path, HARMLESS, _REMEDY)
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} holds a {type(checkpoint).__name__}, no checkpoint: name the file of the weights')
+    return checkpoint
+
+
+def _tensors_of(checkpoint: dict) -> Tensors:
+    """All tensors by name, those of nested dicts behind the name of these and a dot."""
     if isinstance(checkpoint.get('state_dict'), dict):  # of Lightning
         checkpoint = checkpoint['state_dict']
     return {name: value.float() for name, value in _walk(checkpoint) if value.is_floating_point()}

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mmseg_unsup.evaluation.metrics import ClusterIoUMetric, ReleasedIoUMetric
-from mmseg_unsup.evaluation.protocol_cards import CARDS, FIELDS, HONEST, ProtocolCard, card_from, card_table, unique_cards
+from mmseg_unsup.evaluation.protocol_cards import (CARDS, FIELDS, HONEST, ProtocolCard, card_from, card_table,
+                                                   unique_cards)
 from ..conftest import ROOT
 from ..facts import facts
 

@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 
+from mmseg_unsup.commands.convert_released import METHODS
 from mmseg_unsup.converters.released import build_released, convert_released
 from mmseg_unsup.converters.released_layouts import LAYOUTS, read_released
+from mmseg_unsup.evaluation.protocol_cards import CARDS
 from mmseg_unsup.models.codebook import Codebook
 from mmseg_unsup.registry import MODELS
 from ..facts import facts
@@ -53,8 +55,9 @@ def test_scores_are_those_of_the_released_tensors(method, tmp_path):
     backbone = tmp_path / 'dino.pth'
     torch.save(vit.state_dict(), backbone)
     target = tmp_path / 'model.pth'
-    told = convert_released(method, made.write(files, tmp_path), str(target), str(backbone) if method == 'cause' else None)
-    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {8 if method == "eagle" else 6} clusters of codes of 5')
+    paths, n_clusters = made.write(files, tmp_path), 8 if method == 'eagle' else 6
+    told = convert_released(method, paths, str(target), str(backbone) if method == 'cause' else None)
+    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {n_clusters} clusters of codes of 5 channels')
     checkpoint = torch.load(target, weights_only=True)
     model = MODELS.build(Config.fromstring(checkpoint['meta']['cfg'], '.py').model).eval()
     model.load_state_dict(checkpoint['state_dict'])
@@ -94,6 +97,10 @@ def parts_of_facts(method, tensors):
     clusters = MODELS.build(dict(parts.sets['cluster'].config, in_channels=dim, n_clusters=parts.n_clusters))
     clusters.load_state_dict(parts.sets['cluster'].state)
     return neck, clusters, parts
+
+
+def test_the_command_knows_all_layouts():
+    assert set(METHODS) == set(LAYOUTS) and {*METHODS, 'honest'} == set(CARDS)
 
 
 @torch.no_grad()
@@ -209,6 +216,19 @@ def test_settings_beside_the_tensors_are_not_looked_for(settings_class, tmp_path
     paths = made.write(files, tmp_path)
     monkeypatch.delitem(sys.modules, 'omegaconf.dictconfig')
     assert read_released('stego', paths).channels == made.DIM
+
+
+def test_settings_say_which_features_codes_are_made_of(settings_class, tmp_path):
+    stego, primaps = (made.released(method, made.transformer()) for method in ('stego', 'primaps'))
+    assert read_released('stego', made.write(stego, tmp_path)).outputs(12) == ['tokens']
+    # as omegaconf keeps a dict and what is in it
+    node, config = settings_class('x'), settings_class('x')
+    vars(node).update(_val='KK')
+    vars(config).update(_content=dict(dino_feat_type=node, dino_patch_size=8))
+    stego[0]['hyper_parameters']['cfg'] = config
+    assert read_released('stego', made.write(stego, tmp_path)).outputs(12) == ['keys']
+    primaps[0]['hyper_parameters']['opts'].dino_block = 2
+    assert read_released('primaps', made.write(primaps, tmp_path)).outputs(12) == ['tokens.10']
 
 
 class _Program:
