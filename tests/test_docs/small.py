@@ -53,6 +53,8 @@ def _probes(cfg) -> Dict[str, object]:
 def _loader(name: str, loader) -> Dict[str, object]:
     options = {f'{name}.num_workers': 0, f'{name}.persistent_workers': False,
                f'{name}.batch_size': min(loader.get('batch_size', 1), 8)}
+    if loader.dataset.type == 'mmseg_unsup.PartnerDataset':
+        options[f'{name}.dataset.n_neighbours'] = 3  # of four images
     for i, step in enumerate(loader.dataset.get('pipeline', [])):
         key = f'{name}.dataset.pipeline.{i}'
         if isinstance(step.get('size'), int):
@@ -78,8 +80,8 @@ def _narrow(model) -> Dict[str, object]:
     widths = [8 * 2**level * (4 if network.depth >= 50 else 1) for level in range(4)]
     options = {f'{key}.base_channels': 8, f'{key}.stem_channels': 8}
     if 'neck' in model:
-        is_one = isinstance(model.neck.in_channels, int)  # of layer 3
-        options.update({'model.neck.in_channels': widths[2] if is_one else widths, 'model.neck.out_channels': 16})
+        of_layer3 = isinstance(model.neck.in_channels, int)
+        options.update({'model.neck.in_channels': widths[2] if of_layer3 else widths, 'model.neck.out_channels': 16})
         is_list = isinstance(model.decode_head.in_channels, (list, tuple))
         options['model.decode_head.in_channels'] = [16] if is_list else 16
         return options
