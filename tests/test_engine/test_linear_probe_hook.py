@@ -51,7 +51,7 @@ def config(scenes, work_dir, max_epochs=2, probe=True, **options):
             cfg.labelled_probe_dataloader = labelled_probe_loader(images, SIZE, loader.batch_size, num_workers=0)
         else:
             loader.dataset = dict(images, pipeline=eval_pipeline(SIZE))
-    names = ['cluster'] + ['linear'] * probe
+    names = ['cluster', 'fresh'] + ['linear'] * probe
     cfg.val_evaluator = cfg.test_evaluator = [
         dict(type='mmseg_unsup.ClusterIoUMetric', prediction=name, prefix=name, show_table=False,
              match='identity' if name == 'linear' else 'hungarian') for name in names]

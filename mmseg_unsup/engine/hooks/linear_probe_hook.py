@@ -125,10 +125,12 @@ class LinearProbeHook(Hook):
             probe.load_state_dict(self._state)
 
     def _check(self, runner, loop) -> None:
-        dataset, trained = loop.dataloader.dataset, runner._train_loop
-        check_datasets(labelled_probe_dataloader(runner).dataset.dataset if isinstance(trained, BaseLoop) else None,
-                       dataset)
-        for line in check_metrics(loop.evaluator.metrics, [self.probe], unwrap(runner.model).predictions, dataset):
+        dataset, model, trains = loop.dataloader.dataset, unwrap(runner.model), isinstance(runner._train_loop, BaseLoop)
+        check_datasets(labelled_probe_dataloader(runner).dataset.dataset if trains else None, dataset)
+        # also those that are not fitted yet
+        sets = (model.test_cfg or {}).get('cluster_sets') or [*model.clusters]
+        predicted = [*sets, *(f'{name}_crf' for name in sets if name in model.crfs)]
+        for line in check_metrics(loop.evaluator.metrics, [self.probe], predicted, dataset):
             warn_once(line)
 
     def _epochs(self, runner) -> Iterator[DataLoader]:
