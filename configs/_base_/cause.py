@@ -4,6 +4,8 @@ _base_ = './view_training.py'
 from mmseg_unsup.presets import scores_of
 model = dict(
     type='mmseg_unsup.CAUSE',
+    momentum=0.01,  # share of the new weights in the teacher
+    bank_length=100,  # of a code
     data_preprocessor=dict(
         type='mmseg_unsup.MultiViewDataPreProcessor',
         bgr_to_rgb=True,

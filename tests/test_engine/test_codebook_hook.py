@@ -85,7 +85,7 @@ def test_modularity_grows(maps):
 def test_batches_and_ranks_do_not_matter(maps, monkeypatch):
     expected = fit(maps, [[*range(N_IMAGES)]]).codes
     assert torch.equal(fit(maps, [[0, 1], [2, 3], [], [4, 5, 6]]).codes, expected)
-    sums, barrier, lock = [], threading.Barrier(2), threading.Lock()
+    sums, barrier, lock = [], threading.Barrier(2, timeout=60), threading.Lock()
 
     def all_reduce(values: torch.Tensor, op: str = 'sum') -> None:
         with lock:

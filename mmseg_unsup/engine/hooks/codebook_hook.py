@@ -72,7 +72,8 @@ class CodebookHook(FitHook):
 
     def is_due(self, runner, event: str) -> bool:
         model = unwrap(runner.model)
-        return super().is_due(runner, event) and model.fits_codebook and not model.codebook.is_fitted
+        is_wanted = getattr(model, 'fits_codebook', False) and not model.codebook.is_fitted
+        return is_wanted and super().is_due(runner, event)
 
     def times(self, runner) -> Sequence[int]:
         return [0] * self.is_due(runner, 'before_train')
@@ -127,7 +128,7 @@ class CodebookHook(FitHook):
         all_reduce(total)
         total[:-1] /= total[-1].clamp(min=1)
         self.codes.grad = total[:-2].view_as(self.codes).float()
-        return total[-2]
+        return total[-2].clone()  # what is kept of a step should not keep its gradient
 
     def _count_used(self) -> None:
         """Count the codes that are the nearest one of a cell."""

@@ -49,7 +49,7 @@ def concept_contrast(anchors: Tensor,
         terms = [
             # what the backward pass needs of an image is made again: of all images it would fill a GPU
             checkpoint(_of_image, of_image, codes, targets, target_codes, relations, temperature,
-                       None if own is None else own[i], use_reentrant=False)
+                       None if own is None else own[i], use_reentrant=False, preserve_rng_state=False)
             for i, (of_image, codes) in enumerate(zip(units, anchor_codes))]
         return torch.stack(terms).mean()
 
