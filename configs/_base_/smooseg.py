@@ -1,5 +1,5 @@
-# SmooSeg beside data, on a ResNet-18: codes of 64 channels. The released shifts are in smooseg_vit-s8.py; of features of
-# ImageNet labels nearly all correlations are above them, so here they are quantiles.
+# SmooSeg beside data, on a ResNet-18: codes of 64 channels. The released shifts are in smooseg_vit-s8.py; of features
+# of ImageNet labels nearly all correlations are above them, so here they are quantiles.
 # An epoch is short where the images are few: the released schedule is 8000 steps of 32 images.
 _base_ = ['./view_training.py', './models/frozen_r18.py']
 from mmseg_unsup.presets import scores_of

@@ -1,6 +1,7 @@
 """PriMaPs-EM in a run: its start, its masks, and prototypes of another method."""
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.runner import Runner
 
 from mmseg_unsup.engine.probe_loader import probe_dataloader
@@ -28,7 +29,7 @@ def test_the_start_and_the_masks(image_folder, tmp_path):
         cells.append(feats.permute(0, 2, 3, 1).flatten(0, 2).double())
         for image, sample in zip(feats, data['data_samples']):
             masks = principal_masks(image.float(), max_masks=3)
-            scores = torch.nn.functional.interpolate(mask_log_probabilities(masks)[None], scale_factor=2., mode='bilinear')
+            scores = F.interpolate(mask_log_probabilities(masks)[None], scale_factor=2., mode='bilinear')
             expected = scores[0].argmax(0) - 1
             found = model.masks[sample.sample_idx].long()
             assert torch.equal(found, torch.where(expected < 0, NO_MASK, expected)) and len(masks) > 1

@@ -115,11 +115,11 @@ def test_a_shift_may_be_a_quantile(side):
 
 
 def test_what_cannot_be():
-    with pytest.raises(ValueError, match=r"negative_shift must be a number or dict\(quantile=SHARE\), but it is {'q': 1}"):
+    with pytest.raises(ValueError, match=r"negative_shift must be a number or dict\(quantile=SHARE\)"):
         model(negative_shift=dict(q=1))
     with pytest.raises(ValueError, match=r'intra_shift.quantile must lie in \[0, 1\]'):
         model(intra_shift=dict(quantile=2))
-    with pytest.raises(ValueError, match="clusters.cluster of SmooSeg is a CosineClusterSet: set its type to 'mmseg_un"):
+    with pytest.raises(ValueError, match="clusters.cluster of SmooSeg is a CosineClusterSet: set its type"):
         model(dict(type='mmseg_unsup.CosineClusterSet'))
     with pytest.raises(RuntimeError, match='the teacher was not started'):
         model()([torch.randn(3, 16, 3, 3)], [], mode='loss')

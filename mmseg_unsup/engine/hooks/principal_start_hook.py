@@ -107,5 +107,6 @@ def principal_directions(mean: Tensor, covariance: Tensor, n: int) -> Tensor:
 def check_neck(neck: BaseModule, has_loaded: bool) -> None:
     """Raise ValueError if codes would be those of random weights."""
     if neck is not None and not has_loaded and getattr(neck, 'init', None) != 'pca':
-        raise ValueError(f'model.neck is a {type(neck).__name__} with random weights, which PriMaPs does not train: set '
-                         "load_from to a checkpoint of the method that trained it, or take a LateralSumNeck(init='pca')")
+        raise ValueError(f'model.neck is a {type(neck).__name__} with random weights, which PriMaPs does not train: '
+                         'set load_from to a checkpoint of the method that trained it, or take a '
+                         "LateralSumNeck(init='pca')")

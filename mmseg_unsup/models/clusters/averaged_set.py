@@ -54,8 +54,8 @@ class AveragedSet(ClusterSet):
         return self.teacher(feats)
 
     def loss(self, feats: Tensor) -> Tensor:
-        """(N, C, h, w) features -> the mean cross-entropy of the student's scores with the teacher's winners, in float32
-        also under autocast."""
+        """(N, C, h, w) features -> the mean cross-entropy of the student's scores with the teacher's winners; in
+        float32 also under autocast."""
         with torch.autocast(feats.device.type, enabled=False):
             feats = feats.float()
             return F.cross_entropy(self.student(feats), self.teacher(feats).argmax(1))

@@ -3,8 +3,8 @@ from torch import Tensor
 
 
 def smoothness_loss(of_features: Tensor, of_shares: Tensor, shift: float) -> Tensor:
-    """The mean of ``(F - shift) (1 - P)``: cells are assigned alike where their features correlate by more than ``shift``,
-    and apart where by less.
+    """The mean of ``(F - shift) (1 - P)``: cells are assigned alike where their features correlate by more than
+    ``shift``, and apart where by less.
 
     Args:
         of_features: F, (N, a, b, c, d), see :func:`~mmseg_unsup.models.losses.correspondence_loss.centred`.
