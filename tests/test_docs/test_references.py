@@ -90,7 +90,8 @@ def dotted_keys() -> Iterator[Tuple[str, str]]:
 def configs() -> list:
     names = ('picie/picie_fpn_camvid', 'picie/picie_fpn_folder', 'mdc/mdc_fpn_camvid', 'iic/iic_fpn_camvid',
              'maskcontrast/maskcontrast_deeplabv3_msrc', 'maskcontrast/maskcontrast_deeplabv3_folder',
-             'finetune/fpn_r18_camvid', 'features/features_vit_camvid', 'probe/camvid_probes')
+             'finetune/fpn_r18_camvid', 'features/features_vit_camvid', 'probe/camvid_probes',
+             'stego/stego_r18_camvid_linear')
     return [load_config(osp.join(ROOT, 'configs', f'{name}.py')) for name in names]
 
 
