@@ -36,8 +36,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             between two evaluations; None for all.
 
     Raises:
-        ValueError: ``val_interval`` or ``steps_per_epoch`` is below 1; the checkpoint was taken inside an epoch by another number of
-            processes, batch size or images.
+        ValueError: ``val_interval`` or ``steps_per_epoch`` is below 1; the checkpoint was taken inside an epoch by
+            another number of processes, batch size or images.
     """
 
     def __init__(self, *args, steps_per_epoch: Optional[int] = None, **kwargs) -> None:

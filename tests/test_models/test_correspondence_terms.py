@@ -64,7 +64,8 @@ def test_scale_and_offset_do_not_change_which_pairs_draw_together():
     shares = []
     for change in (lambda x: x, lambda x: 0.5 * x + 0.3):
         changed = histograms({kind: change(of) for kind, of in values.items()})
-        shares.append([changed[kind].share_above(term.shift) for kind, term in terms_of(**changed, n_clusters=K).items()])
+        found = terms_of(**changed, n_clusters=K)
+        shares.append([changed[kind].share_above(term.shift) for kind, term in found.items()])
     np.testing.assert_allclose(*shares, atol=0.01)
     assert shares[0][2] == pytest.approx(1 / K, abs=2e-3)
 
@@ -89,8 +90,9 @@ def test_the_size_of_the_batches_does_not_matter(image_folder, tmp_path):
     """Of the same images in the same order."""
     found = []
     for size in (2, 3):
-        runner = Runner.from_cfg(resumable_config('stego', image_folder, tmp_path / str(size), train_cfg__steps_per_epoch=1,
-                                                  train_dataloader__batch_size=size))
+        runner = Runner.from_cfg(resumable_config(
+            'stego', image_folder, tmp_path / str(size), train_cfg__steps_per_epoch=1,
+            train_dataloader__batch_size=size))
         runner.train()
         found.append(runner.model.terms)
     torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)

@@ -1,5 +1,5 @@
-# STEGO as released, beside data: codes of the last patch tokens of DINO's ViT-S/8, learned in 5000 steps of 16 images of
-# 224 px, and scored on 320 px with the mean of an image and its mirror image
+# STEGO as released, beside data: codes of the last patch tokens of DINO's ViT-S/8, learned in 5000 steps of 16 images
+# of 224 px, and scored on 320 px with the mean of an image and its mirror image
 _base_ = '../stego.py'
 init = 'https://dl.fbaipublicfiles.com/dino/dino_deitsmall8_pretrain/dino_deitsmall8_pretrain.pth'
 train_size = 224

@@ -108,8 +108,8 @@ class PixelProbe(Probe):
         """
         shape, own = tuple(state['weight'].shape), tuple(self.weight.shape)
         if shape != own:
-            raise ValueError(f'the checkpoint has the probe {self.name!r} of {shape[0]} classes and {shape[1]} channels, '
-                             f'but the data set and the model have {own[0]} and {own[1]}: use the config of its run')
+            raise ValueError(f'the checkpoint has the probe {self.name!r} of {shape[0]} classes and {shape[1]} channels'
+                             f', but the data set and the model have {own[0]} and {own[1]}: use the config of its run')
         with torch.no_grad():
             self.weight.copy_(state['weight'])
             self.bias.copy_(state['bias'])

@@ -72,8 +72,8 @@ def terms_of(intra: Histogram, inter: Histogram, negative: Histogram, n_clusters
     distances = {kind: found[kind].distance(shift) for kind, shift in shifts.items()}
     for kind, distance in distances.items():
         if distance < 2 * (_HIGH - _LOW) / _N_BINS:
-            raise ValueError(f'the correlations of the features are all {shifts[kind]:.3f} ({kind}), so they tell nothing '
-                             'apart: check the weights of model.backbone (init=FILE)')
+            raise ValueError(f'the correlations of the features are all {shifts[kind]:.3f} ({kind}), so they tell '
+                             'nothing apart: check the weights of model.backbone (init=FILE)')
     weights = {kind: 1 / distance for kind, distance in distances.items()}
     pull = sum(weights[kind] * (found[kind].mean - shifts[kind]) for kind in ('intra', 'inter'))
     push = max(shifts['negative'] - negative.mean, distances['negative'] / 4)  # of two clusters it may be none
