@@ -1,4 +1,6 @@
 """Small models of all methods with random weights and clusters, and their checkpoints."""
+from copy import deepcopy
+
 import numpy as np
 import torch
 from mmengine.config import ConfigDict
@@ -28,7 +30,7 @@ def model_config(method: str, **prediction) -> dict:
     return dict(
         type=f'mmseg_unsup.{method}',
         data_preprocessor=PREPROCESSOR,
-        backbone=RESNET,
+        backbone=deepcopy(RESNET),  # tests change configs in place
         neck=dict(type='mmseg_unsup.LateralSumNeck', in_channels=[8, 16, 32, 64], out_channels=16),
         decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=16, n_clusters=K),
         test_cfg=ConfigDict(mode='whole', **prediction),
@@ -43,7 +45,7 @@ def _codes_config(method: str, **prediction) -> dict:
     return dict(
         type=f'mmseg_unsup.{method}',
         data_preprocessor=PREPROCESSOR,
-        backbone=dict(type='mmseg_unsup.FrozenBackbone', backbone=RESNET, out=['layer3'], keep_in_checkpoint=True),
+        backbone=dict(type='mmseg_unsup.FrozenBackbone', backbone=deepcopy(RESNET), out=['layer3'], keep_in_checkpoint=True),
         neck=dict(type='mmseg_unsup.ResidualProjection', in_channels=32, out_channels=16),
         decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=16, n_clusters=K,
                          clusters=dict(cluster=cluster)),

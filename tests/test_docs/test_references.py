@@ -91,7 +91,8 @@ def configs() -> list:
     names = ('picie/picie_fpn_camvid', 'picie/picie_fpn_folder', 'mdc/mdc_fpn_camvid', 'iic/iic_fpn_camvid',
              'maskcontrast/maskcontrast_deeplabv3_msrc', 'maskcontrast/maskcontrast_deeplabv3_folder',
              'finetune/fpn_r18_camvid', 'features/features_vit_camvid', 'probe/camvid_probes',
-             'smooseg/smooseg_vit-s8_cocostuff', 'primaps/primaps_vit-s8_cocostuff', 'stego/stego_r18_camvid_linear')
+             'smooseg/smooseg_vit-s8_cocostuff', 'primaps/primaps_vit-s8_cocostuff', 'stego/stego_r18_camvid_linear',
+             'cause/cause_r18_camvid_released-leak')
     return [load_config(osp.join(ROOT, 'configs', f'{name}.py')) for name in names]
 
 
