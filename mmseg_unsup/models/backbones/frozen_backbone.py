@@ -242,7 +242,7 @@ class FrozenBackbone(BaseModule):
 
 def frozen_networks(model: nn.Module) -> List[nn.Module]:
     """The networks of all frozen backbones in a module, among whose parameters theirs are not."""
-    return [module.network for module in model.modules() if getattr(module, 'is_frozen', False)]
+    return [module.network for module in model.modules() if isinstance(module, FrozenBackbone)]
 
 
 def _add_kept(module: FrozenBackbone, state_dict: dict, prefix: str, local_metadata: dict) -> None:
