@@ -94,8 +94,8 @@ def labelled_data(data: str, data_root: Optional[str] = None) -> LabelledData:
     if not found.n_classes or not any(issubclass(step, LoadLabels) for step in steps):
         raise ValueError(f'{found.kind} has no labels, which every protocol card needs: name a data set with labels')
     if not resizes_of(loader.dataset.pipeline):
-        raise ValueError(f'the pipeline of {found.kind} has no mmseg_unsup.ResizeForEvaluation, which takes the size of a '
-                         'card')
+        raise ValueError(f'the pipeline of {found.kind} has no mmseg_unsup.ResizeForEvaluation, which takes the size of '
+                         'a card')
     return found
 
 
@@ -175,8 +175,8 @@ def _check_grid(card: ProtocolCard, cfg: Config) -> None:
         return
     size = math.isqrt(n_cells) * patch
     raise ValueError(f'the card {card.name!r} does not fit: the transformer head of the checkpoint has learned '
-                     f'positions of {n_cells} cells, those of squares of {size} px, but the card shows it the {card.frame} at '
-                     f'{card.size} px: give --set size={size} "frame=centre square"')
+                     f'positions of {n_cells} cells, those of squares of {size} px, but the card shows it the '
+                     f'{card.frame} at {card.size} px: give --set size={size} "frame=centre square"')
 
 
 @torch.no_grad()

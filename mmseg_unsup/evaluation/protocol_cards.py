@@ -36,8 +36,8 @@ class ProtocolCard:
         absent_classes: classes without a labelled pixel are ``'left out'`` of matching and mean, or ``'matched'``, which
             gives them an IoU of 0 wherever their cluster is predicted.
         matching: of clusters to classes, once over the whole set: ``'hungarian'`` one to one, or
-            ``'majority'``, many to one; ``'identity'``, what is predicted are classes. What is summed is counts of pixels,
-            or IoU.
+            ``'majority'``, many to one; ``'identity'``, what is predicted are classes. What is summed is counts of
+            pixels, or IoU.
         void: labels that do not count.
         checkpoint: which one of its training.
         labels: what labels of the data set did on the way to the weights.

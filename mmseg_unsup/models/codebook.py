@@ -90,7 +90,7 @@ class CodeBank(SizedModule):
 
     @torch.no_grad()
     def add(self, vectors: Tensor, codes: Tensor, order: Optional[Tensor] = None) -> None:
-        """Take half of (n, D) vectors of every of their (n,) codes, the oldest ones of a code go; on every rank the same.
+        """Take half of (n, D) vectors of each of their (n,) codes, the oldest ones of a code go; on every rank alike.
 
         Args:
             order: (n,) permutation, of which those of a code that come first are taken; None: as they are.

@@ -14,7 +14,7 @@ ENLARGED = ('scores', 'codes')
 
 @MODELS.register_module()
 class ReleasedSegmentor(CodeSegmentor):
-    """Frozen backbone, codes and clusters of a checkpoint that ``mmseg-unsup convert-released`` has read; nothing trains.
+    """Frozen backbone, codes and clusters of a checkpoint that ``mmseg-unsup convert-released`` read; nothing trains.
 
     Args:
         n_codes: of the :class:`Codebook` of a neck that reads codes, such as CAUSE's transformer head; None for none.
