@@ -55,7 +55,7 @@ def _read_images(model: torch.nn.Module, cfg: Config, n_images: int,
     maps: List[Tensor] = []
     sizes, share = set(), WindowShare(window_step(model.backbone))
     for batch in feature_batches(model, loader, 'features, probe_dataloader', limit_images(loader, n_images)):
-        images = batch.select(batch.made('images', lambda model, views, samples: views[0]))
+        images = batch.images
         if len(images):
             sizes.add(tuple(images.shape[2:]))
             maps.append(_features(model, images))

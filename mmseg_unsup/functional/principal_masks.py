@@ -60,10 +60,15 @@ def principal_direction(cells: Tensor) -> Tensor:
         direction = torch.linalg.eigh(centered @ centered.t())[1][:, -1]
     else:
         direction = F.normalize(centered @ torch.linalg.eigh(centered.t() @ centered)[1][:, -1], dim=0)
-    side = direction @ mean
-    # of a mean that says nothing, the largest entry
-    sign = torch.where(side.abs() > 1e-12, side, direction[direction.abs().argmax()]).sign()
-    return (direction * sign).to(cells)
+    return towards(direction[None], mean, 1e-12)[0].to(cells)
+
+
+def towards(directions: Tensor, mean: Tensor, tolerance: float) -> Tensor:
+    """(D, C) directions of any sign -> the same, each on the side of the (C,) mean; where that lies within ``tolerance``
+    of both sides and says nothing, the entry of largest magnitude is positive."""
+    sides = directions @ mean
+    largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))[:, 0]
+    return directions * torch.where(sides.abs() > tolerance, sides, largest).sign()[:, None]
 
 
 def mask_log_probabilities(masks: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The codebook: the same for any batches and ranks, fitted once, and refused where it cannot be."""
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,18 +25,15 @@ class Batch:
     def __init__(self, maps: torch.Tensor, positions: list) -> None:
         self.positions, self._maps = positions, maps[positions]
 
-    def made(self, name, make):
+    def backbone_map(self, index):
         return self._maps
-
-    def select(self, values):
-        return values
 
 
 class Model:
     """What the hook asks of one."""
 
     def __init__(self) -> None:
-        self.codebook = torch.nn.Linear(CHANNELS, N_CODES)
+        self.codebook, self.neck = torch.nn.Linear(CHANNELS, N_CODES), SimpleNamespace(in_index=0)
 
 
 @pytest.fixture

@@ -84,6 +84,16 @@ class FeatureBatch:
         """Of the images, in the data set."""
         return [sample.sample_idx for sample in self.data_samples]
 
+    @property
+    def images(self) -> Union[Tensor, Any]:
+        """(N, 3, H, W) of the first view, normalised, or what a feature cache has in their place."""
+        return self.select(self.made('images', lambda model, views, samples: views[0]))
+
+    def backbone_map(self, index: int) -> Tensor:
+        """(N, C, h, w) output of the backbone for the first view, by its number."""
+        return self.select(self.made(f'backbone_map.{index}', lambda model, views, samples: backbone_map(
+            model, views[0], index)))
+
     def _maps(self):
         return self.made('maps', lambda model, views, samples: model.forward_maps(
             views[0], [sample.metainfo for sample in samples]))
@@ -128,6 +138,13 @@ class FeatureBatch:
             labels = self.label_maps if probe.needs_label_maps else self.labels
         probe.add(self.positions, self.feats(probe.features), labels, self.segments if probe.needs_segments else None)
         probe.advance(self.end)
+
+
+def backbone_map(model: torch.nn.Module, images: Tensor, index: int) -> Tensor:
+    """(N, 3, H, W) -> the (N, C, h, w) output of the backbone of this number, in the precision of passes without
+    gradient."""
+    with model.no_grad_precision():
+        return model.backbone(images)[index]
 
 
 def read_labels(samples: list, feats: Tensor) -> Tensor:

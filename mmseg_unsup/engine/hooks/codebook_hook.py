@@ -84,10 +84,10 @@ class CodebookHook(FitHook):
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
         self._key, self._n_images, self._device = key, n_images, device
         self._cells: List[Tensor] = [torch.zeros(0)] * n_images  # of the images of this rank, by position
-        self._shape = model.codebook.weight.shape
+        self._shape, self._in_index = model.codebook.weight.shape, model.neck.in_index
 
     def add(self, batch: FeatureBatch) -> None:
-        feats = batch.select(batch.made('frozen_map', _frozen_map))
+        feats = batch.backbone_map(self._in_index)
         for position, of_image in zip(batch.positions, feats):
             generator = keyed_generator(*self._key, _CELLS, position)
             self._cells[position] = sample_squares(of_image, self.side, generator).float()
@@ -168,8 +168,3 @@ def cells_of_squares(feats: Tensor, side: int, drawn: Tensor) -> Tensor:
     squares = feats[:, :n_rows * side, :n_columns * side].unflatten(2, (n_columns, side)).unflatten(1, (n_rows, side))
     squares = squares.permute(1, 3, 2, 4, 0).reshape(n_rows * n_columns, side**2, -1)
     return squares[torch.arange(len(squares), device=feats.device), drawn]
-
-
-def _frozen_map(model: torch.nn.Module, views: List[Tensor], _: list) -> Tensor:
-    with model.no_grad_precision():
-        return model.backbone(views[0])[model.neck.in_index]

@@ -12,7 +12,7 @@ from ...registry import HOOKS
 from ...utils.devices import to_device
 from ...utils.random import keyed_generator
 from ..feature_pass import unwrap
-from ..fitting import FeatureBatch
+from ..fitting import FeatureBatch, backbone_map
 from ..forecast import progress_of
 from .fit_hook import START, FitHook, Reading
 
@@ -75,8 +75,7 @@ class CorrespondenceHook(FitHook):
             drawn = [keyed_generator(*self._key, place, _POINTS).random((2, side, side, 2), 'float32')
                      for place in batch.places]
             points = to_device(2 * torch.from_numpy(np.stack(drawn)) - 1, views[0].device)
-            with model.no_grad_precision():
-                maps = [model.backbone(images)[model.neck.in_index].float() for images in (views[0], views[-1])]
+            maps = (backbone_map(model, images, model.neck.in_index).float() for images in (views[0], views[-1]))
             return tuple(sample_points(feats, points[:, i]) for i, feats in enumerate(maps))
         return make
 

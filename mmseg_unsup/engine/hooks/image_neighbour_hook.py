@@ -1,5 +1,5 @@
 """Nearest neighbours of the training images by their frozen features."""
-from typing import List, Sequence, Tuple
+from typing import Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -56,10 +56,10 @@ class ImageNeighbourHook(FitHook):
 
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
         self._means = torch.zeros(0)
-        self._n_images, self._device = n_images, device
+        self._n_images, self._in_index = n_images, model.neck.in_index
 
     def add(self, batch: FeatureBatch) -> None:
-        means = batch.select(batch.made('image_means', _image_means))
+        means = batch.backbone_map(self._in_index).float().mean((2, 3))
         if not len(self._means):
             self._means = means.new_zeros(self._n_images, means.size(1))
         self._means[batch.sample_indices] = means
@@ -77,7 +77,7 @@ class ImageNeighbourHook(FitHook):
 
 def image_neighbours(means: Tensor, k: int) -> Tensor:
     """(N, C) descriptions of images -> (N, k) int64, the others with the largest cosines, most alike first."""
-    rows, found = F.normalize(means.float(), dim=1), []  # type: Tensor, List[Tensor]
+    rows, found = F.normalize(means.float(), dim=1), []
     for start in range(0, len(rows), _BLOCK):
         block = rows[start:start + _BLOCK]
         _, index = nearest_rows(block, rows, k + 1)
@@ -87,8 +87,3 @@ def image_neighbours(means: Tensor, k: int) -> Tensor:
         order = torch.where(index == own, k + 1, last).argsort(1)
         found.append(index.gather(1, order)[:, :k])
     return torch.cat(found)
-
-
-def _image_means(model: torch.nn.Module, views: List[Tensor], _: list) -> Tensor:
-    with model.no_grad_precision():
-        return model.backbone(views[0])[model.neck.in_index].float().mean((2, 3))

@@ -85,14 +85,10 @@ class LinearProbeHook(Hook):
         self._batches = iter(())  # ends the workers
 
     def before_val_epoch(self, runner) -> None:
-        if not isinstance(runner._train_loop, BaseLoop):
-            self._from_checkpoint(runner, runner.val_loop)
-        self._predict(runner)
+        self._predict(runner, runner.val_loop)
 
     def before_test_epoch(self, runner) -> None:
-        if not isinstance(runner._train_loop, BaseLoop):
-            self._from_checkpoint(runner, runner.test_loop)
-        self._predict(runner)
+        self._predict(runner, runner.test_loop)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         model = unwrap(runner.model)
@@ -100,7 +96,9 @@ class LinearProbeHook(Hook):
 
     after_test_epoch = after_val_epoch
 
-    def _predict(self, runner) -> None:
+    def _predict(self, runner, loop) -> None:
+        if not isinstance(runner._train_loop, BaseLoop):
+            self._from_checkpoint(runner, loop)
         runner.logger.info(f'probe {self.probe.name}: {self.probe.finish()}')
         model = unwrap(runner.model)
         model.probes = [*model.probes, self.probe]

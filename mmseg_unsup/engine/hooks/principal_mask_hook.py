@@ -1,5 +1,5 @@
 """Principal masks of all training images, made once."""
-from typing import List, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -69,12 +69,12 @@ class PrincipalMaskHook(FitHook):
         self._masks = torch.zeros(0, dtype=torch.uint8)
 
     def add(self, batch: FeatureBatch) -> None:
-        feats = batch.feats('codes') if self._model.mask_index is None else batch.select(
-            batch.made('mask_features', _mask_features))
+        index = self._model.mask_index
+        feats = batch.feats('codes') if index is None else batch.backbone_map(index)
         if not len(self._masks):
             size = [self.enlarge * n for n in feats.shape[2:]]
             self._masks = torch.zeros(self._n_images, *size, dtype=torch.uint8, device=feats.device)
-        images = batch.select(batch.made('images', lambda model, views, samples: views[0])) if self.crf else feats
+        images = batch.images if self.crf else feats
         for number, of_image, image in zip(batch.sample_indices, feats, images):
             self._masks[number] = self._ids(of_image.float(), image) + 1
 
@@ -97,8 +97,3 @@ class PrincipalMaskHook(FitHook):
         counts = self._masks.flatten(1).amax(1).float()
         runner.logger.info(f'{self.name}: {float(counts.mean()):.1f} an image, on '
                            f'{100 * float((self._masks > 0).float().mean()):.0f} % of the cells')
-
-
-def _mask_features(model: torch.nn.Module, views: List[Tensor], _: list) -> Tensor:
-    with model.no_grad_precision():
-        return model.backbone(views[0])[model.mask_index]

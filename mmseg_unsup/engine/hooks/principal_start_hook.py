@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...clustering.pca import StreamingPCA
 from ...clustering.seeding import sample_cells
+from ...functional.principal_masks import towards
 from ...models.segmentors.code_segmentor import CLUSTER
 from ...registry import HOOKS
 from ...utils.checks import check_count
@@ -97,11 +98,7 @@ class PrincipalStartHook(FitHook):
 def principal_directions(mean: Tensor, covariance: Tensor, n: int) -> Tensor:
     """(C,) mean and (C, C) covariance -> (n, C) unit vectors along which features vary the most, the first ones most,
     each on the side of the mean."""
-    directions = torch.linalg.eigh(covariance)[1].flip(1)[:, :n].t()
-    sides = directions @ mean
-    largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))[:, 0]
-    # of a mean that says nothing, the largest entry
-    return directions * torch.where(sides.abs() > 1e-6, sides, largest).sign()[:, None]
+    return towards(torch.linalg.eigh(covariance)[1].flip(1)[:, :n].t(), mean, 1e-6)
 
 
 def check_neck(neck: BaseModule, has_loaded: bool) -> None:

@@ -65,7 +65,7 @@ class CAUSE(CodeSegmentor):
         self.codebook = Codebook(n_codes, self.neck.in_channels, self.neck.in_index)
         self.projection = nn.Conv2d(self.neck.out_channels, projection_channels, 1)
         self.bank = CodeBank(bank_length, projection_channels)
-        parts = ['backbone', 'codebook', 'neck'] if self._reads_codes else ['backbone', 'neck']
+        parts = ['backbone', 'codebook', 'neck'] if self.reads_codes else ['backbone', 'neck']
         self.target_generator = AverageTeacher(self, parts, ['projection'], momentum)
         self.released_leak = self.uses_labels = released_leak
         if released_leak:
@@ -77,23 +77,7 @@ class CAUSE(CodeSegmentor):
             student.requires_grad_(False)
         self.target_generator.neck.requires_grad_(True)
 
-    # the network
-
-    @property
-    def _reads_codes(self) -> bool:
-        return getattr(self.neck, 'reads_codes', False)
-
-    @property
-    def feature_parts(self) -> Tuple[str, ...]:
-        return (*super().feature_parts, 'codebook.') if self._reads_codes else super().feature_parts
-
-    def frozen_maps(self, images: Tensor) -> Tuple[Tensor, ...]:
-        """(N, 3, H, W) -> what the neck reads."""
-        maps = self.backbone(images)
-        return self.codebook(maps) if self._reads_codes else maps
-
-    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor, ...]:
-        return self.neck(self.frozen_maps(inputs))
+    # the course of a training
 
     def start(self, is_new: bool) -> None:
         """As of the base; the released third step goes on with the teacher of the checkpoint."""
@@ -123,7 +107,7 @@ class CAUSE(CodeSegmentor):
         Raises:
             RuntimeError: the transformer head has no codebook; see the base.
         """
-        if self._reads_codes and not self.codebook.is_fitted:
+        if self.reads_codes and not self.codebook.is_fitted:
             raise RuntimeError('the weights have no codebook (codebook.weight), whose codes are the queries of the '
                                'transformer head: load a checkpoint of a whole run')
         return super().cluster_tensors()

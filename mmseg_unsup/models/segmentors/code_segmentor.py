@@ -28,6 +28,25 @@ class CodeSegmentor(ClusterSegmentor):
                              f"{CLUSTER!r}: add clusters=dict({CLUSTER}=dict(type='mmseg_unsup.CosineClusterSet'))")
 
     @property
+    def reads_codes(self) -> bool:
+        """Whether the neck reads codes beside the maps of the backbone, as :class:`mmseg_unsup.ConceptDecoder` does; the
+        method then has a ``codebook``."""
+        return self.with_neck and getattr(self.neck, 'reads_codes', False)
+
+    @property
+    def feature_parts(self) -> Tuple[str, ...]:
+        return (*super().feature_parts, 'codebook.') if self.reads_codes else super().feature_parts
+
+    def frozen_maps(self, images: Tensor) -> Tuple[Tensor, ...]:
+        """(N, 3, H, W) -> what the neck reads."""
+        maps = self.backbone(images)
+        return self.codebook(maps) if self.reads_codes else maps
+
+    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor, ...]:
+        maps = self.frozen_maps(inputs)
+        return self.neck(maps) if self.with_neck else maps
+
+    @property
     def probe_channels(self) -> Dict[str, int]:
         """``features``, codes of unit length, and ``codes`` as the neck gives them."""
         return dict(super().probe_channels, codes=self.decode_head.in_channels)

@@ -30,19 +30,11 @@ class ReleasedSegmentor(CodeSegmentor):
 
     def __init__(self, *args, n_codes: Optional[int] = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.codebook = None if n_codes is None else Codebook(n_codes, self.neck.in_channels, self.neck.in_index)
+        if n_codes is not None:
+            self.codebook = Codebook(n_codes, self.neck.in_channels, self.neck.in_index)
         enlarged = (self.test_cfg or {}).get('enlarge', ENLARGED[0])
         check_choice('model.test_cfg.enlarge', enlarged, ENLARGED)
         self._enlarges_codes = enlarged == 'codes'
-
-    @property
-    def feature_parts(self) -> Tuple[str, ...]:
-        return (*super().feature_parts, 'codebook.')
-
-    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor, ...]:
-        if self.codebook is None:
-            return super().extract_feat(inputs)
-        return self.neck(self.codebook(self.backbone(inputs)))
 
     def averaged_feat(self, images: Tensor) -> Tuple[Tensor, ...]:
         maps = super().averaged_feat(images)
