@@ -1,4 +1,5 @@
-"""Transforms, data loaders and metrics of the field as functions of their sizes and names, for configs to call.
+"""Frozen networks, transforms, data loaders and metrics of the field as functions of their sizes and names, for configs
+to call.
 
 A config imports them below ``_base_``, even an empty one; above it mmengine takes the file for one of its lazy configs:
 
@@ -7,7 +8,7 @@ A config imports them below ``_base_``, even an empty one; above it mmengine tak
 
 What they give are plain dicts: ``Config.fromfile`` leaves out the functions, a written config holds all values, and a
 config that inherits changes them as any others. A function that calculates cannot take ``{{_base_.NAME}}``, which has
-its value later.
+its value later; one that only puts it into a dict can.
 """
 import os
 from pathlib import Path
@@ -17,6 +18,29 @@ from typing import List, Optional, Tuple
 _MAX_WORKERS = 16
 _CGROUP = '/sys/fs/cgroup'
 _COLOR_JITTER = dict(type='mmseg_unsup.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, prob=0.8)
+
+
+def image_preprocessor() -> dict:
+    """``model.data_preprocessor``: RGB images with the mean and deviation of ImageNet."""
+    return dict(type='mmseg_unsup.MultiViewDataPreProcessor', bgr_to_rgb=True, mean=[123.675, 116.28, 103.53],
+                std=[58.395, 57.12, 57.375])
+
+
+def frozen_resnet(depth: int, init: Optional[str], **settings) -> dict:
+    """``model.backbone`` that stays as it is: a ResNet of mmseg with the weights of the file or URL ``init``."""
+    return _frozen(dict(type='ResNet', depth=depth, norm_cfg=dict(type='BN', requires_grad=False)), init, **settings)
+
+
+def frozen_dino(arch: str, patch_size: int, init: Optional[str]) -> dict:
+    """``model.backbone`` that stays as it is: the last patch tokens of a :class:`mmseg_unsup.DINOViT` of DINO."""
+    network = dict(type='mmseg_unsup.DINOViT', family='dino', arch=arch, patch_size=patch_size)
+    return _frozen(network, init, out=['tokens'])
+
+
+def _frozen(network: dict, init: Optional[str], **settings) -> dict:
+    start = dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init)
+    # float16 as a feature cache keeps them: results are the same with and without one
+    return dict(type='mmseg_unsup.FrozenBackbone', float16=True, backbone=dict(network, init_cfg=start), **settings)
 
 
 def view_pipeline(size: int, num_views: int = 2) -> List[dict]:
@@ -154,6 +178,20 @@ def labelled_probe_loader(images: dict, size: int, batch_size: int, num_workers:
     found = view_loader(images, pipeline, batch_size, num_workers, persistent_workers=False)
     found['dataset']['with_labels'] = True
     return found
+
+
+def crop_loader(images: dict, size: int, batch_size: int, **settings) -> dict:
+    """What changes in a ``train_dataloader`` of views that reads the five parts of every image of a data set, see
+    :func:`crop_pipeline`; ``settings`` are of the data set of views."""
+    parts = dict(_delete_=True, type='mmseg_unsup.FiveCrops', dataset=images)
+    return dict(batch_size=batch_size, dataset=dict(dataset=parts, pipeline=crop_pipeline(size), **settings))
+
+
+def sizes_apart() -> dict:
+    """``shortcuts`` of a training at another size, ``train_size``, than all that is scored and fitted, ``size``."""
+    return dict(
+        size=[f'{name}_dataloader.**.ResizeForEvaluation.size' for name in ('probe', 'val', 'test')],
+        train_size=['train_dataloader.**.ResizeForEvaluation.size'])
 
 
 def supervised_loader(images: dict, size: int, batch_size: int = 8, num_workers: int = 2) -> dict:

@@ -1,16 +1,12 @@
 # CAUSE beside data and backbone: the head of linear layers, constants of the released code. An epoch is short where the
 # images are few: the released schedule is two of 15,500 steps of 16 images, and one for the clusters alone.
 _base_ = './view_training.py'
-from mmseg_unsup.presets import scores_of
+from mmseg_unsup.presets import image_preprocessor, scores_of
 model = dict(
     type='mmseg_unsup.CAUSE',
     momentum=0.01,  # share of the new weights in the teacher
     bank_length=100,  # of a code
-    data_preprocessor=dict(
-        type='mmseg_unsup.MultiViewDataPreProcessor',
-        bgr_to_rgb=True,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375]),
+    data_preprocessor=image_preprocessor(),
     neck=dict(type='mmseg_unsup.ResidualProjection', out_channels=90, elementwise=True),
     decode_head=dict(
         type='mmseg_unsup.ClusterHead',

@@ -1,16 +1,13 @@
 # what a converted checkpoint of a released method predicts: a cluster map of each image of a folder. Backbone, neck and
 # sizes are those of STEGO with a ViT-S/8; mmseg-unsup convert-released writes those of the checkpoint in their place
 _base_ = ['./datasets/folder.py', './runtime.py']
+from mmseg_unsup.presets import image_preprocessor
 train_dataloader = probe_dataloader = None  # nothing trains
 on_error = 'raise'  # 'skip' leaves out images that cannot be read
 out = 'work_dirs/released/cluster_maps'
 model = dict(
     type='mmseg_unsup.ReleasedSegmentor',
-    data_preprocessor=dict(
-        type='mmseg_unsup.MultiViewDataPreProcessor',
-        bgr_to_rgb=True,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375]),
+    data_preprocessor=image_preprocessor(),
     backbone=dict(
         type='mmseg_unsup.FrozenBackbone',
         backbone=dict(type='mmseg_unsup.DINOViT', family='dino', arch='small', patch_size=8),

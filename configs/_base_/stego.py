@@ -1,17 +1,13 @@
 # STEGO beside data and backbone: codes of 70 channels, weights and shifts of the loss from the training images, without
 # labels. An epoch is short where the images are few: the released schedule is 5000 steps of 16 images.
 _base_ = './view_training.py'
-from mmseg_unsup.presets import scores_of
+from mmseg_unsup.presets import image_preprocessor, scores_of
 model = dict(
     type='mmseg_unsup.STEGO',
     intra='auto',
     inter='auto',
     negative='auto',
-    data_preprocessor=dict(
-        type='mmseg_unsup.MultiViewDataPreProcessor',
-        bgr_to_rgb=True,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375]),
+    data_preprocessor=image_preprocessor(),
     neck=dict(type='mmseg_unsup.ResidualProjection', out_channels=70),
     decode_head=dict(
         type='mmseg_unsup.ClusterHead',

@@ -1,12 +1,8 @@
 # CAUSE on five crops of the images of COCO-Stuff 27, DINO's ViT-S/8, transformer head
 _base_ = ['../_base_/datasets/coco_stuff27.py', '../_base_/models/cause_tr_vit-s8.py']
-from mmseg_unsup.presets import crop_pipeline
+from mmseg_unsup.presets import crop_loader
 model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
 default_hooks = dict(codebook=dict(steps=15_500))
 optim_wrapper = dict(optimizer=dict(weight_decay=1e-4), clip_grad=dict(max_norm=2.))
-train_dataloader = dict(
-    batch_size=16,
-    dataset=dict(
-        pipeline=crop_pipeline(320),
-        dataset=dict(
-            _delete_=True, type='mmseg_unsup.FiveCrops', dataset={{_base_.train_dataloader.dataset.dataset}})))
+train_dataloader = crop_loader(
+    {{_base_.train_dataloader.dataset.dataset}}, 320, 16)

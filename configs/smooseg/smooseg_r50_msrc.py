@@ -1,11 +1,7 @@
 # SmooSeg on MSRC v2, 160 px: codes of layer 3 of a frozen ResNet-50
-_base_ = ['../_base_/datasets/msrc_v2.py', '../_base_/smooseg.py']
+_base_ = ['../_base_/datasets/msrc_v2.py', '../_base_/smooseg_r50.py']
 from mmseg_unsup.presets import probe_pipeline
-init = 'torchvision://resnet50'
 size = 160
-model = dict(
-    backbone=dict(backbone=dict(depth=50, init_cfg=dict(type='mmseg_unsup.PretrainedBackbone', checkpoint=init))),
-    neck=dict(in_channels=1024),
-    decode_head=dict(n_clusters={{_base_.n_clusters}}))
+model = dict(decode_head=dict(n_clusters={{_base_.n_clusters}}))
 train_dataloader = dict(dataset=dict(pipeline=probe_pipeline(size)))
 train_cfg = dict(max_epochs=40, val_interval=40)

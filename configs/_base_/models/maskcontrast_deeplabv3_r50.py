@@ -1,12 +1,10 @@
 # ResNet-50 dilated to stride 8 and DeepLabV3's pyramid pooling; 32-d embeddings and one saliency logit a cell
+_base_ = []
+from mmseg_unsup.presets import image_preprocessor
 init = 'torchvision://resnet50'
 model = dict(
     type='mmseg_unsup.MaskContrast',
-    data_preprocessor=dict(
-        type='mmseg_unsup.MultiViewDataPreProcessor',
-        bgr_to_rgb=True,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375]),
+    data_preprocessor=image_preprocessor(),
     backbone=dict(
         type='ResNet',
         depth=50,

@@ -1,12 +1,10 @@
 # what every method here starts from: ResNet-18, lateral sum to 128 channels at stride 4
 # path or URL of what the backbone starts from, None for random weights
+_base_ = []
+from mmseg_unsup.presets import image_preprocessor
 init = 'torchvision://resnet18'
 model = dict(
-    data_preprocessor=dict(
-        type='mmseg_unsup.MultiViewDataPreProcessor',
-        bgr_to_rgb=True,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375]),
+    data_preprocessor=image_preprocessor(),
     backbone=dict(
         type='ResNet',
         depth=18,
