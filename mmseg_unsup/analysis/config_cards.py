@@ -1,5 +1,5 @@
 """The protocol cards of evaluations that a config describes."""
-from typing import Dict, Optional
+from typing import Dict, List, Optional, Sequence
 
 from mmengine.config import Config
 
@@ -30,8 +30,13 @@ def card_of_config(cfg: Config, labels: str = '') -> Optional[ProtocolCard]:
     dataset = loader['dataset']['type'].split('.')[-1].removesuffix('Dataset')
     return ProtocolCard(
         OWN, resize['size'], resize.get('interpolation', 'area'), _FRAMES[resize.get('protocol', 'center_crop')],
-        bool(test_cfg.get('flip')), test_cfg.get('enlarge', 'scores'), None if crf is None else dict(crf),
+        _scales(test_cfg.get('scales')), bool(test_cfg.get('flip')), test_cfg.get('enlarge', 'scores'),
+        None if crf is None else dict(crf),
         labels=TRAINED if f'{dataset} labels' in labels else NO_LABELS, **_counting(metric))
+
+
+def _scales(scales: Optional[Sequence[float]]) -> Optional[List[float]]:
+    return None if scales is None or [*scales] == [1] else [*scales]
 
 
 def _counting(metric: dict) -> Dict[str, str]:

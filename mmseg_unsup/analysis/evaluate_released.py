@@ -64,7 +64,8 @@ def _changed(card: ProtocolCard, changes: dict) -> ProtocolCard:
 
 
 # what an evaluation decides; the others are facts of the weights
-_CHANGEABLE = ('size', 'resize', 'frame', 'flip', 'enlarged', 'crf', 'extra_clusters', 'absent_classes', 'matching')
+_CHANGEABLE = ('size', 'resize', 'frame', 'scales', 'flip', 'enlarged', 'crf', 'extra_clusters', 'absent_classes',
+               'matching')
 
 
 class LabelledData(NamedTuple):
@@ -197,7 +198,7 @@ def _scores(card: ProtocolCard, cfg: Config, state: dict, loader: Config) -> Dic
 
 def _model_for(card: ProtocolCard, cfg: Config, state: dict) -> nn.Module:
     settings, sets = copy.deepcopy(cfg.model), list(cfg.model.decode_head.clusters)
-    settings.test_cfg.update(cluster_sets=sets, flip=card.flip, enlarge=card.enlarged)
+    settings.test_cfg.update(cluster_sets=sets, scales=card.scales, flip=card.flip, enlarge=card.enlarged)
     if card.crf is not None:
         settings.test_cfg.crf = {name: dict(card.crf) for name in sets}
     model = MODELS.build(settings)

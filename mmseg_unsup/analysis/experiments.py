@@ -2,6 +2,7 @@
 
 Finished runs are not repeated and interrupted ones go on, so a command that plans the same runs can be given again.
 """
+import glob
 import os
 import os.path as osp
 import statistics
@@ -21,8 +22,8 @@ from ..registry import DATASETS
 from ..utils.checks import is_finite
 from ..utils.console import say
 from ..utils.options import parse_options
-from ..utils.run_logs import log_pattern, read_run_log, score_logs
-from ..utils.run_record import differing_settings, read_record, run_settings
+from ..utils.run_logs import NOT_SCORES, log_pattern, read_run_log, score_logs
+from ..utils.run_record import differing_settings, read_record, run_settings, write_record
 from ..utils.speed import adapt_loaders
 from ..utils.whole_images import resizes_of
 from ..weights import load_network_config
@@ -38,6 +39,7 @@ class Run:
         flags: further arguments of mmseg-unsup train.
         cfg: what they and the flags make, as the process will see it.
         evaluations: epoch, or iteration where the run counts those, -> scores; 0 is before training.
+        seconds: that it took, without the start of the process; None where its log does not tell.
     """
     title: str
     config: str
@@ -46,6 +48,7 @@ class Run:
     flags: List[str]
     cfg: Config
     evaluations: Dict[int, Dict[str, float]] = field(default_factory=dict, kw_only=True)
+    seconds: Optional[float] = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         self.settings = run_settings(self.cfg)
@@ -55,8 +58,15 @@ class Run:
         return max(self.evaluations)
 
 
+def trains(cfg: Config) -> bool:
+    """Whether there is anything to train; what a config of frozen features fits, its test fits, too."""
+    return cfg.get('train_dataloader') is not None
+
+
 def length_of(cfg: Config) -> Tuple[str, int]:
     """What a training counts, epochs or iterations, and how many of these it has."""
+    if not trains(cfg):
+        return 'epoch', 0
     train_cfg = cfg.train_cfg
     return ('epoch', train_cfg.max_epochs) if 'max_epochs' in train_cfg else ('iteration', train_cfg.max_iters)
 
@@ -80,9 +90,12 @@ def _option_word(key: str, value) -> str:
 
 
 def planned_config(path: str, words: Sequence[str], flags: Sequence[str] = ()) -> Config:
-    """The config that mmseg-unsup train will see."""
+    """The config that mmseg-unsup train will see, or mmseg-unsup test where there is nothing to train."""
     cfg = load_network_config(path, parse_options(words))
     adapt_loaders(cfg)
+    if not trains(cfg):  # all here asks for the evaluation of a training
+        cfg.val_dataloader, cfg.val_evaluator = cfg.get('test_dataloader'), cfg.get('test_evaluator')
+        return cfg
     prepare_training(cfg, Namespace(amp='--amp' in flags, compile='--compile' in flags))
     return cfg
 
@@ -124,27 +137,38 @@ def train_all(runs: Sequence[Run], metrics: Sequence[str], n_first: int) -> None
 
 
 def train(run: Run, title: str) -> bool:
-    """Bring a run to its end, unless it is there; whether it was trained now. The console calls it ``title``.
+    """Bring a run to its end, unless it is there; whether that was done now. The console calls it ``title``.
 
     Raises:
-        RuntimeError: the training failed.
+        RuntimeError: the process failed.
     """
     if _own_record(run).get('finished'):
         say(f'{title}: finished before')
         return False
     os.makedirs(run.work_dir, exist_ok=True)
-    command = [*_program(), 'train', run.config, '--work-dir', run.work_dir, *run.flags]
-    if last_checkpoint(run.work_dir):
-        command.append('--resume')
-    command += ['--cfg-options', *run.words]
-    log = osp.join(run.work_dir, 'train.log')
-    say(f'{title}: training, log {log}')
+    words, name = (_training(run), 'training') if trains(run.cfg) else (['test', run.config, 'none'], 'evaluation')
+    log, start = osp.join(run.work_dir, 'train.log'), time.time()
+    say(f'{title}: {name}, log {log}')
     with open(log, 'a') as file:
-        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run([*_program(), *words, '--work-dir', run.work_dir, '--cfg-options', *run.words],
+                                stdout=file, stderr=subprocess.STDOUT).returncode
     if status:
-        raise RuntimeError(f'{run.title}: training ended with status {status} ({_cause(log)}): see {log}, then give '
+        raise RuntimeError(f'{run.title}: {name} ended with status {status} ({_cause(log)}): see {log}, then give '
                            'the same command again; finished runs are kept')
+    if not trains(run.cfg):
+        _record_test(run, time.time() - start)
     return True
+
+
+def _training(run: Run) -> List[str]:
+    return ['train', run.config, *run.flags, *(['--resume'] if last_checkpoint(run.work_dir) else [])]
+
+
+def _record_test(run: Run, seconds: float) -> None:
+    """Keep the scores that mmengine writes after a test, as a training keeps its own."""
+    path = max(glob.glob(osp.join('*', '*.json'), root_dir=run.work_dir))  # named by their time
+    scores = {name: value for name, value in load(osp.join(run.work_dir, path)).items() if name not in NOT_SCORES}
+    write_record(run.work_dir, run.settings, finished=True, scores=scores, seconds=seconds)
 
 
 def _program() -> List[str]:
@@ -174,11 +198,17 @@ def _cause(path: str) -> str:
 
 
 def read_evaluations(run: Run) -> None:
-    """Fill ``run.evaluations`` from the JSON logs, which must have that of the last epoch; of a run that was resumed,
-    the latest of each epoch counts."""
+    """Fill ``run.evaluations`` and ``run.seconds`` from the JSON logs, which must have the evaluation of the last epoch;
+    of a run that was resumed, the latest of each epoch counts. Of a run that trains nothing, from its record."""
+    if not trains(run.cfg):
+        record = _own_record(run)
+        run.evaluations[0], run.seconds = record['scores'], record['seconds']
+        return
     pattern = log_pattern(run.work_dir)
     if score_logs(run.work_dir):
-        run.evaluations.update(read_run_log(run.work_dir).evaluations)
+        log = read_run_log(run.work_dir)
+        run.evaluations.update(log.evaluations)
+        run.seconds = log.seconds
     if not run.evaluations:
         raise ValueError(f'no evaluation in {pattern}: check that the config has val_dataloader, val_evaluator, '
                          'vis_backends with LocalVisBackend and train_cfg.val_begin of at most max_epochs')
@@ -241,8 +271,10 @@ def describe_evaluation(cfg: Config) -> dict:
 
 def describe_training(cfg: Config, mixed: bool) -> dict:
     """Schedule of a config; ``mixed`` precision or not."""
-    optimizer = cfg.optim_wrapper.optimizer
     unit, length = length_of(cfg)
+    if not trains(cfg):
+        return {f'{unit}s': length}
+    optimizer = cfg.optim_wrapper.optimizer
     return {
         f'{unit}s': length,
         'batch': cfg.train_dataloader.batch_size,

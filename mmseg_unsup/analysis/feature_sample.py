@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..clustering import MiniBatchKMeans, StreamingKMeans
 from ..clustering.seeding import sample_cells
+from ..datasets.transforms import PairedCropFlip
 from ..engine.checkpoint_files import existing_checkpoint
 from ..engine.feature_pass import check_view_loader, limit_images, set_view_key
 from ..engine.fitting import feature_batches
@@ -62,10 +63,10 @@ def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, s
 def _loader_config(cfg: Config, key: str) -> dict:
     """Config of a loader, whose training images make two views whatever the method trains on.
 
-    Where nothing trains, they are PiCIE's views of the images that the clusters are fitted to.
+    Where nothing trains, or on images as they are, they are PiCIE's views of the images that the clusters are fitted to.
     """
     found = copy.deepcopy(cfg.get(key))
-    if found is None and key == 'train_dataloader':
+    if key == 'train_dataloader' and not (found and _cuts_views(found.dataset.pipeline)):
         found = _loader_config(cfg, 'probe_dataloader')
         sizes = [transform['size'] for transform in resizes_of(found.dataset.pipeline)]
         found.dataset.pipeline = view_pipeline(*sizes) if len(sizes) == 1 else []
@@ -76,6 +77,12 @@ def _loader_config(cfg: Config, key: str) -> dict:
             if getattr(class_of(transform, TRANSFORMS), 'makes_views', False):
                 transform['num_views'] = 2
     return found
+
+
+def _cuts_views(pipeline: List[dict]) -> bool:
+    """Whether a pipeline knows which part of an image a view has."""
+    kinds = [class_of(transform, TRANSFORMS) for transform in pipeline]
+    return any(kind is not None and issubclass(kind, PairedCropFlip) for kind in kinds)
 
 
 def _sample_loader(model, config: dict, key: str, n_images: int, n_cells: int, seed: int):

@@ -144,7 +144,7 @@ def untrained_groups(by_name: Dict[str, List[Run]], metrics: Sequence[str]) -> D
     """Title of the row -> configs that start from the same scores, seed by seed."""
     groups: Dict[tuple, List[str]] = {}
     for name, runs in by_name.items():
-        if all(0 in run.evaluations for run in runs):
+        if all(0 in run.evaluations and run.last for run in runs):
             key = tuple(str(run.evaluations[0].get(metric)) for run in runs for metric in metrics)
             groups.setdefault(key, []).append(name)
     if list(groups.values()) == [list(by_name)]:
@@ -156,7 +156,8 @@ def _row(runs: List[Run], metrics: Sequence[str], untrained: bool = False) -> di
     """Mean and standard deviation (n - 1) of every metric over the runs; None where there is none."""
     evaluated = [run.evaluations[0 if untrained else run.last] for run in runs]
     scores = {metric: mean_and_std([of_run.get(metric) for of_run in evaluated]) for metric in metrics}
-    return dict(n=len(runs), scores=scores)
+    minutes = None if untrained or None in [run.seconds for run in runs] else [run.seconds / 60 for run in runs]
+    return dict(n=len(runs), scores=scores, minutes=minutes and mean_and_std(minutes))
 
 
 def _run_report(run: Run, metrics: Sequence[str], has_labels: bool, select: bool) -> dict:
@@ -182,8 +183,9 @@ def to_markdown(report: dict) -> str:
     title = f'Last checkpoint of a single seed, {seeds}: no standard deviation.' if is_single else (
         f'Last checkpoint, mean ± standard deviation (n - 1) over seeds {seeds}.')
     software = ', '.join(f'{name} {" and ".join(versions)}' for name, versions in report['software'].items())
-    columns = next(iter(report['protocols'].values()))
-    protocols = [[name, *protocol.values()] for name, protocol in report['protocols'].items()]
+    columns = list(dict.fromkeys(key for protocol in report['protocols'].values() for key in protocol))
+    protocols = [[name, *(protocol.get(key, '-') for key in columns)]
+                 for name, protocol in report['protocols'].items()]
     parts = [title, _score_table(report), '## Protocol', markdown_table(['', *columns], protocols), *_cards(report),
              f'{software}; options: {" ".join(report["options"]) or "none"}', '## Checkpoints',
              _checkpoint_table(report)]
@@ -204,9 +206,9 @@ def _cards(report: dict) -> List[str]:
 
 def _score_table(report: dict) -> str:
     metrics = report['metrics']
-    rows = [[row['name'], *(format_mean_and_std(row['scores'][metric]) for metric in metrics), row['n']]
-            for row in report['rows']]
-    return markdown_table(['', *(TITLES.get(metric, metric) for metric in metrics), 'seeds'], rows)
+    rows = [[row['name'], *(format_mean_and_std(row['scores'][metric]) for metric in metrics), row['n'],
+             f'{row["minutes"]["mean"]:.1f}' if row['minutes'] else '-'] for row in report['rows']]
+    return markdown_table(['', *(TITLES.get(metric, metric) for metric in metrics), 'seeds', 'minutes'], rows)
 
 
 def _checkpoint_table(report: dict) -> str:

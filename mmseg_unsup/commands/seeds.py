@@ -3,8 +3,9 @@
     mmseg-unsup seeds mmseg_unsup::picie/picie_fpn_camvid.py mmseg_unsup::mdc/mdc_fpn_camvid.py --seeds 1 2 3
 
 Every run is a process of mmseg-unsup train with a folder of its own, WORK_DIR/CONFIG/seed_S. Finished runs are not
-repeated and interrupted ones go on, so the same command can be given again. Written: seeds.md and seeds.json; a table
-of other runs is not overwritten.
+repeated and interrupted ones go on, so the same command can be given again. A config that trains nothing, such as
+mmseg_unsup::features/features_r18_camvid.py, is scored by mmseg-unsup test. Minutes are those of all phases of a run,
+without the start of its process. Written: seeds.md and seeds.json; a table of other runs is not overwritten.
 
 Label-free scores compare clusters of checkpoints on the same cells of the same training images: a k-means with the
 settings of the config's fresh one is fitted to each checkpoint (mmseg_unsup/analysis/label_free.py has the

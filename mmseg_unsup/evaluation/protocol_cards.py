@@ -2,6 +2,7 @@
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
+from ..functional.averaging import check_scales
 from ..utils.checks import check_choice, check_count
 from ..utils.score_table import markdown_table
 
@@ -28,6 +29,7 @@ class ProtocolCard:
             ``'bilinear'`` has no antialias, ``'nearest'`` takes pixels as they are. Labels are always nearest.
         frame: what is scored: ``'whole image'`` at the size of its file, ``'squashed'``, the same of one whose sides
             both are ``size``, or its ``'centre square'`` at ``size``.
+        scales: codes are the mean of those of the image at so many times ``size``; None for once.
         flip: codes are the mean of those of the image and of its mirror image.
         enlarged: what is brought to pixels bilinearly, ``'scores'`` of cells or their ``'codes'``.
         crf: settings of :func:`mmseg_unsup.functional.crf.build_crf`; None for none.
@@ -49,6 +51,7 @@ class ProtocolCard:
     size: int = 320
     resize: str = 'area'
     frame: str = 'whole image'
+    scales: Optional[List[float]] = None
     flip: bool = False
     enlarged: str = 'scores'
     crf: Optional[dict] = None
@@ -66,6 +69,8 @@ class ProtocolCard:
         if not isinstance(self.flip, bool) or not isinstance(self.crf, (dict, type(None))):
             raise ValueError(f'flip={self.flip!r} and crf={self.crf!r} of a protocol card must be a bool, and a dict of '
                              'settings or None')
+        if self.scales is not None:
+            check_scales(self.scales, 'scales of a protocol card')
 
     @property
     def counts_as_released(self) -> bool:
@@ -133,6 +138,8 @@ def card_text(value) -> str:
         return f'{value["method"]}: {constants}'
     if isinstance(value, bool):
         return 'yes' if value else 'no'
+    if isinstance(value, (list, tuple)):
+        return ', '.join(f'{number:g}' for number in value)
     return 'none' if value is None else str(value)
 
 

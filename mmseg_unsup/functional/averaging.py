@@ -11,11 +11,11 @@ Maps = Tuple[Tensor, ...]
 _MAX_DENOMINATOR = 1000
 
 
-def check_scales(scales: Sequence[float]) -> None:
-    """Raise ValueError if these are no factors of the size of images."""
+def check_scales(scales: Sequence[float], name: str = 'model.test_cfg.scales') -> None:
+    """Raise ValueError if these are no factors of the size of images; ``name`` is what holds them."""
     is_list = isinstance(scales, (list, tuple)) and len(scales) > 0
     if not is_list or not all(is_finite(scale) and scale > 0 for scale in scales):
-        raise ValueError(f'model.test_cfg.scales={scales!r}: give factors of the size of an image, such as [1, 1.4]')
+        raise ValueError(f'{name}={scales!r}: give factors of the size of an image, such as [1, 1.4]')
 
 
 def averaged_maps(features: Callable[[Tensor], Maps], images: Tensor, scales: Sequence[float] = (1, ),

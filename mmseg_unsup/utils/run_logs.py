@@ -4,7 +4,7 @@ import json
 import os
 import os.path as osp
 from dataclasses import dataclass, field
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from .run_record import read_record
 
@@ -13,7 +13,7 @@ PHASE_PREFIX = 'seconds/'
 INITIALLY_SEEN, TRAINED_ON = 'labels seen by the initial weights: ', 'trained on labels: '
 _SCALARS = osp.join('*', 'vis_data', 'scalars.json')
 # what mmengine writes into a line of scores besides the scores
-_NOT_SCORES = ('step', 'time', 'data_time', 'memory')
+NOT_SCORES = ('step', 'time', 'data_time', 'memory')
 
 
 @dataclass
@@ -27,6 +27,11 @@ class RunLog:
     steps: List[dict] = field(default_factory=list)
     evaluations: Dict[int, Dict[str, float]] = field(default_factory=dict)
     phases: Dict[int, Dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> Optional[float]:
+        """Of all phases together; None where nothing measured them."""
+        return sum(sum(of_epoch.values()) for of_epoch in self.phases.values()) if self.phases else None
 
 
 def labels_seen(work_dir: str) -> str:
@@ -82,6 +87,6 @@ def read_run_log(work_dir: str) -> RunLog:
                     log.phases[values['step']] = phases
                 else:
                     log.evaluations[values['step']] = {
-                        name: value for name, value in values.items() if name not in _NOT_SCORES}
+                        name: value for name, value in values.items() if name not in NOT_SCORES}
     log.steps = [steps[step] for step in sorted(steps)]
     return log

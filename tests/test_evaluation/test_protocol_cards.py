@@ -76,7 +76,7 @@ def test_cards_of_the_papers_differ_where_their_codes_do():
     assert CARDS['cause'].labels == 'trained the features' and CARDS['cause'].checkpoint == 'last'
     # of the weights of a method honest says what happened to them
     assert set(HONEST.of_checkpoint(CARDS['stego']).differences(CARDS['stego'])) == set(FIELDS) - {
-        'size', 'matching', 'void', 'checkpoint', 'labels'}
+        'size', 'scales', 'matching', 'void', 'checkpoint', 'labels'}
 
 
 def test_the_document_has_these_cards():
@@ -86,4 +86,4 @@ def test_the_document_has_these_cards():
         crf = 'none' if card.crf is None else f'{1 / card.crf["temperature"]:g} x'
         cells = [f'`{card.name}`', card.resize, card.frame, 'yes' if card.flip else 'no', card.enlarged, crf,
                  card.extra_clusters, card.absent_classes, card.checkpoint, card.labels]
-        assert f'| {" | ".join(cells)} |' in text and card.size == 320
+        assert f'| {" | ".join(cells)} |' in text and (card.size, card.scales) == (320, None)

@@ -37,15 +37,15 @@ def logged_scores(run_dir, metric: str) -> dict:
 
 @pytest.fixture
 def forked_trainings(monkeypatch):
-    """The first training that a test starts is a process as ever; those after it are forks."""
+    """The first process that a test starts is one as ever; those after it are forks."""
     started = []
 
     def run(command, stdout, stderr):
         started.append(command)
         if len(started) == 1:
             return subprocess_run(command, stdout=stdout, stderr=stderr)
-        words = command[command.index('train') + 1:]
-        done = run_script(f'{ROOT}/tools/train.py', words, env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'))
+        name, *words = command[3:]  # after what starts mmseg-unsup
+        done = run_script(f'{ROOT}/tools/{name}.py', words, env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'))
         stdout.write(done.stdout)
         return done
 
@@ -100,6 +100,60 @@ def test_two_seeds_are_trained_once_and_averaged(forked_trainings, tmp_path, cap
     assert 'give another --work-dir, or remove that folder' in refused.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
+def test_what_trains_nothing_stands_beside_what_does(forked_trainings, tmp_path, capsys):
+    """Clusters of features that nobody trains, scored by ``test``, and their row beside one of another length."""
+    write_camvid(tmp_path / 'camvid')
+    features = tmp_path / 'kmeans.py'
+    features.write_text(f"""_base_ = '{ROOT}/configs/features/features_r18_camvid.py'
+model = dict(backbone=dict(backbone=dict(base_channels=8, stem_channels=8, init_cfg=None)),
+             neck=dict(in_channels=[8, 16, 32, 64], out_channels=16), decode_head=dict(in_channels=16))
+probe_dataloader = test_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False)
+""")
+    words = ['--work-dir', tmp_path / 'runs', '--seeds', 1, 2, '--cfg-options', f'data_root={tmp_path}/camvid', 'size=32']
+    assert run_command('seeds', [*map(str, [features, *words])]) == 0
+    capsys.readouterr()
+    assert run_command('seeds', [*map(str, [features, *words])]) == 0
+    assert capsys.readouterr().out.count('finished before') == 2
+    report, table = load(str(tmp_path / 'runs' / 'seeds.json')), (tmp_path / 'runs' / 'seeds.md').read_text()
+    row, = report['rows']
+    tested = [json.loads(path.read_text()) for path in sorted((tmp_path / 'runs').glob('kmeans/*/*/*.json'))]
+    assert [run['evaluations']['0']['mIoU'] for run in report['runs']] == [scores['mIoU'] for scores in tested]
+    assert row['scores']['mIoU']['mean'] == pytest.approx(statistics.fmean(scores['mIoU'] for scores in tested))
+    seconds = [read_record(run['work_dir'])['seconds'] for run in report['runs']]
+    assert row['minutes']['mean'] == pytest.approx(statistics.fmean(seconds) / 60) and min(seconds) > 0
+    assert row['name'] == 'kmeans' and '| scales | 1.4 |' in table and '| 2 | 0.' in table
+
+
+def test_minutes_and_rows_of_unlike_trainings(tmp_path):
+    """Minutes are those of all phases; what a training does not have is a dash in the table of the protocols."""
+    runs = [make_run(tmp_path, name, 1, {0: scores(1, 2), 2: scores(60, 20)}) for name in 'ab']
+    for epoch, seconds in ((1, 30), (2, 60), (2, 90)):  # the second epoch was repeated
+        with open(f'{runs[0].work_dir}/1/vis_data/scalars.json', 'a') as file:
+            file.write(f'\n{{"seconds/train": {seconds}, "seconds/cluster": 15, "step": {epoch}}}')
+    for run in runs:
+        experiments.read_evaluations(run)
+    protocols = dict(a=dict(K=3, matching='-', epochs=2), b=dict(K=3, matching='-', iterations=7, batch=4))
+    report = seeds.summarise(runs, protocols, ['aAcc'])
+    assert [row['minutes'] and row['minutes']['mean'] for row in report['rows']] == [None, 2.5, None]
+    table = seeds.to_markdown(report)
+    assert '| a | 60.00 ± - | 1 | 2.5 |' in table and '| b | 60.00 ± - | 1 | - |' in table
+    assert '|  | K | matching | epochs | labels | iterations | batch |' in table
+    assert '| b | 3 | - | - | ImageNet labels | 7 | 4 |' in table
+
+
+@pytest.mark.parametrize('name', ['stego/stego_r18_camvid', 'smooseg/smooseg_r18_camvid', 'features/features_r18_camvid'])
+def test_views_of_label_free_scores_where_the_training_has_none(name):
+    """They are those of PiCIE at the size of the evaluation; PiCIE's own stay as they are."""
+    from mmseg_unsup.analysis.feature_sample import _loader_config
+    from mmseg_unsup.presets import view_pipeline
+    assert _loader_config(load_config(f'{ROOT}/configs/{name}.py'), 'train_dataloader').dataset.pipeline == \
+        view_pipeline(160)
+    own = load_config(config('picie_fpn_camvid'))
+    own.train_dataloader.dataset.pipeline[1]['p'] = 0.3
+    assert _loader_config(own, 'train_dataloader').dataset.pipeline == own.train_dataloader.dataset.pipeline
+
+
 def make_run(tmp_path, name: str, seed: int, evaluations: dict, sub_dir: str = '1', max_epochs: int = 2):
     """A finished run whose log holds the evaluations between lines of training."""
     folder = tmp_path / name / f'seed_{seed}'
@@ -110,7 +164,7 @@ def make_run(tmp_path, name: str, seed: int, evaluations: dict, sub_dir: str = '
             file.write(json.dumps(dict(loss=1., lr=0.1, epoch=epoch + 1, iter=7, step=7)) + '\n')
         file.write('{"aAcc": 1')
     (folder / 'train.log').write_text('INFO - labels seen by the initial weights: ImageNet labels\n')
-    cfg = Config(dict(train_cfg=dict(max_epochs=max_epochs), model=dict(n_clusters=3)))
+    cfg = Config(dict(train_cfg=dict(max_epochs=max_epochs), train_dataloader=dict(), model=dict(n_clusters=3)))
     words = ['x=1', f'randomness.seed={seed}']
     run = seeds.Run(f'{name}, seed {seed}', f'{name}.py', str(folder), words, ['--amp'], cfg, name, seed)
     write_record(str(folder), run.settings, finished=True)
@@ -163,8 +217,9 @@ def test_configs_that_are_not_scored_alike_have_cards_that_say_so(tmp_path):
     table = seeds.to_markdown(report)
     assert [row['card'] for row in report['rows']] == ['config 1', 'config 2']
     assert '| size * | 160 | 320 |' in table and '| labels * | none | trained the features |' in table
+    assert '| scales * | 1.4 | none |' in table
     write_json(str(tmp_path / 'seeds.json'), report)
-    with pytest.raises(ValueError, match=r'were not scored alike, they differ in size \(160 and 320\), labels'):
+    with pytest.raises(ValueError, match=r'were not scored alike, they differ in size \(160 and 320\), scales \(1.4 and none\), lab'):
         join_tables([str(tmp_path / 'seeds.json')], ['mIoU'])
 
 
@@ -234,7 +289,7 @@ def test_runs_go_on_or_stop_with_their_log(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match='a, seed 5: .* status 3 .bad learning rate.: see .*train.log'):
         experiments.train(run, run.title)
     assert not read_record(run.work_dir)['finished'] and '--resume' not in commands[0]
-    assert commands[0][3:7] == ['train', 'a.py', '--work-dir', run.work_dir] and '--amp' in commands[0]
+    assert commands[0][3:8] == ['train', 'a.py', '--amp', '--work-dir', run.work_dir]
     assert commands[0][-3:] == ['--cfg-options', 'x=1', 'randomness.seed=5']
     status = 0
     open(osp.join(run.work_dir, 'epoch_1.pth'), 'w').close()
