@@ -33,10 +33,17 @@ def primaps(is_starting: bool):
     return model
 
 
-def cause(**options):
-    model = test_cause.model(bank_length=3, positive=0.2, negative=0., **options)
+def cause(head: str = 'mlp', **options):
+    model = test_cause.model(head, bank_length=3, positive=0.2, negative=0., **options)
     model.codebook.fit(torch.randn(7, 12, generator=torch.Generator().manual_seed(2)))
     model.start(is_new=True)
+    return model
+
+
+def cause_transformer():
+    """Without dropout, which each process draws for itself."""
+    model = cause('tr')
+    model.neck.dropout.p = model.neck.self_attn.dropout = model.neck.multihead_attn.dropout = 0.
     return model
 
 
@@ -47,6 +54,7 @@ CASES = dict(
     primaps_start=lambda: primaps(True),
     primaps=lambda: primaps(False),
     cause=cause,
+    cause_transformer=cause_transformer,
     cause_leak=lambda: cause(released_leak=True))
 
 
