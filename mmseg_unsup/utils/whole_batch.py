@@ -46,7 +46,8 @@ def common(values: Tensor) -> Tensor:
 
 
 def own_draws(draw: Callable[[int], Tensor], n_images: int, device: torch.device) -> Tensor:
-    """(N, ...) random numbers of the images of this process, of the (W N, ...) that ``draw(W N)`` gives of the batch."""
+    """(N, ...) random numbers of the images of this process, out of the (W N, ...) of the batch that ``draw(W N)``
+    gives."""
     return own_images(common(to_device(draw(n_images * get_world_size()), device)))
 
 
