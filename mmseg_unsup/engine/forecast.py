@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.data import DataLoader
 
 from ..clustering import MiniBatchKMeans
+from ..models.necks import BatchDropout
 from ..presets import n_cores
 from .feature_pass import unwrap
 from .loops import images_of_epoch
@@ -136,8 +137,8 @@ def measure(runner, loader: DataLoader, trains: bool = False) -> Cost:
     with unchanged(model):
         samples, read = _read(loader)
         model.train(trains)
-        for module in model.modules():  # statistics of the batch would need all ranks
-            if isinstance(module, _NormBase):
+        for module in model.modules():  # statistics and draws of the batch would need all ranks
+            if isinstance(module, (_NormBase, BatchDropout)):
                 module.eval()
         first, _ = _batch(model, loader, samples, 1, trains)
         with torch.no_grad():

@@ -278,7 +278,7 @@ def in_one_process(world_size, cross_rank, monkeypatch):
         optimizer.zero_grad()
         for rank in range(world_size):
             mine = images % world_size == rank
-            monkeypatch.setattr(mask_contrast, 'gather_prototypes', lambda *_: (prototypes[present], mine))
+            monkeypatch.setattr(mask_contrast, 'gather_rows', lambda *_: (prototypes[present], mine))
             monkeypatch.setattr(model.queue, 'enqueue', lambda rows: None)
             terms = model.loss(**{key: value for key, value in share(step, rank, world_size).items() if key != 'mode'})
             ((terms['loss_contrast'] + terms['loss_saliency']) / world_size).backward()
@@ -308,7 +308,7 @@ def test_prototypes_of_other_ranks_are_negatives(monkeypatch):
     foreign = torch.nn.functional.normalize(torch.randn(4, 6), dim=1)
     for cross_rank in (False, True):
         model = build(cross_rank_negatives=cross_rank)
-        monkeypatch.setattr(mask_contrast, 'gather_prototypes', lambda rows, images: (torch.cat(
+        monkeypatch.setattr(mask_contrast, 'gather_rows', lambda rows, images: (torch.cat(
             [foreign[:2], rows, foreign[2:]]), torch.tensor([0, 0, 1, 1, 1, 0, 0]).bool()))
         model.loss_contrast.register_forward_hook(lambda module, args, output: captured.append((args, output)))
         model.loss(views(3), samples(*ONE))

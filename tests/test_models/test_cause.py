@@ -210,40 +210,6 @@ def test_images_without_a_pair_add_nothing():
     assert not anchors.grad[0].any() and anchors.grad[1].any() and not anchors.grad.isnan().any()
 
 
-def test_two_ranks_contrast_as_one_process_does(monkeypatch):
-    """Losses, gradients and banks, though every rank draws from another generator."""
-    drawn = torch.Generator().manual_seed(0)
-    anchors, targets = (torch.randn(4, 9, 10, generator=drawn) for _ in range(2))
-    concepts = torch.randint(7, (4, 9), generator=drawn)
-    codebook = torch.randn(7, 12, generator=drawn)
-    permutation = torch.randperm(36, generator=drawn)
-    module = 'mmseg_unsup.models.segmentors.cause'
-
-    def step(of_rank: slice) -> tuple:
-        torch.manual_seed(0)
-        cause = model(bank_length=3)
-        cause.codebook.fit(codebook)
-        given = anchors[of_rank].clone().requires_grad_()
-        losses = [cause.contrast(given, targets[of_rank], concepts[of_rank]) for _ in range(2)]
-        sum(losses).backward()
-        return torch.stack(losses).detach(), given.grad, cause.bank
-
-    monkeypatch.setattr(f'{module}.broadcast', lambda values: values.copy_(permutation))
-    losses, gradient, bank = step(slice(None))
-    found = []
-    for rank in range(2):
-        monkeypatch.setattr(f'{module}.get_rank', lambda: rank)
-        monkeypatch.setattr(f'{module}.get_world_size', lambda: 2)
-        monkeypatch.setattr(f'{module}.all_gather', lambda values: [
-            (targets if values.dim() == 3 else concepts)[r::2] for r in range(2)])
-        found.append(step(slice(rank, None, 2)))
-    torch.testing.assert_close((found[0][0] + found[1][0]) / 2, losses)
-    for rank, (_, of_rank, of_its_bank) in enumerate(found):
-        torch.testing.assert_close(of_rank / 2, gradient[rank::2])
-        assert torch.equal(of_its_bank.vectors, bank.vectors) and torch.equal(of_its_bank.codes, bank.codes)
-    assert len(bank) > 7
-
-
 # the heads
 
 

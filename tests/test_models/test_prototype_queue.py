@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from mmseg_unsup.models.prototype_queue import PrototypeQueue, gather_prototypes
+from mmseg_unsup.models.prototype_queue import PrototypeQueue
+from mmseg_unsup.utils.whole_batch import gather_rows
 from ..forks import spawn
 
 
@@ -56,7 +57,7 @@ def test_state_and_lengths():
 
 
 def test_one_process_gathers_its_own():
-    mine, own = gather_prototypes(rows(0, 4), torch.arange(4))
+    mine, own = gather_rows(rows(0, 4), torch.arange(4))
     assert torch.equal(mine, rows(0, 4)) and own.all()
 
 
@@ -76,10 +77,10 @@ def worker(rank, world_size, folder):
     all_rows, images = global_rows()
     mine = images % world_size == rank
     for step in range(3):
-        gathered, own = gather_prototypes(all_rows[mine] + 10 * step, images[mine] // world_size)
+        gathered, own = gather_rows(all_rows[mine] + 10 * step, images[mine] // world_size)
         assert torch.equal(gathered[own], all_rows[mine] + 10 * step)
         queue.enqueue(gathered)
-    nothing, own = gather_prototypes(all_rows[:0], images[:0])
+    nothing, own = gather_rows(all_rows[:0], images[:0])
     assert nothing.shape == (0, 3) and own.shape == (0, )
     torch.save(queue.state_dict(), f'{folder}/{rank}.pt')
     dist.destroy_process_group()

@@ -2,13 +2,13 @@
 
 Letters: N images, C channels, S points of a side, h w cells.
 """
-from typing import NamedTuple, Optional, Union
+from typing import List, NamedTuple, Optional, Union
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...utils.devices import to_device
+from ...utils.whole_batch import own_draws
 
 _EPS = 1e-10  # of the released code
 
@@ -19,9 +19,10 @@ class Term(NamedTuple):
     shift: Union[float, Tensor]  # a correlation above it draws codes together, one below pushes them apart
 
 
-def random_points(n_images: int, side: int, device=None) -> Tensor:
-    """(N, S, S, 2) uniform points (x, y) of images, from -1 to 1; drawn on the host, as a GPU draws other numbers."""
-    return to_device(torch.rand(n_images, side, side, 2) * 2 - 1, device)
+def random_points(n_images: int, side: int, device: torch.device) -> Tensor:
+    """(N, S, S, 2) uniform points (x, y) of the images of this process, from -1 to 1; drawn on the host, as a GPU draws
+    other numbers."""
+    return own_draws(lambda n: torch.rand(n, side, side, 2) * 2 - 1, n_images, device)
 
 
 def sample_points(maps: Tensor, points: Tensor) -> Tensor:
@@ -38,10 +39,14 @@ def correlations(first: Tensor, second: Tensor) -> Tensor:
     return torch.einsum('ncab,ncde->nabde', *units)
 
 
-def centred(found: Tensor) -> Tensor:
+def centred(found: Tensor, mean: Optional[Tensor] = None) -> Tensor:
     """Correlations from which every cell's mean over the cells of the other image is taken, their mean over all kept:
-    cells that are like everything lose it."""
-    mean = found.mean()
+    cells that are like everything lose it.
+
+    Args:
+        mean: over all, where these are not all.
+    """
+    mean = found.mean() if mean is None else mean
     found = found - found.mean((3, 4), keepdim=True)
     return found - found.mean() + mean
 
@@ -71,6 +76,13 @@ def other_images(n_images: int) -> Tensor:
     A permutation whose fixed points move on by one, as in the released code: an image may be drawn twice.
     """
     return without_self(torch.randperm(n_images))
+
+
+def random_others(n_images: int, n_draws: int, device: torch.device) -> List[Tensor]:
+    """Of every draw, (N,) random other images of those of this process: their numbers in the batch of all processes,
+    which has at least two."""
+    drawn = own_draws(lambda n: torch.stack([other_images(n) for _ in range(n_draws)], 1), n_images, device)
+    return [*drawn.unbind(1)]
 
 
 def without_self(permutation: Tensor) -> Tensor:

@@ -53,7 +53,8 @@ class ConceptDecoder(BaseModule):
         self.linear2 = nn.Linear(hidden_channels, in_channels)
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(in_channels) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
-        self.projection = ResidualProjection(in_channels, out_channels, dropout=dropout, elementwise=True)
+        self.projection = ResidualProjection(in_channels, out_channels)
+        self.projection.dropout = self.dropout  # of each process alone, as the attention draws
 
     def forward(self, inputs: Tuple[Tensor, ...]) -> Tuple[Tensor]:
         """Maps of which one is (N, C, h, w) features and the last their codes -> a tuple of one (N, D, h, w)."""

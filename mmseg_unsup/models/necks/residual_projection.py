@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...utils.checks import check_choice
+from .batch_dropout import BatchDropout
 
 _ACTIVATIONS = dict(relu=nn.ReLU, silu=nn.SiLU)
 
@@ -42,7 +43,7 @@ class ResidualProjection(BaseModule):
         super().__init__(init_cfg)
         check_choice('activation', activation, _ACTIVATIONS)
         self.in_channels, self.out_channels, self.in_index = in_channels, out_channels, in_index
-        self.dropout = (nn.Dropout if elementwise else nn.Dropout2d)(dropout)
+        self.dropout = BatchDropout(dropout, elementwise)
         self.cluster1 = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1))
         self.cluster2 = nn.Sequential(
             nn.Conv2d(in_channels, in_channels, 1), _ACTIVATIONS[activation](), nn.Conv2d(in_channels, out_channels, 1))

@@ -3,12 +3,13 @@ from typing import Dict, List, Tuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
+from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...utils.checks import check_count, check_positive
 from ...utils.devices import to_device
+from ...utils.whole_batch import common, gather_images, own_images
 from ..codebook import CodeBank, Codebook
 from ..losses.concept_contrast import code_relations, concept_contrast
 from ..teachers import AverageTeacher
@@ -144,15 +145,16 @@ class CAUSE(CodeSegmentor):
             anchors, targets: (N, P, D) projections of student and teacher; ranks exchange those of the teacher.
             concepts: (N, P) int64 codes.
         """
-        own, rank, n_ranks = torch.arange(len(anchors)), get_rank(), get_world_size()
-        own = to_device((own * n_ranks + rank) * anchors.size(1), anchors.device)
+        own = own_images(torch.arange(len(anchors) * get_world_size())) * anchors.size(1)
+        own = to_device(own, anchors.device)
         vectors, codes = gather_images(targets).flatten(0, 1), gather_images(concepts).flatten()
         relations = code_relations(self.codebook.weight, self.positive, self.negative)
         settings = dict(relations=relations, temperature=self.temperature)
         terms = [concept_contrast(anchors, concepts, vectors, codes, own=own, **settings)]
         if len(self.bank):
             terms.append(concept_contrast(anchors, concepts, self.bank.vectors, self.bank.codes, **settings))
-        self.bank.add(vectors, codes, common_permutation(len(codes), codes.device))
+        # drawn on the host, as a GPU draws other numbers
+        self.bank.add(vectors, codes, common(to_device(torch.randperm(len(codes)), codes.device)))
         return sum(terms) / len(terms)
 
     def labelled_losses(self, maps: Tuple[Tensor, ...], data_samples: list) -> Dict[str, Tensor]:
@@ -163,26 +165,13 @@ class CAUSE(CodeSegmentor):
                              'mmseg_unsup.ViewDataset with with_labels=True and mmseg_unsup.LoadLabels in its pipeline')
         labels = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).to(codes.device).long()
         logits = F.interpolate(self.linear(codes).float(), labels.shape[1:], mode='bilinear', align_corners=False)
-        labels = labels.where((labels >= 0) & (labels < logits.size(1)), -1)
-        return dict(
-            loss_linear=F.cross_entropy(logits, labels, ignore_index=-1), loss_cluster=self.cluster_loss(codes))
+        is_class = (labels >= 0) & (labels < logits.size(1))
+        n_labels = is_class.sum().to(logits)
+        all_reduce(n_labels, 'mean')  # processes need not have as many
+        loss = F.cross_entropy(logits, labels.where(is_class, -1), ignore_index=-1, reduction='sum') / n_labels
+        return dict(loss_linear=loss, loss_cluster=self.cluster_loss(codes))
 
 
 def _cells(maps: Tensor) -> Tensor:
     """(N, C, h, w) -> (N, h w, C)."""
     return maps.flatten(2).transpose(1, 2)
-
-
-def gather_images(values: Tensor) -> Tensor:
-    """(N, ...) of the images of every rank -> (W N, ...) in the order that one process would have them: rank r of W
-    holds the images r, r + W, ... of the batch (mmengine's ``DefaultSampler``)."""
-    if get_world_size() == 1:
-        return values
-    return torch.stack(all_gather(values.contiguous()), 1).flatten(0, 1)
-
-
-def common_permutation(length: int, device: torch.device) -> Tensor:
-    """A random permutation that is the same on all ranks; drawn on the host, as a GPU draws other numbers."""
-    permutation = to_device(torch.randperm(length), device)
-    broadcast(permutation)
-    return permutation

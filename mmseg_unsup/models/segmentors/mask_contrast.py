@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ...functional import object_means, object_rows, resize_ids, sample_object_rows
 from ...registry import MODELS
-from ..prototype_queue import PrototypeQueue, gather_prototypes
+from ...utils.whole_batch import gather_rows
+from ..prototype_queue import PrototypeQueue
 from .object_segmentor import ObjectSegmentor
 
 Anchor = Union[str, int, Tuple[str, int]]
@@ -150,7 +151,7 @@ class MaskContrast(ObjectSegmentor):
         kept, there = torch.nonzero(present[objects])[:, 0], torch.nonzero(present)[:, 0]
         anchors, objects = anchors[kept], (present.cumsum(0) - 1)[objects[kept]]
         prototypes, images = prototypes[there], there // n_objects
-        gathered, own = gather_prototypes(prototypes, images)
+        gathered, own = gather_rows(prototypes, images)
         negatives = self.queue.prototypes.clone()  # it changes before the backward pass
         if self.cross_rank_negatives:
             negatives = torch.cat([gathered[~own], negatives])
