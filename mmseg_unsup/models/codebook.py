@@ -18,11 +18,9 @@ class Codebook(nn.Module):
         n_codes: K.
         channels: C.
         in_index: which of the maps is looked at.
-        centred: take the mean of the cells away from each before it is looked at.
 
     Attributes:
         weight (Tensor): (K, C), of any length; zero before the fit.
-        mean (Tensor): (C,) what is taken away; in the checkpoint if ``centred``.
 
     Raises:
         ValueError: ``n_codes`` is no whole number from 2 on.
@@ -30,12 +28,11 @@ class Codebook(nn.Module):
 
     is_frozen = True
 
-    def __init__(self, n_codes: int, channels: int, in_index: int = 0, centred: bool = False) -> None:
+    def __init__(self, n_codes: int, channels: int, in_index: int = 0) -> None:
         super().__init__()
         check_count('n_codes', n_codes, low=2)
-        self.in_index, self.centred, self._is_fitted = in_index, centred, False
+        self.in_index, self._is_fitted = in_index, False
         self.register_buffer('weight', torch.zeros(n_codes, channels))
-        self.register_buffer('mean', torch.zeros(channels), persistent=centred)
 
     @property
     def is_fitted(self) -> bool:
@@ -44,19 +41,16 @@ class Codebook(nn.Module):
         return self._is_fitted
 
     @torch.no_grad()
-    def fit(self, codes: Tensor, mean: Optional[Tensor] = None) -> None:
-        """Store (K, C) codes and, where it is taken away, the (C,) mean of the cells."""
+    def fit(self, codes: Tensor) -> None:
+        """Store (K, C) codes."""
         self.weight.copy_(codes)
-        if mean is not None:
-            self.mean.copy_(mean)
 
     @torch.no_grad()
     def nearest(self, feats: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, h, w) int64 codes."""
         with torch.autocast(feats.device.type, enabled=False):
             units = F.normalize(self.weight, dim=1)
-            cells = F.normalize(feats.float() - self.mean[:, None, None], dim=1)
-            return torch.einsum('nchw,kc->nkhw', cells, units).argmax(1)
+            return torch.einsum('nchw,kc->nkhw', F.normalize(feats.float(), dim=1), units).argmax(1)
 
     @torch.no_grad()
     def forward(self, maps: Tuple[Tensor, ...]) -> Tuple[Tensor, ...]:

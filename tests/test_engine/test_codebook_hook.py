@@ -1,5 +1,4 @@
 """The codebook: the same for any batches and ranks, fitted once, and refused where it cannot be."""
-import functools
 import threading
 from types import SimpleNamespace
 
@@ -10,7 +9,6 @@ from mmengine.runner import Runner
 
 from mmseg_unsup.engine.hooks import CodebookHook
 from mmseg_unsup.engine.hooks import codebook_hook
-from mmseg_unsup.models.codebook import Codebook
 from mmseg_unsup.models.losses.modularity_loss import modularity_loss
 from mmseg_unsup.utils.random import keyed_generator
 from mmseg_unsup.utils.run_logs import labels_seen
@@ -34,8 +32,8 @@ class Batch:
 class Model:
     """What the hook asks of one."""
 
-    def __init__(self, centred: bool) -> None:
-        self.codebook, self.neck = Codebook(N_CODES, CHANNELS, 0, centred), SimpleNamespace(in_index=0)
+    def __init__(self) -> None:
+        self.codebook, self.neck = torch.nn.Linear(CHANNELS, N_CODES), SimpleNamespace(in_index=0)
 
 
 @pytest.fixture
@@ -45,9 +43,9 @@ def maps() -> torch.Tensor:
     return (groups + 0.3 * torch.randn(groups.shape, generator=generator)).permute(0, 3, 1, 2)
 
 
-def fit(maps: torch.Tensor, batches: list, centred: bool = False, **options) -> CodebookHook:
+def fit(maps: torch.Tensor, batches: list, **options) -> CodebookHook:
     hook = CodebookHook(**dict(dict(side=1, steps=9, batch_images=3, lr=0.02), **options))
-    hook.begin(Model(centred), N_IMAGES, (5, ), torch.device('cpu'))
+    hook.begin(Model(), N_IMAGES, (5, ), torch.device('cpu'))
     for positions in batches:
         hook.add(Batch(maps, positions))
     with torch.no_grad():
@@ -82,27 +80,9 @@ def test_modularity_grows(maps):
     assert hook.losses[-1] < 2 * hook.losses[0] < 0
 
 
-def test_a_centred_codebook_does_not_see_the_mean(maps):
-    """What all cells have in common changes nothing, where it otherwise makes them all alike."""
-    hook, shifted = (fit(maps + offset, [[*range(N_IMAGES)]], centred=True) for offset in (0., 9.))
-    torch.testing.assert_close(hook.mean, maps.permute(0, 2, 3, 1).flatten(0, 2).mean(0))
-    torch.testing.assert_close(shifted.mean, hook.mean + 9)
-    torch.testing.assert_close(shifted.codes, hook.codes, rtol=1e-3, atol=1e-4)
-    plain = fit(maps + 9., [[*range(N_IMAGES)]])
-    assert not plain.mean.any() and plain.losses[-1] > hook.losses[-1] / 10  # minus the modularity
-    codebook = Codebook(N_CODES, CHANNELS, 0, centred=True)
-    codebook.fit(shifted.codes.detach(), shifted.mean)
-    cells = F.normalize(maps - hook.mean[:, None, None], dim=1)
-    expected = torch.einsum('nchw,kc->nhwk', cells, F.normalize(shifted.codes.detach(), dim=1)).argmax(3)
-    assert torch.equal(codebook.nearest(maps + 9.), expected) and len(expected.unique()) > 2
-    assert 'mean' in codebook.state_dict() and 'mean' not in Codebook(N_CODES, CHANNELS).state_dict()
-
-
-@pytest.mark.parametrize('centred', [False, True])
-def test_batches_and_ranks_do_not_matter(maps, monkeypatch, centred):
-    fit_all = functools.partial(fit, maps, centred=centred)
-    expected = fit_all([[*range(N_IMAGES)]]).codes
-    assert torch.equal(fit_all([[0, 1], [2, 3], [], [4, 5, 6]]).codes, expected)
+def test_batches_and_ranks_do_not_matter(maps, monkeypatch):
+    expected = fit(maps, [[*range(N_IMAGES)]]).codes
+    assert torch.equal(fit(maps, [[0, 1], [2, 3], [], [4, 5, 6]]).codes, expected)
     sums, barrier, lock = [], threading.Barrier(2, timeout=60), threading.Lock()
 
     def all_reduce(values: torch.Tensor, op: str = 'sum') -> None:
@@ -115,7 +95,7 @@ def test_batches_and_ranks_do_not_matter(maps, monkeypatch, centred):
 
     monkeypatch.setattr(codebook_hook, 'all_reduce', all_reduce)
     found = {}
-    ranks = [threading.Thread(target=lambda rank=rank: found.update({rank: fit_all([[*range(rank, N_IMAGES, 2)]])}))
+    ranks = [threading.Thread(target=lambda rank=rank: found.update({rank: fit(maps, [[*range(rank, N_IMAGES, 2)]])}))
              for rank in range(2)]
     for rank in ranks:
         rank.start()

@@ -27,7 +27,7 @@ class CodebookHook(FitHook):
     """Makes the codes of a :class:`mmseg_unsup.CAUSE` the communities of the cells of an image, without labels.
 
     In one pass over the training images as evaluation sees them, a random cell of every square of ``side`` x ``side``
-    cells is kept, without the mean of all of them if the codebook is ``centred``; Adam then lowers :func:`mmseg_unsup.models.losses.modularity_loss` of batches of these images. A
+    cells is kept; Adam then lowers :func:`mmseg_unsup.models.losses.modularity_loss` of batches of these images. A
     checkpoint has the codebook, so that a continued run has it. The result does not depend on the number of processes
     nor on the batches of the loader.
 
@@ -85,7 +85,6 @@ class CodebookHook(FitHook):
         self._key, self._n_images, self._device = key, n_images, device
         self._cells: List[Tensor] = [torch.zeros(0)] * n_images  # of the images of this rank, by position
         self._shape, self._in_index = model.codebook.weight.shape, model.neck.in_index
-        self._centred = model.codebook.centred
 
     def add(self, batch: FeatureBatch) -> None:
         feats = batch.backbone_map(self._in_index)
@@ -94,8 +93,6 @@ class CodebookHook(FitHook):
             self._cells[position] = sample_squares(of_image, self.side, generator).float()
 
     def finish(self) -> None:
-        self.mean = self._mean() if self._centred else torch.zeros(self._shape[1], device=self._device)
-        self._cells = [cells - self.mean if len(cells) else cells for cells in self._cells]
         weight = keyed_generator(*self._key, _INIT).uniform(-1, 1, self._shape) / self._shape[0]
         self.codes = torch.tensor(weight, dtype=torch.float32, device=self._device, requires_grad=True)
         optimizer = torch.optim.Adam([self.codes], lr=self.lr)
@@ -105,16 +102,6 @@ class CodebookHook(FitHook):
             optimizer.step()
             stop_if_asked()
         self._count_used()
-
-    def _mean(self) -> Tensor:
-        """(C,) of all cells, the same on all ranks."""
-        total = torch.zeros(self._shape[1] + 1, dtype=torch.float64, device=self._device)
-        for cells in self._cells:
-            if len(cells):
-                total[:-1] += cells.double().sum(0)
-                total[-1] += len(cells)
-        all_reduce(total)
-        return (total[:-1] / total[-1].clamp(min=1)).float()
 
     def _batches(self) -> Sequence[np.ndarray]:
         """Positions of the images of every step, the same on all ranks: the images in one random order after another."""
@@ -154,7 +141,7 @@ class CodebookHook(FitHook):
         self.n_used = int(used.sum())
 
     def use(self, runner, model: torch.nn.Module) -> None:
-        model.codebook.fit(self.codes.detach(), self.mean)
+        model.codebook.fit(self.codes.detach())
         first, last = (-float(torch.stack(part).mean()) for part in (self.losses[:10], self.losses[-10:]))
         runner.logger.info(f'{self.name}: modularity {first:.4f} at first, {last:.4f} after {self.steps} steps on '
                            f'{self._n_images} images; {self.n_used} of {len(self.codes)} codes are nearest to a cell')

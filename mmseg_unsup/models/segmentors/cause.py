@@ -26,8 +26,6 @@ class CAUSE(CodeSegmentor):
 
     Args:
         n_codes: K of the codebook.
-        centred: the codebook is of features without their mean over the data. Those of a network that ends in a ReLU
-            have no negative cosines, so that all cells of an image would be alike.
         projection_channels: D' of the vectors that are compared.
         momentum: share of the new weights in the teacher after a step.
         bank_length: vectors of earlier steps that are kept of each code; 0 for none.
@@ -50,7 +48,6 @@ class CAUSE(CodeSegmentor):
     def __init__(self,
                  *args,
                  n_codes: int = 2048,
-                 centred: bool = False,
                  projection_channels: int = 2048,
                  momentum: float = 0.01,
                  bank_length: int = 100,
@@ -66,7 +63,7 @@ class CAUSE(CodeSegmentor):
             raise ValueError(f'codes are alike above positive={positive!r} and differ below negative={negative!r}: give '
                              'two cosines, the first not below the second')
         self.positive, self.negative, self.temperature = positive, negative, temperature
-        self.codebook = Codebook(n_codes, self.neck.in_channels, self.neck.in_index, centred)
+        self.codebook = Codebook(n_codes, self.neck.in_channels, self.neck.in_index)
         self.projection = nn.Conv2d(self.neck.out_channels, projection_channels, 1)
         self.bank = CodeBank(bank_length, projection_channels)
         parts = ['backbone', 'codebook', 'neck'] if self.reads_codes else ['backbone', 'neck']
