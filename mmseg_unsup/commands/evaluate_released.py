@@ -5,7 +5,8 @@
 Every row has a protocol card: how images are resized, what of them is scored, flip, CRF, which pixels count, matching,
 which checkpoint, which labels were used. The card of the paper is that of its released code, down to what raises its
 numbers; the card honest scores whole images at the size of their files, counts every labelled pixel, and uses neither
-flip nor CRF. Both are of the same weights: how these were chosen stays in the card. docs/protocols.md has all cards.
+flip nor CRF. Both are of the same weights: how these were chosen stays in the card. The linear probe of a checkpoint,
+which was trained on labels, has rows and cards of its own. docs/protocols.md has all cards.
 
 Checkpoints are read as by mmseg-unsup convert-released; the model is written into the folder, beside evaluation.json and
 evaluation.md. mmseg-unsup join-tables puts several such tables together.

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
+from ..models.segmentors.released_segmentor import LINEAR
 from ..registry import MODELS
 from ..utils import load_config
 from ..utils.atomic import replacing, write_from_memory
@@ -41,9 +42,10 @@ def convert_released(method: str, paths: Sequence[str], target: str, backbone: O
 
 
 def describe(parts: ReleasedParts, model: nn.Module) -> str:
-    """``'STEGO, 27 clusters of codes of 70 channels, frozen DINOViT 0123456789abcdef'``"""
+    """``'STEGO, 27 clusters of codes of 70 channels, a linear probe of 27 classes, frozen DINOViT FINGERPRINT'``"""
     network = model.backbone
-    return (f'{parts.title}, {parts.n_clusters} clusters of codes of {parts.channels} channels, frozen '
+    probe = f'a linear probe of {parts.n_classes} classes, ' if LINEAR in parts.sets else ''
+    return (f'{parts.title}, {parts.n_clusters} clusters of codes of {parts.channels} channels, {probe}frozen '
             f'{type(network.network).__name__} {network.fingerprint}')
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..hosts.safe_loading import StandIn, load_with_stand_ins
+from ..models.segmentors.released_segmentor import LINEAR
 from ..utils.checks import check_choice
 
 Tensors = Dict[str, Tensor]
@@ -33,7 +34,7 @@ _COSINES, _LOGITS = (dict(type=f'mmseg_unsup.{name}') for name in ('CosineCluste
 
 
 class ReleasedSet(NamedTuple):
-    """Clusters of a checkpoint: the config of their set, and its tensors."""
+    """Clusters, or classes, of a checkpoint: the config of their set, and its tensors."""
     config: dict
     state: Tensors
 
@@ -45,6 +46,7 @@ class ReleasedParts(NamedTuple):
         backbone: official name -> tensor; empty where the file has none.
         outputs: number of blocks -> the outputs of the backbone that codes are made of.
         neck: config of what makes the codes, without channels; None where features are codes.
+        sets: name -> clusters; and as ``linear`` the linear probe, where the file has one.
         codebook: (K', C) codes that the neck reads, or None.
         n_classes: of the data set that it was trained on, where the file says it.
     """
@@ -98,9 +100,22 @@ def _primaps_sets(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
     if baseline is not None:
         return dict(cluster=ReleasedSet(_COSINES, dict(weight=baseline.flatten(1))))
     weights = dict(cluster=_weight_norm(tensors, 'cluster_probe.ema_model.'), student=_weight_norm(tensors, 'seghead.'))
-    return {name: ReleasedSet(_LOGITS, {
-        'classifiers.0.weight': weight, 'classifiers.0.bias': weight.new_zeros(len(weight)),
-        'running_loss': weight.new_zeros(1)}) for name, weight in weights.items()}
+    return {name: _layer(weight, weight.new_zeros(len(weight))) for name, weight in weights.items()}
+
+
+def _linear_probe(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
+    """The layer that reads classes from codes, which it did not train; nothing where the file has none."""
+    if layout.linear not in tensors:
+        return {}
+    weight, bias = (tensors[name] for name in layout.probe)
+    found = _layer(weight, bias)
+    return {LINEAR: found._replace(config=dict(found.config, n_clusters=len(weight)))}
+
+
+def _layer(weight: Tensor, bias: Tensor) -> ReleasedSet:
+    """A set of (K, C, 1, 1) and (K,) that scores by logits."""
+    return ReleasedSet(_LOGITS, {'classifiers.0.weight': weight, 'classifiers.0.bias': bias,
+                                 'running_loss': weight.new_zeros(1)})
 
 
 def _weight_norm(tensors: Tensors, prefix: str) -> Tensor:
@@ -135,13 +150,19 @@ class Layout:
     outputs: Callable[[int], List[str]] = _last_tokens
     sets: Callable[[Tensors, 'Layout'], Dict[str, ReleasedSet]] = _cosines
 
+    @property
+    def probe(self) -> Tuple[str, str]:
+        """Names of weight and bias of the linear probe."""
+        return self.linear, f'{self.linear.removesuffix("weight")}bias'
+
     def needed(self, tensors: Tensors) -> List[str]:
         """Names that a checkpoint must have."""
+        probe = self.probe if self.linear in tensors else ()
         if self.head is None:
-            return [] if 'cluster_probe.cluster_centers.weight_v' in tensors else [
-                f'{prefix}weight_{part}' for prefix in ('cluster_probe.ema_model.', 'seghead.') for part in 'gv']
+            return [*probe, *([] if 'cluster_probe.cluster_centers.weight_v' in tensors else [
+                f'{prefix}weight_{part}' for prefix in ('cluster_probe.ema_model.', 'seghead.') for part in 'gv'])]
         codebook = [] if self.codebook is None else [self.codebook]
-        return [*(self.head + name for name in self.names.values()), self.clusters, *codebook]
+        return [*(self.head + name for name in self.names.values()), self.clusters, *codebook, *probe]
 
 
 _STEGO = Layout('STEGO', 'net.cluster1.0.weight')
@@ -220,16 +241,16 @@ def _parts(tensors: Tensors, method: str, layout: Layout, settings: Dict[str, ob
     backbone = {name[len(layout.backbone):]: value for name, value in tensors.items()
                 if layout.backbone and name.startswith(layout.backbone)}
     head = {} if layout.head is None else {ours: tensors[layout.head + name] for ours, name in layout.names.items()}
-    linear = tensors.get(layout.linear)
-    sets = layout.sets(tensors, layout)
-    used = {**backbone, **head, **{name: value for found in sets.values() for name, value in found.state.items()}}
+    sets = {**layout.sets(tensors, layout), **_linear_probe(tensors, layout)}
+    codebook = None if layout.codebook is None else tensors[layout.codebook]
+    used = {**backbone, **head, **({} if codebook is None else {layout.codebook: codebook}), **{
+        f'{name}.{key}': value for name, found in sets.items() for key, value in found.state.items()}}
     broken = [name for name, value in used.items() if not value.isfinite().all()]
     if broken:
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} tensors, such as '
                          f'{broken[0]}: download it again from its authors')
-    codebook = None if layout.codebook is None else tensors[layout.codebook]
     return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head, sets,
-                         codebook, None if linear is None else len(linear))
+                         codebook, len(tensors[layout.linear]) if LINEAR in sets else None)
 
 
 def _outputs(layout: Layout, settings: Dict[str, object]) -> Callable[[int], List[str]]:

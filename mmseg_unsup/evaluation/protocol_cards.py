@@ -14,7 +14,8 @@ CHOICES = dict(
     absent_classes=('left out', 'matched'),
     matching=('hungarian', 'majority', 'identity', 'hungarian on iou', 'majority on iou'))
 LAST, ON_TEST = 'last', 'best on the test labels'
-NO_LABELS, CHOSEN, TRAINED = 'none', 'chose the checkpoint', 'trained the features'
+NO_LABELS, CHOSEN, TRAINED, PROBED = ('none', 'chose the checkpoint', 'trained the features',
+                                      'trained the linear probe')
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ProtocolCard:
         extra_clusters: pixels of clusters that no class is matched to count as ``'wrong'``; or those of clusters beyond
             the number of classes are ``'dropped'`` before anything is counted.
         absent_classes: classes without a labelled pixel are ``'left out'`` of matching and mean, or ``'matched'``, which
-            gives them an IoU of 0 wherever their cluster is predicted.
+            gives them an IoU of 0 wherever their cluster is predicted, as ``'identity'`` does.
         matching: of clusters to classes, once over the whole set: ``'hungarian'`` one to one, or
             ``'majority'``, many to one; ``'identity'``, what is predicted are classes. What is summed is counts of
             pixels, or IoU.
@@ -70,11 +71,19 @@ class ProtocolCard:
     @property
     def counts_as_released(self) -> bool:
         """Scores are those of :class:`mmseg_unsup.ReleasedIoUMetric`."""
-        return self.extra_clusters == 'dropped' or self.absent_classes == 'matched'
+        return self.matching != 'identity' and (self.extra_clusters == 'dropped' or self.absent_classes == 'matched')
 
     def of_checkpoint(self, other: 'ProtocolCard') -> 'ProtocolCard':
         """This card for the weights of another one, which no evaluation changes."""
         return replace(self, checkpoint=other.checkpoint, labels=other.labels)
+
+    def of_linear_probe(self) -> 'ProtocolCard':
+        """This card for a linear probe, whose classes were learnt from labels and need no matching, and whose logits
+        have a scale of their own."""
+        labels = PROBED if self.labels == NO_LABELS else f'{PROBED}, {self.labels}'
+        crf = None if self.crf is None else dict(self.crf, temperature=1.)
+        return replace(self, name=f'{self.name}, linear', crf=crf, absent_classes='matched', matching='identity',
+                       labels=labels)
 
     def differences(self, other: 'ProtocolCard') -> List[str]:
         """Names of the fields that differ."""
