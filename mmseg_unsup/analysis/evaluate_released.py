@@ -90,7 +90,13 @@ def labelled_data(data: str, data_root: Optional[str] = None) -> LabelledData:
         ValueError: they have no labels, or nothing resizes them.
     """
     loader = _test_loader(data, data_root)
-    found = LabelledData(loader, DATASETS.build(loader.dataset))
+    try:
+        found = LabelledData(loader, DATASETS.build(loader.dataset))
+    except FileNotFoundError:
+        root = loader.dataset.get('data_root')
+        if not root or osp.isdir(root):
+            raise
+        raise FileNotFoundError(f'the folder {root!r} of the data does not exist: give --data-root FOLDER') from None
     steps = [class_of(step, TRANSFORMS) or type for step in loader.dataset.pipeline]
     if not found.n_classes or not any(issubclass(step, LoadLabels) for step in steps):
         raise ValueError(f'{found.kind} has no labels, which every protocol card needs: name a data set with labels')

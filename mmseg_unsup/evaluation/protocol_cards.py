@@ -2,7 +2,7 @@
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
-from ..utils.checks import check_choice, check_count
+from ..utils.checks import check_choice, check_count, is_finite
 from ..utils.score_table import markdown_table
 
 # what the values of a card may be
@@ -64,9 +64,12 @@ class ProtocolCard:
         check_count('size of a protocol card', self.size)
         for name, allowed in CHOICES.items():
             check_choice(f'{name} of a protocol card', getattr(self, name), allowed)
-        if not isinstance(self.flip, bool) or not isinstance(self.crf, (dict, type(None))):
-            raise ValueError(f'flip={self.flip!r} and crf={self.crf!r} of a protocol card must be a bool, and a dict of '
-                             'settings or None')
+        if not isinstance(self.flip, bool) or self.crf is not None and not _is_crf(self.crf):
+            raise ValueError(f'flip={self.flip!r} and crf={self.crf!r} of a protocol card must be a bool, and None or '
+                             'a dict of a method and numbers')
+        for name in ('name', 'void', 'checkpoint', 'labels'):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f'{name}={getattr(self, name)!r} of a protocol card must be a text')
 
     @property
     def counts_as_released(self) -> bool:
@@ -98,6 +101,12 @@ class ProtocolCard:
         return asdict(self)
 
 
+def _is_crf(settings) -> bool:
+    """Whether this is a name and numbers, which a table can show."""
+    return isinstance(settings, Mapping) and all(
+        isinstance(value, str) if key == 'method' else is_finite(value) for key, value in settings.items())
+
+
 FIELDS = tuple(field.name for field in fields(ProtocolCard) if field.name != 'name')
 
 
@@ -109,7 +118,10 @@ def card_from(values: Mapping, source: str) -> ProtocolCard:
     """
     if not isinstance(values, Mapping) or set(values) != {'name', *FIELDS}:
         raise ValueError(f'{source} has no protocol card with the fields {", ".join(FIELDS)}: write the table again')
-    return ProtocolCard(**values)
+    try:
+        return ProtocolCard(**values)
+    except ValueError as error:
+        raise ValueError(f'{source} has a protocol card that cannot be: {error}') from None
 
 
 def _lattice(sharpness: float) -> dict:
@@ -139,7 +151,7 @@ def card_text(value) -> str:
     """A value of a card for a table."""
     if isinstance(value, Mapping):
         constants = ', '.join(f'{key} {number:g}' for key, number in value.items() if key != 'method')
-        return f'{value["method"]}: {constants}'
+        return f'{value.get("method", "lattice")}: {constants}'
     if isinstance(value, bool):
         return 'yes' if value else 'no'
     return 'none' if value is None else str(value)

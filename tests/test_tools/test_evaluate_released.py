@@ -203,6 +203,37 @@ def test_tables_are_joined_only_if_they_are_alike(tmp_path, scenes):
         join_tables([paths['a']], ['mIoU'], card='paper')
     with pytest.raises(ValueError, match="has no score 'recall', but aAcc, mIoU"):
         join_tables([paths['a']], ['recall'])
+    with pytest.raises(ValueError, match='a/evaluation.json is named twice: name each table once'):
+        join_tables([paths['a'], f'{tmp_path}/b/../a/evaluation.json'], ['mIoU'])
+    before = (tmp_path / 'a/evaluation.json').read_bytes()
+    with pytest.raises(ValueError, match='a/evaluation.json is to be read and would be lost'):
+        load_command('join-tables').run(make_parser('join-tables').parse_args([paths['a'], '--out', paths['a']]))
+    assert (tmp_path / 'a/evaluation.json').read_bytes() == before
+
+
+NO_TABLE = 'holds no table of rows that each have a protocol card: write it again'
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda table: table.update(rows=[]), NO_TABLE),
+    (lambda table: table['rows'][0].update(scores=None), NO_TABLE),
+    (lambda table: table['cards'].append(dict(table['cards'][0], size=80)), NO_TABLE),
+    (lambda table: table['rows'][0]['scores'].update(mIoU=float('nan')), "has mIoU=nan in the row 'A', which is no "),
+    (lambda table: table['rows'][0]['scores'].update(mIoU='high'), "has mIoU='high' in the row 'A', which is no score"),
+    (lambda table: table['rows'][0]['scores'].update(mIoU=dict(a=1)), 'has mIoU=.* which is no score'),
+    (lambda table: table['cards'][0].update(size=-3), 'a.json has a protocol card that cannot be: size .* it is -3'),
+    (lambda table: table['cards'][0].update(crf=dict(method='x', a='b')), 'has a protocol card that cannot be: .*crf='),
+    (lambda table: table['cards'][0].update(labels=[1]), 'labels=.1. of a protocol card must be a text')])
+def test_tables_that_cannot_be(change, words, tmp_path):
+    table = dict(rows=[dict(name='A', card='honest', scores=dict(mIoU=12.345))], cards=[HONEST.to_dict()],
+                 data=dict(kind='X', images=3, classes=6))
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(table))
+    assert '| A | honest | X, 3 images, 6 classes | 12.35 |' in join_tables([str(path)], ['mIoU'])
+    change(table)
+    path.write_text(json.dumps(table))
+    with pytest.raises(ValueError, match=words):
+        join_tables([str(path)], ['mIoU'])
 
 
 def test_what_does_not_fit_is_said_before_the_work(tmp_path, scenes):
@@ -213,6 +244,15 @@ def test_what_does_not_fit_is_said_before_the_work(tmp_path, scenes):
         evaluate(tmp_path, ('camvid', tmp_path / 'camvid'))
     with pytest.raises(ValueError, match='UnlabelledFolder has no labels, which every protocol card needs'):
         evaluate(tmp_path, ('folder', scenes / 'images'))
+    with pytest.raises(FileNotFoundError, match='/nowhere. of the data does not exist: give --data-root FOLDER'):
+        evaluate(tmp_path, ('camvid', tmp_path / 'nowhere'))
+    (tmp_path / 'file').touch()
+    with pytest.raises(NotADirectoryError):
+        evaluate(tmp_path, scenes, out='file/out')
+    (tmp_path / 'taken').mkdir()
+    (tmp_path / 'taken' / 'model.pth').touch()
+    with pytest.raises(FileExistsError, match='taken/model.pth is there already'):
+        evaluate(tmp_path, scenes, out='taken')
     assert not (tmp_path / 'out').exists()
     with pytest.raises(ValueError, match="there is no protocol card 'stegg' .did you mean stego.*or paper for hp"):
         evaluation.chosen_cards('hp', ['stegg'])

@@ -271,9 +271,53 @@ def test_code_in_a_checkpoint_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = made.released('stego', made.transformer())
     files[0]['hyper_parameters']['cfg'] = _Program()
-    with pytest.raises(ValueError, match=r'released_0.ckpt wants to load exec, which .* nothing was loaded. a released'):
+    with pytest.raises(ValueError, match=r'released_0.ckpt wants to load exec, .* nothing was loaded. A released'):
         read_released('stego', made.write(files, tmp_path))
     assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('name, value, words', [
+    ('cluster_probe.clusters', torch.tensor(1.), 'cluster_probe.clusters of shape .., which is to have 2 dimensions'),
+    ('cluster_probe.clusters', torch.zeros(0, 5), r'cluster_probe.clusters of shape .0, 5., .* none of length 0'),
+    ('cluster_probe.clusters', torch.ones(6, 5).to_sparse(), 'it lacks cluster_probe.clusters: download it again'),
+    ('cluster_probe.clusters', torch.ones(6, 5, device='meta'), 'it lacks cluster_probe.clusters: download it again'),
+    ('cluster_probe.clusters', torch.ones(1, 5), 'does not fit the model .*, n_clusters must be at least 2, but it '),
+    ('net.cluster1.0.weight', torch.ones(5), 'net.cluster1.0.weight of shape .5,., which is to have 4 dimensions'),
+    ('linear_probe.weight', torch.ones(6, 5), 'linear_probe.weight of shape .6, 5., which is to have 4 dimensions'),
+    ('linear_probe.bias', torch.ones(9), 'size mismatch for .*linear.* in current model is torch.Size..6..: take the')])
+def test_tensors_of_other_shapes_and_kinds(name, value, words, tmp_path):
+    files = made.released('stego', made.transformer())
+    files[0]['state_dict'][name] = value
+    with pytest.raises(ValueError, match=words):
+        build_released(read_released('stego', made.write(files, tmp_path)))
+
+
+def test_files_that_are_damaged_or_hold_circles(tmp_path):
+    files = made.released('hp', made.transformer())
+    files[0]['circle'] = files[0]
+    path, = made.write(files, tmp_path)
+    assert read_released('hp', [path]).channels == made.DIM
+    content = bytearray((tmp_path / 'released_0.ckpt').read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / 'flipped.ckpt').write_bytes(content)
+    with pytest.raises(ValueError, match='flipped.ckpt is corrupted, the checksum of .* is wrong: download it again'):
+        read_released('hp', [str(tmp_path / 'flipped.ckpt')])
+    for name, array in (('text', np.array(['a'])), ('complex', np.zeros(2, complex)), ('zip', None)):
+        if array is None:
+            np.savez(tmp_path / name, a=np.zeros(2))
+            (tmp_path / 'zip.npz').rename(tmp_path / 'zip.npy')
+        else:
+            np.save(tmp_path / name, array)
+        with pytest.raises(ValueError, match=f'{name}.npy cannot be read as an array of numbers: download it again'):
+            read_released('cause', [str(tmp_path / f'{name}.npy')])
+
+
+def test_what_is_read_is_not_replaced(tmp_path):
+    path, = made.write(made.released('stego', made.transformer()), tmp_path)
+    before = (tmp_path / 'released_0.ckpt').read_bytes()
+    with pytest.raises(ValueError, match='released_0.ckpt is to be read and would be lost: choose another name'):
+        convert_released('stego', [path], path, force=True)
+    assert (tmp_path / 'released_0.ckpt').read_bytes() == before
 
 
 def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path):
@@ -282,7 +326,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path):
     torch.save(made.transformer(128).state_dict(), other)
 
     def refused(files, method, words, backbone=None):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises((ValueError, FileNotFoundError), match=words):
             convert_released(method, made.write(files, tmp_path), str(target), backbone)
         assert not target.exists()
 
@@ -301,5 +345,10 @@ def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path):
     refused(primaps, 'primaps', 'no finite numbers in 1 tensors, such as cluster.classifiers.0.weight')
     cause_tr[1]['codebook'][0] = float('inf')
     refused(cause_tr, 'cause', 'no finite numbers in 1 tensors, such as codebook')
+    refused(cause, 'cause', "there is no file of weights '.*nowhere.pth': name another one .--backbone FILE", str(
+        tmp_path / 'nowhere.pth'))
+    refused([*made.released('stego', vit), {}], 'stego', 'a checkpoint of STEGO is one file, and .* are 2: name one')
+    refused([*cause, dict(cause_probe=1, cluster_probe=torch.zeros(6, 5))], 'cause',
+            'released_2.ckpt and a file before it hold different tensors cluster_probe: name the files of one')
     eagle[0]['state_dict']['net.cluster1.0.weight'][0] = float('nan')
     refused(eagle, 'eagle', 'no finite numbers in 1 tensors, such as cluster1.0.weight')
