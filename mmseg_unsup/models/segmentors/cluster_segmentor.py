@@ -68,6 +68,8 @@ class ClusterSegmentor(EncoderDecoder):
     test_settings: Tuple[str, ...] = ('mode', 'stride', 'crop_size', 'cluster_sets', 'crf', 'refine', 'scales', 'flip')
     # its checkpoints have seen no more labels than the weights it started from (InitializationHook)
     uses_labels = False
+    # the loss needs other images in the batch
+    compares_images = False
     # the id of what lies outside all that is clustered
     background_cluster: Optional[int] = None
     # makes the context of passes without gradient, see PrecisionHook

@@ -37,6 +37,8 @@ class SmooSeg(CodeSegmentor):
         ValueError: a number that cannot be; ``cluster`` is a set of another kind; see :class:`CodeSegmentor`.
     """
 
+    compares_images = True
+
     def __init__(self,
                  *args,
                  intra_shift: Shift = -0.02,

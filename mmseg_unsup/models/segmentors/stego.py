@@ -66,6 +66,8 @@ class STEGO(CodeSegmentor):
         ValueError: a number that cannot be; only some of the constants are ``'auto'``; see :class:`CodeSegmentor`.
     """
 
+    compares_images = True
+
     def __init__(self,
                  *args,
                  intra: Union[str, Sequence[float]] = (0.67, 0.08),
@@ -120,7 +122,8 @@ class STEGO(CodeSegmentor):
         return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
-        """``loss_intra``, ``loss_inter``, ``loss_negative`` and ``loss_cluster``, weighted.
+        """``loss_intra``, ``loss_inter``, ``loss_negative`` and ``loss_cluster``, weighted; one image has no other, and
+        no ``loss_negative``.
 
         Args:
             inputs: the images and their partners; while these are not known, as when the time of a step is measured,
@@ -134,10 +137,10 @@ class STEGO(CodeSegmentor):
         """``loss_intra``, ``loss_inter`` and ``loss_negative`` of a batch, weighted."""
         sampled, (intra, inter, negative) = own.at(draw.points), (Term(*term) for term in self.terms)
         negatives = [self._term(sampled, own.of(others).at(draw.other_points), negative) for others in draw.others]
-        return dict(
+        losses = dict(
             loss_intra=self._term(sampled, sampled, intra),
-            loss_inter=self._term(sampled, partner.at(draw.other_points), inter),
-            loss_negative=sum(negatives) / len(negatives))
+            loss_inter=self._term(sampled, partner.at(draw.other_points), inter))
+        return dict(losses, loss_negative=sum(negatives) / len(negatives)) if negatives else losses
 
     def _term(self, first: Coded, second: Coded, term: Term) -> Tensor:
         of_features = correlations(first.feats, second.feats)
@@ -153,4 +156,5 @@ class STEGO(CodeSegmentor):
     def _draw(self, feats: Tensor) -> Draw:
         n_images, device = len(feats), feats.device
         points = [random_points(n_images, self.n_points, device) for _ in range(2)]
-        return Draw(*points, [other_images(n_images).to(device) for _ in range(self.n_negatives)])
+        n_draws = self.n_negatives if n_images > 1 else 0
+        return Draw(*points, [other_images(n_images).to(device) for _ in range(n_draws)])
