@@ -44,5 +44,6 @@ def _counting(metric: dict) -> Dict[str, str]:
     if issubclass(class_of(metric, METRICS), ReleasedIoUMetric):
         return dict(extra_clusters=metric.get('extra_clusters', 'dropped'), absent_classes='matched')
     match = metric.get('match', 'hungarian')
-    is_iou = match != 'identity' and metric.get('match_on', 'count') == 'iou'
-    return dict(matching=f'{match} on iou' if is_iou else match)
+    if match == 'identity':
+        return dict(matching=match, absent_classes='matched')
+    return dict(matching=f'{match} on iou' if metric.get('match_on', 'count') == 'iou' else match)

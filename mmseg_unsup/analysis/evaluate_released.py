@@ -16,6 +16,7 @@ from torch import nn
 from ..datasets.transforms import LoadLabels
 from ..evaluation.protocol_cards import CARDS, HONEST, STARRED, ProtocolCard, card_table
 from ..functional.crf import build_crf
+from ..models.segmentors.released_segmentor import LINEAR
 from ..registry import DATASETS, MODELS, TRANSFORMS
 from ..utils import load_config
 from ..utils.atomic import write_json, write_text
@@ -90,7 +91,13 @@ def labelled_data(data: str, data_root: Optional[str] = None) -> LabelledData:
         ValueError: they have no labels, or nothing resizes them.
     """
     loader = _test_loader(data, data_root)
-    found = LabelledData(loader, DATASETS.build(loader.dataset))
+    try:
+        found = LabelledData(loader, DATASETS.build(loader.dataset))
+    except FileNotFoundError:
+        root = loader.dataset.get('data_root')
+        if not root or osp.isdir(root):
+            raise
+        raise FileNotFoundError(f'the folder {root!r} of the data does not exist: give --data-root FOLDER') from None
     steps = [class_of(step, TRANSFORMS) or type for step in loader.dataset.pipeline]
     if not found.n_classes or not any(issubclass(step, LoadLabels) for step in steps):
         raise ValueError(f'{found.kind} has no labels, which every protocol card needs: name a data set with labels')
@@ -104,6 +111,8 @@ def score_under_cards(cfg: Config, model: nn.Module, title: str, data: LabelledD
                       cards: Sequence[ProtocolCard]) -> dict:
     """Rows and cards of a table of what a :class:`mmseg_unsup.ReleasedSegmentor` scores, a row for each card and set.
 
+    A linear probe has the cards :meth:`ProtocolCard.of_linear_probe`, and no row on data of other numbers of classes.
+
     Args:
         cfg: of the model.
         title: of the rows.
@@ -114,12 +123,24 @@ def score_under_cards(cfg: Config, model: nn.Module, title: str, data: LabelledD
     cards = [_whole_patches(card, cfg) for card in cards]
     for card in cards:
         _check_grid(card, cfg)
-    rows: List[dict] = []
+    sets, rows, used = _scored_sets(cfg, data), [], {}
     for card in cards:
         say(f'card {card.name}: {len(data.dataset)} images')
-        rows += _rows(title, card, _scores(card, cfg, model.state_dict(), data.loader))
-    return dict(rows=rows, cards=[card.to_dict() for card in cards],
+        by_set = {name: card.of_linear_probe() if name == LINEAR else card for name in sets}
+        used.update((of_set.name, of_set) for of_set in by_set.values())
+        rows += _rows(title, by_set, _scores(card, by_set, cfg, model.state_dict(), data.loader))
+    return dict(rows=rows, cards=[card.to_dict() for card in used.values()],
                 data=dict(kind=data.kind, images=len(data.dataset), classes=data.n_classes))
+
+
+def _scored_sets(cfg: Config, data: LabelledData) -> List[str]:
+    """Sets of a model that can be scored on a data set."""
+    clusters = cfg.model.decode_head.clusters
+    if LINEAR not in clusters or clusters[LINEAR].n_clusters == data.n_classes:
+        return list(clusters)
+    say(f'the linear probe of the checkpoint is of {clusters[LINEAR].n_clusters} classes, {data.kind} has '
+        f'{data.n_classes}: it gets no row')
+    return [name for name in clusters if name != LINEAR]
 
 
 def write_table(report: dict, out: str) -> None:
@@ -152,6 +173,7 @@ def _test_loader(data: str, data_root: Optional[str]) -> Config:
 def check_fits(card: ProtocolCard, data: LabelledData, n_classes: int) -> None:
     """Raise ValueError where a card cannot be followed on a data set with the clusters of a checkpoint that was trained
     for ``n_classes``, ImportError where its CRF needs a package."""
+    _check_counting(card)
     if card.counts_as_released and data.n_classes != n_classes:
         raise ValueError(f'the card {card.name!r} does not fit: it is for the {n_classes} classes of the checkpoint, as '
                          f'it tells extra clusters by their number, but {data.kind} has {data.n_classes}: give --cards '
@@ -162,6 +184,19 @@ def check_fits(card: ProtocolCard, data: LabelledData, n_classes: int) -> None:
         except ImportError as error:
             raise ImportError(f'the card {card.name!r} has the CRF of its paper: {error}; or give --set crf=None, which '
                               'the table will say') from None
+
+
+def _check_counting(card: ProtocolCard) -> None:
+    """Raise ValueError unless a metric counts clusters as a card says."""
+    if card.matching == 'identity':
+        raise ValueError(f'the card {card.name!r} does not fit: clusters are no classes before they are matched, and a '
+                         'linear probe is scored without matching by itself: leave matching=identity out')
+    as_released = card.matching == 'hungarian' and card.absent_classes == 'matched'
+    if card.counts_as_released and not as_released:
+        raise ValueError(f'the card {card.name!r} does not fit: extra_clusters={card.extra_clusters}, absent_classes='
+                         f'{card.absent_classes} and matching={card.matching} do not go together, as released codes '
+                         'match all classes by hungarian: give --set extra_clusters=wrong "absent_classes=left out" '
+                         'too, or none of the three')
 
 
 def _whole_patches(card: ProtocolCard, cfg: Config) -> ProtocolCard:
@@ -181,26 +216,26 @@ def _check_grid(card: ProtocolCard, cfg: Config) -> None:
 
 
 @torch.no_grad()
-def _scores(card: ProtocolCard, cfg: Config, state: dict, loader: Config) -> Dict[str, float]:
-    """``SET/METRIC`` -> value, under a card."""
-    model = _model_for(card, cfg, state)
-    loader, sets = copy.deepcopy(loader), list(cfg.model.decode_head.clusters)
+def _scores(card: ProtocolCard, by_set: Dict[str, ProtocolCard], cfg: Config, state: dict,
+            loader: Config) -> Dict[str, float]:
+    """``SET/METRIC`` -> value, under a card, and for each set one of its own that reads the same images."""
+    model, loader = _model_for(card, by_set, cfg, state), copy.deepcopy(loader)
     for step in resizes_of(loader.dataset.pipeline):
         step.update(size=card.size, interpolation=card.resize,
                     protocol=_PROTOCOLS[card.frame])
     batches = Runner.build_dataloader(loader, seed=0)
-    evaluator = Evaluator([_metric(card, name) for name in sets])
+    evaluator = Evaluator([_metric(of_set, name) for name, of_set in by_set.items()])
     evaluator.dataset_meta = batches.dataset.metainfo
     for batch in batches:
         evaluator.process(model.test_step(batch), batch)
     return evaluator.evaluate(len(batches.dataset))
 
 
-def _model_for(card: ProtocolCard, cfg: Config, state: dict) -> nn.Module:
-    settings, sets = copy.deepcopy(cfg.model), list(cfg.model.decode_head.clusters)
-    settings.test_cfg.update(cluster_sets=sets, scales=card.scales, flip=card.flip, enlarge=card.enlarged)
+def _model_for(card: ProtocolCard, by_set: Dict[str, ProtocolCard], cfg: Config, state: dict) -> nn.Module:
+    settings = copy.deepcopy(cfg.model)
+    settings.test_cfg.update(cluster_sets=list(by_set), scales=card.scales, flip=card.flip, enlarge=card.enlarged)
     if card.crf is not None:
-        settings.test_cfg.crf = {name: dict(card.crf) for name in sets}
+        settings.test_cfg.crf = {name: dict(of_set.crf) for name, of_set in by_set.items()}
     model = MODELS.build(settings)
     model.load_state_dict(state)
     return model.to(default_device()).eval()
@@ -215,11 +250,12 @@ def _metric(card: ProtocolCard, name: str) -> dict:
     return dict(type='mmseg_unsup.ClusterIoUMetric', match=match, match_on=on or 'count', **settings)
 
 
-def _rows(title: str, card: ProtocolCard, scores: Dict[str, float]) -> List[dict]:
-    sets = list(dict.fromkeys(key.rpartition('/')[0] for key in scores))
-    found = [{metric: scores[f'{name}/{metric}'] for metric in ('aAcc', 'mIoU', 'mAcc')} for name in sets]
-    return [dict(name=title if len(sets) == 1 else f'{title}, {name}', card=card.name,
-                 scores=dict(values, counted=scores.get(f'{name}/counted', 100.))) for name, values in zip(sets, found)]
+def _rows(title: str, by_set: Dict[str, ProtocolCard], scores: Dict[str, float]) -> List[dict]:
+    found = [{metric: scores[f'{name}/{metric}'] for metric in ('aAcc', 'mIoU', 'mAcc')} for name in by_set]
+    alone = [name for name in by_set if name != LINEAR]
+    return [dict(name=title if alone == [name] else f'{title}, {name}', card=of_set.name,
+                 scores=dict(values, counted=scores.get(f'{name}/counted', 100.)))
+            for (name, of_set), values in zip(by_set.items(), found)]
 
 
 def to_markdown(report: dict) -> str:

@@ -5,6 +5,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 from mmengine.fileio import load
 
 from ..evaluation.protocol_cards import STARRED, ProtocolCard, card_from, card_table, unique_cards
+from ..utils.checks import is_finite
 from ..utils.score_table import markdown_table, number
 from .experiments import format_mean_and_std
 
@@ -32,16 +33,30 @@ def read_rows(path: str) -> List[ScoreRow]:
 
     Raises:
         OSError: there is no such file.
-        ValueError: it holds no table with protocol cards.
+        ValueError: it holds no table with protocol cards, or scores that are no numbers.
     """
     report = _report(path)
     try:
         cards = {values['name']: card_from(values, path) for values in report['cards']}
-        return [ScoreRow(row['name'], cards[row['card']], _data(report, row), row['scores'], path)
+        rows = [ScoreRow(row['name'], cards[row['card']], _data(report, row), dict(row['scores']), path)
                 for row in report['rows']]
+        is_table = rows and len(cards) == len(report['cards']) and all(isinstance(row.name, str) for row in rows)
     except (KeyError, TypeError, AttributeError):
-        raise ValueError(f'{path} holds no table with protocol cards: write it again by the command that made it'
-                         ) from None
+        is_table = False
+    if not is_table:
+        raise ValueError(f'{path} holds no table of rows that each have a protocol card: write it again by the command '
+                         'that made it')
+    for row in rows:
+        _check_scores(row)
+    return rows
+
+
+def _check_scores(row: ScoreRow) -> None:
+    for metric, value in row.scores.items():
+        numbers = [value.get('mean', ''), value.get('std', '')] if isinstance(value, dict) else [value]
+        if not all(each is None or is_finite(each) for each in numbers):
+            raise ValueError(f'{row.source} has {metric}={value!r} in the row {row.name!r}, which is no score: write '
+                             'it again by the command that made it')
 
 
 def _report(path: str) -> dict:
@@ -49,7 +64,7 @@ def _report(path: str) -> dict:
         raise FileNotFoundError(f'there is no table {path!r}: name an evaluation.json or a seeds.json')
     try:
         return load(path, file_format='json')
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f'{path} is no JSON: name an evaluation.json or a seeds.json') from None
 
 
@@ -66,8 +81,12 @@ def join_tables(paths: Sequence[str], metrics: Sequence[str], card: Optional[str
         unlike: allow rows of cards, or data, that differ.
 
     Raises:
-        ValueError: rows were not made alike, and ``unlike`` is off; a table has no such card or metric.
+        ValueError: a table is named twice; rows were not made alike, and ``unlike`` is off; a table has no such card or
+            metric.
     """
+    twice = next((path for path in paths if [*map(osp.realpath, paths)].count(osp.realpath(path)) > 1), None)
+    if twice is not None:
+        raise ValueError(f'{twice} is named twice: name each table once')
     rows = [row for path in paths for row in _of_card(read_rows(path), card, path)]
     if not unlike:
         check_alike(rows)
@@ -78,7 +97,7 @@ def join_tables(paths: Sequence[str], metrics: Sequence[str], card: Optional[str
 def _of_card(rows: List[ScoreRow], card: Optional[str], path: str) -> List[ScoreRow]:
     found = [row for row in rows if card in (None, row.card.name)]
     if not found:
-        names = ', '.join(dict.fromkeys(row.card.name for row in rows)) or 'none'
+        names = ', '.join(dict.fromkeys(row.card.name for row in rows))
         raise ValueError(f'{path} has no row of the card {card!r}, but of {names}: give one of these')
     return found
 

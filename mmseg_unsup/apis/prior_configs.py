@@ -62,7 +62,7 @@ def backbone_of(weights: str, style: str = 'pytorch') -> dict:
         ValueError: it holds another network.
     """
     from ..weights import is_transformer, known_network, read_part  # with all that trains
-    pretrained = read_part(weights)
+    pretrained = read_part(weights, option='--weights FILE')
     network = known_network(pretrained, 'name an official file, or give the network by --options backbone.type=... '
                             f'backbone.init_cfg.type=Pretrained backbone.init_cfg.checkpoint={weights}')
     if not is_transformer(network):

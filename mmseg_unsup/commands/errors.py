@@ -14,8 +14,10 @@ _CAUSED_BY_USERS = (ValueError, OSError, ImportError, MemoryError, NotImplemente
 _OF_WORKER = re.compile(r'Caught (\w+) in .*?(?:process|thread)[^\n]*\n.*?Traceback', re.DOTALL)
 _LOST_WORKER = re.compile(r'DataLoader worker \(pid.*?(?:exited unexpectedly|killed by signal)')
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|Cannot allocate memory")
+_OF_OPENCV = re.compile(r'\(-4:Insufficient memory\)')  # its error has no type of its own for this
 # of mmengine's messages
-_BOILERPLATE = re.compile(r'\. Please check whether the value of .*|\. More details can be found at .*')
+_BOILERPLATE = re.compile(r'\. Please check whether the value of .*|\. More details can be found at .*| in <[\w.]+ object '
+                          r'at 0x[0-9a-f]+>$')
 _REMEDIES = {
     'check the path': (errno.ENOENT, ),
     'free space there, or write elsewhere': (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
@@ -23,6 +25,7 @@ _REMEDIES = {
     'take a place that can be written to': (errno.EROFS, ),
     'a folder is needed, and a file is in its place: move it, or take another place': (errno.EEXIST, errno.ENOTDIR),
     'raise the limit (ulimit -n), or take fewer num_workers': (errno.EMFILE, ),
+    'a file is needed, and a folder is in its place: name another one': (errno.EISDIR, ),
 }
 _MAX_CHARS = 600
 
@@ -36,6 +39,8 @@ def is_caused_by_user(error: Exception) -> bool:
     if isinstance(error, _CAUSED_BY_USERS):
         return True
     if isinstance(error, RuntimeError) and (_OUT_OF_MEMORY.search(text) or _LOST_WORKER.search(text)):
+        return True
+    if _OF_OPENCV.search(text):
         return True
     file, line = _origin(error, text)
     if isinstance(error, TypeError) and file.endswith('build_functions.py'):  # arguments in a config
@@ -81,6 +86,8 @@ def _advised(error: BaseException, text: str) -> str:
         place = 'the GPU' if 'CUDA' in text or 'GPU' in text else 'this machine'
         return (f'the memory of {place} is full: take a smaller train_dataloader.batch_size, or mixed precision '
                 f'(--amp); torch says: {re.split(r"[.;] ", text)[0]}')
+    if _OF_OPENCV.search(text):
+        return f'the memory of this machine is too small for an image that is so large: take a smaller size ({text})'
     if isinstance(error, RuntimeError) and _LOST_WORKER.search(text):
         return (f'{text.rstrip(".")}: a process that reads data was ended from outside, mostly as the memory is full: '
                 'take fewer num_workers or a smaller batch_size')

@@ -18,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..analysis.joined_tables import join_tables
+    from ..converters.files import refuse_existing
     from ..utils.atomic import write_text
+    if args.out:
+        refuse_existing(args.out, True, args.tables)
     table = join_tables(args.tables, args.metrics, args.card, args.unlike)
     print(table)
     if args.out:

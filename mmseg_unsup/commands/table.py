@@ -75,7 +75,8 @@ class CommandParser(argparse.ArgumentParser):
     def _advice(self, message: str) -> str:
         """Options that are spelt nearly as one that is unknown, which the message names first."""
         unknown = message.removeprefix('unrecognized arguments: ').split(' ')[0].partition('=')[0]
-        near = similar(unknown, self._option_string_actions)[:1] if unknown.startswith('--') else ()
+        is_option = unknown.startswith('--') and unknown not in self._option_string_actions
+        near = similar(unknown, self._option_string_actions)[:1] if is_option else ()
         return f': {did_you_mean(near)}' if near else ''
 
 

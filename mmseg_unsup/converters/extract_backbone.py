@@ -142,7 +142,7 @@ def extract_backbone(source: str, target: str, form: str, weights: str = 'auto',
         config: of the run, if the checkpoint does not hold it.
         seen: labels that the weights have seen, if the checkpoint does not say it.
     """
-    refuse_existing(target, force)
+    refuse_existing(target, force, [source])
     init_default_scope('mmseg')
     path = source if '://' in source else existing_checkpoint(source)
     pretrained = read_part(path, 'backbone', averaged=WEIGHTS[weights])

@@ -1,5 +1,7 @@
 """Checkpoints of released code, and files that are not replaced by chance."""
 import argparse
+import errno
+import os
 import os.path as osp
 import re
 from typing import Callable, Sequence
@@ -28,9 +30,9 @@ def convert_file(source: str, target: str, cfg: Config, convert: Callable[[dict]
 
     Raises:
         FileExistsError: ``target`` is there.
-        ValueError: it is no such checkpoint, or does not fit the config.
+        ValueError: ``target`` is ``source``; it is no such checkpoint, or does not fit the config.
     """
-    refuse_existing(target, force)
+    refuse_existing(target, force, [source])
     allowed = [argparse.Namespace, *resolve_globals(allow, '--allow ')]
     checkpoint = load_safely(source, 'cpu', allowed, 'If you trust the file, add --allow {name}')
     state = convert(checkpoint)
@@ -66,7 +68,21 @@ def check_tensors(state: dict, cfg: Config, not_needed: re.Pattern, any_shape: s
                              f'{tuple(expected[key].shape)} in the model of the config')
 
 
-def refuse_existing(path: str, force: bool) -> None:
-    """Raise FileExistsError if ``path`` is there and ``force`` is off."""
+def check_place(folder: str) -> None:
+    """Raise OSError where a folder is not there and cannot be made, or cannot be written into."""
+    place = osp.abspath(folder)
+    while not osp.lexists(place):
+        place = osp.dirname(place)
+    if not osp.isdir(place):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
+
+
+def refuse_existing(path: str, force: bool, sources: Sequence[str] = ()) -> None:
+    """Raise FileExistsError if ``path`` is there and ``force`` is off, ValueError if it is one of the ``sources`` that
+    what is to be written is made of."""
+    if any(osp.exists(each) and osp.exists(path) and osp.samefile(each, path) for each in sources):
+        raise ValueError(f'{path} is to be read and would be lost: choose another name for what is written')
     if osp.lexists(path) and not force:
         raise FileExistsError(f'{path} is there already: choose another name, or replace it with --force')

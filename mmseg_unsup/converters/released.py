@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
+from ..models.segmentors.released_segmentor import LINEAR
 from ..registry import MODELS
 from ..utils import load_config
 from ..utils.atomic import replacing, write_from_memory
@@ -17,7 +18,8 @@ from .files import refuse_existing
 from .released_layouts import LAYOUTS, ReleasedParts, read_released
 
 _CONFIG = 'mmseg_unsup::_base_/released.py'
-_BACKBONE = 'give the weights of its backbone by --backbone FILE'
+_OPTION = '--backbone FILE'
+_BACKBONE = f'give the weights of its backbone by {_OPTION}'
 
 
 def convert_released(method: str, paths: Sequence[str], target: str, backbone: Optional[str] = None,
@@ -31,9 +33,9 @@ def convert_released(method: str, paths: Sequence[str], target: str, backbone: O
 
     Raises:
         FileExistsError: ``target`` is there.
-        ValueError: see :func:`read_released` and :func:`build_released`.
+        ValueError: ``target`` is one of the files that are read; see :func:`read_released` and :func:`build_released`.
     """
-    refuse_existing(target, force)
+    refuse_existing(target, force, [*paths, *filter(None, [backbone])])
     parts = read_released(method, paths)
     cfg, model = build_released(parts, backbone)
     write_released(parts, cfg, model, target)
@@ -41,9 +43,10 @@ def convert_released(method: str, paths: Sequence[str], target: str, backbone: O
 
 
 def describe(parts: ReleasedParts, model: nn.Module) -> str:
-    """``'STEGO, 27 clusters of codes of 70 channels, frozen DINOViT 0123456789abcdef'``"""
+    """``'STEGO, 27 clusters of codes of 70 channels, a linear probe of 27 classes, frozen DINOViT FINGERPRINT'``"""
     network = model.backbone
-    return (f'{parts.title}, {parts.n_clusters} clusters of codes of {parts.channels} channels, frozen '
+    probe = f'a linear probe of {parts.n_classes} classes, ' if LINEAR in parts.sets else ''
+    return (f'{parts.title}, {parts.n_clusters} clusters of codes of {parts.channels} channels, {probe}frozen '
             f'{type(network.network).__name__} {network.fingerprint}')
 
 
@@ -77,12 +80,14 @@ def build_released(parts: ReleasedParts, backbone: Optional[str] = None) -> Tupl
     _check_width(parts, weights, len(outputs))
     cfg = _config(parts, network, outputs)
     init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model)
     try:
+        model = MODELS.build(cfg.model)
         model.load_state_dict(_state(parts, weights.state), strict=True)
-    except RuntimeError as error:
-        reason = ' '.join(str(error).split()).partition(': ')[2]
-        raise ValueError(f'{parts.source} does not fit the model that its tensors describe: {reason[:300]}') from None
+    except (RuntimeError, ValueError) as error:
+        lines = str(error).splitlines()  # torch has a title above a line for each thing
+        reason = ' '.join(lines[min(1, len(lines) - 1)].split()).rstrip('.')
+        raise ValueError(f'{parts.source} does not fit the model that its tensors describe, {reason[:300]}: take the '
+                         'files of one checkpoint as its authors published them') from None
     return cfg, model.eval()
 
 
@@ -95,7 +100,7 @@ def _backbone_of(parts: ReleasedParts, path: Optional[str]) -> PretrainedPart:
                               False)
     if path is None:
         raise ValueError(f'{parts.source} does not hold the weights of its backbone: {_BACKBONE}')
-    return read_part(path)
+    return read_part(path, option=_OPTION)
 
 
 def _check_width(parts: ReleasedParts, weights: PretrainedPart, n_outputs: int) -> None:

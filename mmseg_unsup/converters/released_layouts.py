@@ -4,6 +4,7 @@ Names of STEGO (and of DepthG, which has its layout), HP, EAGLE and PriMaPs are 
 SmooSeg and CAUSE those of their released files.
 """
 import re
+import zipfile
 from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -12,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..hosts.published_weights import damaged_record
 from ..hosts.safe_loading import StandIn, load_with_stand_ins
+from ..models.segmentors.released_segmentor import LINEAR
 from ..utils.checks import check_choice
 
 Tensors = Dict[str, Tensor]
@@ -20,7 +23,7 @@ Tensors = Dict[str, Tensor]
 HARMLESS = re.compile(r'(omegaconf|pytorch_lightning|lightning|lightning_fabric)\.[\w.]+|argparse\.Namespace|typing\.\w+|'
                       r'pathlib\.\w+|collections\.defaultdict|((builtins|__builtin__)\.)?(dict|list|tuple|set|int|float|'
                       r'str|bool|object)')
-_REMEDY = 'a released checkpoint has none: download it again from its authors'
+_REMEDY = 'download it again from its authors'
 _PROJECTION = ('cluster1.0.weight', 'cluster1.0.bias', 'cluster2.0.weight', 'cluster2.0.bias', 'cluster2.2.weight',
                'cluster2.2.bias')
 # our name of a tensor of CAUSE's heads -> theirs, of the transformer without what is before all of them
@@ -29,11 +32,15 @@ _CAUSE_TR = {'query_pos': 'query_pos', **{f'{layer}.{part}': f'tr.{layer}.{part}
     (('self_attn', 'multihead_attn'), ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')),
     (('linear1', 'linear2', 'norm1', 'norm2', 'norm3'), ('weight', 'bias'))) for layer in layers for part in parts},
     **{f'projection.{name}': f'tr.{theirs}' for name, theirs in _CAUSE_MLP.items()}}
+# our name of a tensor of a head that sizes are read from -> number of its dimensions
+_DIMENSIONS = {'cluster1.0.weight': 4, 'query_pos': 2, 'linear1.weight': 2}
+_BASELINE = 'cluster_probe.cluster_centers.'  # of PriMaPs, before the EM
+_SEGHEADS = ('cluster_probe.ema_model.', 'seghead.', _BASELINE)
 _COSINES, _LOGITS = (dict(type=f'mmseg_unsup.{name}') for name in ('CosineClusterSet', 'ClassifierSet'))
 
 
 class ReleasedSet(NamedTuple):
-    """Clusters of a checkpoint: the config of their set, and its tensors."""
+    """Clusters, or classes, of a checkpoint: the config of their set, and its tensors."""
     config: dict
     state: Tensors
 
@@ -45,6 +52,7 @@ class ReleasedParts(NamedTuple):
         backbone: official name -> tensor; empty where the file has none.
         outputs: number of blocks -> the outputs of the backbone that codes are made of.
         neck: config of what makes the codes, without channels; None where features are codes.
+        sets: name -> clusters; and as ``linear`` the linear probe, where the file has one.
         codebook: (K', C) codes that the neck reads, or None.
         n_classes: of the data set that it was trained on, where the file says it.
     """
@@ -94,13 +102,26 @@ def _cosines(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
 def _primaps_sets(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
     """``cluster`` is theta_M, the moving average that gives the targets, and ``student`` theta_R; before the EM there
     are cosines alone."""
-    baseline = tensors.get('cluster_probe.cluster_centers.weight_v')
+    baseline = tensors.get(f'{_BASELINE}weight_v')
     if baseline is not None:
         return dict(cluster=ReleasedSet(_COSINES, dict(weight=baseline.flatten(1))))
-    weights = dict(cluster=_weight_norm(tensors, 'cluster_probe.ema_model.'), student=_weight_norm(tensors, 'seghead.'))
-    return {name: ReleasedSet(_LOGITS, {
-        'classifiers.0.weight': weight, 'classifiers.0.bias': weight.new_zeros(len(weight)),
-        'running_loss': weight.new_zeros(1)}) for name, weight in weights.items()}
+    weights = {name: _weight_norm(tensors, prefix) for name, prefix in zip(('cluster', 'student'), _SEGHEADS)}
+    return {name: _layer(weight, weight.new_zeros(len(weight))) for name, weight in weights.items()}
+
+
+def _linear_probe(tensors: Tensors, layout: 'Layout') -> Dict[str, ReleasedSet]:
+    """The layer that reads classes from codes, which it did not train; nothing where the file has none."""
+    if layout.linear not in tensors:
+        return {}
+    weight, bias = (tensors[name] for name in layout.probe)
+    found = _layer(weight, bias)
+    return {LINEAR: found._replace(config=dict(found.config, n_clusters=len(weight)))}
+
+
+def _layer(weight: Tensor, bias: Tensor) -> ReleasedSet:
+    """A set of (K, C, 1, 1) and (K,) that scores by logits."""
+    return ReleasedSet(_LOGITS, {'classifiers.0.weight': weight, 'classifiers.0.bias': bias,
+                                 'running_loss': weight.new_zeros(1)})
 
 
 def _weight_norm(tensors: Tensors, prefix: str) -> Tensor:
@@ -135,13 +156,28 @@ class Layout:
     outputs: Callable[[int], List[str]] = _last_tokens
     sets: Callable[[Tensors, 'Layout'], Dict[str, ReleasedSet]] = _cosines
 
+    @property
+    def probe(self) -> Tuple[str, str]:
+        """Names of weight and bias of the linear probe."""
+        return self.linear, f'{self.linear.removesuffix("weight")}bias'
+
+    @property
+    def dimensions(self) -> Dict[str, int]:
+        """Name of a tensor that sizes are read from -> number of its dimensions."""
+        of_head = {f'{self.head}{self.names[ours]}': number for ours, number in _DIMENSIONS.items()
+                   if ours in self.names}
+        of_seghead = {f'{prefix}weight_{part}': 4 for prefix in _SEGHEADS for part in 'gv'}
+        return {self.clusters: 2, self.linear: 4, **({} if self.codebook is None else {self.codebook: 2}),
+                **(of_seghead if self.head is None else of_head)}
+
     def needed(self, tensors: Tensors) -> List[str]:
         """Names that a checkpoint must have."""
+        probe = self.probe if self.linear in tensors else ()
         if self.head is None:
-            return [] if 'cluster_probe.cluster_centers.weight_v' in tensors else [
-                f'{prefix}weight_{part}' for prefix in ('cluster_probe.ema_model.', 'seghead.') for part in 'gv']
+            return [*probe, *([] if f'{_BASELINE}weight_v' in tensors else [
+                f'{prefix}weight_{part}' for prefix in _SEGHEADS[:2] for part in 'gv'])]
         codebook = [] if self.codebook is None else [self.codebook]
-        return [*(self.head + name for name in self.names.values()), self.clusters, *codebook]
+        return [*(self.head + name for name in self.names.values()), self.clusters, *codebook, *probe]
 
 
 _STEGO = Layout('STEGO', 'net.cluster1.0.weight')
@@ -180,20 +216,41 @@ def read_released(method: str, paths: Sequence[str]) -> ReleasedParts:
             numbers.
     """
     check_choice('method', method, LAYOUTS)
+    source = ' and '.join(paths)
+    if len(paths) > 1 and method != 'cause':
+        raise ValueError(f'a checkpoint of {LAYOUTS[method].title} is one file, and {source} are {len(paths)}: name '
+                         'one')
     tensors: Tensors = {}
     settings: Dict[str, object] = {}
     for path in paths:
         found = _content_of(path)
-        tensors.update(_tensors_of(found))
+        _add(_tensors_of(found), tensors, path)
         settings.update(_settings_of(found.get('hyper_parameters')))
-    source = ' and '.join(paths)
     _check_method(tensors, method, source)
     layout = _layout_of(method, tensors)
     lacking = [name for name in layout.needed(tensors) if name not in tensors]
     if lacking:
         raise ValueError(f'{source} is no whole checkpoint of {layout.title}, it lacks {", ".join(lacking[:3])}'
                          f'{_advice_on(lacking)}')
+    _check_dimensions(tensors, layout, source)
     return _parts(tensors, method, layout, settings, source)
+
+
+def _add(found: Tensors, tensors: Tensors, path: str) -> None:
+    """Add what a further file holds."""
+    twice = [name for name, value in found.items() if name in tensors and not torch.equal(value, tensors[name])]
+    if twice:
+        raise ValueError(f'{path} and a file before it hold different tensors {twice[0]}: name the files of one '
+                         'checkpoint, each once')
+    tensors.update(found)
+
+
+def _check_dimensions(tensors: Tensors, layout: 'Layout', source: str) -> None:
+    """Raise ValueError where a tensor that sizes are read from has other dimensions than that of the method."""
+    for name, number in layout.dimensions.items():
+        if name in tensors and (tensors[name].dim() != number or not tensors[name].numel()):
+            raise ValueError(f'{source} holds {name} of shape {tuple(tensors[name].shape)}, which is to have {number} '
+                             f'dimensions and none of length 0: {_REMEDY}')
 
 
 def _advice_on(lacking: Sequence[str]) -> str:
@@ -220,16 +277,16 @@ def _parts(tensors: Tensors, method: str, layout: Layout, settings: Dict[str, ob
     backbone = {name[len(layout.backbone):]: value for name, value in tensors.items()
                 if layout.backbone and name.startswith(layout.backbone)}
     head = {} if layout.head is None else {ours: tensors[layout.head + name] for ours, name in layout.names.items()}
-    linear = tensors.get(layout.linear)
-    sets = layout.sets(tensors, layout)
-    used = {**backbone, **head, **{name: value for found in sets.values() for name, value in found.state.items()}}
+    sets = {**layout.sets(tensors, layout), **_linear_probe(tensors, layout)}
+    codebook = None if layout.codebook is None else tensors[layout.codebook]
+    used = {**backbone, **head, **({} if codebook is None else {layout.codebook: codebook}), **{
+        f'{name}.{key}': value for name, found in sets.items() for key, value in found.state.items()}}
     broken = [name for name, value in used.items() if not value.isfinite().all()]
     if broken:
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} tensors, such as '
                          f'{broken[0]}: download it again from its authors')
-    codebook = None if layout.codebook is None else tensors[layout.codebook]
     return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head, sets,
-                         codebook, None if linear is None else len(linear))
+                         codebook, len(tensors[layout.linear]) if LINEAR in sets else None)
 
 
 def _outputs(layout: Layout, settings: Dict[str, object]) -> Callable[[int], List[str]]:
@@ -271,7 +328,10 @@ def _content_of(path: str) -> dict:
     """What is in a file; of an array, as CAUSE's codebook."""
     if str(path).endswith('.npy'):
         return dict(codebook=torch.from_numpy(_array(path)))
-    checkpoint = load_with_stand_ins(path, HARMLESS, _REMEDY)
+    checkpoint = load_with_stand_ins(path, HARMLESS, f'A released checkpoint names none: {_REMEDY}')
+    damaged = damaged_record(path)
+    if damaged:
+        raise ValueError(f'{path} is corrupted, the checksum of {damaged} is wrong: {_REMEDY}')
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} holds a {type(checkpoint).__name__}, no checkpoint: name the file of the weights')
     return checkpoint
@@ -281,21 +341,25 @@ def _tensors_of(checkpoint: dict) -> Tensors:
     """All tensors by name, those of nested dicts behind the name of these and a dot."""
     if isinstance(checkpoint.get('state_dict'), dict):  # of Lightning
         checkpoint = checkpoint['state_dict']
-    return {name: value.float() for name, value in _walk(checkpoint) if value.is_floating_point()}
+    return {name: value.float() for name, value in _walk(checkpoint)
+            if value.is_floating_point() and value.layout == torch.strided and not value.is_meta}
 
 
 def _array(path: str) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False).astype(np.float32)
-    except (ValueError, EOFError):
-        raise ValueError(f'{path} cannot be read as an array of numbers: {_REMEDY}') from None
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray) and found.dtype.kind == 'f':
+            return found.astype(np.float32)
+    except (ValueError, EOFError, zipfile.BadZipFile):  # of another kind, or cut off
+        pass
+    raise ValueError(f'{path} cannot be read as an array of numbers: {_REMEDY}')
 
 
-def _walk(values: dict, prefix: str = '') -> List[Tuple[str, Tensor]]:
+def _walk(values: dict, prefix: str = '', levels: int = 3) -> List[Tuple[str, Tensor]]:
     found: List[Tuple[str, Tensor]] = []
     for name, value in values.items():
         if isinstance(value, Tensor):
             found.append((f'{prefix}{name}', value))
-        elif isinstance(value, dict):
-            found += _walk(value, f'{prefix}{name}.')
+        elif isinstance(value, dict) and levels > 1:  # a file may hold circles
+            found += _walk(value, f'{prefix}{name}.', levels - 1)
     return found

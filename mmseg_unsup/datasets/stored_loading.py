@@ -1,5 +1,6 @@
 """What takes the place of :class:`mmseg_unsup.LoadImage` where the features of the images are stored."""
 import copy
+import inspect
 import random
 from typing import Optional
 
@@ -61,7 +62,8 @@ class NotedViews(Dataset):
 
     Attributes:
         dataset: the views; seeds and faults are those of the data set.
-        config (list): of the transforms that make them.
+        config (list): of the transforms that make them, without settings that are those by default: who writes one and
+            who does not see the same pixels.
 
     Raises:
         ValueError: the pipeline does not read images by ``LoadImage``.
@@ -70,7 +72,8 @@ class NotedViews(Dataset):
     def __init__(self, dataset: Dataset) -> None:
         steps = [(config, step) for config, step in zip(dataset.pipeline_config, dataset.pipeline.transforms)
                  if getattr(step, 'loads', None) != 'seg_map_path']
-        self.config, steps = map(list, zip(*steps))
+        self.config = [_without_defaults(config, step) for config, step in steps]
+        steps = [step for _, step in steps]
         places = [i for i, step in enumerate(steps) if getattr(step, 'loads', None) == 'img_path']
         if len(places) != 1:
             raise ValueError('features are stored of images that one mmseg_unsup.LoadImage reads, but the pipeline has '
@@ -99,6 +102,12 @@ class NotedViews(Dataset):
         with keyed_global_rng(0):
             self.dataset.pipeline(info)
             return following != _next_numbers()
+
+
+def _without_defaults(config: dict, step: BaseTransform) -> dict:
+    arguments = inspect.signature(type(step)).parameters
+    return {name: value for name, value in config.items()
+            if name not in arguments or arguments[name].default != value}
 
 
 def _next_numbers() -> tuple:

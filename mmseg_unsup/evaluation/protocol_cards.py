@@ -3,7 +3,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
 from ..functional.averaging import check_scales
-from ..utils.checks import check_choice, check_count
+from ..utils.checks import check_choice, check_count, is_finite
 from ..utils.score_table import markdown_table
 
 # what the values of a card may be
@@ -15,7 +15,8 @@ CHOICES = dict(
     absent_classes=('left out', 'matched'),
     matching=('hungarian', 'majority', 'identity', 'hungarian on iou', 'majority on iou'))
 LAST, ON_TEST = 'last', 'best on the test labels'
-NO_LABELS, CHOSEN, TRAINED = 'none', 'chose the checkpoint', 'trained the features'
+NO_LABELS, CHOSEN, TRAINED, PROBED = ('none', 'chose the checkpoint', 'trained the features',
+                                      'trained the linear probe')
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ProtocolCard:
         extra_clusters: pixels of clusters that no class is matched to count as ``'wrong'``; or those of clusters beyond
             the number of classes are ``'dropped'`` before anything is counted.
         absent_classes: classes without a labelled pixel are ``'left out'`` of matching and mean, or ``'matched'``, which
-            gives them an IoU of 0 wherever their cluster is predicted.
+            gives them an IoU of 0 wherever their cluster is predicted, as ``'identity'`` does.
         matching: of clusters to classes, once over the whole set: ``'hungarian'`` one to one, or
             ``'majority'``, many to one; ``'identity'``, what is predicted are classes. What is summed is counts of
             pixels, or IoU.
@@ -66,20 +67,31 @@ class ProtocolCard:
         check_count('size of a protocol card', self.size)
         for name, allowed in CHOICES.items():
             check_choice(f'{name} of a protocol card', getattr(self, name), allowed)
-        if not isinstance(self.flip, bool) or not isinstance(self.crf, (dict, type(None))):
-            raise ValueError(f'flip={self.flip!r} and crf={self.crf!r} of a protocol card must be a bool, and a dict of '
-                             'settings or None')
+        if not isinstance(self.flip, bool) or self.crf is not None and not _is_crf(self.crf):
+            raise ValueError(f'flip={self.flip!r} and crf={self.crf!r} of a protocol card must be a bool, and None or '
+                             'a dict of a method and numbers')
+        for name in ('name', 'void', 'checkpoint', 'labels'):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f'{name}={getattr(self, name)!r} of a protocol card must be a text')
         if self.scales is not None:
             check_scales(self.scales, 'scales of a protocol card')
 
     @property
     def counts_as_released(self) -> bool:
         """Scores are those of :class:`mmseg_unsup.ReleasedIoUMetric`."""
-        return self.extra_clusters == 'dropped' or self.absent_classes == 'matched'
+        return self.matching != 'identity' and (self.extra_clusters == 'dropped' or self.absent_classes == 'matched')
 
     def of_checkpoint(self, other: 'ProtocolCard') -> 'ProtocolCard':
         """This card for the weights of another one, which no evaluation changes."""
         return replace(self, checkpoint=other.checkpoint, labels=other.labels)
+
+    def of_linear_probe(self) -> 'ProtocolCard':
+        """This card for a linear probe, whose classes were learnt from labels and need no matching, and whose logits
+        have a scale of their own."""
+        labels = PROBED if self.labels == NO_LABELS else f'{PROBED}, {self.labels}'
+        crf = None if self.crf is None else dict(self.crf, temperature=1.)
+        return replace(self, name=f'{self.name}, linear', crf=crf, absent_classes='matched', matching='identity',
+                       labels=labels)
 
     def differences(self, other: 'ProtocolCard') -> List[str]:
         """Names of the fields that differ."""
@@ -94,6 +106,12 @@ class ProtocolCard:
         return asdict(self)
 
 
+def _is_crf(settings) -> bool:
+    """Whether this is a name and numbers, which a table can show."""
+    return isinstance(settings, Mapping) and all(
+        isinstance(value, str) if key == 'method' else is_finite(value) for key, value in settings.items())
+
+
 FIELDS = tuple(field.name for field in fields(ProtocolCard) if field.name != 'name')
 
 
@@ -105,7 +123,10 @@ def card_from(values: Mapping, source: str) -> ProtocolCard:
     """
     if not isinstance(values, Mapping) or set(values) != {'name', *FIELDS}:
         raise ValueError(f'{source} has no protocol card with the fields {", ".join(FIELDS)}: write the table again')
-    return ProtocolCard(**values)
+    try:
+        return ProtocolCard(**values)
+    except ValueError as error:
+        raise ValueError(f'{source} has a protocol card that cannot be: {error}') from None
 
 
 def _lattice(sharpness: float) -> dict:
@@ -135,7 +156,7 @@ def card_text(value) -> str:
     """A value of a card for a table."""
     if isinstance(value, Mapping):
         constants = ', '.join(f'{key} {number:g}' for key, number in value.items() if key != 'method')
-        return f'{value["method"]}: {constants}'
+        return f'{value.get("method", "lattice")}: {constants}'
     if isinstance(value, bool):
         return 'yes' if value else 'no'
     if isinstance(value, (list, tuple)):

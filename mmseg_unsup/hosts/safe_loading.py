@@ -260,7 +260,7 @@ def _refusal(path: str, error: Exception, remedy: str) -> ValueError:
                                     f'{COPY_AGAIN}')
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and 'documentation of' not in line]
     return UnreadableCheckpoint(f'{path} cannot be read as a checkpoint of tensors and plain values: '
-                                f'{lines[-1] if lines else type(error).__name__}')
+                                f'{lines[-1] if lines else type(error).__name__}{COPY_AGAIN}')
 
 
 def _kind_of_file(path: str) -> str:

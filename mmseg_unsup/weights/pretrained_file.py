@@ -12,7 +12,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from ..hosts.published_weights import damaged_record
-from ..hosts.safe_loading import COPY_AGAIN, UnreadableCheckpoint
+from ..hosts.safe_loading import COPY_AGAIN, RefusedGlobal, UnreadableCheckpoint, refusal_of
 from ..utils.config_text import parse_config_text
 from ..utils.old_names import present_config
 from ..utils.stored_config import frozen_weights
@@ -26,7 +26,7 @@ _UNUSED = re.compile(r'^((fc|head|classifier|head_dist|local_cls_norm)\.|decoder
 # the backbone in checkpoints of self-supervised methods: MoCo (beside it lies its moving average, encoder_k)
 _TEACHER = 'target_generator.'
 _ENCODERS = ('encoder_q.', )
-_REMEDY = 'copy or download it again, or name another one (--cfg-options init=PATH)'
+_OPTION = '--cfg-options init=PATH'
 
 
 @dataclass
@@ -59,7 +59,8 @@ def read_part(source: str,
               prefix: Optional[str] = None,
               averaged: Optional[bool] = None,
               target: Optional[Dict[str, Tensor]] = None,
-              follows: bool = True) -> PretrainedPart:
+              follows: bool = True,
+              option: Optional[str] = None) -> PretrainedPart:
     """Read one part of a network from a file.
 
     A file whose names have a part in front (``backbone.conv1.weight``) is a checkpoint of a whole model; any other one
@@ -74,15 +75,16 @@ def read_part(source: str,
         target: state dict of the module that takes the tensors; the names of layouts that are known
             (:mod:`tensor_names`) become its names.
         follows: of a frozen backbone, read the file that the config of its checkpoint names.
+        option: of the command that was given the file, for messages; None for ``init`` of a config.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: the file cannot be read, or holds no such part or values that are no numbers.
     """
-    checkpoint = _load(source)
+    checkpoint = _load(source, option)
     meta = checkpoint.get('meta') if isinstance(checkpoint.get('meta'), dict) else {}
     config = present_config(parse_config_text(meta['cfg'])) if isinstance(meta.get('cfg'), str) else {}
-    state = _tensors(checkpoint, source)
+    state = _tensors(checkpoint, source, option)
     is_whole = any(name.startswith(('backbone.', f'{_TEACHER}backbone.')) for name in state)
     if prefix is None and is_whole:
         prefix = _part_prefix(state, source, part, averaged, config)
@@ -107,7 +109,7 @@ def read_part(source: str,
     if broken:
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} of {len(selected)} {part} '
                          f'tensors, such as {broken[0]}: the training that wrote it diverged or the file is corrupted; '
-                         f'{_REMEDY}')
+                         f'{_remedy(option)}')
     is_ours = 'weights_seen' in meta or str((config.get('model') or {}).get('type')).startswith('mmseg_unsup.')
     return PretrainedPart(source, part, selected, prefix, weights_seen(source, meta), config, is_ours)
 
@@ -128,32 +130,41 @@ def _read_frozen(source: str, config: dict, identity: Tensor, meta: dict, target
     return replace(found, seen=weights_seen(source, meta), config=config, is_ours=True, identity=digits)
 
 
-def _load(source: str) -> dict:
+def _remedy(option: Optional[str]) -> str:
+    return f'copy or download it again, or name another one ({option or _OPTION})'
+
+
+def _load(source: str, option: Optional[str]) -> dict:
     try:
         checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
     except FileNotFoundError:
-        raise FileNotFoundError(f'there is no file of weights {source!r}: set init (--cfg-options init=PATH), or '
-                                'init=None to start from random weights') from None
+        remedy = f'name another one ({option})' if option else (
+            f'set init ({_OPTION}), or init=None to start from random weights')
+        raise FileNotFoundError(f'there is no file of weights {source!r}: {remedy}') from None
+    except RefusedGlobal as error:
+        if option is None:
+            raise
+        raise refusal_of(source, error.name, f'Name another file ({option})') from None
     except (UnreadableCheckpoint, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, AttributeError,
-            zipfile.BadZipFile) as error:  # a refusal has its own remedy
+            zipfile.BadZipFile) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         stated = '' if source in reason else f'{source} cannot be read as a file of weights: '
         guess = '' if reason.endswith(COPY_AGAIN) else ': it is cut off, corrupted or of another kind'
-        raise ValueError(f'{stated}{reason.removesuffix(COPY_AGAIN)}{guess}; {_REMEDY}') from None
+        raise ValueError(f'{stated}{reason.removesuffix(COPY_AGAIN)}{guess}; {_remedy(option)}') from None
     damaged = damaged_record(osp.expanduser(source))
     if damaged:
-        raise ValueError(f'{source} is corrupted: the checksum of {damaged} is wrong; {_REMEDY}')
+        raise ValueError(f'{source} is corrupted: the checksum of {damaged} is wrong; {_remedy(option)}')
     if not isinstance(checkpoint, dict):
-        raise ValueError(f'{source} holds a {type(checkpoint).__name__}, not a dict of tensors: {_REMEDY}')
+        raise ValueError(f'{source} holds a {type(checkpoint).__name__}, not a dict of tensors: {_remedy(option)}')
     return checkpoint
 
 
-def _tensors(checkpoint: dict, source: str) -> Dict[str, Tensor]:
+def _tensors(checkpoint: dict, source: str, option: Optional[str]) -> Dict[str, Tensor]:
     state = next((checkpoint[key] for key in ('state_dict', 'model', 'teacher')
                   if isinstance(checkpoint.get(key), dict)), checkpoint)
     tensors = {name.removeprefix('module.'): value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise ValueError(f'{source} holds no tensors but {sorted(map(str, state))[:3]}: {_REMEDY}')
+        raise ValueError(f'{source} holds no tensors but {sorted(map(str, state))[:3]}: {_remedy(option)}')
     tensors = renamed_state(tensors)
     # early versions of torch saved the counters of batch norm with one dimension
     return {name: value.reshape(()) if name.endswith('num_batches_tracked') else value

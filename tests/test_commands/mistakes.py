@@ -230,7 +230,9 @@ STUDY = {
     'convert-released cause {p}/none.pth --out {p}/work': '{p}/none.pth: No such file or directory: check the path',
     'evaluate-released hp {p}/none.pth --data camvd --out-dir {p}/work': "there is no data set 'camvd' | mean camvid?",
     'join-tables {p}/none.json': "there is no table '{p}/none.json'",
-    'join-tables {p}/foreign.json': 'foreign.json holds no table with protocol cards',
+    'evaluate-released hp {p}/none.pth --data camvid --out-dir {p}/work --set size':
+    "--set takes key=value, but 'size' is none (see",
+    'join-tables {p}/foreign.json': 'foreign.json holds no table of rows that each have a protocol card',
     'join-tables {p}/config.py': 'config.py is no JSON',
     'labels-to-masks {p}/nolabels {p}/masks --objects 1': '{p}/nolabels',
 }

@@ -11,7 +11,7 @@ from mmseg_unsup.registry import DATASETS
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.options import parse_options
 from ..conftest import NO_WORKERS, ROOT, write_camvid, write_images
-from .tiny import tiny_config, tiny_runner
+from .tiny import tiny_codes_config, tiny_config, tiny_runner
 
 pytestmark = pytest.mark.filterwarnings('ignore')
 CONFIG = f'{ROOT}/configs/picie/picie_fpn_camvid.py'
@@ -110,6 +110,36 @@ def test_fewer_images_than_a_batch(tmp_path):
     with pytest.raises(ValueError, match='3 training images do not fill a batch of 4, so no step would be made: set '
                                          'train_dataloader.batch_size to 3 or less, or add images'):
         tiny_runner(root, tmp_path / 'run', train_dataloader__batch_size=4, train_dataloader__drop_last=True).train()
+
+
+@pytest.mark.parametrize('method, n_images, batch_size', [('stego', 4, 1), ('smooseg', 1, 4)])
+def test_images_that_are_compared_are_two_at_least(tmp_path, method, n_images, batch_size):
+    root = write_images(tmp_path / 'images', n_images)
+    cfg = tiny_codes_config(method, root, tmp_path / 'run', train_dataloader__batch_size=batch_size)
+    with pytest.raises(ValueError, match=f'compares an image with others of its batch, and there are none: '
+                                         f'train_dataloader.batch_size is {batch_size} for {n_images} images, set'):
+        Runner.from_cfg(cfg).train()
+
+
+def test_stego_without_partners_is_refused_before_its_first_step(tmp_path):
+    root = write_images(tmp_path / 'images', 4)
+    cfg = tiny_codes_config('stego', root, tmp_path / 'run')
+    del cfg.default_hooks.neighbours
+    with pytest.raises(ValueError, match='and there are no partners: train on a mmseg_unsup.PartnerDataset with'):
+        Runner.from_cfg(cfg).train()
+    cfg = tiny_codes_config('stego', write_images(tmp_path / 'one', 2), tmp_path / 'one_run')
+    with pytest.raises(ValueError, match='2 training images cannot have 7 neighbours each: set .* to at most 1'):
+        Runner.from_cfg(cfg).train()
+
+
+def test_what_the_first_step_refuses_does_not_wait_for_the_evaluation_before_it(tmp_path, monkeypatch):
+    root = write_images(tmp_path / 'images', 4)
+    cfg = tiny_codes_config('cause', root, tmp_path / 'run', model__released_leak=True)
+    cfg.default_hooks.initial_evaluation = dict(type='mmseg_unsup.InitialEvaluationHook')
+    runner = Runner.from_cfg(cfg)
+    monkeypatch.setattr(type(runner.val_loop), 'run', lambda self: pytest.fail('an evaluation'))
+    with pytest.raises(RuntimeError, match='goes on with the teacher of a trained model: set load_from'):
+        runner.train()
 
 
 def test_a_training_without_an_epoch(image_folder, tmp_path):

@@ -25,7 +25,7 @@ from mmseg_unsup.engine.feature_pass import NonFiniteError
 from mmseg_unsup.engine.hooks.fit_hook import fit_due
 from mmseg_unsup.engine.starting import initialize
 from mmseg_unsup.engine.testing import test_config as evaluate
-from mmseg_unsup.presets import probe_pipeline, view_loader, view_pipeline
+from mmseg_unsup.presets import labelled_probe_loader, probe_pipeline, view_loader, view_pipeline
 from mmseg_unsup.registry import MODELS
 from mmseg_unsup.utils import atomic, preemption
 from mmseg_unsup.utils.distributed import open_gloo_group
@@ -116,6 +116,23 @@ def test_what_is_read_is_what_would_be_computed(model, tmp_path, monkeypatch, ki
     for epoch, computed in zip(epochs, expected):
         assert_equal(computed, read(model, cached, 3, epoch))
     assert cached.dataset.unreadable() == plain.dataset.unreadable()
+
+
+def test_the_same_pixels_have_one_store(model, tmp_path, monkeypatch):
+    """What reads labels too, and what writes a setting that is the one by default, sees the pixels of the others."""
+    write_camvid(tmp_path)
+    images = dict(type='mmseg_unsup.CamVidDataset', data_root=str(tmp_path), data_prefix=dict(
+        img_path='images/train', seg_map_path='labels/train'))
+    labelled = Runner.build_dataloader(dict(labelled_probe_loader(images, 32, 3, 0), pin_memory=False), seed=0)
+    settings = CacheSettings(str(tmp_path / 'cache'))
+    store_features(model, loader_of(str(tmp_path), images=images), settings, seed=0)
+    expected = read(model, labelled)
+    store_features(model, labelled, settings._replace(fill=False), seed=0)
+    squashed = loader_of(str(tmp_path), probe_pipeline(32, protocol='squash'), images=images)
+    with pytest.raises(ValueError, match='has no features of these images .the nearest there differ in pipeline'):
+        store_features(model, squashed, settings._replace(fill=False), seed=0)
+    no_images(monkeypatch)
+    assert_equal(expected, read(model, labelled))
 
 
 def test_flips_by_number_of_the_image(model, image_folder, tmp_path):

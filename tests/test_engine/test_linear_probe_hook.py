@@ -115,3 +115,31 @@ def test_what_cannot_be(scenes, tmp_path):
     cfg.default_hooks.linear_probe.features = 'tokens'
     with pytest.raises(ValueError, match="reads the features 'tokens', but STEGO has .'features', 'codes'."):
         Runner.from_cfg(cfg).train()
+
+
+def test_probes_in_validation_beside_clusters_that_are_yet_to_be_fitted(scenes, tmp_path):
+    """A set that a k-means makes for each evaluation is none of the model's when the metrics are checked."""
+
+    def probed(work_dir, **options):
+        cfg = config(scenes, work_dir, 1, probe=False, **options)
+        cfg.default_hooks.probes = dict(type='mmseg_unsup.ProbeHook', on_val=True,
+                                        probes=[dict(type='mmseg_unsup.LinearProbe', epochs=2)])
+        cfg.val_evaluator.append(dict(cfg.val_evaluator[0], prediction='linear', prefix='linear', match='identity'))
+        cfg.test_evaluator = cfg.val_evaluator
+        return cfg
+
+    runner = Runner.from_cfg(probed(tmp_path / 'run'))
+    runner.train()
+    scores = runner.val_loop.run()
+    assert scores['fresh/aAcc'] > 50 and scores['linear/aAcc'] > 50
+    path = tmp_path / 'run' / 'epoch_1.pth'
+    checkpoint = torch.load(path, weights_only=False)
+    fresh = 'decode_head.clusters.fresh.weight'
+    checkpoint['state_dict'][fresh] = checkpoint['state_dict'][fresh][:0]
+    torch.save(checkpoint, path)  # as one from inside an epoch
+    found = Runner.from_cfg(probed(tmp_path / 'val', load_from=str(path))).val()
+    assert {key: found[key] for key in scores} == scores
+    cfg = probed(tmp_path / 'never')
+    del cfg.default_hooks.fresh_kmeans
+    with pytest.raises(ValueError, match="scores the set 'fresh', but the probes predict .'linear'. and the model"):
+        Runner.from_cfg(cfg).train()

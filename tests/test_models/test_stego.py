@@ -119,3 +119,24 @@ def test_an_image_is_not_its_own_neighbour_among_duplicates():
     assert not (neighbours == torch.arange(5)[:, None]).any()
     assert set(neighbours[0].tolist()) == {2, 3} and set(neighbours[3].tolist()) == {0, 2}
     assert neighbours[1, 0] == 4
+
+
+def test_an_image_alone_has_no_negatives():
+    """The last batch of an epoch may have one image, which is not compared with itself as if it were another."""
+    losses = model().loss([torch.randn(1, 16, 5, 5)] * 2, [])
+    assert set(losses) == {'loss_intra', 'loss_inter', 'loss_cluster'}
+    assert 'loss_negative' in model().loss([torch.randn(2, 16, 5, 5)] * 2, [])
+
+
+def test_widths_that_do_not_fit():
+    with pytest.raises(ValueError, match='model.neck.in_channels is 16, but what the backbone gives the neck has 12 '
+                       'channels: set it to 12, or'):
+        model().extract_feat(torch.randn(1, 12, 5, 5))
+    head = dict(type='mmseg_unsup.ClusterHead', in_channels=7, n_clusters=5,
+                clusters=dict(cluster=dict(type='mmseg_unsup.CosineClusterSet')))
+    neck = dict(type='mmseg_unsup.ResidualProjection', in_channels=16, out_channels=6)
+    with pytest.raises(ValueError, match='model.neck.out_channels=6 and model.decode_head.in_channels=7 are of the same '
+                       'codes: set both alike'):
+        STEGO(backbone=dict(type='mmseg_unsup.GivenTokens'), neck=neck, decode_head=head)
+    with pytest.raises(ValueError, match='model.neck.out_channels must be at least 1, but it is 0'):
+        MODELS.build(dict(neck, out_channels=0))

@@ -79,6 +79,8 @@ def primaps(vit: DINOViT, n_clusters: int) -> dict:
     state = named('net.model.', vit.state_dict())
     for prefix, values in parts.items():
         state.update(named(prefix, values))
+    state.update({'linear_probe.weight': torch.randn(CLASSES, vit.cls_token.size(-1), 1, 1),
+                  'linear_probe.bias': torch.randn(CLASSES)})
     return dict(state_dict=state, hyper_parameters=dict(opts=argparse.Namespace(num_classes=n_clusters)))
 
 

@@ -57,7 +57,9 @@ def test_scores_are_those_of_the_released_tensors(method, tmp_path):
     target = tmp_path / 'model.pth'
     paths, n_clusters = made.write(files, tmp_path), 8 if method == 'eagle' else 6
     told = convert_released(method, paths, str(target), str(backbone) if method == 'cause' else None)
-    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {n_clusters} clusters of codes of 5 channels')
+    probe = '' if method == 'smooseg' else 'a linear probe of 6 classes, '
+    assert told.startswith(f'wrote {target}: {LAYOUTS[method].title}, {n_clusters} clusters of codes of 5 channels, '
+                           f'{probe}frozen DINOViT')
     checkpoint = torch.load(target, weights_only=True)
     model = MODELS.build(Config.fromstring(checkpoint['meta']['cfg'], '.py').model).eval()
     model.load_state_dict(checkpoint['state_dict'])
@@ -68,6 +70,16 @@ def test_scores_are_those_of_the_released_tensors(method, tmp_path):
         expected = torch.einsum('ndhw,kd->nkhw', F.normalize(codes, dim=1),
                                 F.normalize(prototypes_of(method, files).double(), dim=1))
         torch.testing.assert_close(model.cluster_scores(images).double(), expected, rtol=1e-4, atol=1e-5)
+        if probe:
+            weight, bias = probe_of(method, files)
+            torch.testing.assert_close(model.clusters['linear'](codes.float()), F.conv2d(codes.float(), weight, bias))
+
+
+def probe_of(method, files):
+    """Weight and bias of the linear probe."""
+    tensors = files[0]['linear_model_state_dict'] if method == 'hp' else files[0].get('state_dict', files[0])
+    prefix = dict(hp='', cause='linear.f.').get(method, 'linear_probe.')
+    return [tensors[f'{prefix}{name}'] for name in ('weight', 'bias')]
 
 
 def test_primaps_has_both_sets_of_prototypes_with_their_lengths(tmp_path):
@@ -80,6 +92,8 @@ def test_primaps_has_both_sets_of_prototypes_with_their_lengths(tmp_path):
         for name, prefix in (('cluster', 'cluster_probe.ema_model.'), ('student', 'seghead.')):
             weight = torch._weight_norm(*(files[0]['state_dict'][f'{prefix}weight_{part}'] for part in 'vg'), 0)
             torch.testing.assert_close(model.clusters[name](features), F.conv2d(features, weight))
+        weight, bias = probe_of('primaps', files)
+        torch.testing.assert_close(model.clusters['linear'](features), F.conv2d(features, weight, bias))
 
 
 def parts_of_facts(method, tensors):
@@ -99,6 +113,15 @@ def parts_of_facts(method, tensors):
     return neck, clusters, parts
 
 
+def linear_of(parts):
+    """The linear probe of a checkpoint."""
+    found = parts.sets['linear']
+    layer = MODELS.build(dict(dict(in_channels=parts.channels, n_clusters=2), **found.config))
+    layer.load_state_dict(found.state)
+    assert layer.n_clusters == parts.n_classes
+    return layer
+
+
 def test_the_command_knows_all_layouts():
     assert set(METHODS) == set(LAYOUTS) and {*METHODS, 'honest'} == set(CARDS)
 
@@ -115,6 +138,11 @@ def test_stego_by_its_arrays(tmp_path, monkeypatch):
     np.testing.assert_allclose(codes, arrays['code'], rtol=1e-4, atol=1e-6)
     scores = clusters(F.interpolate(codes, (40, 40), mode='bilinear', align_corners=False))
     np.testing.assert_allclose((2 * scores).log_softmax(1), arrays['log_probs'], rtol=1e-4, atol=1e-5)
+    probe = facts('stego_linear_probe')
+    layer = {f'linear_probe.{name}': probe[name] for name in ('weight', 'bias')}
+    _, _, parts = parts_of_facts('stego', {**head, 'cluster_probe.clusters': arrays['clusters'], **layer})
+    logits = F.interpolate(linear_of(parts)(torch.from_numpy(probe['code'])), (9, 9), mode='bilinear')
+    np.testing.assert_allclose(logits, probe['logits'], rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -155,6 +183,7 @@ def test_cause_by_its_arrays(tmp_path, monkeypatch):
     codes = neck([torch.from_numpy(arrays['feat']).transpose(1, 2).reshape(2, 12, 4, 4)])[0]
     np.testing.assert_allclose(codes.flatten(2).transpose(1, 2), arrays['mlp_head'], rtol=1e-4, atol=1e-6)
     assert parts.n_classes == 5
+    np.testing.assert_allclose(linear_of(parts)(codes), arrays['mlp_linear'], rtol=1e-4, atol=1e-5)
     codes = torch.from_numpy(probe['x']).transpose(1, 2).reshape(2, 6, 4, 4)
     np.testing.assert_allclose((3 * clusters(codes)).log_softmax(1), probe['crf_log_probs'], rtol=1e-4, atol=1e-5)
 
@@ -178,6 +207,7 @@ def test_the_transformer_head_of_cause_by_its_arrays(tmp_path, monkeypatch):
     codebook.fit(parts.codebook)
     codes = neck(codebook([torch.from_numpy(arrays['feat']).transpose(1, 2).reshape(2, 12, 4, 4)]))[0]
     np.testing.assert_allclose(codes.flatten(2).transpose(1, 2), arrays['tr_head'], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(linear_of(parts)(codes), arrays['tr_linear'], rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -241,9 +271,53 @@ def test_code_in_a_checkpoint_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = made.released('stego', made.transformer())
     files[0]['hyper_parameters']['cfg'] = _Program()
-    with pytest.raises(ValueError, match=r'released_0.ckpt wants to load exec, which .* nothing was loaded. a released'):
+    with pytest.raises(ValueError, match=r'released_0.ckpt wants to load exec, .* nothing was loaded. A released'):
         read_released('stego', made.write(files, tmp_path))
     assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('name, value, words', [
+    ('cluster_probe.clusters', torch.tensor(1.), 'cluster_probe.clusters of shape .., which is to have 2 dimensions'),
+    ('cluster_probe.clusters', torch.zeros(0, 5), r'cluster_probe.clusters of shape .0, 5., .* none of length 0'),
+    ('cluster_probe.clusters', torch.ones(6, 5).to_sparse(), 'it lacks cluster_probe.clusters: download it again'),
+    ('cluster_probe.clusters', torch.ones(6, 5, device='meta'), 'it lacks cluster_probe.clusters: download it again'),
+    ('cluster_probe.clusters', torch.ones(1, 5), 'does not fit the model .*, n_clusters must be at least 2, but it '),
+    ('net.cluster1.0.weight', torch.ones(5), 'net.cluster1.0.weight of shape .5,., which is to have 4 dimensions'),
+    ('linear_probe.weight', torch.ones(6, 5), 'linear_probe.weight of shape .6, 5., which is to have 4 dimensions'),
+    ('linear_probe.bias', torch.ones(9), 'size mismatch for .*linear.* in current model is torch.Size..6..: take the')])
+def test_tensors_of_other_shapes_and_kinds(name, value, words, tmp_path):
+    files = made.released('stego', made.transformer())
+    files[0]['state_dict'][name] = value
+    with pytest.raises(ValueError, match=words):
+        build_released(read_released('stego', made.write(files, tmp_path)))
+
+
+def test_files_that_are_damaged_or_hold_circles(tmp_path):
+    files = made.released('hp', made.transformer())
+    files[0]['circle'] = files[0]
+    path, = made.write(files, tmp_path)
+    assert read_released('hp', [path]).channels == made.DIM
+    content = bytearray((tmp_path / 'released_0.ckpt').read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / 'flipped.ckpt').write_bytes(content)
+    with pytest.raises(ValueError, match='flipped.ckpt is corrupted, the checksum of .* is wrong: download it again'):
+        read_released('hp', [str(tmp_path / 'flipped.ckpt')])
+    for name, array in (('text', np.array(['a'])), ('complex', np.zeros(2, complex)), ('zip', None)):
+        if array is None:
+            np.savez(tmp_path / name, a=np.zeros(2))
+            (tmp_path / 'zip.npz').rename(tmp_path / 'zip.npy')
+        else:
+            np.save(tmp_path / name, array)
+        with pytest.raises(ValueError, match=f'{name}.npy cannot be read as an array of numbers: download it again'):
+            read_released('cause', [str(tmp_path / f'{name}.npy')])
+
+
+def test_what_is_read_is_not_replaced(tmp_path):
+    path, = made.write(made.released('stego', made.transformer()), tmp_path)
+    before = (tmp_path / 'released_0.ckpt').read_bytes()
+    with pytest.raises(ValueError, match='released_0.ckpt is to be read and would be lost: choose another name'):
+        convert_released('stego', [path], path, force=True)
+    assert (tmp_path / 'released_0.ckpt').read_bytes() == before
 
 
 def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path):
@@ -252,7 +326,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path):
     torch.save(made.transformer(128).state_dict(), other)
 
     def refused(files, method, words, backbone=None):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises((ValueError, FileNotFoundError), match=words):
             convert_released(method, made.write(files, tmp_path), str(target), backbone)
         assert not target.exists()
 
@@ -263,5 +337,18 @@ def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path):
     refused(cause, 'cause', 'for features of 64 channels, but those of .* have 128: it is of another', str(other))
     refused(cause[:1], 'cause', 'it lacks cluster_probe: name the file of the clusters too, cluster_mlp.pth')
     refused(eagle, 'eagle', 'holds the weights of its backbone, and --backbone names others', str(other))
+    without_bias = made.released('stego', vit)
+    del without_bias[0]['state_dict']['linear_probe.bias']
+    refused(without_bias, 'stego', 'is no whole checkpoint of STEGO, it lacks linear_probe.bias: download it again')
+    primaps, cause_tr = made.released('primaps', vit), made.released('cause_tr', vit)
+    primaps[0]['state_dict']['cluster_probe.ema_model.weight_v'][0] = float('nan')
+    refused(primaps, 'primaps', 'no finite numbers in 1 tensors, such as cluster.classifiers.0.weight')
+    cause_tr[1]['codebook'][0] = float('inf')
+    refused(cause_tr, 'cause', 'no finite numbers in 1 tensors, such as codebook')
+    refused(cause, 'cause', "there is no file of weights '.*nowhere.pth': name another one .--backbone FILE", str(
+        tmp_path / 'nowhere.pth'))
+    refused([*made.released('stego', vit), {}], 'stego', 'a checkpoint of STEGO is one file, and .* are 2: name one')
+    refused([*cause, dict(cause_probe=1, cluster_probe=torch.zeros(6, 5))], 'cause',
+            'released_2.ckpt and a file before it hold different tensors cluster_probe: name the files of one')
     eagle[0]['state_dict']['net.cluster1.0.weight'][0] = float('nan')
     refused(eagle, 'eagle', 'no finite numbers in 1 tensors, such as cluster1.0.weight')

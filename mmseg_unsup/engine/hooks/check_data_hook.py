@@ -12,6 +12,7 @@ from ...datasets.checking import check_label_sample
 from ...registry import DATASETS, HOOKS
 from ...utils.checks import check_count
 from ...utils.distributed import on_first_rank
+from ..feature_pass import unwrap
 
 
 @HOOKS.register_module()
@@ -25,7 +26,7 @@ class CheckDataHook(Hook):
 
     Raises:
         LabelError: a label map of the sample cannot be used; on all ranks.
-        ValueError: there are fewer training images than a batch needs, or no epoch.
+        ValueError: there are fewer training images than a batch or the method needs, or no epoch.
     """
 
     # after the run owns its folder, and before it looks for a checkpoint
@@ -53,6 +54,11 @@ class CheckDataHook(Hook):
                       if n_images >= n_processes else 'use fewer processes')
             raise ValueError(f'{n_images} training images do not fill a batch of {loader.batch_size}{processes}, so no '
                              f'step would be made: {remedy}, or add images')
+        n_images, model = min(loader.batch_size or 2, len(loader.dataset)), unwrap(runner.model)
+        if n_images < 2 and getattr(model, 'compares_images', False):
+            raise ValueError(f'{type(model).__name__} compares an image with others of its batch, and there are none: '
+                             f'train_dataloader.batch_size is {loader.batch_size} for {len(loader.dataset)} images, set '
+                             'it to at least 2, or add images')
 
 
 def _datasets(runner) -> Iterator[Dataset]:

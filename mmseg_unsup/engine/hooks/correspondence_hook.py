@@ -33,7 +33,7 @@ class CorrespondenceHook(FitHook):
         max_images: images, or as a float the share of them, whose points are compared.
 
     Raises:
-        ValueError: all correlations are alike.
+        ValueError: images have no partners; all correlations are alike.
     """
 
     moment, name, phase = START, 'correlations of the features', 'correlations'
@@ -55,6 +55,12 @@ class CorrespondenceHook(FitHook):
     @staticmethod
     def _is_wanted(model: torch.nn.Module) -> bool:
         return getattr(model, 'finds_terms', False) and not model.has_terms
+
+    def prepare(self, runner) -> None:
+        if not getattr(runner.train_dataloader.dataset, 'knows_neighbours', False):
+            raise ValueError('the correlations of images with their partners are wanted, and there are no partners: train '
+                             'on a mmseg_unsup.PartnerDataset with default_hooks.neighbours=dict(type='
+                             "'mmseg_unsup.ImageNeighbourHook')")
 
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
         self._model, self._n_images, self._key = model, n_images, key

@@ -50,8 +50,9 @@ class ImageNeighbourHook(FitHook):
                             "dict(type='mmseg_unsup.FrozenBackbone', backbone=...)")
         n_neighbours = dataset.neighbours.size(1)
         if n_neighbours >= len(dataset):
-            raise ValueError(f'{len(dataset)} training images cannot have {n_neighbours} neighbours each: set '
-                             f'train_dataloader.dataset.n_neighbours to at most {len(dataset) - 1}')
+            remedy = (f'set train_dataloader.dataset.n_neighbours to at most {len(dataset) - 1}' if len(dataset) > 1 else
+                      'add images')
+            raise ValueError(f'{len(dataset)} training images cannot have {n_neighbours} neighbours each: {remedy}')
         super().before_train(runner)
 
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:

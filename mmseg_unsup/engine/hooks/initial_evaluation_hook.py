@@ -4,6 +4,7 @@ from typing import List
 from mmengine.hooks import Hook
 
 from ...registry import HOOKS
+from ..feature_pass import unwrap
 
 
 @HOOKS.register_module()
@@ -19,5 +20,8 @@ class InitialEvaluationHook(Hook):
 
     def before_train_epoch(self, runner) -> None:
         if runner.iter == 0 and runner.val_loop is not None:
+            model = unwrap(runner.model)
+            if hasattr(model, 'check_ready'):  # what the first step would refuse need not wait for the evaluation
+                model.check_ready()
             runner.logger.info('evaluation before training')
             runner.val_loop.run()

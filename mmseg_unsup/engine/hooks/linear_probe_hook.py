@@ -16,6 +16,7 @@ from ..feature_pass import FiniteCheck, set_view_key, unwrap
 from ..fitting import FeatureBatch
 from ..loops import remaining_batches
 from ..probe_loader import labelled_probe_dataloader
+from .probe_hook import predictions_to_come
 
 
 @HOOKS.register_module()
@@ -123,12 +124,9 @@ class LinearProbeHook(Hook):
             probe.load_state_dict(self._state)
 
     def _check(self, runner, loop) -> None:
-        dataset, model, trains = loop.dataloader.dataset, unwrap(runner.model), isinstance(runner._train_loop, BaseLoop)
+        dataset, trains = loop.dataloader.dataset, isinstance(runner._train_loop, BaseLoop)
         check_datasets(labelled_probe_dataloader(runner).dataset.dataset if trains else None, dataset)
-        # also those that are not fitted yet
-        sets = (model.test_cfg or {}).get('cluster_sets') or [*model.clusters]
-        predicted = [*sets, *(f'{name}_crf' for name in sets if name in model.crfs)]
-        for line in check_metrics(loop.evaluator.metrics, [self.probe], predicted, dataset):
+        for line in check_metrics(loop.evaluator.metrics, [self.probe], predictions_to_come(runner), dataset):
             warn_once(line)
 
     def _epochs(self, runner) -> Iterator[DataLoader]:

@@ -13,6 +13,7 @@ from ...weights.tensor_names import renamed_state
 from ..feature_pass import unwrap
 from ..fitting import FeatureBatch
 from .fit_hook import FitHook
+from .fresh_kmeans_hook import FreshKMeansHook
 
 # what a model predicts with that does not say it
 _PREDICTION = ('backbone.', 'neck.', 'decode_head.')
@@ -125,8 +126,15 @@ class ProbeHook(FitHook):
         loader = self.reading(runner).loader
         check_datasets(loader.dataset.dataset if self.needs_labels else None, dataset)
         self._dataset = dataset
-        for line in check_metrics(loop.evaluator.metrics, self.probes, model.predictions, dataset):
+        for line in check_metrics(loop.evaluator.metrics, self.probes, predictions_to_come(runner), dataset):
             warn_once(line)
+
+
+def predictions_to_come(runner) -> List[str]:
+    """What the model of a run predicts beside probes in an evaluation, for which clusters may still be fitted."""
+    model = unwrap(runner.model)
+    is_fitted = any(isinstance(hook, FreshKMeansHook) for hook in runner.hooks)
+    return model.possible_predictions if is_fitted else model.predictions
 
 
 def check_feature_tensors(model: torch.nn.Module, checkpoint: dict) -> None:

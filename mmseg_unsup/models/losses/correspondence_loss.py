@@ -6,6 +6,7 @@ from typing import List, NamedTuple, Optional, Union
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import get_world_size
 from torch import Tensor
 
 from ...utils.whole_batch import own_draws
@@ -79,8 +80,10 @@ def other_images(n_images: int) -> Tensor:
 
 
 def random_others(n_images: int, n_draws: int, device: torch.device) -> List[Tensor]:
-    """Of every draw, (N,) random other images of those of this process: their numbers in the batch of all processes,
-    which has at least two."""
+    """Of every draw, (N,) random other images of those of this process: their numbers in the batch of all processes.
+    An image that is alone there has none."""
+    if n_images * get_world_size() == 1:
+        return []
     drawn = own_draws(lambda n: torch.stack([other_images(n) for _ in range(n_draws)], 1), n_images, device)
     return [*drawn.unbind(1)]
 

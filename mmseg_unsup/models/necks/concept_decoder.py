@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...utils.checks import check_count
-from .residual_projection import ResidualProjection
+from .residual_projection import ResidualProjection, check_channels
 
 
 @MODELS.register_module()
@@ -59,6 +59,7 @@ class ConceptDecoder(BaseModule):
     def forward(self, inputs: Tuple[Tensor, ...]) -> Tuple[Tensor]:
         """Maps of which one is (N, C, h, w) features and the last their codes -> a tuple of one (N, D, h, w)."""
         feats, height = inputs[self.in_index], inputs[self.in_index].size(2)
+        check_channels(feats, self.in_channels)
         memory, queries = (maps.flatten(2).transpose(1, 2) for maps in (feats, inputs[-1]))  # (N, h w, C)
         decoded = self._decode(queries, memory) + memory
         return self.projection((decoded.transpose(1, 2).unflatten(2, (height, -1)), ))

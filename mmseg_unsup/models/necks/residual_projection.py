@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...registry import MODELS
-from ...utils.checks import check_choice
+from ...utils.checks import check_choice, check_counts
 from .batch_dropout import BatchDropout
 
 _ACTIVATIONS = dict(relu=nn.ReLU, silu=nn.SiLU)
@@ -29,7 +29,7 @@ class ResidualProjection(BaseModule):
     are called.
 
     Raises:
-        ValueError: an unknown activation.
+        ValueError: an unknown activation, or a number that cannot be; a map has other channels.
     """
 
     def __init__(self,
@@ -42,6 +42,7 @@ class ResidualProjection(BaseModule):
                  init_cfg: dict = None) -> None:
         super().__init__(init_cfg)
         check_choice('activation', activation, _ACTIVATIONS)
+        check_counts(**{'model.neck.in_channels': in_channels, 'model.neck.out_channels': out_channels})
         self.in_channels, self.out_channels, self.in_index = in_channels, out_channels, in_index
         self.dropout = BatchDropout(dropout, elementwise)
         self.cluster1 = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1))
@@ -52,4 +53,13 @@ class ResidualProjection(BaseModule):
         """Maps of which one is (N, C, h, w) -> a tuple of one (N, D, h, w)."""
         feats = inputs[self.in_index] if isinstance(self.in_index, int) else torch.cat(
             [inputs[index] for index in self.in_index], 1)
+        check_channels(feats, self.in_channels)
         return (self.cluster1(self.dropout(feats)) + self.cluster2(self.dropout(feats)), )
+
+
+def check_channels(feats: Tensor, expected: int) -> None:
+    """Raise ValueError unless (N, C, h, w) features are as wide as a config says."""
+    if feats.size(1) != expected:
+        raise ValueError(f'model.neck.in_channels is {expected}, but what the backbone gives the neck has '
+                         f'{feats.size(1)} channels: set it to {feats.size(1)}, or choose other outputs '
+                         '(model.backbone.out, model.neck.in_index)')

@@ -68,6 +68,8 @@ class ClusterSegmentor(EncoderDecoder):
     test_settings: Tuple[str, ...] = ('mode', 'stride', 'crop_size', 'cluster_sets', 'crf', 'refine', 'scales', 'flip')
     # its checkpoints have seen no more labels than the weights it started from (InitializationHook)
     uses_labels = False
+    # the loss needs other images in the batch
+    compares_images = False
     # the id of what lies outside all that is clustered
     background_cluster: Optional[int] = None
     # makes the context of passes without gradient, see PrecisionHook
@@ -187,7 +189,7 @@ class ClusterSegmentor(EncoderDecoder):
         Raises:
             ValueError: one is for a set that is never predicted.
         """
-        names = (self.test_cfg or {}).get('cluster_sets') or list(self.clusters)
+        names = self._possible_sets
         for name in self._crfs:
             if name not in names:
                 raise ValueError(f'model.test_cfg.crf names the set {name!r}, but those that are predicted are {names}'
@@ -195,9 +197,21 @@ class ClusterSegmentor(EncoderDecoder):
         return self._crfs
 
     @property
+    def _possible_sets(self) -> List[str]:
+        return (self.test_cfg or {}).get('cluster_sets') or list(self.clusters)
+
+    @property
     def predictions(self) -> List[str]:
         """What ``pred_sem_seg_<name>`` there are beside those of probes: the predicted sets, and those after a CRF."""
-        return self.predicted_sets + [f'{name}_crf' for name in self.predicted_sets if name in self.crfs]
+        return self._with_crfs(self.predicted_sets)
+
+    @property
+    def possible_predictions(self) -> List[str]:
+        """What :attr:`predictions` may be once all sets are fitted."""
+        return self._with_crfs(self._possible_sets)
+
+    def _with_crfs(self, sets: List[str]) -> List[str]:
+        return [*sets, *(f'{name}_crf' for name in sets if name in self.crfs)]
 
     @property
     def refine_settings(self) -> Optional[dict]:

@@ -17,7 +17,7 @@ class CodeSegmentor(ClusterSegmentor):
 
     Raises:
         TypeError: the backbone is not frozen.
-        ValueError: there is no set ``cluster``.
+        ValueError: there is no set ``cluster``; the head is not as wide as the codes.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -26,6 +26,10 @@ class CodeSegmentor(ClusterSegmentor):
         if CLUSTER not in self.clusters:
             raise ValueError(f'model.decode_head of {type(self).__name__} has the sets {list(self.clusters)}, but no '
                              f"{CLUSTER!r}: add clusters=dict({CLUSTER}=dict(type='mmseg_unsup.CosineClusterSet'))")
+        found = getattr(self.neck if self.with_neck else None, 'out_channels', self.decode_head.in_channels)
+        if found != self.decode_head.in_channels:
+            raise ValueError(f'model.neck.out_channels={found} and model.decode_head.in_channels='
+                             f'{self.decode_head.in_channels} are of the same codes: set both alike')
 
     @property
     def reads_codes(self) -> bool:

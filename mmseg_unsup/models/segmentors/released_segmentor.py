@@ -10,11 +10,14 @@ from ..codebook import Codebook
 from .code_segmentor import CodeSegmentor
 
 ENLARGED = ('scores', 'codes')
+LINEAR = 'linear'  # the set that the linear probe of a checkpoint is: classes of its data set, learnt from labels
 
 
 @MODELS.register_module()
 class ReleasedSegmentor(CodeSegmentor):
     """Frozen backbone, codes and clusters of a checkpoint that ``mmseg-unsup convert-released`` read; nothing trains.
+
+    The set ``linear`` of a checkpoint that has it is its linear probe, whose classes were learnt from labels.
 
     Args:
         n_codes: of the :class:`Codebook` of a neck that reads codes, such as CAUSE's transformer head; None for none.

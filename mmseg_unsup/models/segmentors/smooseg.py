@@ -38,6 +38,8 @@ class SmooSeg(CodeSegmentor):
         ValueError: a number that cannot be; ``cluster`` is a set of another kind; see :class:`CodeSegmentor`.
     """
 
+    compares_images = True
+
     def __init__(self,
                  *args,
                  intra_shift: Shift = -0.02,
@@ -66,8 +68,7 @@ class SmooSeg(CodeSegmentor):
         ``loss_negative``."""
         maps = self.backbone(inputs[0])
         feats, codes = maps[self.neck.in_index], self.neck(maps)[self.decode_head.in_index]
-        n_images = len(feats) * get_world_size()
-        others = random_others(len(feats), self.n_negatives, feats.device) if n_images > 1 else []
+        others = random_others(len(feats), self.n_negatives, feats.device)
         return dict(self.smoothness_losses(feats, codes, others), loss_cluster=self.cluster_loss(codes))
 
     def smoothness_losses(self, feats: Tensor, codes: Tensor, others: List[Tensor]) -> Dict[str, Tensor]:

@@ -72,6 +72,8 @@ class STEGO(CodeSegmentor):
         ValueError: a number that cannot be; only some of the constants are ``'auto'``; see :class:`CodeSegmentor`.
     """
 
+    compares_images = True
+
     def __init__(self,
                  *args,
                  intra: Union[str, Sequence[float]] = (0.67, 0.08),
@@ -126,7 +128,8 @@ class STEGO(CodeSegmentor):
         return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
-        """``loss_intra``, ``loss_inter``, ``loss_negative`` and ``loss_cluster``, weighted.
+        """``loss_intra``, ``loss_inter``, ``loss_negative`` and ``loss_cluster``, weighted; one image has no other, and
+        no ``loss_negative``.
 
         Args:
             inputs: the images and their partners; while these are not known, as when the time of a step is measured,
@@ -141,10 +144,10 @@ class STEGO(CodeSegmentor):
         sampled, (intra, inter, negative) = own.at(draw.points), (Term(*term) for term in self.terms)
         batch = own.of_all()
         negatives = [self._term(sampled, batch.of(others).at(draw.other_points), negative) for others in draw.others]
-        return dict(
+        losses = dict(
             loss_intra=self._term(sampled, sampled, intra),
-            loss_inter=self._term(sampled, partner.at(draw.other_points), inter),
-            loss_negative=sum(negatives) / len(negatives))
+            loss_inter=self._term(sampled, partner.at(draw.other_points), inter))
+        return dict(losses, loss_negative=sum(negatives) / len(negatives)) if negatives else losses
 
     def _term(self, first: Coded, second: Coded, term: Term) -> Tensor:
         of_features = correlations(first.feats, second.feats)
