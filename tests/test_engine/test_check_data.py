@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from mmseg_unsup.datasets import COCOStuff27Dataset
 from mmseg_unsup.datasets.checking import check_label_sample
 from mmseg_unsup.datasets.errors import LabelError
+from mmseg_unsup.engine.hooks import CheckDataHook
 from mmseg_unsup.registry import DATASETS
 from mmseg_unsup.utils.config import load_config
 from mmseg_unsup.utils.options import parse_options
@@ -119,6 +120,13 @@ def test_images_that_are_compared_are_two_at_least(tmp_path, method, n_images, b
     with pytest.raises(ValueError, match=f'compares an image with others of its batch, and there are none: '
                                          f'train_dataloader.batch_size is {batch_size} for {n_images} images, set'):
         Runner.from_cfg(cfg).train()
+
+
+def test_one_image_on_each_of_two_processes_is_compared(tmp_path, monkeypatch):
+    root = write_images(tmp_path / 'images', 4)
+    runner = Runner.from_cfg(tiny_codes_config('stego', root, tmp_path / 'run', train_dataloader__batch_size=1))
+    monkeypatch.setattr('mmseg_unsup.engine.hooks.check_data_hook.get_world_size', lambda: 2)
+    CheckDataHook._check_steps(runner)
 
 
 def test_stego_without_partners_is_refused_before_its_first_step(tmp_path):

@@ -54,7 +54,7 @@ class CheckDataHook(Hook):
                       if n_images >= n_processes else 'use fewer processes')
             raise ValueError(f'{n_images} training images do not fill a batch of {loader.batch_size}{processes}, so no '
                              f'step would be made: {remedy}, or add images')
-        n_images, model = min(loader.batch_size or 2, len(loader.dataset)), unwrap(runner.model)
+        n_images, model = min(n_processes * (loader.batch_size or 2), len(loader.dataset)), unwrap(runner.model)
         if n_images < 2 and getattr(model, 'compares_images', False):
             raise ValueError(f'{type(model).__name__} compares an image with others of its batch, and there are none: '
                              f'train_dataloader.batch_size is {loader.batch_size} for {len(loader.dataset)} images, set '
