@@ -28,7 +28,7 @@ def wheel(tmp_path_factory):
     return make_wheel(tmp_path_factory.getbasetemp())
 
 
-@functools.lru_cache()  # for several modules
+@functools.lru_cache  # for several modules
 def make_wheel(base):
     pytest.importorskip('setuptools')
     folder = base / 'wheel'
@@ -124,7 +124,7 @@ def answers(wheel):
     return ask(wheel)
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def ask(wheel):
     folder = wheel.parent / 'questions'
     folder.mkdir()

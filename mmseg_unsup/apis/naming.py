@@ -113,5 +113,5 @@ def merge(names: ClusterNames, entries: Sequence[str]) -> ClusterNames:
 def listing(names: ClusterNames) -> PrettyTable:
     table = PrettyTable(['class', 'name', 'clusters', 'color'])
     for c, (name, color, clusters) in enumerate(names.classes):
-        table.add_row([c, name, ' '.join(map(str, clusters)), '#%02x%02x%02x' % color])
+        table.add_row([c, name, ' '.join(map(str, clusters)), '#{:02x}{:02x}{:02x}'.format(*color)])
     return table

@@ -6,8 +6,8 @@
 Read are the tensors alone: settings that lie beside them in the file (omegaconf, argparse) are not, and nothing in it
 is run. The model has backbone, head and clusters, whose numbers of channels are those of the tensors; it predicts, and
 is not trained further. STEGO, DepthG, HP, SmooSeg and EAGLE keep their backbone in the file. Of CAUSE give the files of
-head and clusters, segment_mlp.pth and cluster_mlp.pth, and --backbone. The licence of a checkpoint goes with it: that of
-SmooSeg is not for commercial use, CAUSE and DepthG state none.
+head and clusters, segment_mlp.pth and cluster_mlp.pth, and --backbone. The licence of a checkpoint goes with it: that
+of SmooSeg is not for commercial use, CAUSE and DepthG state none.
 
 Scores: mmseg-unsup evaluate-released.
 """

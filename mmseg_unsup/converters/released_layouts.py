@@ -17,9 +17,9 @@ from ..utils.checks import check_choice
 
 Tensors = Dict[str, Tensor]
 # what lies beside the tensors: settings (omegaconf, argparse), callbacks and loggers of Lightning, plain types
-HARMLESS = re.compile(r'(omegaconf|pytorch_lightning|lightning|lightning_fabric)\.[\w.]+|argparse\.Namespace|typing\.\w+|'
-                      r'pathlib\.\w+|collections\.defaultdict|((builtins|__builtin__)\.)?(dict|list|tuple|set|int|float|'
-                      r'str|bool|object)')
+HARMLESS = re.compile(r'(omegaconf|pytorch_lightning|lightning|lightning_fabric)\.[\w.]+|argparse\.Namespace|'
+                      r'typing\.\w+|pathlib\.\w+|collections\.defaultdict|((builtins|__builtin__)\.)?'
+                      r'(dict|list|tuple|set|int|float|str|bool|object)')
 _REMEDY = 'a released checkpoint has none: download it again from its authors'
 _PROJECTION = ('cluster1.0.weight', 'cluster1.0.bias', 'cluster2.0.weight', 'cluster2.0.bias', 'cluster2.2.weight',
                'cluster2.2.bias')
@@ -213,7 +213,8 @@ def _check_method(tensors: Tensors, method: str, source: str) -> None:
                          f'{", ".join(LAYOUTS)}')
     if LAYOUTS[found].mark != LAYOUTS[method].mark:
         raise ValueError(f'{source} is a checkpoint of {LAYOUTS[found].title}, of which it has '
-                         f'{LAYOUTS[found].mark}, not of {LAYOUTS[method].title}: give {found} in the place of {method}')
+                         f'{LAYOUTS[found].mark}, not of {LAYOUTS[method].title}: give {found} in the place of '
+                         f'{method}')
 
 
 def _parts(tensors: Tensors, method: str, layout: Layout, settings: Dict[str, object], source: str) -> ReleasedParts:
@@ -228,8 +229,8 @@ def _parts(tensors: Tensors, method: str, layout: Layout, settings: Dict[str, ob
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} tensors, such as '
                          f'{broken[0]}: download it again from its authors')
     codebook = None if layout.codebook is None else tensors[layout.codebook]
-    return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head, sets,
-                         codebook, None if linear is None else len(linear))
+    return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head,
+                         sets, codebook, None if linear is None else len(linear))
 
 
 def _outputs(layout: Layout, settings: Dict[str, object]) -> Callable[[int], List[str]]:

@@ -35,8 +35,8 @@ class ProtocolCard:
         crf: settings of :func:`mmseg_unsup.functional.crf.build_crf`; None for none.
         extra_clusters: pixels of clusters that no class is matched to count as ``'wrong'``; or those of clusters beyond
             the number of classes are ``'dropped'`` before anything is counted.
-        absent_classes: classes without a labelled pixel are ``'left out'`` of matching and mean, or ``'matched'``, which
-            gives them an IoU of 0 wherever their cluster is predicted.
+        absent_classes: classes without a labelled pixel are ``'left out'`` of matching and mean, or ``'matched'``,
+            which gives them an IoU of 0 wherever their cluster is predicted.
         matching: of clusters to classes, once over the whole set: ``'hungarian'`` one to one, or
             ``'majority'``, many to one; ``'identity'``, what is predicted are classes. What is summed is counts of
             pixels, or IoU.
@@ -67,8 +67,8 @@ class ProtocolCard:
         for name, allowed in CHOICES.items():
             check_choice(f'{name} of a protocol card', getattr(self, name), allowed)
         if not isinstance(self.flip, bool) or not isinstance(self.crf, (dict, type(None))):
-            raise ValueError(f'flip={self.flip!r} and crf={self.crf!r} of a protocol card must be a bool, and a dict of '
-                             'settings or None')
+            raise ValueError(f'flip={self.flip!r} and crf={self.crf!r} of a protocol card must be a bool, and a dict '
+                             'of settings or None')
         if self.scales is not None:
             check_scales(self.scales, 'scales of a protocol card')
 

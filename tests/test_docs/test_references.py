@@ -70,7 +70,7 @@ def test_commands_exist(document):
         assert not name or name[1] in COMMANDS, code
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def options_of_tools() -> set:
     return {option for name in COMMANDS for action in make_parser(name)._actions for option in action.option_strings}
 
@@ -86,7 +86,7 @@ def dotted_keys() -> Iterator[Tuple[str, str]]:
                     yield document, match[1]
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def configs() -> list:
     names = ('picie/picie_fpn_camvid', 'picie/picie_fpn_folder', 'mdc/mdc_fpn_camvid', 'iic/iic_fpn_camvid',
              'maskcontrast/maskcontrast_deeplabv3_msrc', 'maskcontrast/maskcontrast_deeplabv3_folder',

@@ -1,5 +1,5 @@
 """The head of STEGO and of most of its successors."""
-from typing import Sequence, Tuple, Union
+from typing import Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.model import BaseModule
@@ -39,7 +39,7 @@ class ResidualProjection(BaseModule):
                  dropout: float = 0.1,
                  elementwise: bool = False,
                  in_index: Union[int, Sequence[int]] = 0,
-                 init_cfg: dict = None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         check_choice('activation', activation, _ACTIVATIONS)
         self.in_channels, self.out_channels, self.in_index = in_channels, out_channels, in_index
