@@ -56,7 +56,7 @@ def name_clusters(config: Optional[str],
             f'{time.perf_counter() - start:.1f} s: {path}')
 
 
-def named_by_labels(names: ClusterNames, cfg: Config, model, match: str) -> ClusterNames:
+def named_by_labels(names: ClusterNames, cfg: Config, model: torch.nn.Module, match: str) -> ClusterNames:
     """Names of the classes that the evaluation would match the clusters to."""
     if 'type' not in (cfg.get('test_dataloader') or {}).get('dataset', {}):
         raise ValueError('the config has no test images: --from-labels needs a config whose test data have labels')
