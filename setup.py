@@ -1,33 +1,38 @@
-"""Packaging of mmseg_unsup."""
+"""Packaging of mmseg_unsup: what pyproject.toml cannot say."""
 import os
 import os.path as osp
+import re
 import shutil
 import sys
 import warnings
 from contextlib import contextmanager
 
-from setuptools import find_packages, setup
+from setuptools import setup
 
 ROOT = osp.dirname(osp.abspath(__file__))
 PACKAGE = 'mmseg_unsup'
 # what mim and the `mmseg_unsup::` references look for below the installed package
 MIM_ITEMS = ('configs', 'tools', 'model-index.yml')
+# web address of the repository, without a slash at its end: the README of a package index and the site of the documents
+# link to it; without one they have no such links
+REPOSITORY = ''
 
 
-def read(path: str) -> str:
-    with open(osp.join(ROOT, path), encoding='utf-8') as file:
-        return file.read()
+def long_description(repository: str = REPOSITORY) -> str:
+    """The README as it can stand on a package index, where relative links lead nowhere: they become addresses below
+    the repository, or, without one, plain text."""
+    with open(osp.join(ROOT, 'README.md'), encoding='utf-8') as file:
+        text = file.read()
+    relative = r'!?\[([^\]]*)\]\((?!https?://|#)([^)\s]+)\)'
+    if not repository:
+        text = re.sub(r'!\[[^\]]*\]\((?!https?://|#)[^)\s]+\)\n*', '', text)
+        return re.sub(relative, r'\1', text)
+    return re.sub(relative, lambda link: _absolute(link, repository), text)
 
 
-def version() -> str:
-    scope: dict = {}
-    exec(read(f'{PACKAGE}/version.py'), scope)
-    return scope['__version__']
-
-
-def requirements(name: str) -> list:
-    lines = (line.split('#')[0].strip() for line in read(f'requirements/{name}.txt').splitlines())
-    return [line for line in lines if line]
+def _absolute(link: re.Match, repository: str) -> str:
+    kind = 'raw' if link[0].startswith('!') else 'blob'
+    return f'{link[0][:-len(link[2]) - 1]}{repository}/{kind}/main/{link[2]})'
 
 
 def add_mim_extension(link: bool) -> None:
@@ -69,21 +74,6 @@ if __name__ == '__main__':
     warnings.filterwarnings('ignore', 'Editable installation')  # setuptools announces every one as a warning
     with mim_extension():
         setup(
-            name='mmseg-unsup',
-            version=version(),
-            description='Unsupervised semantic segmentation for MMSegmentation',
-            long_description=read('README.md'),
+            long_description=long_description(),
             long_description_content_type='text/markdown',
-            license='Apache-2.0',
-            packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-            include_package_data=False,  # which takes folders of data for packages
-            package_data={PACKAGE: ['.mim/**/*'], f'{PACKAGE}.visualization': ['page/*']},
-            entry_points=dict(console_scripts=['mmseg-unsup = mmseg_unsup.commands:main']),
-            python_requires='>=3.10',
-            install_requires=requirements('runtime'),
-            extras_require={
-                name: requirements(name)
-                for name in ('onedl', 'openmmlab', 'mmpretrain', 'openmmlab-mmpretrain', 'faiss', 'gpu', 'crf', 'hub',
-                             'onnx', 'safetensors', 'tensorboard', 'tests')
-            },
-            zip_safe=False)
+            project_urls=dict(Repository=REPOSITORY) if REPOSITORY else {})

@@ -4,6 +4,7 @@ Importing the package checks that one coherent set of host packages is installed
 whomever, ``mmseg_unsup.hosts`` adapts it. Everything else is imported on demand, by the registries or by its name.
 """
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import lazy_loader
 
@@ -17,3 +18,6 @@ after_import('mmengine', lambda: import_module('mmseg_unsup.hosts') and None)
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__, submod_attrs=dict(apis=['UnsupInferencer', 'segment_folder']))
 __all__ += ['__version__']
+
+if TYPE_CHECKING:  # the same names for who reads the code without running it
+    from .apis import UnsupInferencer, segment_folder

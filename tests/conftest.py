@@ -10,15 +10,15 @@ from contextlib import suppress
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
-from . import imported  # noqa: E402, F401  before all that imports what it sets
+from . import imported  # noqa: F401  before all that imports what it sets
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
+import cv2
+import numpy as np
+import pytest
+from mmengine.registry import init_default_scope
 
-from mmseg_unsup.commands import load_command, make_parser  # noqa: E402
-from .forks import ROOT, run_script, stop_server  # noqa: E402
+from mmseg_unsup.commands import load_command, make_parser
+from .forks import ROOT, run_script, stop_server
 
 SHARED = osp.join(ROOT, '..', 'shared')
 

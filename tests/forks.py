@@ -16,7 +16,7 @@ _PATIENCE = 300  # seconds
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def start_server():
     """Start the process that is forked; the context of :mod:`multiprocessing` whose processes are its forks."""
     multiprocessing.set_forkserver_preload(['tests.imported'])

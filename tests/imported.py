@@ -10,7 +10,7 @@ yapf_api.FormatCode = lambda text, **kwargs: (text, False)
 import cv2  # noqa: E402
 import matplotlib.pyplot  # noqa: E402, F401
 import torch  # noqa: E402
-import torch._dynamo  # noqa: E402, F401  by the first optimizer
+import torch._dynamo  # noqa: E402  by the first optimizer
 
 from mmseg_unsup.utils import register_all_modules  # noqa: E402
 

@@ -90,7 +90,8 @@ class Waiting(TorchDispatchMode):
                       mock.patch.object(torch.Tensor, 'pin_memory', lambda values: values),
                       mock.patch.object(torch.cuda, 'Event', mock.Mock),
                       mock.patch.object(torch, 'autocast', _autocast),
-                      mock.patch.object(optimizer, '_get_fused_kernels_supported_devices', lambda: [NAME.type, 'cpu'])):
+                      mock.patch.object(optimizer, '_get_fused_kernels_supported_devices',
+                                        return_value=[NAME.type, 'cpu'])):
             self._patches.enter_context(patch)
         return super().__enter__()
 
@@ -109,6 +110,7 @@ def _place() -> Optional[str]:
         package = next((name for name in _PACKAGES if name in parts[:-1]), None)
         if package:
             return f'{package}/{parts[-1]}:{frame.name}'
+    return None
 
 
 def move(model: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """What an installed package carries, and that references to it resolve."""
 import functools
 import glob
+import importlib.metadata
 import json
 import os
 import os.path as osp
@@ -8,11 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from mmseg_unsup.utils import load_config
 from mmseg_unsup.utils.stack import check_stack
+from mmseg_unsup.version import __version__
 from .conftest import NO_WORKERS, ROOT, copy_checkout, run_log
 from .forks import run_script
 from .test_commands.test_segment import command, write_discs
@@ -28,7 +32,7 @@ def wheel(tmp_path_factory):
     return make_wheel(tmp_path_factory.getbasetemp())
 
 
-@functools.lru_cache()  # for several modules
+@functools.lru_cache  # for several modules
 def make_wheel(base):
     pytest.importorskip('setuptools')
     folder = base / 'wheel'
@@ -58,6 +62,30 @@ def test_a_wheel_carries_configs_and_tools(wheel):
         assert (wheel / 'mmseg_unsup' / 'visualization' / 'page' / name).is_file(), name
     assert not list(wheel.rglob('*.pyc'))
     assert not (wheel / 'tests').exists()
+
+
+def test_metadata_of_the_wheel(wheel):
+    distribution, = importlib.metadata.distributions(path=[str(wheel)])
+    about = distribution.metadata
+    assert (about['Name'], about['Version'], about['Requires-Python']) == ('mmseg-unsup', __version__, '>=3.10')
+    assert about['License-Expression'] == 'Apache-2.0' and 'mmseg-unsup' in distribution.entry_points.names
+    assert about['Description-Content-Type'] == 'text/markdown' and '](docs/' not in about.get_payload()
+    assert (wheel / 'mmseg_unsup' / 'py.typed').is_file()
+    # every file of requirements is an extra with what it lists, but what always is installed and what is for make
+    needs = {name: set() for name in ('', *about.get_all('Provides-Extra'))}
+    for requirement in map(Requirement, distribution.requires):
+        extra = re.search(r'extra == "([\w-]+)"', str(requirement.marker))
+        needs[extra[1] if extra else ''].add((requirement.name, str(requirement.specifier)))
+    files = {path.stem: requirements_of(path) for path in Path(ROOT, 'requirements').glob('*.txt')}
+    del files['constraints-cpu']
+    assert {'': files.pop('runtime'), **files} == needs
+    for extra in files:
+        assert f'| `{extra}` |' in Path(ROOT, 'docs', 'install.md').read_text(), extra
+
+
+def requirements_of(path) -> set:
+    lines = (line.split('#')[0].strip() for line in path.read_text().splitlines())
+    return {(found.name, str(found.specifier)) for found in map(Requirement, filter(None, lines))}
 
 
 def run_python(wheel, folder, *arguments):
@@ -124,7 +152,7 @@ def answers(wheel):
     return ask(wheel)
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def ask(wheel):
     folder = wheel.parent / 'questions'
     folder.mkdir()

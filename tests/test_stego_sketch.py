@@ -4,7 +4,6 @@ import os.path as osp
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from mmseg_unsup.apis import UnsupInferencer

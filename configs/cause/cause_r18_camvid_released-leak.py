@@ -1,5 +1,5 @@
-# The third step of the released code, for comparison: TRAINS ON LABELS. Goes on from a checkpoint of cause_r18_camvid.py:
-# --cfg-options load_from=work_dirs/cause_r18_camvid/epoch_20.pth
+# The third step of the released code, for comparison: TRAINS ON LABELS. Goes on from a checkpoint of
+# cause_r18_camvid.py: --cfg-options load_from=work_dirs/cause_r18_camvid/epoch_20.pth
 _base_ = './cause_r18_camvid.py'
 from mmseg_unsup.presets import labelled_probe_loader
 model = dict(released_leak=True)

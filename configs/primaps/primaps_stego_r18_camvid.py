@@ -1,5 +1,5 @@
-# PriMaPs-EM on the codes of a run of configs/stego/stego_r18_camvid.py, whose prototypes it goes on from; masks are made
-# of the features below the codes. load_from: a checkpoint of that run
+# PriMaPs-EM on the codes of a run of configs/stego/stego_r18_camvid.py, whose prototypes it goes on from; masks are
+# made of the features below the codes. load_from: a checkpoint of that run
 _base_ = ['../_base_/datasets/camvid.py', '../_base_/primaps.py']
 from mmseg_unsup.presets import changed_view_pipeline
 size = 160

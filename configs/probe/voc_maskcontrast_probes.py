@@ -1,5 +1,5 @@
-# the protocols of the MaskContrast paper, on a checkpoint of maskcontrast_deeplabv3_voc.py: K-means over objects, linear
-# probe of the trunk, and segment retrieval among 21 classes, its memory the 1464 images of train
+# the protocols of the MaskContrast paper, on a checkpoint of maskcontrast_deeplabv3_voc.py: K-means over objects,
+# linear probe of the trunk, and segment retrieval among 21 classes, its memory the 1464 images of train
 _base_ = ['../maskcontrast/maskcontrast_deeplabv3_voc.py', '../_base_/object_probes.py']
 from mmseg_unsup.presets import labelled_probe_loader
 default_hooks = dict(

@@ -169,7 +169,8 @@ def summarise(runner: Runner, loading: dict, seconds: dict, work_dir: str) -> di
         epoch=dict(epoch, images=n_train, share_of_clustering=clustering / epoch['wall']),
         evaluation=dict(evaluation, images=n_train),
         peak_host_bytes=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-        bytes_written=sum(osp.getsize(osp.join(folder, name)) for folder, _, names in os.walk(work_dir) for name in names),
+        bytes_written=sum(
+            osp.getsize(osp.join(folder, name)) for folder, _, names in os.walk(work_dir) for name in names),
         peak_device_bytes=torch.cuda.max_memory_allocated() if on_gpu else 0)
 
 

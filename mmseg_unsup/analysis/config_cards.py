@@ -15,8 +15,8 @@ OWN = 'config'
 
 
 def card_of_config(cfg: Config, labels: str = '') -> Optional[ProtocolCard]:
-    """How the validation of a config makes the scores without a prefix, at the end of a training; None where it does not
-    match clusters, or resizes images by means of another package.
+    """How the validation of a config makes the scores without a prefix, at the end of a training; None where it does
+    not match clusters, or resizes images by means of another package.
 
     Args:
         labels: those that the weights have seen, as tables say it.

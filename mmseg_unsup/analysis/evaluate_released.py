@@ -102,8 +102,8 @@ def labelled_data(data: str, data_root: Optional[str] = None) -> LabelledData:
     if not found.n_classes or not any(issubclass(step, LoadLabels) for step in steps):
         raise ValueError(f'{found.kind} has no labels, which every protocol card needs: name a data set with labels')
     if not resizes_of(loader.dataset.pipeline):
-        raise ValueError(f'the pipeline of {found.kind} has no mmseg_unsup.ResizeForEvaluation, which takes the size of '
-                         'a card')
+        raise ValueError(f'the pipeline of {found.kind} has no mmseg_unsup.ResizeForEvaluation, which takes the size '
+                         'of a card')
     return found
 
 
@@ -175,15 +175,15 @@ def check_fits(card: ProtocolCard, data: LabelledData, n_classes: int) -> None:
     for ``n_classes``, ImportError where its CRF needs a package."""
     _check_counting(card)
     if card.counts_as_released and data.n_classes != n_classes:
-        raise ValueError(f'the card {card.name!r} does not fit: it is for the {n_classes} classes of the checkpoint, as '
-                         f'it tells extra clusters by their number, but {data.kind} has {data.n_classes}: give --cards '
-                         f'{HONEST.name}, or a data set with those classes')
+        raise ValueError(f'the card {card.name!r} does not fit: it is for the {n_classes} classes of the checkpoint, '
+                         f'as it tells extra clusters by their number, but {data.kind} has {data.n_classes}: give '
+                         f'--cards {HONEST.name}, or a data set with those classes')
     if card.crf is not None:
         try:
             build_crf(**card.crf)
         except ImportError as error:
-            raise ImportError(f'the card {card.name!r} has the CRF of its paper: {error}; or give --set crf=None, which '
-                              'the table will say') from None
+            raise ImportError(f'the card {card.name!r} has the CRF of its paper: {error}; or give --set crf=None, '
+                              'which the table will say') from None
 
 
 def _check_counting(card: ProtocolCard) -> None:

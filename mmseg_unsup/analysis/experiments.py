@@ -198,8 +198,8 @@ def _cause(path: str) -> str:
 
 
 def read_evaluations(run: Run) -> None:
-    """Fill ``run.evaluations`` and ``run.seconds`` from the JSON logs, which must have the evaluation of the last epoch;
-    of a run that was resumed, the latest of each epoch counts. Of a run that trains nothing, from its record."""
+    """Fill ``run.evaluations`` and ``run.seconds`` from the JSON logs, which must have the evaluation of the last
+    epoch; of a run that was resumed, the latest of each epoch counts. Of a run that trains nothing, from its record."""
     if not trains(run.cfg):
         record = _own_record(run)
         run.evaluations[0], run.seconds = record['scores'], record['seconds']

@@ -10,7 +10,6 @@ from mmengine.runner import Runner
 
 from ..datasets.feature_store import FeatureStore
 from ..engine.feature_cache import CacheSettings, store_features
-from ..engine.feature_pass import unwrap
 from ..engine.probe_loader import probe_dataloader
 from ..engine.starting import load_start
 from ..utils.progress import track_progress

@@ -63,7 +63,8 @@ def sample_features(cfg: Config, checkpoint: str, n_images: int, n_cells: int, s
 def _loader_config(cfg: Config, key: str) -> dict:
     """Config of a loader, whose training images make two views whatever the method trains on.
 
-    Where nothing trains, or on images as they are, they are PiCIE's views of the images that the clusters are fitted to.
+    Where nothing trains, or on images as they are, they are PiCIE's views of the images that the clusters are fitted
+    to.
     """
     found = copy.deepcopy(cfg.get(key))
     if key == 'train_dataloader' and not (found and _cuts_views(found.dataset.pipeline)):

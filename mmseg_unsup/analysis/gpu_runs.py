@@ -2,7 +2,7 @@
 import os
 import os.path as osp
 from dataclasses import dataclass
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
@@ -67,7 +67,7 @@ def draw_data(scale: Scale) -> None:
 
 
 def run_config(method: str, scale: Scale, work_dir: str, epochs: int = 1, batch_size: int = 16,
-               options: Dict[str, Any] = {}) -> Config:
+               options: Optional[Dict[str, Any]] = None) -> Config:
     """The config of a short run: random weights, 96 scenes (or a batch) at 320 px, and 48 to evaluate; or tiny.
 
     Args:
@@ -82,7 +82,7 @@ def run_config(method: str, scale: Scale, work_dir: str, epochs: int = 1, batch_
     else:
         merge_options(cfg, dict(n_clusters=6))
     _use_scenes(cfg, scale, scenes, max(96, batch_size))
-    merge_options(cfg, {'size': size, 'init': None, **options})
+    merge_options(cfg, {'size': size, 'init': None, **(options or {})})
     for name in ('train_dataloader', 'probe_dataloader'):
         cfg[name].batch_size = scale.of(batch_size, 4)
     if scale.quick:

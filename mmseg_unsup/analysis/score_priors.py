@@ -21,7 +21,8 @@ from ..utils.score_table import markdown_table
 
 BETA_SQUARED = 0.3
 COLUMNS = dict(
-    iou='mean IoU', f_measure='F (β² = 0.3, binary mask)', mae='MAE (soft map)', cpu_ms='ms / image and core', kept='kept')
+    iou='mean IoU', f_measure='F (β² = 0.3, binary mask)', mae='MAE (soft map)', cpu_ms='ms / image and core',
+    kept='kept')
 
 
 def mask_scores(mask: np.ndarray, label: np.ndarray) -> Tuple[float, float]:

@@ -33,6 +33,7 @@ OURS = (f'float32={_CONFIGS}picie_fpn_camvid.py', f'--amp={_CONFIGS}picie_fpn_ca
         f'plain={_CONFIGS}picie_plain_fpn_camvid.py', f'parity={_CONFIGS}picie_fpn_camvid_parity.py')
 # abilities of a CPU that decide what bfloat16 gains, as Linux calls them
 ABILITIES = 'avx512f', 'avx512_bf16', 'amx_tile'
+_KNOWN = {None: 'unknown', True: 'yes', False: 'no'}
 TITLES = dict(cluster='clustering', label='labels', train='training')
 # hooks that work after an epoch, and evaluation: the released code is measured without them too
 _AFTER_EPOCH = 'checkpoint', 'fresh_kmeans', 'report', 'cluster_pictures'
@@ -199,8 +200,7 @@ def describe_machine() -> Dict[str, Any]:
 def table_of(report: dict) -> str:
     """Head and table of ratios."""
     machine, work, runs = report['machine'], report['work'], report['runs']
-    has = ', '.join(f'{name} {dict([(None, "unknown"), (True, "yes"), (False, "no")])[value]}'
-                    for name, value in machine['abilities'].items())
+    has = ', '.join(f'{name} {_KNOWN[value]}' for name, value in machine['abilities'].items())
     low, high = spread_of(runs[RELEASED])
     head = (f'{machine["cpu"]}, one thread, torch {machine["torch"]}; {has}\n'
             f'{work["images"]} images, {work["size"]} px, K = {work["n_clusters"]}, batch {work["batch_size"]}; '

@@ -3,7 +3,7 @@ import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from resource import RUSAGE_SELF, getrusage
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 from unittest import mock
 
 import torch
@@ -51,7 +51,7 @@ class Stopwatch:
         return dict(self._seconds)
 
     @contextmanager
-    def span(self, phase: str = None, part: str = REST):
+    def span(self, phase: Optional[str] = None, part: str = REST):
         """Book the block on a phase, or on a part of the open one; parts opened inside a phase belong to it."""
         before = self._open
         self._switch(phase or before[0], part)

@@ -3,7 +3,7 @@ import io
 import os
 import os.path as osp
 from concurrent.futures import ThreadPoolExecutor
-from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -17,6 +17,7 @@ from ..utils.progress import track_progress
 
 InputType = Union[str, os.PathLike, np.ndarray, Image.Image]
 Entry = Union[str, np.ndarray, Image.Image]
+BytesNeeded = Callable[[Tuple[int, int]], int]  # of an image of (H, W) pixels
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
 _WAITING_BYTES = 16  # of a pixel
 _READERS = 4  # threads; decoding releases the interpreter
@@ -65,7 +66,7 @@ def list_inputs(inputs: Union[InputType, Sequence[InputType]]) -> List[Entry]:
     return listed
 
 
-def read_picture(entry: Entry, bytes_needed) -> Picture:
+def read_picture(entry: Entry, bytes_needed: BytesNeeded) -> Picture:
     """Decode an input that memory holds; UnreadableImageError if it cannot be used.
 
     Args:
@@ -79,7 +80,7 @@ def read_picture(entry: Entry, bytes_needed) -> Picture:
     return Picture(entry, LoadImage(min_size=1).transform(dict(img_path=entry))['img'])
 
 
-def check_fits(entry: Entry, bytes_needed, remedy: str = '') -> None:
+def check_fits(entry: Entry, bytes_needed: BytesNeeded, remedy: str = '') -> None:
     """Raise MemoryError if an input, a file by its header, needs more memory than there is.
 
     Args:
@@ -110,7 +111,7 @@ def pixels_ahead() -> int:
     return (memory.available_memory() or 2**32) // (8 * _WAITING_BYTES)
 
 
-def unreadable_images(paths: Sequence[str], bytes_needed) -> List[str]:
+def unreadable_images(paths: Sequence[str], bytes_needed: BytesNeeded) -> List[str]:
     """Why images cannot be used, a sentence for each that cannot; all are decoded.
 
     Args:

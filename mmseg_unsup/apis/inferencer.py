@@ -339,7 +339,7 @@ class UnsupInferencer(BaseInferencer):
         image = picture.image
         shape = image.shape[:2]
 
-        def tile_scores(boxes):
+        def tile_scores(boxes: Sequence[tuple]) -> Iterator[Tensor]:
             for start in range(0, len(boxes), batch_size):
                 tiles = [Picture(None, image[box]) for box in boxes[start:start + batch_size]]
                 for scores, meta in zip(*self._scores(tiles)):
@@ -382,7 +382,7 @@ class UnsupInferencer(BaseInferencer):
     def _init_visualizer(self, cfg: Config) -> None:
         """No visualizer: :meth:`draw` does it."""
 
-    def visualize(self, inputs, preds: List[Prediction], show: bool = False, **kwargs) -> List[np.ndarray]:
+    def visualize(self, inputs: object, preds: List[Prediction], show: bool = False, **kwargs) -> List[np.ndarray]:
         """The pictures of :meth:`draw`."""
         return [self.draw(prediction) for prediction in preds]
 

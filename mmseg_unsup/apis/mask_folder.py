@@ -197,7 +197,7 @@ def make_masks(journal: Journal, out: str, config: dict, workers: int, on_error:
     n_made = 0
     with track_progress('masks', journal.n_own - journal.n_made) as advance, \
             closing(run_jobs(jobs_of(journal, out, advance), config, workers)) as results:
-        for (path, name, _), result in results:
+        for (_, name, _), result in results:
             if result.error and on_error == 'raise':
                 raise UnreadableImageError(f'{result.error}; with --on-error skip this tool leaves it out')
             if result.error:

@@ -56,7 +56,7 @@ def name_clusters(config: Optional[str],
             f'{time.perf_counter() - start:.1f} s: {path}')
 
 
-def named_by_labels(names: ClusterNames, cfg: Config, model, match: str) -> ClusterNames:
+def named_by_labels(names: ClusterNames, cfg: Config, model: torch.nn.Module, match: str) -> ClusterNames:
     """Names of the classes that the evaluation would match the clusters to."""
     if 'type' not in (cfg.get('test_dataloader') or {}).get('dataset', {}):
         raise ValueError('the config has no test images: --from-labels needs a config whose test data have labels')
@@ -113,5 +113,5 @@ def merge(names: ClusterNames, entries: Sequence[str]) -> ClusterNames:
 def listing(names: ClusterNames) -> PrettyTable:
     table = PrettyTable(['class', 'name', 'clusters', 'color'])
     for c, (name, color, clusters) in enumerate(names.classes):
-        table.add_row([c, name, ' '.join(map(str, clusters)), '#%02x%02x%02x' % color])
+        table.add_row([c, name, ' '.join(map(str, clusters)), '#{:02x}{:02x}{:02x}'.format(*color)])
     return table

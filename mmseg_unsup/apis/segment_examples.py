@@ -1,6 +1,6 @@
 """The stages of :func:`mmseg_unsup.segment_folder` that use labelled images."""
 import os.path as osp
-from typing import Iterator, List, Tuple
+from typing import Callable, Iterator, List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -127,7 +127,7 @@ class Describer:
     def __init__(self, model: ClusterSegmentor, pipeline: Compose) -> None:
         self.model, self.pipeline = model, pipeline
 
-    def __call__(self, paths: List[str], advance) -> Tensor:
+    def __call__(self, paths: List[str], advance: Callable[[int], None]) -> Tensor:
         """(N, C) of the images of these paths."""
         rows = [torch.zeros(0, self.model.decode_head.in_channels, device=self.model.data_preprocessor.device)]
         for path in paths:

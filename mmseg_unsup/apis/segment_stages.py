@@ -13,8 +13,8 @@ RECORD, LOG = 'segment_folder.json', 'segment_folder.log'
 CHECKS = ('images', 'weights')  # stages that make nothing
 OF_EXAMPLES = ('examples', 'maps', 'next', 'page')  # that depend on labelled images
 _REMEDY = 'use another --out, or remove that folder'
-_REMEDIES = dict(refine='keep it, and draw other maps of the same model by mmseg-unsup predict {out} IMAGES --out OTHER '
-                 '--refine METHOD')
+_REMEDIES = dict(refine='keep it, and draw other maps of the same model by mmseg-unsup predict {out} IMAGES --out '
+                 'OTHER --refine METHOD')
 
 
 class Stages:

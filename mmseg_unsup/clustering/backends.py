@@ -108,7 +108,7 @@ def import_faiss(on_gpu: bool):
         if not hasattr(faiss, 'StandardGpuResources'):
             raise ImportError("backend='faiss' found a faiss without GPU support: uninstall faiss-cpu, then "
                               "pip install \"mmseg-unsup[gpu]\", or use backend='torch'")
-        import faiss.contrib.torch_utils  # noqa: F401 -- lets faiss take CUDA tensors
+        import faiss.contrib.torch_utils  # lets faiss take CUDA tensors
     return faiss
 
 
@@ -153,8 +153,8 @@ class ChunkedRows:
         self.chunk_bytes = size // 2 * _bytes_per_row(n_clusters, n_channels)
         if device.type == 'cuda':
             torch.cuda.empty_cache()
-        warnings.warn(f'out of memory with {size} rows at a time in k-means: going on with {size // 2}. To silence this, '
-                      f'set kmeans.chunk_bytes={self.chunk_bytes}')
+        warnings.warn(f'out of memory with {size} rows at a time in k-means: going on with {size // 2}. To silence '
+                      f'this, set kmeans.chunk_bytes={self.chunk_bytes}', stacklevel=2)
 
 
 def _bytes_per_row(n_clusters: int, n_channels: int) -> int:

@@ -166,8 +166,8 @@ class MiniBatchKMeans:
 
 def fit_together(models: Sequence[MiniBatchKMeans], rows: Tensor, seeds: Sequence[Tensor], row_weight: float = 1.,
                  coarse_rows: Optional[Tensor] = None) -> None:
-    """:meth:`MiniBatchKMeans.init` of several models, in the same matrix products; they differ in the number of clusters
-    only."""
+    """:meth:`MiniBatchKMeans.init` of several models, in the same matrix products; they differ in the number of
+    clusters only."""
     for model, starts in zip(models, seeds):
         assert starts.shape[:2] == (model.n_init, model.n_clusters), starts.shape
     first = models[0]
@@ -198,8 +198,8 @@ def accumulate(models: Sequence[MiniBatchKMeans], rows: Tensor) -> None:
 
 
 def _check_finite(values: Tensor, rows: Optional[Tensor] = None) -> None:
-    """Raise ValueError if values made of feature vectors are not finite; ``rows`` are those of this rank, where they are
-    kept."""
+    """Raise ValueError if values made of feature vectors are not finite; ``rows`` are those of this rank, where they
+    are kept."""
     if values.isfinite().all():
         return
     fault = 'feature vectors are not finite, or too large for float32'

@@ -1,5 +1,5 @@
 """Classes of feature cells by the soft labels of their nearest neighbours in a memory: torch or faiss, in blocks."""
-from functools import lru_cache
+from functools import cache
 from typing import Optional, Tuple
 
 import torch
@@ -105,7 +105,7 @@ def _search_faiss(rows: Tensor, memory: Tensor, k: int) -> Neighbours:
     return found, index.long()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _gpu_resources():
     """Temporary memory of faiss, which takes time to get."""
     return import_faiss(True).StandardGpuResources()

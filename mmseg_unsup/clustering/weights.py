@@ -1,11 +1,13 @@
 """Class weights of the pseudo-label cross-entropy, from the sizes of the clusters."""
+from typing import Optional
+
 import torch
 from torch import Tensor
 
 MODES = ('frequency', 'inverse', None)
 
 
-def cluster_weights(counts: Tensor, mode: str = None) -> Tensor:
+def cluster_weights(counts: Tensor, mode: Optional[str] = None) -> Tensor:
     """(..., K) cluster sizes -> (..., K) weights with mean 1 over the non-empty clusters.
 
     * ``'frequency'``: proportional to the size, ``w_k = n_k / mean(n)``, the released PiCIE code (commons.py:181);

@@ -8,8 +8,8 @@ numbers; the card honest scores whole images at the size of their files, counts 
 flip nor CRF. Both are of the same weights: how these were chosen stays in the card. The linear probe of a checkpoint,
 which was trained on labels, has rows and cards of its own. docs/protocols.md has all cards.
 
-Checkpoints are read as by mmseg-unsup convert-released; the model is written into the folder, beside evaluation.json and
-evaluation.md. mmseg-unsup join-tables puts several such tables together.
+Checkpoints are read as by mmseg-unsup convert-released; the model is written into the folder, beside evaluation.json
+and evaluation.md. mmseg-unsup join-tables puts several such tables together.
 """
 import argparse
 import os
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--data-root', help="folder of the data set (default: the config's)")
     parser.add_argument('--cards', nargs='+', default=['honest', 'paper'], help='protocol cards: honest, stego, hp, '
                         'smooseg, depthg, eagle, cause, primaps, or paper for that of METHOD (default: honest paper)')
-    parser.add_argument('--set', nargs='+', action=OptionsAction, metavar='FIELD=VALUE', help='fields of all cards, such '
-                        'as size=224 crf=None flip=True; the table says so')
+    parser.add_argument('--set', nargs='+', action=OptionsAction, metavar='FIELD=VALUE', help='fields of all cards, '
+                        'such as size=224 crf=None flip=True; the table says so')
     parser.add_argument('--out-dir', required=True, help='folder of the model and the table')
     parser.add_argument('--force', action='store_true', help='replace table and model in this folder')
 

@@ -1,4 +1,4 @@
-"""Write nested random subsets of a training set as lists, for experiments with few labels.
+r"""Write nested random subsets of a training set as lists, for experiments with few labels.
 
     mmseg-unsup label-subsets mmseg_unsup::finetune/fpn_r18_camvid.py SUBSETS --seed 1
     mmseg-unsup train mmseg_unsup::finetune/fpn_r18_camvid.py --cfg-options \\

@@ -33,7 +33,7 @@ def is_curated(path: str) -> bool:
     return float(_stuff_values()[labels].mean()) >= MIN_STUFF
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _stuff_values():
     """(256,) bool: PNG values of stuff classes."""
     stuff = COCOStuff27Dataset.METAINFO['groups']['stuff']

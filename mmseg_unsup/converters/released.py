@@ -12,7 +12,7 @@ from ..models.segmentors.released_segmentor import LINEAR
 from ..registry import MODELS
 from ..utils import load_config
 from ..utils.atomic import replacing, write_from_memory
-from ..weights import identity_text, known_network, read_part
+from ..weights import known_network, read_part
 from ..weights.pretrained_file import PretrainedPart
 from .files import refuse_existing
 from .released_layouts import LAYOUTS, ReleasedParts, read_released
@@ -93,8 +93,8 @@ def build_released(parts: ReleasedParts, backbone: Optional[str] = None) -> Tupl
 
 def _backbone_of(parts: ReleasedParts, path: Optional[str]) -> PretrainedPart:
     if parts.backbone and path is not None:
-        raise ValueError(f'{parts.source} holds the weights of its backbone, and --backbone names others, {path}: leave '
-                         '--backbone out')
+        raise ValueError(f'{parts.source} holds the weights of its backbone, and --backbone names others, {path}: '
+                         'leave --backbone out')
     if parts.backbone:
         return PretrainedPart(parts.source, 'backbone', parts.backbone, LAYOUTS[parts.method].backbone, 'none', {},
                               False)

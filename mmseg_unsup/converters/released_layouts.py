@@ -270,7 +270,8 @@ def _check_method(tensors: Tensors, method: str, source: str) -> None:
                          f'{", ".join(LAYOUTS)}')
     if LAYOUTS[found].mark != LAYOUTS[method].mark:
         raise ValueError(f'{source} is a checkpoint of {LAYOUTS[found].title}, of which it has '
-                         f'{LAYOUTS[found].mark}, not of {LAYOUTS[method].title}: give {found} in the place of {method}')
+                         f'{LAYOUTS[found].mark}, not of {LAYOUTS[method].title}: give {found} in the place of '
+                         f'{method}')
 
 
 def _parts(tensors: Tensors, method: str, layout: Layout, settings: Dict[str, object], source: str) -> ReleasedParts:

@@ -20,8 +20,9 @@ def read_rgb(path: str) -> np.ndarray:
 def map_name(image: str) -> str:
     """Name of the map of an image, which no other image below the same folder has.
 
-    ``x.png`` keeps its name. Other suffixes stay part of the name, so that ``x.jpg`` has ``x.jpg.png``, and ``x.jpg.png``
-    has ``x.jpg.png.png``. A name that would become too long for a file system is cut and has a digest at its end.
+    ``x.png`` keeps its name. Other suffixes stay part of the name, so that ``x.jpg`` has ``x.jpg.png``, and
+    ``x.jpg.png`` has ``x.jpg.png.png``. A name that would become too long for a file system is cut and has a digest at
+    its end.
     """
     stem, suffix = osp.splitext(image)
     return image if suffix == '.png' and not stem.lower().endswith(IMAGE_SUFFIXES) else _with_suffix(image, '.png')

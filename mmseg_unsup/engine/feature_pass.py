@@ -105,8 +105,8 @@ def limit_images(dataloader: DataLoader, max_images: Optional[Union[int, float]]
     if max_images is None:
         return n_images
     if not is_finite(max_images) or max_images <= 0 or isinstance(max_images, float) and max_images > 1:
-        raise ValueError(f'max_images must be "auto", None, a positive number of images or a share in (0, 1], but it is '
-                         f'{max_images!r}')
+        raise ValueError(f'max_images must be "auto", None, a positive number of images or a share in (0, 1], but it '
+                         f'is {max_images!r}')
     limit = max(1, round(max_images * n_images)) if isinstance(max_images, float) else min(max_images, n_images)
     if limit < n_images and not dataloader.sampler.shuffle:
         raise ValueError(f'max_images={max_images} would always take the same first images: set shuffle=True in the '

@@ -48,7 +48,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.n_steps = min(len(self.dataloader), steps_per_epoch or len(self.dataloader))
         self._max_iters = self._max_epochs * self.n_steps
         self.position = 0  # batches of this epoch that are done
-        self.completed = {}  # name of a pass over the data, such as 'clustering' -> last epoch in which it was completed
+        self.completed = {}  # name of a pass over the data, such as 'clustering' -> the last epoch that completed it
         self.has_begun = False
         self._resumed: Optional[dict] = None
         self._in_steps = False

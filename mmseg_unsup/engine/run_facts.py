@@ -77,7 +77,6 @@ def result_files(runner) -> Dict[str, str]:
 
 def say_end(text: str, files: Dict[str, str]) -> None:
     """What was done, and the files to open, the log the last."""
-    logs = {'log': handler.baseFilename for handler in log_files()}
     say(f'{text}; to open:')
-    for name, path in {**files, **logs}.items():
+    for name, path in [*files.items(), *(('log', handler.baseFilename) for handler in log_files()[-1:])]:
         say(f'  {name:12}{shown(path)}')

@@ -64,8 +64,8 @@ def principal_direction(cells: Tensor) -> Tensor:
 
 
 def towards(directions: Tensor, mean: Tensor, tolerance: float) -> Tensor:
-    """(D, C) directions of any sign -> the same, each on the side of the (C,) mean; where that lies within ``tolerance``
-    of both sides and says nothing, the entry of largest magnitude is positive."""
+    """(D, C) directions of any sign -> the same, each on the side of the (C,) mean; where that lies within
+    ``tolerance`` of both sides and says nothing, the entry of largest magnitude is positive."""
     sides = directions @ mean
     largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))[:, 0]
     return directions * torch.where(sides.abs() > tolerance, sides, largest).sign()[:, None]

@@ -11,5 +11,6 @@ def linear_scores(feats: Tensor, weight: Tensor, bias: Optional[Tensor] = None) 
 
 
 def prototype_scores(feats: Tensor, prototypes: Tensor, distance: str = 'euclidean') -> Tensor:
-    """(N, C, h, w), (K, C) -> (N, K, h, w): ``f.mu - |mu|^2 / 2``, by which the nearest wins, or ``'dot'``, ``f.mu``."""
+    """(N, C, h, w), (K, C) -> (N, K, h, w): ``f.mu - |mu|^2 / 2``, by which the nearest wins, or ``'dot'``,
+    ``f.mu``."""
     return linear_scores(feats, prototypes, -0.5 * prototypes.square().sum(1) if distance == 'euclidean' else None)

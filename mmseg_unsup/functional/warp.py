@@ -1,4 +1,6 @@
 """The recorded geometry of a view, applied to feature maps."""
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -6,7 +8,7 @@ from torch import Tensor
 ROUNDINGS = (None, 'official')
 
 
-def warp(feats: Tensor, crop_boxes: Tensor, flips: Tensor, rounding: str = None) -> Tensor:
+def warp(feats: Tensor, crop_boxes: Tensor, flips: Tensor, rounding: Optional[str] = None) -> Tensor:
     """Crop, resize back and flip a batch of feature maps: (N, C, h, w) -> (N, C, h, w) float32.
 
     Args:
@@ -16,8 +18,8 @@ def warp(feats: Tensor, crop_boxes: Tensor, flips: Tensor, rounding: str = None)
         rounding: ``'official'`` first rounds each box to whole cells, as the released code does
             (custom_transforms.py:190-238); the two views then differ by up to 1.8 cells at stride 4.
 
-    Sampling is bilinear between cell centres, clamped at the border of the frame: every output cell is a weighted sum of
-    four rows of the (cells, C) table, which for channels-last maps is 4 to 9 times cheaper than ``grid_sample`` and,
+    Sampling is bilinear between cell centres, clamped at the border of the frame: every output cell is a weighted sum
+    of four rows of the (cells, C) table, which for channels-last maps is 4 to 9 times cheaper than ``grid_sample`` and,
     unlike it, has a deterministic gradient on GPUs. In float32 whatever the input: on bfloat16 channels-last CPU
     tensors ``grid_sample`` returns garbage in torch 2.13.
     """

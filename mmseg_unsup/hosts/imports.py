@@ -60,4 +60,4 @@ def _warn(reason: str) -> None:
     import torch
     warnings.warn(f'the installed torchvision cannot be imported beside torch {torch.__version__} ({reason}) and '
                   'counts as absent; only backbones of mmpretrain need it: uninstall it, or install one that was built '
-                  'for this torch')
+                  'for this torch', stacklevel=2)

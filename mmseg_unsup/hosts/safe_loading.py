@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import Dict, List, Pattern, Sequence
+from typing import Dict, List, Optional, Pattern, Sequence
 
 import numpy as np
 import torch
@@ -66,7 +66,7 @@ def resolve_globals(names: Sequence[str], option: str = '') -> list:
     return [thing if f'{thing.__module__}.{thing.__qualname__}' == name else (thing, name) for thing, name in found]
 
 
-def load_safely(path: str, map_location=None, allowed: Sequence = None, remedy: str = _REMEDY, **kwargs):
+def load_safely(path: str, map_location=None, allowed: Optional[Sequence] = None, remedy: str = _REMEDY, **kwargs):
     """``torch.load`` of tensors and plain values; of a ``.safetensors`` file its tensors, by name.
 
     Args:

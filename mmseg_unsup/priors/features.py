@@ -54,7 +54,7 @@ class FeaturePrior(Prior):
 
     def __init__(self,
                  backbone: dict,
-                 out: Union[None, str, int, Sequence[Union[str, int]]] = None,
+                 out: Union[str, int, Sequence[Union[str, int]], None] = None,
                  center: bool = True,
                  weights_labels: str = 'unknown',
                  image_side: int = 400,
@@ -150,7 +150,7 @@ def cell_size(network: torch.nn.Module, multiple: int, owner: str) -> int:
     return height // shapes[0][2]
 
 
-def load_backbone(config: dict, out: Union[None, str, int, Sequence[Union[str, int]]] = None) -> torch.nn.Module:
+def load_backbone(config: dict, out: Union[str, int, Sequence[Union[str, int]], None] = None) -> torch.nn.Module:
     """Build a frozen backbone with its weights; ValueError if it would lack some, or has no such output."""
     from ..weights import read_part
     init_cfg = config.get('init_cfg') or {}

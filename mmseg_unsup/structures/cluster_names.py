@@ -166,7 +166,7 @@ class ClusterNames:
         return int(self.table[key])
 
 
-def _parse(content, path: str) -> ClusterNames:
+def _parse(content: object, path: str) -> ClusterNames:
     if not isinstance(content, dict) or content.get('format') != FORMAT:
         raise ValueError(f'it is no JSON object with "format": "{FORMAT}"')
     if content.get('version') == 1:
@@ -186,7 +186,7 @@ def _parse(content, path: str) -> ClusterNames:
     return ClusterNames(content['cluster_set'], content['n_clusters'], content['fingerprint'], classes, path)
 
 
-def _as_tuple(value):
+def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -244,5 +244,5 @@ def _check_partition(classes: Sequence[NamedClass], n_clusters: int) -> None:
         raise ValueError(f'cluster(s) {missing} are in no class: each of the {n_clusters} clusters belongs to one')
 
 
-def _is_int(value) -> bool:
+def _is_int(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -46,8 +46,8 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
 def write_from_memory(path: str, write: Callable[[BinaryIO], None]) -> None:
     """Let ``write`` fill memory, then write that to a file.
 
-    Where a disk is full, torch's own writers do not raise OSError: ``torch.save`` raises RuntimeError without the cause,
-    and ``torch.jit.save`` ends the process.
+    Where a disk is full, torch's own writers do not raise OSError: ``torch.save`` raises RuntimeError without the
+    cause, and ``torch.jit.save`` ends the process.
     """
     buffer = io.BytesIO()
     write(buffer)

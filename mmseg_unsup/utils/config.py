@@ -207,8 +207,8 @@ def _keep_precise_wishes(cfg: Config) -> None:
             node[leaf] == len(cfg[variable]) for node, leaf in _existing(cfg, key, variable))]
         places = {place: node[leaf] for key in keys for place, node, leaf in find_keys(cfg, key) if node is not None}
         kept = [place for place, value in places.items() if value == cfg[variable]]
-        if places and not kept and all(value == [*places.values()][0] for value in places.values()):
-            cfg[variable] = [*places.values()][0]
+        if places and not kept and all(value == next(iter(places.values())) for value in places.values()):
+            cfg[variable] = next(iter(places.values()))
         elif len(kept) < len(places) or {*filter(_counted_key, keys)} > {*counts}:
             cfg.shortcuts[variable] = kept + counts
 

@@ -40,12 +40,13 @@ def check_stack() -> dict:
         if len(found) > 1:
             names = ' and '.join(dist for _, dist in found)
             warnings.warn(f'{names} are both installed and both provide the module {module}: '
-                          f'uninstall both, then {_REMEDY}')
+                          f'uninstall both, then {_REMEDY}', stacklevel=2)
         if found:  # a source checkout on PYTHONPATH has no distribution: nothing to compare
             flavours[module] = found[-1][0]
     if len(set(flavours.values())) > 1:
         listing = ', '.join(f'{module} from {flavour}' for module, flavour in flavours.items())
-        warnings.warn(f'the host packages are mixed ({listing}): uninstall them, then {_REMEDY}')
+        warnings.warn(f'the host packages are mixed ({listing}): uninstall them, then {_REMEDY}',
+                      stacklevel=2)
     return flavours
 
 

@@ -81,7 +81,8 @@ def _times(log: RunLog, n_images: int) -> dict:
     names = list(dict.fromkeys(name for phases in log.phases.values() for name in phases))
     totals = {name: sum(phases.get(name, 0.) for phases in log.phases.values()) for name in names}
     rows = [(epoch, [phases.get(name) for name in names],
-             n_images / phases['train'] if phases.get('train') else None) for epoch, phases in sorted(log.phases.items())]
+             n_images / phases['train'] if phases.get('train') else None)
+            for epoch, phases in sorted(log.phases.items())]
     return dict(names=names, rows=rows, totals=totals, all=sum(totals.values()))
 
 

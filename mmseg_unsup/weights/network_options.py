@@ -88,7 +88,7 @@ def _fit_neck(model: dict) -> None:
         model.decode_head.in_channels = kept
 
 
-def _channels(network: dict, out: Union[None, str, int, Sequence[Union[str, int]]]) -> Optional[List[int]]:
+def _channels(network: dict, out: Union[str, int, Sequence[Union[str, int]], None]) -> Optional[List[int]]:
     """Of the outputs of a network by their names; None where these do not say it."""
     out = [out] if isinstance(out, (str, int)) else out
     if is_transformer(network):

@@ -12,9 +12,10 @@ from mmseg_unsup.utils.shards import WHOLE, Shard, parse_shard
 NAMES = ['a.jpg', 'a/b.jpg', 'caf\udce9\n.png', 'd', 'e', 'f', 'g']  # one is no UTF-8 and has two lines
 
 
-def journal(out, names=NAMES, shard=WHOLE, settings={'weights': 'w'}, **options):
+def journal(out, names=NAMES, shard=WHOLE, weights='w', **options):
     images = ImageNames([f'/data/{name}' for name in names], '/data')
-    return Journal(str(out), images, settings, lambda name: [f'{out}/{[*NAMES, "h"].index(name)}'], shard, **options)
+    return Journal(str(out), images, dict(weights=weights), lambda name: [f'{out}/{[*NAMES, "h"].index(name)}'], shard,
+                   **options)
 
 
 def make(book, most=99):
@@ -88,7 +89,7 @@ def test_faults_are_tried_again(tmp_path):
 def test_other_settings_are_refused(tmp_path):
     with journal(tmp_path):
         pass  # of a call that made nothing, nothing stays
-    with journal(tmp_path, settings={'weights': 'v'}) as book:
+    with journal(tmp_path, weights='v') as book:
         make(book, 1)
     before = open(book.path).read()
     for shard in (WHOLE, Shard(1, 2)):

@@ -1,4 +1,5 @@
 """UnsupInferencer, against the model's own predictions and by hand."""
+import itertools
 import json
 import os
 from pathlib import Path
@@ -258,7 +259,7 @@ def test_blending_by_hand():
     """Scores 0, 1, 2 ... by tile, 40 x 30 pixels each; against a loop over tiles on the whole canvas."""
     shape, tile, overlap = (64, 90), 40, 12
     tops, lefts = tile_starts(64, 40, 12), tile_starts(90, 40, 12)
-    value = {(top, left): i for i, (top, left) in enumerate((t, l) for t in tops for l in lefts)}
+    value = {(top, left): i for i, (top, left) in enumerate(itertools.product(tops, lefts))}
 
     def scores(boxes):
         for rows, columns in boxes:

@@ -65,7 +65,8 @@ def test_methods_of_this_package(method, image, tmp_path):
     assert len(np.unique(expected['ids'])) > 1
     for found in maps:
         np.testing.assert_array_equal(found, expected['ids'])
-    assert model.dataset_meta['classes'] == ['background' if k == model.background_cluster else f'cluster {k}' for k in range(K)]
+    names = ['background' if k == model.background_cluster else f'cluster {k}' for k in range(K)]
+    assert model.dataset_meta['classes'] == names
     result = inference_model(model, [cv2.imread(image)])[0]
     shown = show_result_pyplot(model, image, result, opacity=1, with_labels=False, show=False)
     colors = np.array(model.dataset_meta['palette'])[expected['ids']]

@@ -45,7 +45,8 @@ def _codes_config(method: str, **prediction) -> dict:
     return dict(
         type=f'mmseg_unsup.{method}',
         data_preprocessor=PREPROCESSOR,
-        backbone=dict(type='mmseg_unsup.FrozenBackbone', backbone=deepcopy(RESNET), out=['layer3'], keep_in_checkpoint=True),
+        backbone=dict(type='mmseg_unsup.FrozenBackbone', backbone=deepcopy(RESNET), out=['layer3'],
+                      keep_in_checkpoint=True),
         neck=dict(type='mmseg_unsup.ResidualProjection', in_channels=32, out_channels=16),
         decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=16, n_clusters=K,
                          clusters=dict(cluster=cluster)),

@@ -1,5 +1,6 @@
 """torch and faiss give the same clusters, in any chunks, and faults of data and machine are named."""
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_out_of_memory_goes_on_with_smaller_chunks(monkeypatch, error):
 
 
 def test_other_errors_are_not_swallowed(monkeypatch):
-    monkeypatch.setattr(TorchBackend, 'assign', lambda *args, **kwargs: (_ for _ in ()).throw(RuntimeError('something else')))
+    monkeypatch.setattr(TorchBackend, 'assign', mock.Mock(side_effect=RuntimeError('something else')))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         with pytest.raises(RuntimeError, match='something else'):

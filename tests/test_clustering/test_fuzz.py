@@ -79,7 +79,8 @@ def test_features_that_are_no_numbers(feats, n_clusters, value, place, options):
     feats.view(-1)[place % feats.numel()] = value
     if n_clusters > feats[:, 0].numel():
         return
-    with pytest.raises(ValueError, match='1 of .* feature vectors are not finite|feature vectors are (not finite, or )?too large'):
+    with pytest.raises(ValueError, match='1 of .* feature vectors are not finite|feature vectors are (not finite, or '
+                       ')?too large'):
         fit(feats, n_clusters, 2, dict(options, spherical=True), init_images=3, update_images=1)
 
 

@@ -225,8 +225,8 @@ STUDY = {
     'benchmark {p}/confg.py': "there is no config '{p}/confg.py'",
     'extract-backbone {p}/none.pth {p}/out.pth --format mmseg': "'{p}/none.pth'",
     'extract-backbone {p}/run/epoch_1.pth {p}/out.pth --format tensorflow': "invalid choice: 'tensorflow'",
-    'convert-released stego {p}/run/epoch_1.pth --out {p}/work': 'epoch_1.pth is no checkpoint of STEGO: it has no tensor '
-    'net.cluster1.0.weight, but',
+    'convert-released stego {p}/run/epoch_1.pth --out {p}/work': 'epoch_1.pth is no checkpoint of STEGO: it has no '
+    'tensor net.cluster1.0.weight, but',
     'convert-released cause {p}/none.pth --out {p}/work': '{p}/none.pth: No such file or directory: check the path',
     'evaluate-released hp {p}/none.pth --data camvd --out-dir {p}/work': "there is no data set 'camvd' | mean camvid?",
     'join-tables {p}/none.json': "there is no table '{p}/none.json'",

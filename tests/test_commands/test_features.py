@@ -58,7 +58,8 @@ def test_a_saved_start_predicts_as_a_folder_without_training(run, tmp_path, weig
     said = run(*segment)
     assert 'features, without training, 3 clusters' in said and 'clusters: 3 clusters, ' in said
     assert '8 images, 3 clusters, ' in said and (out / 'gallery.html').is_file()
-    with pytest.raises(ValueError, match="records refine=None, but this call has 'none': keep it, and draw other maps of "
+    with pytest.raises(ValueError, match="records refine=None, but this call has 'none': keep it, and draw other maps "
+                       "of "
                        f'the same model by mmseg-unsup predict {re.escape(str(out))} IMAGES'):
         run(*segment, '--refine', 'none')
     options += [f'data_root={images}', f'init={weights}', 'n_clusters=3', f'out={tmp_path / "maps"}']

@@ -134,7 +134,8 @@ def test_other_settings_are_refused(call, tmp_path):
     before = files_of(out)
     with pytest.raises(ValueError, match='records results with parameters.max_side=60, but this call has 80'):
         call(images, out, '--options', 'max_side=80', 'n_superpixels=60')
-    with pytest.raises(ValueError, match='results with images=.*images., but this call has .*labels.: use another folder'):
+    with pytest.raises(ValueError, match='results with images=.*images., but this call has .*labels.: use another '
+                       'folder'):
         call(tmp_path / 'labels', out, *SMALL)
     with pytest.raises(ValueError, match="records results with method='RBDPrior', but this call has 'RegionPrior'"):
         call(images, out, '--prior', 'region')
@@ -224,10 +225,11 @@ def test_weights_of_priors(call, tmp_path, network):
     for args, error, message in (
             (['rbd', '--weights', network], ValueError, '--weights .*resnet18.pth names a network, but the prior rbd '
              'sees no features: leave it out, or give one of spectral, tokencut, ncut, principal'),
-            (['ncut'], ValueError, 'NormalizedCutPrior needs backbone: give its options by mmseg-unsup priors --weights'),
+            (['ncut'], ValueError, 'NormalizedCutPrior needs backbone: give its options by mmseg-unsup priors '
+             '--weights'),
             (['ncut', '--weights', tmp_path / 'nowhere.pth'], FileNotFoundError, "no file of weights '.*nowhere.pth'"),
-            (['ncut', '--weights', tmp_path / 'other.pth'], ValueError, 'other.pth holds no ResNet and no transformer of '
-             'DINO.* begin with a: name an official file, or give the network by --options backbone.type')):
+            (['ncut', '--weights', tmp_path / 'other.pth'], ValueError, 'other.pth holds no ResNet and no transformer '
+             'of DINO.* begin with a: name an official file, or give the network by --options backbone.type')):
         with pytest.raises(error, match=message):
             call(tmp_path / 'images', tmp_path / 'out', '--prior', *args)
         assert not (tmp_path / 'out').exists()
@@ -282,9 +284,11 @@ def test_what_the_parser_says_of_priors_is_true():
 
 def test_options_that_a_prior_does_not_have(call, tmp_path):
     write_discs(tmp_path, 1)
-    for options, message in ((['rbd', '--options', 'max_sid=60'], 'RBDPrior has no option max_sid: give its options by'),
+    for options, message in ((['rbd', '--options', 'max_sid=60'], 'RBDPrior has no option max_sid: give its options '
+                              'by'),
                              (['RBDPrior', '--options', 'max_side=no'], 'RBDPrior cannot be made of these options: '),
-                             (['folder'], 'FolderPrior needs root: give its options by mmseg-unsup priors --options KEY')):
+                             (['folder'], 'FolderPrior needs root: give its options by mmseg-unsup priors --options '
+                              'KEY')):
         with pytest.raises(ValueError, match=f'the prior mmseg_unsup.{message}'):
             call(tmp_path / 'images', tmp_path / 'out', '--prior', *options)
         assert not (tmp_path / 'out').exists()

@@ -245,7 +245,7 @@ def test_fewer_images_than_a_batch_are_one_batch(segment, tmp_path, method):
 def test_no_gpu_no_large_config(monkeypatch):
     for available, names in ((False, ('picie_fpn_folder_small.py', 'maskcontrast_deeplabv3_folder_r18.py')),
                              (True, ('picie_fpn_folder.py', 'maskcontrast_deeplabv3_folder.py'))):
-        monkeypatch.setattr(torch.cuda, 'is_available', lambda: available)
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda available=available: available)
         found = [default_config(method) for method in ('picie', 'maskcontrast')]
         assert tuple(map(osp.basename, found)) == names and all(osp.isfile(find_config(name)) for name in found)
     small, large = (load_config(osp.join(ROOT, 'configs', 'picie', name))

@@ -78,7 +78,7 @@ def test_cityscapes_classes_are_those_of_the_official_table(cityscapes_root):
 
 def test_cityscapes_labels_are_mapped(cityscapes_root):
     sample = cityscapes(cityscapes_root, ['val'])[0]
-    expected = {**{void: 255 for void in (0, 1, 2, 3, 4, 5, 6, 255)}, **{value: value - 7 for value in range(7, 34)}}
+    expected = {**dict.fromkeys((0, 1, 2, 3, 4, 5, 6, 255), 255), **{value: value - 7 for value in range(7, 34)}}
     raw = strip([*range(34), 255])
     np.testing.assert_array_equal(sample['gt_seg_map'], np.vectorize(expected.get)(raw))
     path = cityscapes_root / 'gtFine/val/aachen/aachen_000000_000019_gtFine_labelIds.png'

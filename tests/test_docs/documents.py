@@ -10,6 +10,8 @@ DOCUMENTS = ['README.md'] + [
     osp.relpath(path, ROOT) for pattern in ('docs/*.md', 'configs/*/README.md')
     for path in sorted(glob.glob(osp.join(ROOT, pattern)))
 ]
+# what a person who works on the project reads; its commands are not run
+PROJECT = ['CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md']
 _BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.S | re.M)
 
 

@@ -39,7 +39,8 @@ def _training(cfg, epochs: int) -> Dict[str, object]:
     if 'max_iters' in cfg.train_cfg:
         size = {'model.data_preprocessor.size': (SIDE, SIDE)} if cfg.model.data_preprocessor.get('size') else {}
         return {'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'default_hooks.checkpoint.interval': 2, **size}
-    return {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs, 'default_hooks.checkpoint.interval': epochs}
+    keys = 'train_cfg.max_epochs', 'train_cfg.val_interval', 'default_hooks.checkpoint.interval'
+    return dict.fromkeys(keys, epochs)
 
 
 def _probes(cfg) -> Dict[str, object]:

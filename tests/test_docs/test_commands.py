@@ -87,7 +87,7 @@ def is_run(command: str) -> bool:
     return not command.startswith(tuple(NOT_RUN))
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def scripts() -> Dict[str, str]:
     """Command of mmseg-unsup -> the script below ``tools/`` that runs the same."""
     paths = glob.glob('**/*.py', root_dir=osp.join(ROOT, 'tools'), recursive=True)
@@ -240,7 +240,7 @@ def lay_out_checkpoints(document, folder, checkpoint) -> None:
     (folder / CHECKPOINT).with_name(WRITTEN).symlink_to(checkpoint.with_name(WRITTEN))
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def first_commands() -> Dict[str, Tuple[str, str]]:
     """Script below ``tools/`` -> the first document with a command that runs it, and the command."""
     found = [(document, command) for document in RUN_HERE for command in filter(is_run, all_commands(document))]
@@ -391,7 +391,8 @@ def test_every_command_has_a_rule(document, tmp_path):
         shell_lines(command, tmp_path)
 
 
-@pytest.mark.parametrize('command', ['python tools/unheard_of.py x', 'rm -r x', 'tools/train.py CONFIG', 'mmseg-unsup unheard-of'])
+@pytest.mark.parametrize('command', ['python tools/unheard_of.py x', 'rm -r x', 'tools/train.py CONFIG',
+                                     'mmseg-unsup unheard-of'])
 def test_a_command_without_a_rule_fails(command, tmp_path):
     assert is_run(command)
     with pytest.raises(AssertionError, match='no rule makes'):

@@ -20,7 +20,7 @@ from mmseg_unsup.models.segmentors import ClusterSegmentor
 from mmseg_unsup.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmseg_unsup.utils import load_config
 from ..conftest import ROOT
-from .documents import DOCUMENTS, all_commands, anchors, blocks, inline_code, links, prose, read
+from .documents import DOCUMENTS, PROJECT, all_commands, anchors, blocks, inline_code, links, prose, read
 
 REGISTRIES = (MODELS, HOOKS, METRICS, DATASETS, TRANSFORMS)
 REFINEMENT = {name for cls in (Refinement, CRF, ExactCRF) for name in inspect.signature(cls).parameters}
@@ -31,7 +31,7 @@ FILE = re.compile(r'(?<![\w/.])((?:tools|configs|mmseg_unsup|requirements)/[\w/.
 DOTTED = re.compile(r'([a-z_]+(?:\.[a-z_0-9]+)+)=?\S*')
 
 
-@pytest.mark.parametrize('document', DOCUMENTS)
+@pytest.mark.parametrize('document', DOCUMENTS + PROJECT)
 def test_links_resolve(document):
     for link in links(document):
         if link.startswith('https://'):
@@ -42,7 +42,7 @@ def test_links_resolve(document):
         assert not anchor or anchor in list(anchors(target)), link
 
 
-@pytest.mark.parametrize('document', DOCUMENTS)
+@pytest.mark.parametrize('document', DOCUMENTS + PROJECT)
 def test_files_exist(document):
     texts = [prose(document), *(block.text for block in blocks(document))]
     told = {block.path for block in blocks(document)}  # files that the document tells to write
@@ -70,7 +70,7 @@ def test_commands_exist(document):
         assert not name or name[1] in COMMANDS, code
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def options_of_tools() -> set:
     return {option for name in COMMANDS for action in make_parser(name)._actions for option in action.option_strings}
 
@@ -86,7 +86,7 @@ def dotted_keys() -> Iterator[Tuple[str, str]]:
                     yield document, match[1]
 
 
-@functools.lru_cache()
+@functools.lru_cache
 def configs() -> list:
     names = ('picie/picie_fpn_camvid', 'picie/picie_fpn_folder', 'mdc/mdc_fpn_camvid', 'iic/iic_fpn_camvid',
              'maskcontrast/maskcontrast_deeplabv3_msrc', 'maskcontrast/maskcontrast_deeplabv3_folder',

@@ -160,7 +160,7 @@ def test_fewer_images_than_processes_need(tmp_path, monkeypatch):
     runner = Runner.from_cfg(tiny_config(root, tmp_path, train_dataloader__drop_last=True))
     for n_processes, remedy in ((2, 'batch of 4 on each of 2 processes.*batch_size to 1 or less'),
                                 (8, 'on each of 8 processes.*: use fewer processes')):
-        monkeypatch.setattr('mmseg_unsup.engine.hooks.check_data_hook.get_world_size', lambda: n_processes)
+        monkeypatch.setattr('mmseg_unsup.engine.hooks.check_data_hook.get_world_size', lambda n=n_processes: n)
         with pytest.raises(ValueError, match=remedy):
             runner.train()
 

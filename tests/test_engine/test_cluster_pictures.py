@@ -52,8 +52,8 @@ def evaluate(hook, images, clusters, labels, tmp_path):
     loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[metric]),
                            dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo=metric.dataset_meta)))
     model = SimpleNamespace(predicted_sets=['fresh'], cluster_tensors=lambda: [torch.eye(4)])
-    runner = SimpleNamespace(val_loop=loop, _train_loop=None, model=model, visualizer=Visualizer(), work_dir=str(tmp_path),
-                             logger=SimpleNamespace(info=print))
+    runner = SimpleNamespace(val_loop=loop, _train_loop=None, model=model, visualizer=Visualizer(),
+                             work_dir=str(tmp_path), logger=SimpleNamespace(info=print))
     hook.before_val_epoch(runner)
     inputs = [torch.from_numpy(np.ascontiguousarray(image[..., ::-1])).permute(2, 0, 1) for image in images]
     hook.after_val_iter(runner, 0, dict(inputs=inputs), samples)

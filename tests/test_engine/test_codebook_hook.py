@@ -62,7 +62,8 @@ def test_it_is_adam_on_the_modularity(maps):
     cells = []
     for position, of_image in enumerate(maps):
         drawn = keyed_generator(5, 12, position).integers(4, size=6)  # 2 x 3 squares; a row and a column are left out
-        cells.append(torch.stack([of_image[:, 2 * (i // 3) + d // 2, 2 * (i % 3) + d % 2] for i, d in enumerate(drawn)]))
+        cells.append(
+            torch.stack([of_image[:, 2 * (i // 3) + d // 2, 2 * (i % 3) + d % 2] for i, d in enumerate(drawn)]))
     order = [p for epoch in range(4) for p in keyed_generator(5, 13, epoch).permutation(N_IMAGES)]
     for step in range(9):
         loss = modularity_loss(torch.stack([cells[p] for p in order[3 * step:3 * step + 3]]), codes)
@@ -106,7 +107,8 @@ def test_batches_and_ranks_do_not_matter(maps, monkeypatch):
 
 
 def test_what_cannot_be(maps, tmp_path, image_folder):
-    with pytest.raises(ValueError, match='maps of 5 x 7 cells have no square of 8 x 8 cells: set default_hooks.codebook'):
+    with pytest.raises(ValueError, match='maps of 5 x 7 cells have no square of 8 x 8 cells: set '
+                       'default_hooks.codebook'):
         fit(maps, [[0]], side=8)
     with pytest.raises(ValueError, match='steps must be at least 1, but it is 0'):
         CodebookHook(steps=0)

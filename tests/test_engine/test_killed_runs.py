@@ -71,7 +71,7 @@ def die_at(owner, name: str, calls: int, is_half: bool) -> None:
             return original(*args)
         if is_half:
             original(args[0], args[1][:len(args[1]) // 2], *args[2:])
-        os.kill(os.getpid(), signal.SIGKILL)
+        return os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, name, deadly)
 

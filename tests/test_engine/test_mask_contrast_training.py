@@ -278,7 +278,7 @@ def in_one_process(world_size, cross_rank, monkeypatch):
         optimizer.zero_grad()
         for rank in range(world_size):
             mine = images % world_size == rank
-            monkeypatch.setattr(mask_contrast, 'gather_rows', lambda *_: (prototypes[present], mine))
+            monkeypatch.setattr(mask_contrast, 'gather_rows', lambda *_, found=(prototypes[present], mine): found)
             monkeypatch.setattr(model.queue, 'enqueue', lambda rows: None)
             terms = model.loss(**{key: value for key, value in share(step, rank, world_size).items() if key != 'mode'})
             ((terms['loss_contrast'] + terms['loss_saliency']) / world_size).backward()

@@ -110,7 +110,8 @@ def test_iic_loss_of_a_batch(image_folder, tmp_path):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(MDC, model__classifier='linear'), "there is no model.classifier 'linear' .* give one of learnable, prototypes"),
+    (dict(MDC, model__classifier='linear'), "there is no model.classifier 'linear' .* give one of learnable, "
+     "prototypes"),
     (dict(MDC, train_dataloader__dataset__pipeline__2__num_views=2),
      'makes 2 views of an image, but the method labels 1: set num_views=1 of mmseg_unsup.MakeViews'),
     (dict(MDC, model__temperature=-1), 'temperature must be a positive number, but it is -1'),

@@ -27,7 +27,7 @@ def hypercolumns(model, images):
         return model.neck.hypercolumn(model.backbone(images))
 
 
-@pytest.fixture()
+@pytest.fixture
 def plain(image_folder, tmp_path):
     return start(image_folder, tmp_path / 'plain', None).model.eval()
 

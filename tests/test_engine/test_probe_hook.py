@@ -81,7 +81,8 @@ def scored(name, match='identity', **kwargs):
 def test_probes_read_frozen_features_in_one_pass(root, tmp_path):
     probes = [LINEAR, KNN, dict(type='KMeansProbe', name='over', n_clusters=8),
               dict(type='KMeansProbe', repeats=2, n_clusters=3), dict(type='SegmentRetrievalProbe')]
-    metrics = [scored('linear'), scored('knn'), scored('retrieval'), scored('over', 'majority'), scored('fresh', 'hungarian'),
+    metrics = [scored('linear'), scored('knn'), scored('retrieval'), scored('over', 'majority'),
+               scored('fresh', 'hungarian'),
                dict(type='RepeatedIoUMetric', prediction='kmeans', repeats=2, prefix='kmeans')]
     runner = probe_runner(root, tmp_path / 'run', probes, metrics)
     runner.model.clusters['fresh'].fit(torch.eye(11, 16))  # as if the checkpoint had brought them
@@ -222,7 +223,8 @@ def test_the_probes_read_the_weights_that_the_run_predicted_with(root, tmp_path)
     runner.save_checkpoint(str(tmp_path), 'it.pth', save_optimizer=False, save_param_scheduler=False)
     runner = probe_runner(root, tmp_path / 'test', [KNN], [scored('knn')])
     runner._load_from = str(tmp_path / 'it.pth')
-    with pytest.raises(ValueError, match='had model.target_generator.epochs=4, this config has None, .* set model.targ'):
+    with pytest.raises(ValueError, match='had model.target_generator.epochs=4, this config has None, .* set '
+                       'model.targ'):
         runner.test()
 
 

@@ -5,7 +5,9 @@ import re
 import shutil
 import signal
 import time
+from contextlib import suppress
 from types import SimpleNamespace
+from typing import Optional
 
 import pytest
 from mmengine.config import Config
@@ -42,7 +44,7 @@ def plain_config(folder, **changes) -> Config:
     return cfg
 
 
-def begin(cfg, restart: bool = False, images: dict = None, epochs: int = 1) -> None:
+def begin(cfg, restart: bool = False, images: Optional[dict] = None, epochs: int = 1) -> None:
     """What a run leaves: its record and checkpoints."""
     with owned_folder(cfg, restart) as folder:
         folder.begin(images or {})
@@ -199,10 +201,8 @@ def owner(tmp_path):
     worker = int(os.read(pipe[0], 100))
     yield child
     for pid in (child.pid, worker):
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     child.join()
 
 

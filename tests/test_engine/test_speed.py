@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections import Counter
 from types import SimpleNamespace
-from types import SimpleNamespace
 
 import pytest
 import torch

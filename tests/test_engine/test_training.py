@@ -44,7 +44,8 @@ def test_a_folder_without_labels_trains_and_writes_maps(image_folder, tmp_path):
 
 
 def test_resume_is_exact(image_folder, tmp_path):
-    """Two epochs equal one epoch, a stop, and one more from the checkpoint, also where report and pictures are drawn."""
+    """Two epochs equal one epoch, a stop, and one more from the checkpoint, also where report and pictures are
+    drawn."""
     whole = tiny_runner(image_folder, tmp_path / 'whole', max_epochs=2)
     whole.train()
     tiny_runner(image_folder, tmp_path / 'parts', max_epochs=1, draws=True).train()
@@ -69,7 +70,7 @@ def test_the_teacher_gives_the_labels_that_a_second_pass_would_store(image_folde
     runner = tiny_runner(image_folder, tmp_path, default_hooks__clustering__bn_mode='train', **FLOAT32)
     runner.train()
     model = runner.model
-    frozen = {key: value for key, value in model.target_generator.state_dict().items()}
+    frozen = dict(model.target_generator.state_dict())
     assert not torch.equal(frozen['backbone.conv1.weight'], model.backbone.conv1.weight)  # the model has moved on
 
     loader = runner.train_dataloader
@@ -226,7 +227,8 @@ def test_testing_needs_the_checkpoint_only(image_folder, tmp_path):
 
 def test_a_checkpoint_for_another_number_of_clusters(image_folder, tmp_path):
     tiny_runner(image_folder, tmp_path).train()
-    with pytest.raises(ValueError, match=r'view1.weight of shape \(3, 16\) .* asks for \(4, 16\): set n_clusters of model'):
+    with pytest.raises(ValueError, match=r'view1.weight of shape \(3, 16\) .* asks for \(4, 16\): set n_clusters of '
+                       r'model'):
         tiny_runner(image_folder, tmp_path, n_clusters=4, max_epochs=2, resume=True).train()
 
 
@@ -273,8 +275,8 @@ def test_errors_before_hours_are_lost(image_folder, tmp_path, options, error, me
 def test_a_checkpoint_of_another_model_is_not_scored(image_folder, tmp_path):
     torch.save(dict(state_dict={'a.b': torch.zeros(2)}), tmp_path / 'other.pth')
     runner = tiny_runner(image_folder, tmp_path / 'run', load_from=str(tmp_path / 'other.pth'))
-    with pytest.raises(ValueError, match=r'has 0 of the \d+ tensors that the features of PiCIE need .*: use the config it '
-                                         'was trained with, or another checkpoint$'):
+    with pytest.raises(ValueError, match=r'has 0 of the \d+ tensors that the features of PiCIE need .*: use the config '
+                                         'it was trained with, or another checkpoint$'):
         runner.test()
 
 

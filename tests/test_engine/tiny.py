@@ -39,8 +39,8 @@ def tiny_config(root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1
 
 def tiny_codes_config(method: str, root: str, work_dir, *, n_clusters: int = 3, max_epochs: int = 1,
                       draws: bool = False, variant: str = '', **options):
-    """Likewise ``METHOD[_VARIANT]_r18_camvid.py`` of a method that learns codes of frozen features, those of a narrow ResNet-18
-    with random weights, on a folder."""
+    """Likewise ``METHOD[_VARIANT]_r18_camvid.py`` of a method that learns codes of frozen features, those of a narrow
+    ResNet-18 with random weights, on a folder."""
     images = dict(type='mmseg_unsup.UnlabelledFolder', data_root=root)
     evaluated = dict(images, pipeline=eval_pipeline(32, 'full_resolution', labels=False))
     cfg_options = _small_options(root, n_clusters, max_epochs) | {
@@ -89,4 +89,5 @@ def tiny_runner(root: str, work_dir, **kwargs) -> Runner:
 
 def feats_of_the_teacher(model, views, samples):
     """V maps of unit length on the grid of the first view, of the network that labels."""
-    return [unit(feats) for feats in view_features(lambda images: model.target_generator.extract(images)[0], views, samples)]
+    extract = model.target_generator.extract
+    return [unit(feats) for feats in view_features(lambda images: extract(images)[0], views, samples)]

@@ -58,7 +58,8 @@ def test_counts_matching_and_scores(drawn, match, match_on):
     assert np.isnan(scores['aAcc']) == (confusion.sum() == 0)
 
 
-@given(images(), st.sampled_from(MATCHES), st.sampled_from(CRITERIA), st.sampled_from([*GROUP_DEFINITIONS, RELEASED]), st.data())
+@given(images(), st.sampled_from(MATCHES), st.sampled_from(CRITERIA), st.sampled_from([*GROUP_DEFINITIONS, RELEASED]),
+       st.data())
 def test_the_metric(drawn, match, match_on, definition, data):
     """One image at a time or all at once; every refusal is one that the docstring names."""
     n_classes, n_clusters, pairs = drawn

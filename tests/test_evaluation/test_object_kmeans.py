@@ -33,8 +33,9 @@ def scene(n_images=30, seed=0):
 
 def samples(images):
     return [
-        dict(gt_sem_seg=dict(data=torch.from_numpy(labels)[None]), object_map=dict(data=torch.from_numpy(objects)[None]),
-             object_descriptors=torch.from_numpy(descriptors), img_path='x.jpg') for labels, objects, descriptors in images
+        dict(gt_sem_seg=dict(data=torch.from_numpy(labels)[None]),
+             object_map=dict(data=torch.from_numpy(objects)[None]), object_descriptors=torch.from_numpy(descriptors),
+             img_path='x.jpg') for labels, objects, descriptors in images
     ]
 
 
@@ -78,7 +79,8 @@ def test_equals_brute_force(whiten):
 
 def test_more_clusters_than_classes():
     images = scene()
-    one_to_one, majority = (evaluate(images, n_clusters=8, repeats=1, match=match) for match in ('hungarian', 'majority'))
+    one_to_one, majority = (evaluate(images, n_clusters=8, repeats=1, match=match)
+                            for match in ('hungarian', 'majority'))
     assert majority['mIoU'] > one_to_one['mIoU'] + 5
 
 

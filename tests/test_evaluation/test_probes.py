@@ -5,7 +5,6 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from scipy import ndimage
-from skimage.measure import label as connected_components
 from sklearn.linear_model import LogisticRegression
 
 from mmseg_unsup.clustering import neighbours

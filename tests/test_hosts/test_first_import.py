@@ -46,7 +46,8 @@ def test_what_a_package_prints_is_not_lost(tmp_path):
     """But for the one line."""
     (tmp_path / 'mmseg').mkdir()
     (tmp_path / 'mmseg' / '__init__.py').write_text('')
-    (tmp_path / 'mmseg' / 'datasets.py').write_text("print('before')\nprint('Could not import OneDL')\nraise KeyError(1)")
+    (tmp_path / 'mmseg' / 'datasets.py').write_text("print('before')\nprint('Could not import OneDL')\nraise "
+                                                    "KeyError(1)")
     done = run(f'import sys\nsys.path.insert(0, {str(tmp_path)!r})\n'
                'from mmseg_unsup.hosts.imports import quieten_imports\nquieten_imports()\nimport mmseg.datasets')
     assert done.stdout == 'before\n' and done.stderr.endswith('KeyError: 1\n')

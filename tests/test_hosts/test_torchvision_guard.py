@@ -46,7 +46,7 @@ def fake(tmp_path, monkeypatch):
 @pytest.mark.parametrize('reason', MISFITS)
 def test_a_misfit_is_absent_with_one_warning(fake, reason):
     fake(MISFITS[reason])
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match='counts as absent') as warned:
         assert 'TorchVision' not in collect_env()
     assert 'TorchVision' not in collect_env()
     message, = [str(warning.message) for warning in warned if 'torchvision' in str(warning.message)]

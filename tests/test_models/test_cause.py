@@ -228,7 +228,8 @@ def test_heads_of_the_released_code(head):
 
 def test_the_transformer_head_is_of_one_size_and_needs_its_codebook():
     cause = released_model('tr')
-    with pytest.raises(ValueError, match='learned positions of 16 cells, but the image has 20: give images of the size'):
+    with pytest.raises(ValueError, match='learned positions of 16 cells, but the image has 20: give images of the '
+                       'size'):
         cause.extract_feat(torch.randn(1, 12, 4, 5))
     assert cause.cluster_tensors()
     with pytest.raises(RuntimeError, match='no codebook .codebook.weight.*load a checkpoint of a whole run'):
@@ -282,9 +283,11 @@ def test_labels_reach_the_codes_in_the_released_step_only(head):
     assert norm > 1e-4 and leaking.uses_labels and not ours.uses_labels
     assert all(p.grad is None for p in leaking.neck.parameters())
     first, second = (ours.loss([maps(found['feat'])], given) for given in (samples, labelled(found['label'] * 0)))
-    assert first.keys() == {'loss_contrast', 'loss_cluster'} and torch.equal(first['loss_cluster'], second['loss_cluster'])
+    assert first.keys() == {'loss_contrast', 'loss_cluster'}
+    assert torch.equal(first['loss_cluster'], second['loss_cluster'])
     first['loss_cluster'].backward()
-    assert {name for name, p in ours.named_parameters() if p.grad is not None} == {'decode_head.clusters.cluster.weight'}
+    trained = {name for name, p in ours.named_parameters() if p.grad is not None}
+    assert trained == {'decode_head.clusters.cluster.weight'}
 
 
 def test_the_released_step_goes_on_from_a_model():

@@ -8,7 +8,7 @@ from mmseg_unsup.functional import to_image_size, fingerprint, winner_map
 from ..test_apis.tiny_models import AVERAGED, CODES, METHODS, K, tiny_model
 
 SETS = dict(PiCIE='view1', MDC='view1', IIC='classifier', MaskContrast='objects')
-SETS.update({method: 'cluster' for method in CODES})
+SETS.update(dict.fromkeys(CODES, 'cluster'))
 
 
 @pytest.mark.parametrize('method', METHODS)

@@ -61,7 +61,7 @@ def test_values_of_the_official_code(name, tmp_path):
     if name == 'vit_dino':
         expected = dict(cls=arrays['tokens_last'][:, 0], attention=arrays['attention'])
         expected |= {key: arrays[value][:, 1:].mT.reshape(1, 24, 5, 6)
-                     for key, value in dict(tokens='tokens_last').items() | dict([('tokens.0', 'tokens_prev')]).items()}
+                     for key, value in dict(tokens='tokens_last').items() | {'tokens.0': 'tokens_prev'}.items()}
         # but for a term of each query, scores are logarithms of attention
         q, k = (found[key].reshape(1, 3, 8, 30).mT for key in ('queries', 'keys'))
         rest = arrays['attention'][:, :, 1:, 1:].log() - q @ k.mT / 8**0.5

@@ -52,7 +52,8 @@ def test_beside_the_lattice():
     """pydensecrf approximates the same sums: nearly all pixels of its result (stego_eval.npz) are alike."""
     arrays = facts('stego_eval')
     mean, std = (np.array(values)[:, None, None] for values in ([.485, .456, .406], [.229, .224, .225]))
-    image = np.ascontiguousarray(((arrays['img'][0] * std + mean) * 255).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+    pixels = ((arrays['img'][0] * std + mean) * 255).clip(0, 255).astype(np.uint8)
+    image = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     found = ExactCRF()(image, arrays['log_probs'][0]).argmax(0)
     before = arrays['log_probs'][0].argmax(0)
     assert (found == arrays['crf_pred']).mean() > 0.98 > (before == arrays['crf_pred']).mean()

@@ -184,7 +184,8 @@ def test_clusters_of_other_descriptors():
     model, inputs = segmentor(descriptor='backbone', pool='mean'), views(3)[0]
     model.clusters['objects'].fit(torch.randn(3, D), torch.zeros(3))
     assert not ObjectClusteringHook(n_clusters=3).is_fitted(model)
-    with pytest.raises(ValueError, match=f'descriptors with {D} channels, but .*backbone.* has 64: set .*refit_on_test'):
+    with pytest.raises(ValueError, match=f'descriptors with {D} channels, but .*backbone.* has 64: set '
+                       '.*refit_on_test'):
         predict(model, inputs)
     model.clusters['objects'].fit(torch.randn(3, 64), torch.zeros(3))
     assert ObjectClusteringHook(n_clusters=3).is_fitted(model)

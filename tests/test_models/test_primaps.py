@@ -11,7 +11,7 @@ from mmseg_unsup.models.clusters import AveragedSet, WeightNormSet
 from mmseg_unsup.models.losses import confidence_weighted_loss, mean_confidence
 from mmseg_unsup.models.segmentors import PriMaPs
 from .test_correspondence_loss import tensors
-from .test_stego import GivenTokens  # noqa: F401: registered
+from .test_stego import GivenTokens  # noqa: F401  registered
 
 
 def model(neck=None, channels=16, **options) -> PriMaPs:

@@ -9,15 +9,16 @@ from mmseg_unsup.models.necks import ResidualProjection
 from mmseg_unsup.models.segmentors import SmooSeg
 from mmseg_unsup.models.segmentors.smooseg import shift_of
 from .test_correspondence_loss import tensors
-from .test_stego import GivenTokens  # noqa: F401: registered
+from .test_stego import GivenTokens  # noqa: F401  registered
 
 
-def model(cluster=dict(type='mmseg_unsup.AveragedSet'), **options) -> SmooSeg:
+def model(cluster='mmseg_unsup.AveragedSet', **options) -> SmooSeg:
     torch.manual_seed(0)
     return SmooSeg(
         backbone=dict(type='mmseg_unsup.GivenTokens'),
         neck=dict(type='mmseg_unsup.ResidualProjection', in_channels=16, out_channels=6, activation='silu', dropout=0.),
-        decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=6, n_clusters=5, clusters=dict(cluster=cluster)),
+        decode_head=dict(type='mmseg_unsup.ClusterHead', in_channels=6, n_clusters=5,
+                         clusters=dict(cluster=dict(type=cluster))),
         **options)
 
 
@@ -120,7 +121,7 @@ def test_what_cannot_be():
     with pytest.raises(ValueError, match=r'intra_shift.quantile must lie in \[0, 1\]'):
         model(intra_shift=dict(quantile=2))
     with pytest.raises(ValueError, match="clusters.cluster of SmooSeg is a CosineClusterSet: set its type"):
-        model(dict(type='mmseg_unsup.CosineClusterSet'))
+        model('mmseg_unsup.CosineClusterSet')
     with pytest.raises(RuntimeError, match='the teacher was not started'):
         model()([torch.randn(3, 16, 3, 3)], [], mode='loss')
     with pytest.raises(ValueError, match='temperature must be a positive number, but it is 0'):

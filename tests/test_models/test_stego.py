@@ -7,9 +7,8 @@ from mmseg_unsup.engine.hooks.image_neighbour_hook import image_neighbours
 from mmseg_unsup.evaluation.probes import PixelProbe
 from mmseg_unsup.models.clusters import CosineClusterSet
 from mmseg_unsup.models.segmentors import STEGO
-from mmseg_unsup.models.segmentors.stego import Coded, Draw
+from mmseg_unsup.models.segmentors.stego import Draw
 from mmseg_unsup.registry import MODELS
-from ..facts import facts
 from .test_correspondence_loss import tensors
 
 
@@ -42,13 +41,14 @@ def test_three_steps_of_the_released_code():
                                   dict(params=clusters.parameters(), lr=5e-3)])
     linear = pixel_probe(found['before/linear.weight'], found['before/linear.bias'])
     for step in range(3):
-        own, partner = (found[name][step, :, 1:].transpose(1, 2).unflatten(2, (5, 5)) for name in ('tokens', 'tokens_pos'))
+        own, partner = (found[name][step, :, 1:].transpose(1, 2).unflatten(2, (5, 5))
+                        for name in ('tokens', 'tokens_pos'))
         draw = Draw(*(2 * found[f'rand{i}'][step] - 1 for i in (1, 2)), list(found['perms'][step]))
-        stego._draw = lambda feats: draw
+        stego._draw = lambda feats, draw=draw: draw
         losses = stego.loss([own, partner], [])
         labels = [*found['labels'][step]]
-        assert float(linear.loss(codes := stego.neck((own, ))[0].detach(), labels)) == pytest.approx(
-            float(found['losses'][step, 4]), rel=1e-4)
+        codes = stego.neck((own, ))[0].detach()
+        assert float(linear.loss(codes, labels)) == pytest.approx(float(found['losses'][step, 4]), rel=1e-4)
         linear.add(range(len(codes)), codes, labels)
         optimizer.zero_grad()
         sum(losses.values()).backward()

@@ -74,7 +74,7 @@ def test_both_views_show_the_same_place(epoch):
         dict(type='mmseg_unsup.PackViews'),
     ])
     rows, cols = np.mgrid[:200, :240]
-    img = np.stack([cols, rows, 100 + cols - rows // 2], -1).astype(np.uint8)  # ramps: resampling leaves them as they are
+    img = np.stack([cols, rows, 100 + cols - rows // 2], -1).astype(np.uint8)  # ramps: resampling leaves them
     with keyed_global_rng(0, epoch, 0):
         sample = pipeline(dict(img=img))
     box, flip = sample['data_samples'].crop_box, sample['data_samples'].flip

@@ -168,7 +168,8 @@ def test_refusals(backbone, monkeypatch):
             (dict(backbone=dict(depth=18)), "the backbone 'ResNet' of a prior has no weights: set init_cfg"),
             (dict(backbone=dict(backbone, depth=34)), 'only 126/222 backbone tensors fit'),
             (dict(backbone=dict(backbone, type='ResNet', out_indices=(2, 3))), 'have the sizes .*: choose some of one'),
-            (dict(backbone=backbone, out='layer9'), r"out='layer9' is no output of the frozen ResNet: did you mean lay"),
+            (dict(backbone=backbone, out='layer9'), r"out='layer9' is no output of the frozen ResNet: did you mean "
+             r"lay"),
             (dict(backbone=backbone, out=7), 'out=7 is no output of the frozen ResNet, which gives 2 maps'),
             (dict(backbone=backbone, image_side=63), 'image_side=63 of Plain must be .*four cells of its network, 64'),
             (dict(backbone=backbone, image_side=2000), 'image_side=2000 of Plain gives up to 15625 cells of 16 pi')):

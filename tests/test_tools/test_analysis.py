@@ -66,7 +66,8 @@ def test_browsing(image_folder, tmp_path, tool):
     assert not (tmp_path / 'b.png').exists()
 
 
-LOGS = [RunLog(steps=[dict(iter=1, loss=2.), dict(iter=2, loss=1.)], evaluations={0: dict(mIoU=10.), 5: dict(mIoU=20.55)},
+LOGS = [RunLog(steps=[dict(iter=1, loss=2.), dict(iter=2, loss=1.)],
+               evaluations={0: dict(mIoU=10.), 5: dict(mIoU=20.55)},
                phases={1: dict(train=1.5), 2: dict(train=2.5)}),
         RunLog(evaluations={3: dict(mIoU=30., aAcc=40.)})]
 

@@ -110,9 +110,8 @@ def scores(log, phase):
 def options(coco_root):  # noqa: F811
     """Three validation images over two processes: the last round is uneven."""
     write_curated_lists(coco_root)
-    options = ['--cfg-options', f'data_root={coco_root}', *SMALL, 'n_clusters=5', 'train_cfg.max_epochs=1',
+    return ['--cfg-options', f'data_root={coco_root}', *SMALL, 'n_clusters=5', 'train_cfg.max_epochs=1',
                'train_dataloader.batch_size=3', 'val_dataloader.batch_size=1', 'test_dataloader.batch_size=1']
-    return options
 
 
 @pytest.mark.long

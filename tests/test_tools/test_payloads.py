@@ -37,10 +37,15 @@ def mark(tmp_path):
     assert not path.exists()
 
 
+def continued(**meta) -> dict:
+    """All that a run is continued from."""
+    weights = {'backbone.conv1.weight': torch.zeros(64, 3, 7, 7)}
+    return dict(meta=dict(epoch=1, iter=1, **meta), state_dict=weights, message_hub={}, optimizer={})
+
+
 def checkpoint_with_code(path, mark, **options) -> str:
-    """A checkpoint with all that a run is continued from, and a payload."""
-    torch.save(dict(meta=dict(epoch=1, iter=1), state_dict={'backbone.conv1.weight': torch.zeros(64, 3, 7, 7)}, message_hub={}, optimizer={}, evil=Payload(mark)), path,
-               **options)
+    """The same with a payload."""
+    torch.save(dict(continued(), evil=Payload(mark)), path, **options)
     return str(path)
 
 
@@ -131,7 +136,7 @@ def test_forms_of_files(form, environment, monkeypatch, tmp_path, mark):
             np.save(file, np.array([Payload(mark)], object), allow_pickle=True)
     else:
         with zipfile.ZipFile(path, 'w') as archive:
-            archive.writestr('evil/' + dict([('TorchScript', 'constants.pkl')]).get(form, 'archive_format'), b'')
+            archive.writestr('evil/' + {'TorchScript': 'constants.pkl'}.get(form, 'archive_format'), b'')
     with pytest.raises(ValueError, match=r'evil.pth (wants to load|cannot be read|is a program)'):
         CheckpointLoader.load_checkpoint(str(path))
     assert {name: os.environ.get(name) for name in environment} == environment
@@ -157,7 +162,8 @@ def test_functions_that_checkpoints_may_call(tmp_path, mark):
     inner, history = io.BytesIO(), HistoryBuffer([1.], [1])
     torch.save(Payload(mark), inner)
     history._statistics_methods = dict(mean=os.system)
-    for content, message in ((Calls(torch.storage._load_from_bytes, inner.getvalue()), 'torch.storage._load_from_bytes'),
+    for content, message in ((Calls(torch.storage._load_from_bytes, inner.getvalue()),
+                              'torch.storage._load_from_bytes'),
                              (Calls(torch._utils._rebuild_parameter, Payload(mark), True, {}), r'(posix|nt)\.mkdir'),
                              (np.array([Payload(mark)], object), 'ObjectDType'),
                              (history, r'(posix|nt)\.system'),
@@ -175,7 +181,7 @@ def evil_config(mark) -> str:
 
 
 def resumable(path, **meta) -> str:
-    torch.save(dict(meta=dict(epoch=1, iter=1, **meta), state_dict={'backbone.conv1.weight': torch.zeros(64, 3, 7, 7)}, message_hub={}, optimizer={}), path)
+    torch.save(continued(**meta), path)
     return str(path)
 
 
@@ -221,7 +227,8 @@ def test_types_of_a_stored_config(command, tool, image_folder, tmp_path, mark):
 def test_mmengine_reads_a_stored_config_as_data(tmp_path, mark):
     """``MMSegInferencer`` would execute it, and build any type that can be imported."""
     for text, message in ((evil_config(mark), 'is more than data'),
-                          (f"model = dict(type='os.mkdir', path={str(mark)!r})", "model.type='os.mkdir', which is no type")):
+                          (f"model = dict(type='os.mkdir', path={str(mark)!r})", "model.type='os.mkdir', which is no "
+                           "type")):
         torch.save(dict(meta=dict(cfg=text), state_dict={}), tmp_path / 'evil.pth')
         with pytest.raises(ValueError, match=message):
             MMSegInferencer(None, str(tmp_path / 'evil.pth'), device='cpu')

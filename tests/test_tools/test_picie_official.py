@@ -1,7 +1,6 @@
 """mmseg-unsup convert-picie on checkpoints that are made like those of the released code."""
 import argparse
 import os
-import os.path as osp
 from fractions import Fraction
 
 import pytest
@@ -133,7 +132,8 @@ def test_the_file_tests_and_predicts(checkpoint, coco_root, tmp_path):  # noqa: 
     assert 'fresh k-means: loss' in log and 'view1/aAcc' in log and 'view2/mIoU' in log
 
     model = init_model(PARITY, target, device='cpu', cfg_options={'model.test_cfg.cluster_sets': ['view1']})
-    assert model.dataset_meta['classes'] == [f'cluster {k}' for k in range(27)] and len(model.dataset_meta['palette']) == 27
+    meta = model.dataset_meta
+    assert meta['classes'] == [f'cluster {k}' for k in range(27)] and len(meta['palette']) == 27
     image = str(coco_root / 'images' / 'val2017' / f'{1:012d}.jpg')
     model.cfg.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
     assert inference_model(model, image).pred_sem_seg.data.shape == (1, 401, 400)
@@ -244,7 +244,8 @@ def test_one_view(tool, tmp_path, parts, capsys):
     model, classifiers = parts
     checkpoint = released_checkpoint(model, classifiers[:1])
     source = save(checkpoint, tmp_path / 'in')
-    with pytest.raises(ValueError, match=r'has 1 classifier \(PiCIE .*, MDC with one\), .* for 2 views: give a --config'):
+    with pytest.raises(ValueError, match=r'has 1 classifier \(PiCIE .*, MDC with one\), .* for 2 views: give a '
+                       r'--config'):
         tool('convert-picie', source, tmp_path / 'out')
     one_view = f'{ROOT}/configs/mdc/mdc_fpn_cocostuff.py'
     tool('convert-picie', source, tmp_path / 'out', '--config', one_view)

@@ -23,7 +23,8 @@ SIZE = 4 * made.PATCH
 def expected_codes(method, state, features):
     """(N, C, h, w) features -> codes, cell by cell."""
     rows = features.permute(0, 2, 3, 1).double()
-    first, second, third = (dict(weight=state[f'{name}.weight'].flatten(1).double(), bias=state[f'{name}.bias'].double())
+    first, second, third = (dict(weight=state[f'{name}.weight'].flatten(1).double(),
+                                 bias=state[f'{name}.bias'].double())
                             for name in state['names'])
     hidden = rows @ second['weight'].t() + second['bias']
     hidden = hidden * torch.sigmoid(hidden) if method == 'smooseg' else hidden.clamp(min=0)
@@ -149,7 +150,8 @@ def test_stego_by_its_arrays(tmp_path, monkeypatch):
 def test_hp_by_its_arrays(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arrays = facts('hp_featurizer')
-    tensors = {f'net_model_state_dict.{name[7:]}': value for name, value in arrays.items() if name.startswith('before/')}
+    tensors = {f'net_model_state_dict.{name[7:]}': value
+               for name, value in arrays.items() if name.startswith('before/')}
     torch.save(dict(net_model_state_dict={name.partition('.')[2]: torch.from_numpy(value)
                                           for name, value in tensors.items()},
                     cluster_model_state_dict=dict(clusters=torch.randn(4, 6))), 'hp.pth')
@@ -233,7 +235,8 @@ class _Settings:
 @pytest.fixture
 def settings_class(monkeypatch):
     module = ModuleType('omegaconf.dictconfig')
-    _Settings.__module__, _Settings.__qualname__, _Settings.__name__ = 'omegaconf.dictconfig', 'DictConfig', 'DictConfig'
+    _Settings.__module__ = 'omegaconf.dictconfig'
+    _Settings.__qualname__ = _Settings.__name__ = 'DictConfig'
     module.DictConfig = _Settings
     monkeypatch.setitem(sys.modules, 'omegaconf', ModuleType('omegaconf'))
     monkeypatch.setitem(sys.modules, 'omegaconf.dictconfig', module)
@@ -331,7 +334,8 @@ def test_what_does_not_fit_is_said_before_anything_is_written(tmp_path):
         assert not target.exists()
 
     eagle, cause = made.released('eagle', vit), made.released('cause', vit)
-    refused(eagle, 'stego', 'is a checkpoint of EAGLE, of which it has train_cluster_probe_eigen.clusters, not of STEGO')
+    refused(eagle, 'stego', 'is a checkpoint of EAGLE, of which it has train_cluster_probe_eigen.clusters, not of '
+            'STEGO')
     refused([dict(a=torch.ones(1))], 'hp', 'no checkpoint of HP: it has no tensor net_model_state_dict.cluster1.0')
     refused(cause, 'cause', 'does not hold the weights of its backbone: give the weights of its backbone by --backbone')
     refused(cause, 'cause', 'for features of 64 channels, but those of .* have 128: it is of another', str(other))

@@ -110,7 +110,8 @@ model = dict(backbone=dict(backbone=dict(base_channels=8, stem_channels=8, init_
              neck=dict(in_channels=[8, 16, 32, 64], out_channels=16), decode_head=dict(in_channels=16))
 probe_dataloader = test_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False)
 """)
-    words = ['--work-dir', tmp_path / 'runs', '--seeds', 1, 2, '--cfg-options', f'data_root={tmp_path}/camvid', 'size=32']
+    words = ['--work-dir', tmp_path / 'runs', '--seeds', 1, 2, '--cfg-options', f'data_root={tmp_path}/camvid',
+             'size=32']
     assert run_command('seeds', [*map(str, [features, *words])]) == 0
     capsys.readouterr()
     assert run_command('seeds', [*map(str, [features, *words])]) == 0
@@ -142,7 +143,8 @@ def test_minutes_and_rows_of_unlike_trainings(tmp_path):
     assert '| b | 3 | - | - | ImageNet labels | 7 | 4 |' in table
 
 
-@pytest.mark.parametrize('name', ['stego/stego_r18_camvid', 'smooseg/smooseg_r18_camvid', 'features/features_r18_camvid'])
+@pytest.mark.parametrize('name', ['stego/stego_r18_camvid', 'smooseg/smooseg_r18_camvid',
+                                  'features/features_r18_camvid'])
 def test_views_of_label_free_scores_where_the_training_has_none(name):
     """They are those of PiCIE at the size of the evaluation; PiCIE's own stay as they are."""
     from mmseg_unsup.analysis.feature_sample import _loader_config
@@ -219,7 +221,8 @@ def test_configs_that_are_not_scored_alike_have_cards_that_say_so(tmp_path):
     assert '| size * | 160 | 320 |' in table and '| labels * | none | trained the features |' in table
     assert '| scales * | 1.4 | none |' in table
     write_json(str(tmp_path / 'seeds.json'), report)
-    with pytest.raises(ValueError, match=r'were not scored alike, they differ in size \(160 and 320\), scales \(1.4 and none\), lab'):
+    with pytest.raises(ValueError, match=r'were not scored alike, they differ in size \(160 and 320\), scales \(1.4 '
+                       r'and none\), lab'):
         join_tables([str(tmp_path / 'seeds.json')], ['mIoU'])
 
 

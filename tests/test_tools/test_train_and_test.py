@@ -52,7 +52,8 @@ def test_coco_stuff_trains_evaluates_and_tests(coco_root, tmp_path, tool):
     options = ['--cfg-options', f'data_root={coco_root}', *SMALL, 'n_clusters=5', 'train_cfg.max_epochs=1']
     run_tool('train.py', config('picie_fpn_cocostuff'), '--work-dir', tmp_path / 'run', *options)
     trained = run_log(tmp_path / 'run')
-    scores = re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: ([\d.]+)  mIoU: ([\d.]+).*things_mIoU: (\S+).*view1/aAcc', trained)
+    scores = re.findall(r'Epoch\(val\) \[(\d)\].*aAcc: ([\d.]+)  mIoU: ([\d.]+).*things_mIoU: (\S+).*view1/aAcc',
+                        trained)
     assert [epoch for epoch, *_ in scores] == ['0', '1']  # before training and after the epoch
     assert 'sky-stuff' in trained and 'seconds per phase: cluster' in trained
     assert len(re.findall('init: ', trained)) == 2 and 'PretrainedInit' not in trained
@@ -120,8 +121,8 @@ def test_resume_from_the_last_checkpoint_and_from_a_path(tmp_path, tool, capsys)
                'val_dataloader.batch_size=1', 'test_dataloader.batch_size=1']
     base = [config('picie_fpn_folder'), '--work-dir', tmp_path / 'run']
     tool('train', *base, *options, 'train_cfg.max_epochs=1')
-    auto = run_tool('train.py', *base, '--resume', *options, 'train_cfg.max_epochs=2', 'default_hooks.checkpoint.max_keep_ckpts=9',
-                    cwd=tmp_path)
+    auto = run_tool('train.py', *base, '--resume', *options, 'train_cfg.max_epochs=2',
+                    'default_hooks.checkpoint.max_keep_ckpts=9', cwd=tmp_path)
     assert 'start     run/epoch_1.pth after 1 of 2 epochs' in auto.stdout and 'Loads' not in auto.stdout
     assert 'falling back to weights_only=False' not in run_log(tmp_path / 'run')
     tool('train', *base, '--resume', tmp_path / 'run' / 'epoch_1.pth', *options, 'train_cfg.max_epochs=2')

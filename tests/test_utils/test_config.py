@@ -71,7 +71,8 @@ def test_a_config_that_a_run_has_written_is_read_again(tmp_path, options):
     cfg.dump(str(tmp_path / 'written.py'))
     again = load_config(str(tmp_path / 'written.py'), dict(n_clusters=5))
     assert again.model.backbone.init_cfg is None and again.model.decode_head.n_clusters == 5
-    with pytest.raises(KeyError, match=r"init=x.pth sets 'model.backbone.\*\*.init_cfg.checkpoint', above which .* None"):
+    with pytest.raises(KeyError, match=r"init=x.pth sets 'model.backbone.\*\*.init_cfg.checkpoint', above which .* "
+                       r"None"):
         merge_options(again, dict(init='x.pth'))
 
 

@@ -104,7 +104,8 @@ def test_parts_of_other_stages_are_not_looked_at():
     cfg = load_config(CAMVID)
     cfg.test_evaluator = dict(type='OfNobody')
     check_config(cfg, ('train', 'val'))
-    with pytest.raises(ValueError, match="^test_evaluator.type='OfNobody' is no type that is registered: check its name, "
+    with pytest.raises(ValueError, match="^test_evaluator.type='OfNobody' is no type that is registered: check its "
+                       "name, "
                        'or name the module'):
         check_config(cfg, ('test', ))
 

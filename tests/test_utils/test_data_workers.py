@@ -52,7 +52,7 @@ def test_workers_that_the_traceback_of_an_error_holds():
 
     @ending_data_workers()
     def fail() -> None:
-        for x in DataLoader(SET, num_workers=2):
+        for _ in DataLoader(SET, num_workers=2):
             raise KeyError(len(multiprocessing.active_children()))
 
     with pytest.raises(KeyError) as caught:

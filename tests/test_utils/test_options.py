@@ -29,7 +29,7 @@ read_once = functools.cache(load_config)
     ('model.backbone.out=[layer3,layer4]', ['layer3', 'layer4']), ('data_root=None of these', 'None of these'),
     ('model.backbone.init_cfg.checkpoint=a,b.pth', 'a,b.pth'), ('init=/None/r18.pth', '/None/r18.pth')])
 def test_values_arrive_as_they_were_given(word, value):
-    read = list(parse_options([word]).values())[0]
+    read, = parse_options([word]).values()
     assert read == value and type(read) is type(value)
 
 
@@ -70,7 +70,8 @@ def test_options_given_twice_add_up():
     (CAMVID, 'data-root', 'did you mean data_root'),
     (CAMVID, 'lr', "the config has no 'lr'"),
     (CAMVID, 'train_dataloader.batchsize', "train_dataloader has no 'batchsize': did you mean batch_size"),
-    (CAMVID, 'model.decode_head.nclusters', "model.decode_head has no 'nclusters': did you mean n_clusters or clusters?"),
+    (CAMVID, 'model.decode_head.nclusters', "model.decode_head has no 'nclusters': did you mean n_clusters or "
+     "clusters?"),
     (CAMVID, 'model.decode_hed.n_clusters', "model has no 'decode_hed': did you mean decode_head?"),
     (CAMVID, 'model.backbone.depht', 'did you mean depth?'),
     (CAMVID, 'default_hooks.chekpoint.interval', "default_hooks has no 'chekpoint': did you mean checkpoint?"),

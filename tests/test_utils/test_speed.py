@@ -53,7 +53,8 @@ def test_freed_memory_is_used_again():
 
 
 def config(**kwargs):
-    return Config(dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam')), default_hooks={}, **kwargs))
+    optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam'))
+    return Config(dict(optim_wrapper=optim_wrapper, default_hooks={}, **kwargs))
 
 
 @no_gpu

@@ -69,7 +69,7 @@ def with_part(key: str, **settings) -> dict:
     node = model
     for name in parents:
         node = node[name]
-    node[last] = settings if 'only' not in settings else settings['only']
+    node[last] = settings.get('only', settings)
     return model
 
 

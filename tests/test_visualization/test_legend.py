@@ -9,7 +9,7 @@ def test_legend_beside_the_picture():
     picture = np.full((90, 50, 3), 77, np.uint8)
     drawn = with_legend(picture, ['sky', 'Straße'], COLORS)
     assert (drawn[:, :50] == 77).all() and drawn.shape[0] == 90
-    for line, color in enumerate(COLORS):
+    for color in COLORS:
         square = (drawn[:, 50:] == color).all(-1)
         rows, columns = np.nonzero(square)
         assert square.sum() == (rows.max() - rows.min() + 1)**2 == (columns.max() - columns.min() + 1)**2  # filled

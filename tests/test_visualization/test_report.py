@@ -57,7 +57,8 @@ def test_small_values_are_short():
 
 def test_numbers_of_the_page():
     page = render_report(facts(), LOG)
-    cells = [re.findall(r'<t[hd][^>]*>\s*([^<]*?)\s*</t[hd]>', row) for row in re.findall(r'<tr>(.*?)</tr>', page, re.S)]
+    cells = [re.findall(r'<t[hd][^>]*>\s*([^<]*?)\s*</t[hd]>', row)
+             for row in re.findall(r'<tr>(.*?)</tr>', page, re.S)]
     assert ['Score', 'epoch 0', 'epoch 2'] in cells and ['mIoU', '12.35', '23.46'] in cells
     assert ['linear/mIoU', '1.00', '2.00'] in cells and ['mIoU_std', '-', '0.50'] in cells
     # 20 of 100 seconds are clustering; 200 images in 20 and in 40 seconds
@@ -81,7 +82,8 @@ def test_a_run_without_scores_has_a_page():
 
 def test_a_continued_run_counts_what_came_last(tmp_path):
     for name, lines in (('1', ['{"iter": 1, "step": 1, "loss": 1.0}', '{"iter": 2, "step": 2, "loss": 9.0}',
-                               '{"seconds/train": 9.0, "step": 1}', '{"mIoU": 1.0, "time": 2, "step": 1}', '{"iter": 3,']),
+                               '{"seconds/train": 9.0, "step": 1}', '{"mIoU": 1.0, "time": 2, "step": 1}',
+                               '{"iter": 3,']),
                         ('2', ['{"iter": 2, "step": 2, "loss": 2.0}', '{"seconds/train": 3.0, "step": 1}'])):
         (tmp_path / name / 'vis_data').mkdir(parents=True)
         (tmp_path / name / 'vis_data' / 'scalars.json').write_text('\n'.join(lines) + '\n')

@@ -1,5 +1,5 @@
 """Packing views for the model."""
-from typing import List, Sequence, Union
+from typing import List, Optional, Sequence, Union
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ def stack_images(images: Sequence[Union[torch.Tensor, StoredImages]]) -> Union[t
 
 
 @FUNCTIONS.register_module()
-def stack_views(samples: List[dict], _scope_: str = None) -> dict:
+def stack_views(samples: List[dict], _scope_: Optional[str] = None) -> dict:
     """Collate packed views in the data worker: ``inputs`` becomes V tensors (N, 3, H, W) uint8.
 
     One tensor per view is pinned and copied to the device at once, where a list would be N small copies. For

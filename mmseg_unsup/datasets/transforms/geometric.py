@@ -66,7 +66,8 @@ class ResizeForEvaluation(BaseTransform):
       taken at that size. What lies outside the square is never scored.
     * ``'full_resolution'``: the whole image is seen, labels stay as they are, and scores are taken at the size of the
       file (the prediction is brought back to ``ori_shape``).
-    * ``'squash'``: as ``'full_resolution'``, but both sides become ``size``, so that images of any aspect fit one batch.
+    * ``'squash'``: as ``'full_resolution'``, but both sides become ``size``, so that images of any aspect fit one
+      batch.
 
     Args:
         size: pixels of the shorter side.

@@ -135,7 +135,8 @@ def _read(path: str, backend_args: Optional[dict]) -> bytes:
 
 
 def decode_image(content: bytes, reduce_to: Optional[int] = None) -> Tuple[np.ndarray, Tuple[int, int]]:
-    """Return the (h, w, 3) uint8 BGR image, at a reduced scale if it may be, and (height, width) of the upright file."""
+    """Return the (h, w, 3) uint8 BGR image, at a reduced scale if it may be, and (height, width) of the upright
+    file."""
     shape = None if reduce_to is None else _jpeg_shape(content)
     if shape is not None:
         scale = next((scale for scale in _REDUCED_FLAGS if min(shape) // scale >= reduce_to), 1)

@@ -1,5 +1,5 @@
 """Object masks beside images: reading them, and two crops of both."""
-from typing import Tuple
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ _CROP_ATTEMPTS = 10
 _MAX_RATIO = 1000
 
 
-def read_mask(path: str, backend_args: dict = None) -> np.ndarray:
+def read_mask(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
     """Read a mask file: (H, W) of unsigned integers, 0 where there is no object.
 
     A palette gives its indices; several equal channels are one, and transparency does not count.
@@ -63,7 +63,7 @@ class LoadMask(BaseTransform):
     """
     loads = 'mask_path'
 
-    def __init__(self, objects: str = 'image', min_area: float = 0.01, backend_args: dict = None) -> None:
+    def __init__(self, objects: str = 'image', min_area: float = 0.01, backend_args: Optional[dict] = None) -> None:
         if objects not in OBJECTS:
             raise ValueError(f'objects={objects!r} is not one of {OBJECTS}')
         check_share('min_area', min_area, includes_one=False)

@@ -1,5 +1,6 @@
 """Pictures of what the clusters are, after every evaluation."""
 import os.path as osp
+from itertools import chain
 from typing import Dict, List, Optional, Sequence
 
 import cv2
@@ -24,8 +25,8 @@ CAPTIONS = ['image', 'clusters', 'matched classes', 'truth']
 class ClusterPicturesHook(Hook):
     """Gives the backends of the visualizer (local files, TensorBoard, W&B, MLflow, as configured) four pictures:
 
-    * ``contact_sheet``: ``image | clusters | matched classes | truth`` of the first images; without labels the first two
-      columns. The last one is a file in the work directory too;
+    * ``contact_sheet``: ``image | clusters | matched classes | truth`` of the first images; without labels the first
+      two columns. The last one is a file in the work directory too;
     * ``cluster_sizes``: shares of all pixels;
     * ``cluster_similarity``: cosines of the clusters' prototypes or weights;
     * ``confusion_matrix``: for every class of the data set the shares of its pixels per cluster, clusters in the order
@@ -111,7 +112,7 @@ class ClusterPicturesHook(Hook):
         captions, n = CAPTIONS[:len(rows[0])], min(self.images_per_row, len(rows))
         blank = [np.full((1, 1, 3), 255, np.uint8)] * len(captions)
         rows += [blank] * (-len(rows) % n)
-        return contact_sheet([sum(rows[i:i + n], []) for i in range(0, len(rows), n)], captions * n)
+        return contact_sheet([[*chain(*rows[i:i + n])] for i in range(0, len(rows), n)], captions * n)
 
 
 def scored_confusion(metrics: Sequence, predicted_set: str) -> Optional[ClusterIoUMetric]:

@@ -104,7 +104,8 @@ class CodebookHook(FitHook):
         self._count_used()
 
     def _batches(self) -> Sequence[np.ndarray]:
-        """Positions of the images of every step, the same on all ranks: the images in one random order after another."""
+        """Positions of the images of every step, the same on all ranks: the images in one random order after
+        another."""
         n_images = self._n_images
         epochs = -(-self.steps * self.batch_images // n_images)
         order = np.concatenate([keyed_generator(*self._key, _ORDER, epoch).permutation(n_images)

@@ -15,7 +15,8 @@ from ...utils.run_logs import TRAINED_ON, read_run_log
 from ...utils.score_table import change_table, headline, main_scores
 from ..feature_pass import unwrap
 from ..forecast import Cost, Forecast, evaluates_after, forecast, measure, planned_passes, progress_of
-from ..run_facts import clusters_fact, config_fact, data_fact, device_fact, folder_fact, result_files, say_end, say_facts
+from ..run_facts import (clusters_fact, config_fact, data_fact, device_fact, folder_fact, result_files, say_end,
+                         say_facts)
 from ..shared_memory import warn_of_shared_memory
 from .compile_hook import CompileHook
 from .initialization_hook import InitializationHook

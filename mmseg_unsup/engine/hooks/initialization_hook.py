@@ -44,7 +44,8 @@ class InitializationHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Remember what the loaded checkpoint says of itself; one that is only evaluated must be of this model, as
-        mmengine would score random weights in the place of what it lacks, and one that starts a run have a part of it."""
+        mmengine would score random weights in the place of what it lacks, and one that starts a run have a part of
+        it."""
         check = check_any_tensor if isinstance(runner._train_loop, BaseLoop) else check_feature_tensors
         check(unwrap(runner.model), checkpoint)
         self._of_checkpoint = (checkpoint.get('meta') or {}).get('weights_seen')

@@ -9,8 +9,8 @@ from ..schedulers import FullPolyLR
 
 @HOOKS.register_module()
 class LongerScheduleHook(Hook):
-    """Gives a resumed :class:`mmengine.optim.PolyLR` the ``end`` of the config, which is that of the training where it has
-    none, and the learning rate that it has there.
+    """Gives a resumed :class:`mmengine.optim.PolyLR` the ``end`` of the config, which is that of the training where it
+    has none, and the learning rate that it has there.
 
     A checkpoint brings the schedule of its own run, which has fallen to its end: what is trained after that would be
     trained with next to no learning rate.

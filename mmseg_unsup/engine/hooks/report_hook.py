@@ -91,7 +91,7 @@ class ReportHook(Hook):
         return {name: value for name, value in facts.items() if value is not None}
 
 
-@functools.lru_cache()  # it reads the list of files of every distribution
+@functools.lru_cache  # it reads the list of files of every distribution
 def software() -> Dict[str, str]:
     """Name -> version of what computed here."""
     versions = {'mmseg_unsup': __version__, 'Python': platform.python_version()}

@@ -33,8 +33,8 @@ def released_group_scores(confusion: np.ndarray, cluster_to_class: np.ndarray, m
     cluster_to_class = cluster_to_class.copy()
     cluster_to_class[unmatched[:len(left)]] = left[:len(unmatched)]
     if confusion.shape[0] != confusion.shape[1] or (np.sort(cluster_to_class) != np.arange(len(confusion))).any():
-        raise ValueError('the released scores of groups need as many clusters as classes and a one-to-one matching, but '
-                         f'got {confusion.shape[1]} clusters for {confusion.shape[0]} classes')
+        raise ValueError('the released scores of groups need as many clusters as classes and a one-to-one matching, '
+                         f'but got {confusion.shape[1]} clusters for {confusion.shape[0]} classes')
     by_cluster = confusion[cluster_to_class]  # row k: the class that cluster k was matched to
     part = by_cluster[np.ix_(members, members)]
     scores = scores_from_confusion(np.hstack([part, np.zeros((len(part), 1), part.dtype)]))

@@ -9,8 +9,8 @@ from .cluster_set import CosineClusterSet
 
 @MODELS.register_module()
 class ModularitySet(CosineClusterSet):
-    """Trained directions whose clusters join the cells of an image that are more alike than by chance: the cluster probe
-    of CAUSE (arXiv 2310.07379).
+    """Trained directions whose clusters join the cells of an image that are more alike than by chance: the cluster
+    probe of CAUSE (arXiv 2310.07379).
 
     They start as short as its codebook, uniform from -1/K to 1/K: Adam turns short ones quickly.
 

@@ -39,7 +39,7 @@ class ClusterHead(BaseModule):
                  in_index: int = 0,
                  align_corners: bool = False,
                  clusters: Optional[Dict[str, dict]] = None,
-                 init_cfg: dict = None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.in_channels, self.n_clusters, self.distance = in_channels, n_clusters, distance
         self.in_index, self.align_corners = in_index, align_corners
@@ -57,7 +57,7 @@ class ClusterHead(BaseModule):
     def out_channels(self) -> int:
         return self.num_classes
 
-    def forward(self, inputs: Tuple[Tensor, ...], names: Sequence[str] = None) -> Tensor:
+    def forward(self, inputs: Tuple[Tensor, ...], names: Optional[Sequence[str]] = None) -> Tensor:
         """Features -> (N, K_1 + K_2 + ..., h, w) scores, one block of channels per set in ``names``.
 
         Raises:

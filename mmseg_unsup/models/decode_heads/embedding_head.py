@@ -1,5 +1,5 @@
 """DeepLabV3 head that embeds pixels and tells objects from background."""
-from typing import Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 import torch
 from mmcv.cnn import ConvModule
@@ -80,7 +80,7 @@ class EmbeddingHead(BaseModule):
                  norm_cfg: dict = dict(type='SyncBN', requires_grad=True),
                  saliency_threshold: float = 0.5,
                  align_corners: bool = False,
-                 init_cfg: dict = None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.in_channels, self.channels, self.embedding_channels = in_channels, channels, embedding_channels
         self.in_index, self.align_corners = in_index, align_corners

@@ -1,5 +1,5 @@
 """The transformer head of CAUSE."""
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch.nn.functional as F
 import torch
@@ -42,7 +42,7 @@ class ConceptDecoder(BaseModule):
                  hidden_channels: int = 2048,
                  dropout: float = 0.1,
                  in_index: int = 0,
-                 init_cfg: dict = None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         check_count('model.neck.n_cells', n_cells)
         self.in_channels, self.out_channels, self.in_index = in_channels, out_channels, in_index
@@ -66,8 +66,8 @@ class ConceptDecoder(BaseModule):
 
     def _decode(self, queries: Tensor, memory: Tensor) -> Tensor:
         if queries.size(1) != len(self.query_pos):
-            raise ValueError(f'the transformer head has learned positions of {len(self.query_pos)} cells, but the image '
-                             f'has {queries.size(1)}: give images of the size that it was trained with, or set '
+            raise ValueError(f'the transformer head has learned positions of {len(self.query_pos)} cells, but the '
+                             f'image has {queries.size(1)}: give images of the size that it was trained with, or set '
                              'model.neck.n_cells for a training of another size')
         placed = queries + self.query_pos
         queries = self.norm1(queries + self._attend(self.self_attn, placed, placed, queries))

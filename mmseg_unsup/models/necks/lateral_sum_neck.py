@@ -1,5 +1,5 @@
 """PiCIE's decoder: lateral 1x1 convolutions and a top-down sum, finest level only."""
-from typing import List, Sequence, Tuple, Union
+from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -43,7 +43,7 @@ class LateralSumNeck(BaseModule):
                  init: str = 'random',
                  level_weights: Sequence[float] = (0.25, 0.5, 1., 1.),
                  position: Union[int, str, None] = None,
-                 init_cfg: dict = None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if init not in self.INITS:
             raise ValueError(f'init={init!r} is not one of {self.INITS}')

@@ -1,5 +1,5 @@
 """A feature pyramid from the one map of a plain vision transformer."""
-from typing import Sequence, Tuple, Union
+from typing import Optional, Sequence, Tuple, Union
 
 import torch
 from mmseg.models.necks import Feature2Pyramid
@@ -34,7 +34,7 @@ class PlainViTPyramid(LateralSumNeck):
                  init: str = 'random',
                  level_weights: Sequence[float] = (0.25, 0.5, 1., 1.),
                  position: Union[int, str, None] = None,
-                 init_cfg: dict = None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__([embed_dims] * 4, out_channels, init, level_weights, position, init_cfg)
         self.pyramid = Feature2Pyramid(embed_dims, norm_cfg=dict(type=LayerNorm2d))
         for module in self.pyramid.modules():

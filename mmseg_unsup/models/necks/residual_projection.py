@@ -1,5 +1,5 @@
 """The head of STEGO and of most of its successors."""
-from typing import Sequence, Tuple, Union
+from typing import Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.model import BaseModule
@@ -39,7 +39,7 @@ class ResidualProjection(BaseModule):
                  dropout: float = 0.1,
                  elementwise: bool = False,
                  in_index: Union[int, Sequence[int]] = 0,
-                 init_cfg: dict = None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         check_choice('activation', activation, _ACTIVATIONS)
         check_counts(**{'model.neck.in_channels': in_channels, 'model.neck.out_channels': out_channels})

@@ -60,8 +60,8 @@ class CAUSE(CodeSegmentor):
         check_count('projection_channels', projection_channels)
         check_positive('temperature', temperature)
         if not -1 <= negative <= positive <= 1:
-            raise ValueError(f'codes are alike above positive={positive!r} and differ below negative={negative!r}: give '
-                             'two cosines, the first not below the second')
+            raise ValueError(f'codes are alike above positive={positive!r} and differ below negative={negative!r}: '
+                             'give two cosines, the first not below the second')
         self.positive, self.negative, self.temperature = positive, negative, temperature
         self.codebook = Codebook(n_codes, self.neck.in_channels, self.neck.in_index)
         self.projection = nn.Conv2d(self.neck.out_channels, projection_channels, 1)

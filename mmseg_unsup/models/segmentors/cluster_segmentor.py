@@ -114,7 +114,7 @@ class ClusterSegmentor(EncoderDecoder):
         if self.target_generator is not None:
             self.target_generator.follow(self, steps_per_epoch)
 
-    def forward(self, inputs, data_samples: list = None, mode: str = 'tensor'):
+    def forward(self, inputs, data_samples: Optional[list] = None, mode: str = 'tensor'):
         """As mmseg's; a training step is refused where it would learn nothing, see :meth:`check_ready`."""
         if mode == 'loss':
             self.check_ready()
@@ -316,7 +316,7 @@ class ClusterSegmentor(EncoderDecoder):
 
     # the prediction
 
-    def _forward(self, inputs: Tensor, data_samples: list = None) -> Tensor:
+    def _forward(self, inputs: Tensor, data_samples: Optional[list] = None) -> Tensor:
         return self.decode_head(self.averaged_feat(inputs))
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
@@ -360,7 +360,7 @@ class ClusterSegmentor(EncoderDecoder):
             self.winners(scores, img_meta, image)[0], feats.flatten(1).t(), scores.argmax(0).flatten(),
             _cell_boxes(*scores.shape[1:]).to(feats))
 
-    def predict(self, inputs: Tensor, data_samples: list = None) -> list:
+    def predict(self, inputs: Tensor, data_samples: Optional[list] = None) -> list:
         """Predict the sets of clusters and, as ``pred_sem_seg_<set>`` alone, the probes and what a CRF makes of a set;
         one pass of the backbone.
 
@@ -392,7 +392,7 @@ class ClusterSegmentor(EncoderDecoder):
         names = self.predicted_sets
         return dict(zip(names, logits.split([self.clusters[name].n_clusters for name in names], dim=1)))
 
-    def postprocess_result(self, seg_logits: Tensor, data_samples: list = None) -> list:
+    def postprocess_result(self, seg_logits: Tensor, data_samples: Optional[list] = None) -> list:
         """One prediction per set of clusters.
 
         ``pred_sem_seg`` and ``seg_logits`` are of the first predicted set; each also leaves ``pred_sem_seg_<set>``.

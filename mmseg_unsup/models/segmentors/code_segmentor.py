@@ -12,8 +12,8 @@ CLUSTER = 'cluster'
 class CodeSegmentor(ClusterSegmentor):
     """A :class:`mmseg_unsup.FrozenBackbone`, a neck that learns *codes* of its features, and clusters of the codes.
 
-    The set ``cluster``, such as a :class:`mmseg_unsup.CosineClusterSet`, is trained along on detached codes: what trains
-    the codes does not see it.
+    The set ``cluster``, such as a :class:`mmseg_unsup.CosineClusterSet`, is trained along on detached codes: what
+    trains the codes does not see it.
 
     Raises:
         TypeError: the backbone is not frozen.
@@ -33,8 +33,8 @@ class CodeSegmentor(ClusterSegmentor):
 
     @property
     def reads_codes(self) -> bool:
-        """Whether the neck reads codes beside the maps of the backbone, as :class:`mmseg_unsup.ConceptDecoder` does; the
-        method then has a ``codebook``."""
+        """Whether the neck reads codes beside the maps of the backbone, as :class:`mmseg_unsup.ConceptDecoder` does;
+        the method then has a ``codebook``."""
         return self.with_neck and getattr(self.neck, 'reads_codes', False)
 
     @property

@@ -58,7 +58,7 @@ class ObjectSegmentor(ClusterSegmentor):
     background_cluster = 0
     test_settings = tuple(TEST_CFG)
 
-    def __init__(self, *args, test_cfg: dict = None, **kwargs) -> None:
+    def __init__(self, *args, test_cfg: Optional[dict] = None, **kwargs) -> None:
         settings = dict(TEST_CFG, **(test_cfg or {}))
         check_test_cfg(settings)
         super().__init__(*args, test_cfg=ConfigDict(settings), **kwargs)
@@ -150,7 +150,7 @@ class ObjectSegmentor(ClusterSegmentor):
     def _maps(self, read: Read) -> ForwardMaps:
         return ForwardMaps(read.feats, lambda: read.ids - 1, lambda: self._descriptors(read))
 
-    def predict(self, inputs: Tensor, data_samples: list = None) -> list:
+    def predict(self, inputs: Tensor, data_samples: Optional[list] = None) -> list:
         """See the class; fitted probes predict beside, from the same pass."""
         read, identity = self._read(inputs, [sample.metainfo for sample in data_samples]), self.cluster_identity()
         for sample, image, scores, descriptors in zip(data_samples, inputs, read.scores, self._descriptors(read)):

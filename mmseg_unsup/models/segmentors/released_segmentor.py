@@ -22,8 +22,8 @@ class ReleasedSegmentor(CodeSegmentor):
     Args:
         n_codes: of the :class:`Codebook` of a neck that reads codes, such as CAUSE's transformer head; None for none.
         test_cfg: as of :class:`ClusterSegmentor`, and ``enlarge``: what is brought to the pixels that the network sees,
-            ``'scores'`` of cells, or ``'codes'``, of which every pixel is then scored, as the released codes do it; that
-            takes the memory of a code for each pixel.
+            ``'scores'`` of cells, or ``'codes'``, of which every pixel is then scored, as the released codes do it;
+            that takes the memory of a code for each pixel.
 
     Raises:
         ValueError: another value of ``enlarge``; see :class:`CodeSegmentor`.

@@ -119,7 +119,7 @@ class STEGO(CodeSegmentor):
                                    'or set each to (weight, shift)')
             self._is_checked = True
 
-    def forward(self, inputs, data_samples: list = None, mode: str = 'tensor'):
+    def forward(self, inputs, data_samples: Optional[list] = None, mode: str = 'tensor'):
         """As of every method; RuntimeError of a training step without partners."""
         if mode == 'loss' and len(inputs) != 2:
             raise RuntimeError('STEGO compares images with partners, and there are none: train on a '
