@@ -84,6 +84,6 @@ if __name__ == '__main__':
             extras_require={
                 name: requirements(name)
                 for name in ('onedl', 'openmmlab', 'mmpretrain', 'openmmlab-mmpretrain', 'faiss', 'gpu', 'crf', 'hub',
-                             'onnx', 'safetensors', 'tensorboard', 'tests')
+                             'formats', 'onnx', 'safetensors', 'tensorboard', 'tests')
             },
             zip_safe=False)
