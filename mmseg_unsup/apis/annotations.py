@@ -130,14 +130,15 @@ class _Finder:
 
     def find(self, name: str, path: str) -> int:
         """The number of the one image of a name."""
+        name = printable(name)
         for key in (name, f'*{osp.basename(name)}', f'*{_stem(name)}'):
             found = self._of.get(key, ())
             if len(found) == 1:
                 return found[0]
             if found:
-                raise ValueError(f'{printable(path)} speaks of {printable(name)}, and {len(found)} images below '
+                raise ValueError(f'{printable(path)} speaks of {name}, and {len(found)} images below '
                                  f'{printable(self._root)} are called so: give it the name below that folder')
-        raise ValueError(f'{printable(path)} speaks of {printable(name)}, but there is no such image below '
+        raise ValueError(f'{printable(path)} speaks of {name}, but there is no such image below '
                          f'{printable(self._root)}: give the folder that it was annotated in')
 
 

@@ -22,7 +22,7 @@ def writing(job: Job) -> Iterator[Add]:
     points of its polygon as shares of width and height. The images belong to ``yolo/images``."""
     yield lambda drawn: _write_image(drawn, osp.join(job.out, 'yolo', _LABELS))
     names = ''.join(f'  {c}: {as_json(name)}\n' for c, name in enumerate(job.names))
-    write_text(osp.join(job.out, 'yolo', _SETTINGS), f'path: .\ntrain: images\nval: images\nnames:\n{names}')
+    write_text(osp.join(job.out, 'yolo', _SETTINGS), f'train: images\nval: images\nnames:\n{names}')
 
 
 def _write_image(drawn: Drawn, folder: str) -> None:
