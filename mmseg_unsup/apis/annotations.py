@@ -5,7 +5,6 @@ from collections import defaultdict
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-from PIL import ExifTags, Image
 
 from ..datasets.pictures import read_indexed
 from ..formats.job import Job, slashes
@@ -17,11 +16,10 @@ from ..presets import n_cores
 from ..utils.near_names import did_you_mean, similar
 from ..utils.paths import printable
 from .folder_journal import ImageNames, read_made
-from .image_input import header_shape
+from .image_input import upright_shape
 from .map_files import RECORD, MapFiles
 
 VOID, WIDE_VOID = 255, 65535  # of maps with up to 255 classes, and with more
-_TRANSPOSED = (5, 6, 7, 8)  # values of the orientation in EXIF
 
 
 class MadeMaps(NamedTuple):
@@ -143,12 +141,12 @@ class _Finder:
 
 
 def _stem(name: str) -> str:
-    """A file name without suffix, and without what names the images of Cityscapes."""
+    """A file name without suffix, and without what ends those of the images of Cityscapes."""
     return osp.splitext(osp.basename(name))[0].removesuffix('_leftImg8bit')
 
 
 def _checked_size(annotated: Annotated, image: str, path: str) -> Tuple[int, int]:
-    size = _upright_size(image)
+    size = upright_shape(image)
     if size is None:
         raise ValueError(f'{printable(path)} speaks of {printable(image)}, which cannot be read: mend or remove it')
     if annotated.size is not None and tuple(annotated.size) != size:
@@ -156,13 +154,3 @@ def _checked_size(annotated: Annotated, image: str, path: str) -> Tuple[int, int
         raise ValueError(f'{printable(path)} says that {printable(image)} has {width}x{height} pixels, but it has '
                          f'{size[1]}x{size[0]}: give the images that were annotated')
     return size
-
-
-def _upright_size(path: str) -> Optional[Tuple[int, int]]:
-    """(height, width) by the header, of a photograph that was turned as its EXIF says."""
-    size = header_shape(path)
-    if size is None:
-        return None
-    with Image.open(path) as image:
-        is_turned = image.format == 'JPEG' and image.getexif().get(ExifTags.Base.Orientation) in _TRANSPOSED
-    return size[::-1] if is_turned else size

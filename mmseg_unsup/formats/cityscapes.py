@@ -13,11 +13,10 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job
 from .parsing import get, load_json
 from .shapes import Annotated, mask_of
-from .table import FORMATS
+from .table import FORMATS, file_of
 
 VOID = 255
-_IDS, _COLOR, _LABELS = FORMATS['cityscapes'].suffix, '_gtFine_color.png', 'labels.json'
-_IMAGE = '_leftImg8bit'  # in the names of the images of Cityscapes
+IDS, _COLOR, _LABELS = FORMATS['cityscapes'].suffix, '_gtFine_color.png', 'labels.json'
 
 
 @contextmanager
@@ -32,12 +31,12 @@ def writing(job: Job) -> Iterator[Add]:
 
 
 def _write_image(drawn: Drawn, folder: str, palette: np.ndarray) -> None:
-    stem = osp.join(folder, osp.splitext(drawn.name)[0].removesuffix(_IMAGE))
+    path = osp.join(folder, file_of('cityscapes', drawn.name))
     ids = np.where(drawn.ids < len(palette), drawn.ids, VOID).astype(np.uint8)
     colors = np.zeros((VOID + 1, 3), np.uint8)
     colors[:len(palette)] = palette
-    write_picture(stem + _IDS, ids)
-    write_picture(stem + _COLOR, colors[ids])
+    write_picture(path, ids)
+    write_picture(path.removesuffix(IDS) + _COLOR, colors[ids])
 
 
 def read(folder: str) -> List[Annotated]:
@@ -49,8 +48,8 @@ def read(folder: str) -> List[Annotated]:
     path = osp.join(folder, _LABELS)
     names = {get(item, 'id', int, path): get(item, 'name', str, path) for item in load_json(path)}
     maps = sorted(osp.join(parent, name) for parent, _, files in os.walk(folder) for name in files
-                  if name.endswith(_IDS))
-    return [_read_map(path, osp.relpath(path, folder).removesuffix(_IDS), names) for path in maps]
+                  if name.endswith(IDS))
+    return [_read_map(path, osp.relpath(path, folder).removesuffix(IDS), names) for path in maps]
 
 
 def _read_map(path: str, name: str, names: dict) -> Annotated:
@@ -58,6 +57,6 @@ def _read_map(path: str, name: str, names: dict) -> Annotated:
     found = [c for c in np.unique(ids).tolist() if c != VOID]
     unknown = [c for c in found if c not in names]
     if unknown:
-        raise ValueError(f'{printable(path)} holds the values {unknown}, which {_LABELS} does not list: add them there, '
-                         f'or use {VOID} for void')
+        raise ValueError(f'{printable(path)} holds the values {unknown}, which {_LABELS} does not list: add them '
+                         f'there, or use {VOID} for void')
     return Annotated(name, ids.shape, [mask_of(names[c], ids == c) for c in found])

@@ -90,8 +90,8 @@ def _shapes_of(label: str, segmentation, image: Annotated, where: str) -> List[U
     if isinstance(segmentation, dict):
         return [_mask_of(label, segmentation, image, where)]
     if not isinstance(segmentation, list) or not segmentation:
-        raise ValueError(f'{where} has an annotation of {label!r} without a segmentation: a box says nothing of pixels, '
-                         'export masks or polygons')
+        raise ValueError(f'{where} has an annotation of {label!r} without a segmentation: a box says nothing of '
+                         'pixels, export masks or polygons')
     return [polygon_of(label, ring, where) for ring in segmentation]
 
 

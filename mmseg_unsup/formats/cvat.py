@@ -23,7 +23,8 @@ def writing(job: Job) -> Iterator[Add]:
     of a task takes."""
     labels = [(name, job.hex_color(c)) for c, name in enumerate(job.names)]
     with replacing(osp.join(job.out, 'cvat.xml')) as part, open(part, 'w', encoding='utf-8') as file:
-        file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta><task><labels>')
+        file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
+                   '<meta><task><labels>\n')
         for name, color in labels:
             file.write(f'<label><name>{escape(name)}</name><color>{color}</color><attributes></attributes></label>\n')
         file.write('</labels></task></meta>\n')
@@ -98,8 +99,8 @@ def _read_mask(shape: Element, label: str, size, where: str) -> Mask:
     left, top, width, height = (int(shape.attrib[key]) for key in ('left', 'top', 'width', 'height'))
     runs = np.array(shape.attrib['rle'].split(','), int)  # of the rows, the first one is outside
     if runs.min() < 0 or runs.sum() != width * height:
-        raise ValueError(f'{where} has a mask of {label!r} whose run lengths sum to {runs.sum()}, not to {width}x{height}'
-                         ' pixels: export the file anew')
+        raise ValueError(f'{where} has a mask of {label!r} whose run lengths sum to {runs.sum()}, not to '
+                         f'{width}x{height} pixels: export the file anew')
     pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
     return mask_at(label, pixels, left, top, size, where)
 

@@ -15,7 +15,7 @@ from .regions import Region
 from .shapes import Annotated, Mask, Polygon, mask_of, polygon_of
 
 _LOCAL = '/data/local-files/?d='
-_NOTHING_DRAWN = ('choices', 'textarea', 'rating')  # of a whole image
+_NOTHING_DRAWN = ('choices', 'textarea', 'rating', 'relation')
 
 
 @contextmanager
@@ -48,8 +48,8 @@ def _value(region: Region, width: int, height: int, job: Job) -> dict:
 
 
 def read(path: str, content: list) -> List[Annotated]:
-    """What an export as JSON says: the last annotation of a task that was not cancelled, else its first prediction; tasks
-    with neither are left out.
+    """What an export as JSON says: the last annotation of a task that was not cancelled, else its first prediction;
+    tasks with neither are left out.
 
     Raises:
         ValueError: what is no such file; another kind of shape, or one that encloses no area.
@@ -60,7 +60,8 @@ def read(path: str, content: list) -> List[Annotated]:
 
 def _read_task(task: dict, path: str) -> Optional[Annotated]:
     data = get(task, 'data', dict, path)
-    name = data.get('name') or _name_of(str(data.get('image', '')))
+    name = data.get('name')
+    name = name if isinstance(name, str) and name else _name_of(str(data.get('image', '')))
     kept = [one for one in task.get('annotations') or [] if not one.get('was_cancelled')]
     kept = kept[-1:] or (task.get('predictions') or [])[:1]
     if not kept:
@@ -76,8 +77,8 @@ def _read_task(task: dict, path: str) -> Optional[Annotated]:
 
 
 def _name_of(address: str) -> str:
-    """The name of an image by its address: of a local file below the root of those, of an upload without the digits that
-    Label Studio puts before it."""
+    """The name of an image by its address: of a local file below the root of those, of an upload without the digits
+    that Label Studio puts before it."""
     parts = urlsplit(address)
     local = parse_qs(parts.query).get('d')
     if local:

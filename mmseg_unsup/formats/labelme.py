@@ -14,7 +14,7 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, plain, slashes
 from .parsing import get, load_json, named
 from .shapes import Annotated, Mask, Polygon, mask_at, polygon_of
-from .table import FORMATS
+from .table import file_of
 
 _VERSION = '5.5.0'  # of LabelMe, whose files later ones read
 
@@ -27,7 +27,7 @@ def writing(job: Job) -> Iterator[Add]:
 
 
 def _write_image(drawn: Drawn, job: Job) -> None:
-    path = osp.join(job.out, 'labelme', osp.splitext(drawn.name)[0] + FORMATS['labelme'].suffix)
+    path = osp.join(job.out, 'labelme', file_of('labelme', drawn.name))
     height, width = drawn.ids.shape
     shapes = []
     for region in drawn.regions:

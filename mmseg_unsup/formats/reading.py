@@ -30,12 +30,14 @@ def read_shapes(path: str) -> List[Annotated]:
 def _read_folder(folder: str) -> List[Annotated]:
     if osp.isfile(osp.join(folder, 'data.yaml')):
         return yolo.read(folder)
-    if osp.isfile(osp.join(folder, 'labels.json')):
+    names = [name for _, _, names in os.walk(folder) for name in names]
+    if any(name.endswith(cityscapes.IDS) for name in names):
         return cityscapes.read(folder)
-    if any(name.endswith('.json') for _, _, names in os.walk(folder) for name in names):
+    if any(name.endswith('.json') for name in names):
         return labelme.read(folder)
-    raise ValueError(f'{printable(folder)} is no folder of annotations, which has data.yaml (YOLO), labels.json '
-                     '(Cityscapes) or JSON files (LabelMe): give such a folder, or a file of COCO, CVAT or Label Studio')
+    raise ValueError(f'{printable(folder)} is no folder of annotations, which has data.yaml (YOLO), '
+                     f'*{cityscapes.IDS} or JSON files (LabelMe): give such a folder, or a file of COCO, CVAT or '
+                     'Label Studio')
 
 
 def _read_file(path: str) -> List[Annotated]:

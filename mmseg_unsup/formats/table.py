@@ -1,4 +1,5 @@
 """Which annotation formats there are."""
+import os.path as osp
 from importlib.util import find_spec
 from typing import Iterable, NamedTuple, Optional, Sequence, Tuple
 
@@ -30,6 +31,13 @@ FORMATS = {
     'labelme': Format(('labelme/', ), suffix='.json'),
     'cityscapes': Format(('cityscapes/', ), (), '_gtFine_labelIds.png', 255),
 }
+
+
+def file_of(name: str, image: str) -> str:
+    """The file of an image in the folder of a format; that of Cityscapes leaves out what ends the names of its
+    images."""
+    stem = osp.splitext(image)[0]
+    return (stem.removesuffix('_leftImg8bit') if name == 'cityscapes' else stem) + FORMATS[name].suffix
 
 
 def check_formats(formats: Iterable[str]) -> None:

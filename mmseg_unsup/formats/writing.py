@@ -13,7 +13,7 @@ from ..utils.read_ahead import read_ahead
 from . import cityscapes, coco, cvat, label_studio, labelme, yolo
 from .job import Drawn, Job
 from .regions import trace_regions
-from .table import FORMATS
+from .table import FORMATS, file_of
 
 _WRITING = {'coco': coco.writing_runs, 'coco-polygons': coco.writing_polygons, 'label-studio': label_studio.writing,
             'cvat': cvat.writing, 'yolo': yolo.writing, 'labelme': labelme.writing, 'cityscapes': cityscapes.writing}
@@ -27,17 +27,17 @@ def check_maps(formats: Sequence[str], names: Sequence[str], images: Sequence[st
         images: their names.
     """
     for name in formats:
-        most, suffix = FORMATS[name].max_classes, FORMATS[name].suffix
+        most, is_single = FORMATS[name].max_classes, FORMATS[name].suffix is None
         if most is not None and len(names) > most:
             raise ValueError(f'the format {name} holds {most} classes at most, and there are {len(names)}: merge '
                              'classes (mmseg-unsup name --merge), or choose another format')
-        stems: Dict[str, str] = {}
-        for image in images if suffix else ():
-            other = stems.setdefault(osp.splitext(image)[0], image)
+        files: Dict[str, str] = {}
+        for image in () if is_single else images:
+            other = files.setdefault(file_of(name, image), image)
             if other != image:
                 raise ValueError(f'the format {name} has one file for {printable(other)} and {printable(image)}, '
-                                 f'{printable(osp.splitext(image)[0] + suffix)}: rename one of the images, or choose '
-                                 'another format')
+                                 f'{printable(file_of(name, image))}: rename one of the images, or choose another '
+                                 'format')
 
 
 def write_formats(formats: Sequence[str], job: Job, images: Sequence[str], read_map: Callable[[str], np.ndarray],

@@ -11,15 +11,15 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, plain
 from .parsing import named
 from .shapes import Annotated, polygon_of
-from .table import FORMATS
+from .table import file_of
 
 _SETTINGS, _LABELS = 'data.yaml', 'labels'
 
 
 @contextmanager
 def writing(job: Job) -> Iterator[Add]:
-    """``yolo/data.yaml`` and below ``yolo/labels`` a file per image, a line for every connected region: its class and the
-    points of its polygon as shares of width and height. The images belong to ``yolo/images``."""
+    """``yolo/data.yaml`` and below ``yolo/labels`` a file per image, a line for every connected region: its class and
+    the points of its polygon as shares of width and height. The images belong to ``yolo/images``."""
     yield lambda drawn: _write_image(drawn, osp.join(job.out, 'yolo', _LABELS))
     names = ''.join(f'  {c}: {as_json(name)}\n' for c, name in enumerate(job.names))
     write_text(osp.join(job.out, 'yolo', _SETTINGS), f'train: images\nval: images\nnames:\n{names}')
@@ -27,7 +27,7 @@ def writing(job: Job) -> Iterator[Add]:
 
 def _write_image(drawn: Drawn, folder: str) -> None:
     height, width = drawn.ids.shape
-    path = osp.join(folder, osp.splitext(drawn.name)[0] + FORMATS['yolo'].suffix)
+    path = osp.join(folder, file_of('yolo', drawn.name))
     os.makedirs(osp.dirname(path), exist_ok=True)
     with replacing(path, flush=False) as part, open(part, 'w') as file:
         for region in drawn.regions:
