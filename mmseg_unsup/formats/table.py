@@ -5,6 +5,7 @@ from typing import Iterable, NamedTuple, Optional, Sequence, Tuple
 
 EXTRA = 'formats'
 _POLYGONS, _MASKS = ('shapely', ), ('pycocotools', )
+_GEOS = (3, 12, 0)  # which brought what simplifies neighbours together
 
 
 class Format(NamedTuple):
@@ -54,8 +55,18 @@ def check_formats(formats: Iterable[str]) -> None:
 
 
 def check_packages(packages: Sequence[str], what: str) -> None:
-    """Raise ImportError, which names what needs them, unless packages of the extra are installed."""
+    """Raise ImportError, which names what needs them, unless packages of the extra can be used."""
     for package in packages:
-        if find_spec(package) is None:
-            raise ImportError(f'{what} needs {package}, which is not installed. Run: pip install '
+        if not _is_there(package):
+            release = ' 2.1 with GEOS 3.12 or later' if package == 'shapely' else ''
+            raise ImportError(f'{what} needs {package}{release}, which is not installed. Run: pip install '
                               f'"mmseg-unsup[{EXTRA}]"')
+
+
+def _is_there(package: str) -> bool:
+    if find_spec(package) is None:
+        return False
+    if package == 'shapely':
+        import shapely
+        return hasattr(shapely, 'coverage_simplify') and shapely.geos_version >= _GEOS
+    return True
