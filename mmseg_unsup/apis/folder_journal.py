@@ -329,6 +329,21 @@ def check_settings(old: dict, new: dict, path: str) -> None:
                              f'{new.get(key)!r}: use another folder for the results, or remove that one')
 
 
+def read_made(out: str) -> Tuple[dict, List[str]]:
+    """The settings that the results in a folder depend on, and the sorted names of the images that have any.
+
+    Raises:
+        FileNotFoundError: it has no records.
+        ValueError: these have no settings.
+    """
+    paths = _parts(osp.join(out, PROGRESS))
+    names = {line.image for path in paths for _, line in _read_lines(path) if not line.fault}
+    heads = [_parse(text) for path in paths for text in _texts(path) if text.startswith(_HEAD)]
+    if not any(heads):
+        raise ValueError(f'{printable(osp.join(out, PROGRESS))} has no record of what was made')
+    return [head for head in heads if head][-1]['settings'], sorted(names)
+
+
 def _parts(folder: str) -> List[str]:
     """Paths of all parts; that which was written to last is the last one, and what it says counts."""
     paths = sorted(osp.join(folder, name) for name in os.listdir(folder) if _PART.fullmatch(name))

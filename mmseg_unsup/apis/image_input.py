@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import IMAGE_SUFFIXES, find_images
@@ -18,6 +18,7 @@ from ..utils.progress import track_progress
 InputType = Union[str, os.PathLike, np.ndarray, Image.Image]
 Entry = Union[str, np.ndarray, Image.Image]
 BytesNeeded = Callable[[Tuple[int, int]], int]  # of an image of (H, W) pixels
+_EXIF_TRANSPOSED = (5, 6, 7, 8)  # values of the orientation
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
 _WAITING_BYTES = 16  # of a pixel
 _READERS = 4  # threads; decoding releases the interpreter
@@ -146,10 +147,23 @@ def _list_path(path: str) -> List[str]:
 
 def header_shape(path: str) -> Optional[Tuple[int, int]]:
     """(height, width) by the header; None where Pillow cannot read it."""
+    return _by_header(path, lambda image: image.size[::-1])
+
+
+def upright_shape(path: str) -> Optional[Tuple[int, int]]:
+    """:func:`header_shape` of the picture that :class:`LoadImage` reads, a JPEG turned upright as its EXIF says."""
+    return _by_header(path, lambda image: image.size if _is_turned(image) else image.size[::-1])
+
+
+def _is_turned(image: Image.Image) -> bool:
+    return image.format == 'JPEG' and image.getexif().get(ExifTags.Base.Orientation) in _EXIF_TRANSPOSED
+
+
+def _by_header(path: str, value_of: Callable[[Image.Image], Tuple[int, int]]) -> Optional[Tuple[int, int]]:
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # Pillow takes large images for an attack
     try:
         with Image.open(path) as image:
-            return image.size[::-1]
+            return value_of(image)
     except Exception:  # LoadImage says what is wrong with a file
         return None
     finally:

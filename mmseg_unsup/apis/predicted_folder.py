@@ -1,19 +1,23 @@
 """Maps of a folder of images: the work of ``mmseg-unsup predict``."""
 import os.path as osp
 from contextlib import closing
-from typing import Optional
+from typing import Optional, Sequence
 
+from ..formats.table import check_formats
+from ..formats.writing import check_maps
 from ..utils.distributed import after_all
 from ..utils.preemption import stop_alone_if_asked
 from ..utils.read_ahead import WriteBehind
 from ..utils.shards import WHOLE, Shard
+from .annotations import MadeMaps
 from .folder_journal import ImageNames, Totals, check_same_work, stopping
 from .inferencer import UnsupInferencer
 from .map_files import MapFolder, check_map_folder
 
 
 def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, batch_size: Optional[int] = None,
-                   shard: Shard = WHOLE, replace: bool = False) -> Totals:
+                   shard: Shard = WHOLE, replace: bool = False, formats: Sequence[str] = (),
+                   tolerance: float = 1.) -> Totals:
     """Write what is found in the images of a folder, or in one image, image by image; the same call again goes on where
     it was stopped. Of a model that says it (``scores_are_shares``), also how sure it is of an image: the score of the
     winner, on average over the pixels.
@@ -24,15 +28,22 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
         batch_size: see :meth:`UnsupInferencer.stream`.
         shard: which of the images this process sees; the last one that is done writes ``predictions.json``.
         replace: maps of other settings are made anew, instead of raising an error; for one process.
+        formats: also write the maps as annotations of :data:`mmseg_unsup.formats.table.FORMATS`, all of them when the
+            last map is there.
+        tolerance: of their polygons, see :func:`mmseg_unsup.formats.regions.trace_regions`.
 
     Returns:
         how far all shards have come.
 
     Raises:
         SystemExit: with status 75, SIGTERM or SIGUSR1 came.
+        ImportError, ValueError: see :func:`mmseg_unsup.formats.table.check_formats` and
+            :func:`mmseg_unsup.formats.writing.check_maps`.
         ValueError: other maps are there, see :class:`mmseg_unsup.apis.folder_journal.Journal`; processes that were
             started together disagree.
     """
+    check_formats(formats)
+    check_maps(formats, inferencer.names, images)
     for folder in {osp.dirname(path) for path in images.paths}:
         check_map_folder(out, folder)
     settings = inferencer.settings()
@@ -42,7 +53,14 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
     with folder, stopping():
         folder.journal.tell_made()
         _fill(folder, inferencer, batch_size)
-    return after_all(folder.finish)
+    return after_all(lambda: _finish(folder, formats, tolerance, inferencer.workers))
+
+
+def _finish(folder: MapFolder, formats: Sequence[str], tolerance: float, workers: int) -> Totals:
+    totals = folder.finish()
+    if formats and not totals.n_missing:
+        MadeMaps.of(folder.out).write(formats, tolerance, workers)
+    return totals
 
 
 def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[int]) -> None:

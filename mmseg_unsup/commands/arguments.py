@@ -3,6 +3,8 @@ import argparse
 from contextlib import contextmanager
 from typing import Iterator, Optional
 
+from ..formats.table import FORMATS
+from ..utils.checks import number_from
 from ..utils.shards import WHOLE, parse_shard
 
 # short names, see apis/prior_configs.py
@@ -131,3 +133,11 @@ def add_released_arguments(parser: argparse.ArgumentParser, config: str) -> None
     parser.add_argument('--force', action='store_true', help='replace OUT if it is there')
     parser.add_argument('--allow', nargs='+', default=[], metavar='MODULE.NAME',
                         help='globals beside argparse.Namespace that the file may load; they can run code')
+
+
+def add_format_arguments(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    parser.add_argument('--format', nargs='+', choices=FORMATS, default=[], required=required,
+                        help='annotations that other programs open: ' + ', '.join(
+                            f'{name} ({of_format.files[0]})' for name, of_format in FORMATS.items()))
+    parser.add_argument('--tolerance', type=number_from(0), default=1., metavar='PIXELS', help='by which polygons may '
+                        'be simpler than the maps; 0 for every step of the pixels (default: %(default)s)')

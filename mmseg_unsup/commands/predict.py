@@ -3,6 +3,7 @@
     mmseg-unsup predict MODEL IMAGES --out OUT
     mmseg-unsup predict MODEL IMAGES --out OUT --clusters clusters.json --tile 512
     mmseg-unsup predict MODEL IMAGES --out OUT --refine exact
+    mmseg-unsup predict MODEL IMAGES --out OUT --format coco label-studio
     mmseg-unsup predict MODEL IMAGES --out OUT --shard 0/4
 
 MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file; before it
@@ -10,7 +11,8 @@ may stand another CONFIG than the one in the checkpoint.
 
 OUT/maps has an indexed PNG of class ids per image, as large as the image, OUT/overlays the images coloured by them with
 a legend, OUT/predictions.json the names and the share of each class per image. Classes are those of the clusters.json
-in the folder MODEL, if there is one; without names every cluster is a class of its own.
+in the folder MODEL, if there is one; without names every cluster is a class of its own. --format adds what labelling
+programs open, once the last map is there; `mmseg-unsup convert-maps` does it later.
 
 The same command given again goes on where it was stopped, and makes maps of new images; other settings are refused, as
 OUT/progress records them. Processes that a launcher started (torchrun, srun) share the images, and so do those with
@@ -22,8 +24,9 @@ another error.
 import argparse
 
 from ..utils.checks import at_least
-from .arguments import (add_amp_argument, add_model_arguments, add_names_argument, add_on_error_argument,
-                        add_refine_argument, add_shard_arguments, add_size_argument, offering_to_skip)
+from .arguments import (add_amp_argument, add_format_arguments, add_model_arguments, add_names_argument,
+                        add_on_error_argument, add_refine_argument, add_shard_arguments, add_size_argument,
+                        offering_to_skip)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--overlap', type=at_least(0), default=64,
                         help='pixels that tiles share (default: %(default)s)')
     add_refine_argument(parser)
+    add_format_arguments(parser)
     parser.add_argument('--batch-size', type=at_least(1), help='images of one size, or tiles, at a time (default: up '
                         'to 16 on a GPU, fewer of large ones; else 1)')
     parser.add_argument('--workers', type=at_least(1), help='threads that read ahead, and threads that write (default: '
@@ -58,8 +62,10 @@ def run(args: argparse.Namespace) -> None:
     from ..apis.map_files import MAPS, OVERLAYS, RECORD
     from ..apis.model_files import choose_files
     from ..apis.predicted_folder import predict_folder
+    from ..formats.table import FORMATS, check_formats
     from ..utils.console import counted
     from ..utils.distributed import device_of_process, shard_of_process
+    check_formats(args.format)
     model, names = choose_files(args.model, args.clusters)
     images = ImageNames.of(args.images)  # an empty folder must fail before anything is loaded
     shard = shard_of_process(args.launcher, args.shard)
@@ -68,11 +74,13 @@ def run(args: argparse.Namespace) -> None:
                                  args.cfg_options, amp=args.amp, workers=args.workers, refine=args.refine)
     start = time.perf_counter()
     with offering_to_skip():
-        found = predict_folder(inferencer, images, args.out, args.batch_size, shard)
+        found = predict_folder(inferencer, images, args.out, args.batch_size, shard, formats=args.format,
+                               tolerance=args.tolerance)
     facts = [counted(found.n_found, 'image'), f'{len(inferencer.names)} classes',
              *([f'{found.n_faults} skipped'] if found.n_faults else []),
              *([f'{found.n_missing} are not made yet, by other shards'] if found.n_missing else []),
              f'{time.perf_counter() - start:.1f} s']
-    files = [osp.join(args.out, name) for name in (MAPS, OVERLAYS, *([] if found.n_missing else [RECORD]))]
+    at_the_end = [RECORD, *(FORMATS[name].files[0] for name in args.format)]
+    files = [osp.join(args.out, name) for name in (MAPS, OVERLAYS, *([] if found.n_missing else at_the_end))]
     if is_main_process():
         print(f'{", ".join(facts)}: {", ".join(files)}')

@@ -51,6 +51,7 @@ GROUPS = {
         'convert-released': 'a released checkpoint of STEGO, HP, CAUSE and others',
         'coco-stuff27': 'the curated image lists of COCO-Stuff',
         'label-subsets': 'nested random subsets of a training set',
+        'convert-maps': 'maps as annotations that labelling programs open',
         'labels-to-masks': 'object masks from label maps',
     },
 }

@@ -68,6 +68,21 @@ def at_least(low: int) -> Callable[[str], int]:
     return parse
 
 
+def number_from(low: float) -> Callable[[str], float]:
+    """A ``type`` of argparse: finite numbers from ``low`` on."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number >= low):
+            raise argparse.ArgumentTypeError(f'it must be a number of at least {low}, but it is {text!r}')
+        return number
+
+    return parse
+
+
 def is_finite(value: Any) -> bool:
     """Whether this is a number other than infinity and NaN."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -66,7 +66,7 @@ TAKES_OPTIONS = [
                                                'position', 'browse_views', 'confusion_matrix', 'get_flops'))
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
-              'model_converters/extract_backbone.py', 'model_converters/picie_official.py']
+              'dataset_converters/convert_maps.py', 'model_converters/extract_backbone.py', 'model_converters/picie_official.py']
 # it loads its file into networks of other code, which have the usual number of channels
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
@@ -351,6 +351,7 @@ MAPS = {
     'README.md': {'TEST_MAPS': 4, 'PIXELS/maps': 8, 'OBJECTS/maps': 8, 'PREDICTED/maps': 8},
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
     'docs/use.md': {'NAMED_MAPS': 4, 'OUT/maps': 8, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
+    'docs/formats.md': {'PREDICTED/maps': 8},
     'configs/maskcontrast/README.md': {'MASKS': 8},
     'docs/frozen_transformers.md': {'Segments/maps': 8, 'New Segments/maps': 8, 'Classes/maps': 8,
                                     'New Classes/maps': 8, 'Masks': 8, 'Objects': 8},
@@ -362,6 +363,8 @@ TEXTS = {
     'docs/frozen_transformers.md': {'New Segments/predictions.json': '"building"', 'new.html': 'building',
                                     'New Classes/predictions.json': '"thing"'},
     'docs/use.md': {'GALLERY.html': '<dt>mIoU</dt>', 'work_dirs/picie_fpn_camvid/clusters.json': '"building"'},
+    'docs/formats.md': {'PREDICTED/coco.json': '"cluster 0"', 'PREDICTED/cvat.xml': 'cluster 0',
+                        'PREDICTED/yolo/data.yaml': 'cluster 0'},
     'docs/train.md': {'work_dirs/seed_1/report.html': 'mIoU'},
 }
 

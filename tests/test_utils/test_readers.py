@@ -16,7 +16,7 @@ READERS = {
     # pickles, tables, archives and settings
     'Unpickler', 'unsafe_load', 'full_load', 'safe_load', 'fromfile', 'fromstring', 'loadtxt', 'genfromtxt', 'memmap',
     'loadmat', 'File', 'read_csv', 'read_pickle', 'ZipFile', 'is_zipfile', 'open', 'read_text', 'read_bytes',
-    'get_text', 'list_from_file', 'dict_from_file', 'get_local_path',
+    'get_text', 'list_from_file', 'parse', 'dict_from_file', 'get_local_path',
     # pictures
     'imread', 'imdecode', 'imfrombytes',
     # names and texts that become code
@@ -61,6 +61,7 @@ ALLOWED = {
                                     'onnxruntime.InferenceSession': 'operators only, of files below its folder'},
     'mmseg_unsup/apis/export.py': {'onnxruntime.InferenceSession': OWN, 'torch.jit.load': OWN,
                                    'torch.export.load': OWN, 'open': OWN},
+    'mmseg_unsup/utils/config_text.py': {'ast.parse': 'a syntax tree, which runs nothing'},
     'mmseg_unsup/utils/config.py': {'mmengine.config.Config.fromfile': CONFIG,
                                     'mmengine.utils.import_modules_from_strings': CONFIG},
     'mmseg_unsup/analysis/label_efficiency.py': {'mmengine.config.Config.fromfile': CONFIG,
@@ -99,6 +100,11 @@ ALLOWED = {
     'mmseg_unsup/datasets/image_files.py': {'mmengine.fileio.list_from_file': TEXT},
     'mmseg_unsup/analysis/subsets.py': {'mmengine.fileio.list_from_file': TEXT},
     'mmseg_unsup/datasets/checking.py': {'open': 'whether it can be'},
+    'mmseg_unsup/apis/annotations.py': {'open': TEXT, 'json.load': TEXT},
+    'mmseg_unsup/formats/parsing.py': {'open': TEXT, 'json.load': TEXT,
+                                       'xml.etree.ElementTree.parse': 'expat limits what entities become'},
+    'mmseg_unsup/formats/yolo.py': {'open': TEXT, 'yaml.safe_load': 'plain values'},
+    'mmseg_unsup/formats/labelme.py': {'PIL.Image.open': PICTURE},
     'mmseg_unsup/apis/wanted_labels.py': {'PIL.Image.open': OWN},
     'mmseg_unsup/datasets/transforms/loading.py': {'mmcv.imfrombytes': PICTURE},
     'mmseg_unsup/engine/hooks/unreadable_images_hook.py': {'open': TEXT},

@@ -1,0 +1,62 @@
+"""PNG maps named as those of Cityscapes (https://github.com/mcordts/cityscapesScripts)."""
+import os
+import os.path as osp
+from contextlib import contextmanager
+from typing import Iterator, List
+
+import numpy as np
+
+from ..datasets.image_files import mark_output
+from ..datasets.pictures import read_indexed, write_picture
+from ..utils.atomic import write_json
+from ..utils.paths import printable
+from .job import Add, Drawn, Job
+from .parsing import get, load_json
+from .shapes import Annotated, mask_of
+from .table import FORMATS, file_of
+
+VOID = 255
+IDS, _COLOR, _LABELS = FORMATS['cityscapes'].suffix, '_gtFine_color.png', 'labels.json'
+
+
+@contextmanager
+def writing(job: Job) -> Iterator[Add]:
+    """Below ``cityscapes`` two PNGs per image, of 8-bit class ids with 255 for void and of colours, and ``labels.json``
+    with id, name and colour of the classes."""
+    folder = osp.join(job.out, 'cityscapes')
+    mark_output(folder)
+    yield lambda drawn: _write_image(drawn, folder, job.palette)
+    write_json(osp.join(folder, _LABELS), [dict(id=c, name=name, color=job.palette[c].tolist())
+                                           for c, name in enumerate(job.names)])
+
+
+def _write_image(drawn: Drawn, folder: str, palette: np.ndarray) -> None:
+    path = osp.join(folder, file_of('cityscapes', drawn.name))
+    ids = np.where(drawn.ids < len(palette), drawn.ids, VOID).astype(np.uint8)
+    colors = np.zeros((VOID + 1, 3), np.uint8)
+    colors[:len(palette)] = palette
+    write_picture(path, ids)
+    write_picture(path.removesuffix(IDS) + _COLOR, colors[ids])
+
+
+def read(folder: str) -> List[Annotated]:
+    """What the maps of ids below a folder with a ``labels.json`` say; their names have no suffix.
+
+    Raises:
+        ValueError: a file cannot be read; a map has a value that is not in ``labels.json``, or several channels.
+    """
+    path = osp.join(folder, _LABELS)
+    names = {get(item, 'id', int, path): get(item, 'name', str, path) for item in load_json(path)}
+    maps = sorted(osp.join(parent, name) for parent, _, files in os.walk(folder) for name in files
+                  if name.endswith(IDS))
+    return [_read_map(path, osp.relpath(path, folder).removesuffix(IDS), names) for path in maps]
+
+
+def _read_map(path: str, name: str, names: dict) -> Annotated:
+    ids = read_indexed(path)
+    found = [c for c in np.unique(ids).tolist() if c != VOID]
+    unknown = [c for c in found if c not in names]
+    if unknown:
+        raise ValueError(f'{printable(path)} holds the values {unknown}, which {_LABELS} does not list: add them '
+                         f'there, or use {VOID} for void')
+    return Annotated(name, ids.shape, [mask_of(names[c], ids == c) for c in found])

@@ -1,0 +1,84 @@
+"""LabelMe: a JSON file per image (https://github.com/wkentaro/labelme)."""
+import base64
+import io
+import os
+import os.path as osp
+from contextlib import contextmanager
+from typing import Iterator, List, Union
+
+import numpy as np
+from PIL import Image
+
+from ..utils.atomic import replacing
+from ..utils.paths import printable
+from .job import Add, Drawn, Job, as_json, plain, slashes
+from .parsing import get, load_json, named
+from .shapes import Annotated, Mask, Polygon, mask_at, polygon_of
+from .table import file_of
+
+_VERSION = '5.5.0'  # of LabelMe, whose files later ones read
+
+
+@contextmanager
+def writing(job: Job) -> Iterator[Add]:
+    """Below ``labelme`` a file per image with a polygon for every connected region, which names the image by its path
+    from there."""
+    yield lambda drawn: _write_image(drawn, job)
+
+
+def _write_image(drawn: Drawn, job: Job) -> None:
+    path = osp.join(job.out, 'labelme', file_of('labelme', drawn.name))
+    height, width = drawn.ids.shape
+    shapes = []
+    for region in drawn.regions:
+        numbers = plain(region.ring)
+        shapes.append(dict(label=job.names[region.class_id], points=[*zip(numbers[::2], numbers[1::2])], group_id=None,
+                           description='', shape_type='polygon', flags={}, mask=None))
+    image = osp.relpath(osp.realpath(osp.join(job.root, drawn.name)), osp.realpath(osp.dirname(path)))
+    os.makedirs(osp.dirname(path), exist_ok=True)
+    content = dict(version=_VERSION, flags={}, shapes=shapes, imagePath=printable(slashes(image)), imageData=None,
+                   imageHeight=height, imageWidth=width)
+    with replacing(path, flush=False) as part, open(part, 'w', encoding='utf-8') as file:
+        file.write(as_json(content))
+
+
+def read(folder: str) -> List[Annotated]:
+    """What the files below a folder say; their names have no suffix.
+
+    Raises:
+        ValueError: what is no such file; another kind of shape, or one that encloses no area.
+    """
+    paths = sorted(osp.join(parent, name) for parent, _, names in os.walk(folder) for name in names
+                   if name.endswith('.json'))
+    return [_read_image(path, osp.relpath(path, folder)[:-5]) for path in paths]
+
+
+def _read_image(path: str, name: str) -> Annotated:
+    content, where = load_json(path), named(path, name)
+    size = get(content, 'imageHeight', int, where), get(content, 'imageWidth', int, where)
+    return Annotated(name, size, [_read_shape(shape, size, where) for shape in get(content, 'shapes', list, where)])
+
+
+def _read_shape(shape: dict, size, where: str) -> Union[Polygon, Mask]:
+    label, points = get(shape, 'label', str, where), get(shape, 'points', list, where)
+    kind = shape.get('shape_type') or 'polygon'
+    if kind not in ('polygon', 'rectangle', 'mask'):
+        raise ValueError(f'{where} has a shape {kind!r} of {label!r}, which is no area: draw a polygon in its place')
+    if kind == 'polygon':
+        return polygon_of(label, points, where)
+    corners = np.asarray(points, float)
+    if corners.shape != (2, 2):
+        raise ValueError(f'{where} has a {kind} of {label!r} with {len(points)} corners, and it takes two: mend or '
+                         'remove it')
+    if kind == 'rectangle':
+        (left, top), (right, bottom) = corners
+        return polygon_of(label, [(left, top), (right, top), (right, bottom), (left, bottom)], where)
+    left, top = corners.min(0).astype(int).tolist()
+    return mask_at(label, _decode(get(shape, 'mask', str, where), where), left, top, size, where)
+
+
+def _decode(text: str, where: str) -> np.ndarray:
+    try:
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(text)), formats=['PNG']).convert('L')) > 0
+    except (OSError, ValueError):
+        raise ValueError(f'{where} has a mask that is no PNG: draw it again') from None

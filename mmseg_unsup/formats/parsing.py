@@ -1,0 +1,39 @@
+"""Reading annotation files with every fault named by its place."""
+import json
+from typing import Any, Type
+from xml.etree import ElementTree
+
+from ..utils.paths import printable
+
+
+def named(path: str, image: str) -> str:
+    """How messages call an image of a file."""
+    return f'{printable(path)}, image {printable(image)},'
+
+
+def get(item: Any, key: str, kind: Type, where: str) -> Any:
+    """The value of a JSON object; ValueError if it is not there or of another type. A whole float passes for an int."""
+    value = item.get(key) if isinstance(item, dict) else None
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f'{printable(where)} lacks {key!r}, or has another value there than expected: '
+                         f'{item!r:.60}; export the file anew')
+    return value
+
+
+def load_json(path: str) -> Any:
+    """The content of a JSON file; ValueError if it is none."""
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            return json.load(file)
+    except (ValueError, RecursionError) as error:  # json's and unicode's errors are of the first type
+        raise ValueError(f'{printable(path)} cannot be read as JSON: {error}') from None
+
+
+def load_xml(path: str) -> ElementTree.Element:
+    """The root of an XML file; ValueError if it is none."""
+    try:
+        return ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise ValueError(f'{printable(path)} cannot be read as XML: {error}') from None

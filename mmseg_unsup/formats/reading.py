@@ -1,0 +1,52 @@
+"""Reading annotations of other programs."""
+import os
+import os.path as osp
+from typing import List
+
+from ..utils.paths import path_remedy, printable
+from . import cityscapes, coco, cvat, label_studio, labelme, yolo
+from .parsing import load_json
+from .shapes import Annotated
+from .table import check_packages
+
+
+def read_shapes(path: str) -> List[Annotated]:
+    """What a file or folder of annotations says; it tells its format by its content.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        ImportError: pycocotools, of the extra ``formats``, is missing.
+        ValueError: it is of no known format, or see ``read`` of that.
+    """
+    if not osp.exists(path):
+        raise FileNotFoundError(f'there are no annotations {printable(path)}: {path_remedy(path)}')
+    check_packages(['pycocotools'], f'reading {printable(path)}')
+    found = _read_folder(path) if osp.isdir(path) else _read_file(path)
+    if not found:
+        raise ValueError(f'{printable(path)} has annotations of no image: export the file anew')
+    return found
+
+
+def _read_folder(folder: str) -> List[Annotated]:
+    if osp.isfile(osp.join(folder, 'data.yaml')):
+        return yolo.read(folder)
+    names = [name for _, _, names in os.walk(folder) for name in names]
+    if any(name.endswith(cityscapes.IDS) for name in names):
+        return cityscapes.read(folder)
+    if any(name.endswith('.json') for name in names):
+        return labelme.read(folder)
+    raise ValueError(f'{printable(folder)} is no folder of annotations, which has data.yaml (YOLO), '
+                     f'*{cityscapes.IDS} or JSON files (LabelMe): give such a folder, or a file of COCO, CVAT or '
+                     'Label Studio')
+
+
+def _read_file(path: str) -> List[Annotated]:
+    if path.lower().endswith('.xml'):
+        return cvat.read(path)
+    content = load_json(path)
+    if isinstance(content, list):
+        return label_studio.read(path, content)
+    if isinstance(content, dict) and 'annotations' in content:
+        return coco.read(path, content)
+    raise ValueError(f'{printable(path)} is no file of annotations, which are JSON of COCO or Label Studio, or XML of '
+                     'CVAT: give such a file, or a folder of YOLO, LabelMe or Cityscapes')

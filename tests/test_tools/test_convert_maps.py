@@ -1,0 +1,82 @@
+"""Annotations of a predicted folder, by the command line."""
+import json
+import os
+import os.path as osp
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmseg_unsup.apis.annotations import Annotations
+from mmseg_unsup.apis.folder_journal import ImageNames
+from mmseg_unsup.apis.map_files import MapFolder
+from mmseg_unsup.formats import table, writing
+from .test_use_a_model import trained
+
+pytest.importorskip('shapely')
+pytest.importorskip('pycocotools')
+
+FILES = ('coco.json', 'cvat.xml', 'label_studio.json')
+FORMATS = ['--format', 'coco', 'cvat', 'label-studio', '--tolerance', '0']
+
+
+def predicted(model, image_folder, out) -> list:
+    return ['predict', *model, image_folder, '--out', out, '--device', 'cpu', *FORMATS]
+
+
+def stop(*args):
+    raise KeyboardInterrupt
+
+
+def test_annotations_go_on_where_they_were_stopped(image_folder, tmp_path, tool, monkeypatch, capsys):
+    """While maps are made, and while they are written as annotations; later ones are the same."""
+    model, out = trained(tmp_path), tmp_path / 'out'
+    for owner, name in ((MapFolder, 'add'), (writing, '_draw')):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                tool(*predicted(model, image_folder, out))
+        assert not {*FILES} & {*os.listdir(out)} and not [name for name in os.listdir(out) if name.endswith('.part')]
+    capsys.readouterr()
+    tool(*predicted(model, image_folder, out))
+    assert capsys.readouterr().out.rstrip().endswith(f'{out}/coco.json, {out}/cvat.xml, {out}/label_studio.json')
+    for file in FILES:
+        found = dict(Annotations(str(out / file), ImageNames.of(image_folder),
+                                 json.loads((out / 'predictions.json').read_text())['classes']))
+        assert len(found) == 8
+        for name, ids in found.items():
+            assert (ids == np.asarray(Image.open(out / 'maps' / f'{name}.png'))).all()
+    before = [(out / file).read_bytes() for file in FILES]
+    for file in FILES:
+        os.remove(out / file)
+    tool('convert-maps', out, *FORMATS)
+    assert [(out / file).read_bytes() for file in FILES] == before
+    assert f'8 images, 5 classes: {out}/coco.json' in capsys.readouterr().out
+
+
+def test_what_cannot_be_converted(image_folder, tmp_path, tool, monkeypatch):
+    model, out = trained(tmp_path), tmp_path / 'out'
+    with pytest.raises(FileNotFoundError, match='^there are no finished maps in .*out, which would have pred'):
+        tool('convert-maps', out, '--format', 'coco')
+    first = sorted(os.listdir(image_folder))[0]
+    shutil.copy(osp.join(image_folder, first), osp.join(image_folder, f'{osp.splitext(first)[0]}.jpeg'))
+    with pytest.raises(ValueError, match='^the format yolo has one file for .*: rename one of the images'):
+        tool('predict', *model, image_folder, '--out', out, '--format', 'coco', 'yolo')
+    monkeypatch.setattr(table, 'find_spec', lambda name: None)
+    with pytest.raises(ImportError, match='^the format coco needs pycocotools, which is not installed. Run: '):
+        tool('predict', 'no-model', image_folder, '--out', out, '--format', 'coco')
+    assert not out.exists()
+    (out / 'progress').mkdir(parents=True)
+    (out / 'predictions.json').write_text('{"images": {}}')
+    with pytest.raises(ValueError, match='predictions.json or what is in progress beside it is damaged'):
+        tool('convert-maps', out, '--format', 'coco')
+
+
+@pytest.mark.parametrize('words, message', [
+    (['--format', 'kml'], "invalid choice: 'kml' (choose from"), ([], '--format'),
+    (['--format', 'coco', '--tolerance', '-1'], 'a number of at least 0')])
+def test_arguments(words, message, tmp_path, tool, capsys):
+    with pytest.raises(SystemExit):
+        tool('convert-maps', tmp_path, *words)
+    assert message in capsys.readouterr().err
