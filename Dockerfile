@@ -1,9 +1,10 @@
 # docker build -t mmseg-unsup .
 # docker run --rm -v "$PWD:/work" mmseg-unsup segment FOLDER --method picie --out PIXELS
-# for a GPU: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126, and docker run --gpus all --shm-size 8g
+# for a GPU: docker run --gpus all --shm-size 8g; smaller, without CUDA: --build-arg PIP_EXTRA_INDEX_URL=ADDRESS, of an
+# index that has builds of torch for CPUs
 FROM python:3.12-slim
 
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG PIP_EXTRA_INDEX_URL=
 
 # what OpenCV loads, in the versions of the base image
 # hadolint ignore=DL3008
@@ -11,7 +12,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/*
 
-RUN pip install --no-cache-dir "torch>=2.4" --index-url "$TORCH_INDEX"
+RUN pip install --no-cache-dir "torch>=2.4"
 
 COPY . /src
 RUN pip install --no-cache-dir "/src[onedl,onnx,safetensors]" && rm -rf /src

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import IMAGE_SUFFIXES, find_images
-from ..datasets.transforms.loading import LoadImage, decode_image
+from ..datasets.transforms.loading import LoadImage, decode_image, is_turned
 from ..utils import memory
 from ..utils.paths import path_remedy
 from ..utils.progress import track_progress
@@ -18,7 +18,6 @@ from ..utils.progress import track_progress
 InputType = Union[str, os.PathLike, np.ndarray, Image.Image]
 Entry = Union[str, np.ndarray, Image.Image]
 BytesNeeded = Callable[[Tuple[int, int]], int]  # of an image of (H, W) pixels
-_EXIF_TRANSPOSED = (5, 6, 7, 8)  # values of the orientation
 _CV2_LIMIT = 2**30  # pixels that OpenCV decodes
 _WAITING_BYTES = 16  # of a pixel
 _READERS = 4  # threads; decoding releases the interpreter
@@ -151,15 +150,18 @@ def header_shape(path: str) -> Optional[Tuple[int, int]]:
 
 
 def upright_shape(path: str) -> Optional[Tuple[int, int]]:
-    """:func:`header_shape` of the picture that :class:`LoadImage` reads, a JPEG turned upright as its EXIF says."""
-    return _by_header(path, lambda image: image.size if _is_turned(image) else image.size[::-1])
+    """(height, width) of the picture that :class:`LoadImage` reads, which may be turned as EXIF says; None where it
+    cannot be read."""
+    found = _by_header(path, lambda image: (image.size[::-1], is_turned(image), image.format))
+    if found is None:
+        return None
+    shape, turned, kind = found
+    if turned and kind != 'JPEG':  # releases of OpenCV and Pillow differ
+        return None if _fault(path) else _LOAD(dict(img_path=path))['ori_shape']
+    return shape[::-1] if turned else shape
 
 
-def _is_turned(image: Image.Image) -> bool:
-    return image.format == 'JPEG' and image.getexif().get(ExifTags.Base.Orientation) in _EXIF_TRANSPOSED
-
-
-def _by_header(path: str, value_of: Callable[[Image.Image], Tuple[int, int]]) -> Optional[Tuple[int, int]]:
+def _by_header(path: str, value_of: Callable[[Image.Image], tuple]) -> Optional[tuple]:
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # Pillow takes large images for an attack
     try:
         with Image.open(path) as image:

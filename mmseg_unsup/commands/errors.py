@@ -16,8 +16,8 @@ _LOST_WORKER = re.compile(r'DataLoader worker \(pid.*?(?:exited unexpectedly|kil
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|Cannot allocate memory")
 _OF_OPENCV = re.compile(r'\(-4:Insufficient memory\)')  # its error has no type of its own for this
 # of mmengine's messages
-_BOILERPLATE = re.compile(r'\. Please check whether the value of .*|\. More details can be found at .*| in <[\w.]+ object '
-                          r'at 0x[0-9a-f]+>$')
+_BOILERPLATE = re.compile(r'\. Please check whether the value of .*|\. More details can be found at .*| in <[\w.]+ '
+                          r'object at 0x[0-9a-f]+>$')
 _REMEDIES = {
     'check the path': (errno.ENOENT, ),
     'free space there, or write elsewhere': (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),

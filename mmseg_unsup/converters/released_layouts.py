@@ -20,9 +20,9 @@ from ..utils.checks import check_choice
 
 Tensors = Dict[str, Tensor]
 # what lies beside the tensors: settings (omegaconf, argparse), callbacks and loggers of Lightning, plain types
-HARMLESS = re.compile(r'(omegaconf|pytorch_lightning|lightning|lightning_fabric)\.[\w.]+|argparse\.Namespace|typing\.\w+|'
-                      r'pathlib\.\w+|collections\.defaultdict|((builtins|__builtin__)\.)?(dict|list|tuple|set|int|float|'
-                      r'str|bool|object)')
+HARMLESS = re.compile(r'(omegaconf|pytorch_lightning|lightning|lightning_fabric)\.[\w.]+|argparse\.Namespace|'
+                      r'typing\.\w+|pathlib\.\w+|collections\.defaultdict|((builtins|__builtin__)\.)?(dict|list|tuple|'
+                      r'set|int|float|str|bool|object)')
 _REMEDY = 'download it again from its authors'
 _PROJECTION = ('cluster1.0.weight', 'cluster1.0.bias', 'cluster2.0.weight', 'cluster2.0.bias', 'cluster2.2.weight',
                'cluster2.2.bias')
@@ -286,8 +286,8 @@ def _parts(tensors: Tensors, method: str, layout: Layout, settings: Dict[str, ob
     if broken:
         raise ValueError(f'{source} holds values that are no finite numbers in {len(broken)} tensors, such as '
                          f'{broken[0]}: download it again from its authors')
-    return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head, sets,
-                         codebook, len(tensors[layout.linear]) if LINEAR in sets else None)
+    return ReleasedParts(method, source, backbone, _outputs(layout, settings), layout.neck if head else None, head,
+                         sets, codebook, len(tensors[layout.linear]) if LINEAR in sets else None)
 
 
 def _outputs(layout: Layout, settings: Dict[str, object]) -> Callable[[int], List[str]]:

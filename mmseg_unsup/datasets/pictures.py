@@ -89,6 +89,6 @@ def read_indexed(path: str) -> np.ndarray:
     except _Unreadable as fault:
         raise LabelError(f'cannot use the map {printable(path)}: {fault}') from None
     if ids.ndim != 2 or ids.dtype not in (np.uint8, np.uint16):
-        raise LabelError(f'the map {printable(path)} has shape {ids.shape} and type {ids.dtype}: expected one channel of '
-                         '8 or 16 bits that holds class ids')
+        raise LabelError(f'the map {printable(path)} has shape {ids.shape} and type {ids.dtype}: expected one channel '
+                         'of 8 or 16 bits that holds class ids')
     return ids

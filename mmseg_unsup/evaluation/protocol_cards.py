@@ -36,8 +36,8 @@ class ProtocolCard:
         crf: settings of :func:`mmseg_unsup.functional.crf.build_crf`; None for none.
         extra_clusters: pixels of clusters that no class is matched to count as ``'wrong'``; or those of clusters beyond
             the number of classes are ``'dropped'`` before anything is counted.
-        absent_classes: classes without a labelled pixel are ``'left out'`` of matching and mean, or ``'matched'``, which
-            gives them an IoU of 0 wherever their cluster is predicted, as ``'identity'`` does.
+        absent_classes: classes without a labelled pixel are ``'left out'`` of matching and mean, or ``'matched'``,
+            which gives them an IoU of 0 wherever their cluster is predicted, as ``'identity'`` does.
         matching: of clusters to classes, once over the whole set: ``'hungarian'`` one to one, or
             ``'majority'``, many to one; ``'identity'``, what is predicted are classes. What is summed is counts of
             pixels, or IoU.

@@ -26,7 +26,7 @@ class Job(NamedTuple):
 
     def hex_color(self, class_id: int) -> str:
         """Such as ``#ff8000``."""
-        return '#%02x%02x%02x' % tuple(self.palette[class_id].tolist())
+        return f'#{bytes(self.palette[class_id].tolist()).hex()}'
 
 
 class Drawn(NamedTuple):

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mmseg_unsup.apis import image_input
-from mmseg_unsup.apis.image_input import list_inputs, read_picture
+from mmseg_unsup.apis.image_input import list_inputs, read_picture, upright_shape
 from mmseg_unsup.datasets.errors import UnreadableImageError
 from mmseg_unsup.datasets.transforms.loading import LoadImage
 from mmseg_unsup.utils import memory
@@ -25,6 +25,18 @@ def of_file(path) -> np.ndarray:
 
 def of_pil(image: Image.Image) -> np.ndarray:
     return read_picture(image, lambda shape: 0).image
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'tif'])
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_upright_sizes_of_headers(suffix, orientation, tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = tmp_path / f'x.{suffix}'
+    Image.fromarray(PICTURE).save(path, exif=exif)
+    assert upright_shape(str(path)) == of_file(path).shape[:2]
+    path.write_bytes(b'x')
+    assert upright_shape(str(path)) is None
 
 
 def image_of(mode: str) -> Image.Image:

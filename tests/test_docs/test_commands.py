@@ -66,7 +66,8 @@ TAKES_OPTIONS = [
                                                'position', 'browse_views', 'confusion_matrix', 'get_flops'))
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
-              'dataset_converters/convert_maps.py', 'model_converters/extract_backbone.py', 'model_converters/picie_official.py']
+              'dataset_converters/convert_maps.py', 'model_converters/extract_backbone.py',
+              'model_converters/picie_official.py']
 # it loads its file into networks of other code, which have the usual number of channels
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it

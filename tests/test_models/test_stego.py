@@ -135,8 +135,8 @@ def test_widths_that_do_not_fit():
     head = dict(type='mmseg_unsup.ClusterHead', in_channels=7, n_clusters=5,
                 clusters=dict(cluster=dict(type='mmseg_unsup.CosineClusterSet')))
     neck = dict(type='mmseg_unsup.ResidualProjection', in_channels=16, out_channels=6)
-    with pytest.raises(ValueError, match='model.neck.out_channels=6 and model.decode_head.in_channels=7 are of the same '
-                       'codes: set both alike'):
+    with pytest.raises(ValueError, match='model.neck.out_channels=6 and model.decode_head.in_channels=7 are of the '
+                       'same codes: set both alike'):
         STEGO(backbone=dict(type='mmseg_unsup.GivenTokens'), neck=neck, decode_head=head)
     with pytest.raises(ValueError, match='model.neck.out_channels must be at least 1, but it is 0'):
         MODELS.build(dict(neck, out_channels=0))

@@ -195,7 +195,7 @@ def test_tables_are_joined_only_if_they_are_alike(tmp_path, scenes):
         evaluate(tmp_path, scenes, 'smooseg', out=name, names=['honest'], **changes)
     paths = {name: str(tmp_path / name / 'evaluation.json') for name in 'abc'}
     assert join_tables([paths['a'], paths['b']], ['mIoU']).count('| SmooSeg | honest, size=40 |') == 2
-    with pytest.raises(ValueError, match=r'differ in flip \(no and yes\): take the rows of one card by --card NAME, or'):
+    with pytest.raises(ValueError, match=r'differ in flip \(no and yes\): take the rows of one card by --card NAME, '):
         join_tables(list(paths.values()), ['mIoU'])
     table = join_tables(list(paths.values()), ['mIoU'], unlike=True)
     assert '| flip * | no | yes |' in table and '| honest, size=40, flip=True |' in table

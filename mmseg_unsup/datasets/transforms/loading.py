@@ -7,6 +7,7 @@ import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
+from PIL.Image import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
@@ -168,13 +169,18 @@ def _check_jpeg(content: bytes, strict: bool) -> None:
             raise _Unreadable(f'its data are damaged ({error})') from None
 
 
+def is_turned(image: Image) -> bool:
+    """Whether width and height change places when an image is turned upright as its EXIF says."""
+    return image.getexif().get(_EXIF_ORIENTATION) in _EXIF_TRANSPOSED
+
+
 def _jpeg_shape(content: bytes) -> Optional[Tuple[int, int]]:
     """(height, width) of a JPEG by its header, turned upright as cv2 does; None for any other or broken file."""
     if content[:2] != _JPEG:
         return None
     try:
         header = JpegImageFile(io.BytesIO(content))  # decodes nothing, and never takes a large file for an attack
-        transposed = header.getexif().get(_EXIF_ORIENTATION) in _EXIF_TRANSPOSED
+        transposed = is_turned(header)
     except Exception:  # Pillow has many types for a broken header; `_decode` says whether the picture can be used
         return None
     return header.size if transposed else header.size[::-1]

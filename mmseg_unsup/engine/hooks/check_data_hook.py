@@ -57,8 +57,8 @@ class CheckDataHook(Hook):
         n_images, model = min(n_processes * (loader.batch_size or 2), len(loader.dataset)), unwrap(runner.model)
         if n_images < 2 and getattr(model, 'compares_images', False):
             raise ValueError(f'{type(model).__name__} compares an image with others of its batch, and there are none: '
-                             f'train_dataloader.batch_size is {loader.batch_size} for {len(loader.dataset)} images, set '
-                             'it to at least 2, or add images')
+                             f'train_dataloader.batch_size is {loader.batch_size} for {len(loader.dataset)} images, '
+                             'set it to at least 2, or add images')
 
 
 def _datasets(runner) -> Iterator[Dataset]:

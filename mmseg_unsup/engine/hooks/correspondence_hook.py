@@ -58,8 +58,8 @@ class CorrespondenceHook(FitHook):
 
     def prepare(self, runner) -> None:
         if not getattr(runner.train_dataloader.dataset, 'knows_neighbours', False):
-            raise ValueError('the correlations of images with their partners are wanted, and there are no partners: train '
-                             'on a mmseg_unsup.PartnerDataset with default_hooks.neighbours=dict(type='
+            raise ValueError('the correlations of images with their partners are wanted, and there are no partners: '
+                             'train on a mmseg_unsup.PartnerDataset with default_hooks.neighbours=dict(type='
                              "'mmseg_unsup.ImageNeighbourHook')")
 
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:

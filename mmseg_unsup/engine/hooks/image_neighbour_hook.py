@@ -50,8 +50,8 @@ class ImageNeighbourHook(FitHook):
                             "dict(type='mmseg_unsup.FrozenBackbone', backbone=...)")
         n_neighbours = dataset.neighbours.size(1)
         if n_neighbours >= len(dataset):
-            remedy = (f'set train_dataloader.dataset.n_neighbours to at most {len(dataset) - 1}' if len(dataset) > 1 else
-                      'add images')
+            remedy = (f'set train_dataloader.dataset.n_neighbours to at most {len(dataset) - 1}'
+                      if len(dataset) > 1 else 'add images')
             raise ValueError(f'{len(dataset)} training images cannot have {n_neighbours} neighbours each: {remedy}')
         super().before_train(runner)
 
