@@ -21,7 +21,10 @@ def read_shapes(path: str) -> List[Annotated]:
     if not osp.exists(path):
         raise FileNotFoundError(f'there are no annotations {printable(path)}: {path_remedy(path)}')
     check_packages(['pycocotools'], f'reading {printable(path)}')
-    found = _read_folder(path) if osp.isdir(path) else _read_file(path)
+    try:
+        found = _read_folder(path) if osp.isdir(path) else _read_file(path)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:  # values of other types than expected
+        raise ValueError(f'{printable(path)} holds what its format does not know: {error}; export it anew') from None
     if not found:
         raise ValueError(f'{printable(path)} has annotations of no image: export the file anew')
     return found

@@ -5,6 +5,8 @@ import numpy as np
 
 from ..utils.paths import printable
 
+_FAR = 1e6  # pixels, more than any image has; pycocotools walks along edges step by step
+
 
 class Polygon(NamedTuple):
     """An area with a label; the ring is (N, 2) x and y."""
@@ -13,9 +15,10 @@ class Polygon(NamedTuple):
 
 
 class Mask(NamedTuple):
-    """Pixels of a whole image with a label, as pycocotools' run lengths."""
+    """Pixels with a label, as pycocotools' run lengths, and the left and top of what these describe."""
     label: str
     runs: dict
+    corner: Tuple[int, int] = (0, 0)
 
 
 class Annotated(NamedTuple):
@@ -43,9 +46,9 @@ def polygon_of(label: str, ring, where: str) -> Polygon:
     except (TypeError, ValueError):
         raise ValueError(f'{where} has a polygon of {label!r} whose points are no pairs of numbers: {ring!r:.60}'
                          ) from None
-    if len(points) < 3 or not np.isfinite(points).all():
-        raise ValueError(f'{where} has a polygon of {label!r} with {len(points)} points, and three finite ones at '
-                         'least enclose an area: mend or remove it')
+    if len(points) < 3 or not (np.abs(points) < _FAR).all():
+        raise ValueError(f'{where} has a polygon of {label!r} with {len(points)} points, and three at least that lie in '
+                         'or near the image enclose an area: mend or remove it')
     return Polygon(label, points)
 
 
@@ -61,13 +64,10 @@ def mask_at(label: str, pixels: np.ndarray, left: int, top: int, size: Tuple[int
     Raises:
         ValueError: it does not lie in the image.
     """
-    whole = np.zeros(size, bool)
-    part = whole[max(top, 0):, max(left, 0):][:pixels.shape[0], :pixels.shape[1]]
-    if part.shape != pixels.shape or min(left, top) < 0:
+    if min(left, top) < 0 or top + pixels.shape[0] > size[0] or left + pixels.shape[1] > size[1]:
         raise ValueError(f'{where} has a mask of {label!r} of {pixels.shape[1]}x{pixels.shape[0]} pixels at ({left}, '
                          f'{top}), which does not lie in an image of {size[1]}x{size[0]}')
-    part[:] = pixels
-    return mask_of(label, whole)
+    return mask_of(label, pixels)._replace(corner=(left, top))
 
 
 def draw_map(annotated: Annotated, size: Tuple[int, int], class_of: Dict[str, int], void: int) -> np.ndarray:
@@ -84,7 +84,8 @@ def _pixels_of(shape: Union[Polygon, Mask], size: Tuple[int, int], scale: Tuple[
     """The part of the image that a shape lies in, and which of its pixels are inside."""
     from pycocotools import mask
     if isinstance(shape, Mask):
-        return (slice(None), slice(None)), mask.decode(shape.runs).astype(bool)
+        (left, top), (height, width) = shape.corner, shape.runs['size']
+        return (slice(top, top + height), slice(left, left + width)), mask.decode(shape.runs).astype(bool)
     ring = shape.ring * scale
     low = np.clip(np.floor(ring.min(0)).astype(int), 0, size[::-1])
     width, height = np.clip(np.ceil(ring.max(0)).astype(int), low, size[::-1]) - low
