@@ -47,8 +47,8 @@ def polygon_of(label: str, ring, where: str) -> Polygon:
         raise ValueError(f'{where} has a polygon of {label!r} whose points are no pairs of numbers: {ring!r:.60}'
                          ) from None
     if len(points) < 3 or not (np.abs(points) < _FAR).all():
-        raise ValueError(f'{where} has a polygon of {label!r} with {len(points)} points, and three at least that lie in '
-                         'or near the image enclose an area: mend or remove it')
+        raise ValueError(f'{where} has a polygon of {label!r} with {len(points)} points, and three at least that lie '
+                         'in or near the image enclose an area: mend or remove it')
     return Polygon(label, points)
 
 
