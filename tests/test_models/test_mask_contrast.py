@@ -316,10 +316,7 @@ def test_missing_backbone_tensors_are_an_error(tmp_path):
 
 
 def test_losses_at_the_stride_cost_a_tenth():
-    """By the best of some tries: what else runs on the machine slows short calculations more."""
-    model, ratios = build(), []
-    while len(ratios) < 5 and min(ratios, default=1) >= 0.1:
-        report = time_losses(model, batch_size=8, size=224, anchors=('stride', 64, 'full'), repeats=2)
-        assert set(report) == {'stride', '64', 'full'} and model.anchor == 'stride'
-        ratios.append(report['stride']['seconds'] / report['full']['seconds'])
-    assert min(ratios) < 0.1
+    model = build()
+    report = time_losses(model, batch_size=32, size=224, anchors=('stride', 64, 'full'), repeats=1)
+    assert set(report) == {'stride', '64', 'full'} and model.anchor == 'stride'
+    assert report['stride']['seconds'] < 0.1 * report['full']['seconds']
