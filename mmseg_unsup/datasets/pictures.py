@@ -9,7 +9,7 @@ from PIL import Image
 
 from .errors import LabelError
 from .image_files import IMAGE_SUFFIXES
-from .transforms.loading import LoadImage, _decode, _read, _Unreadable
+from .transforms.loading import LoadImage, read_unchanged
 from ..utils.atomic import MAX_NAME, replacing
 from ..utils.paths import printable
 
@@ -84,10 +84,7 @@ def write_indexed(path: str, ids: np.ndarray, palette: np.ndarray) -> None:
 
 def read_indexed(path: str) -> np.ndarray:
     """(H, W) ids, uint8 or uint16, of a PNG such as :func:`write_indexed` writes; LabelError where it is none."""
-    try:
-        ids = _decode(_read(path, None), 'unchanged')
-    except _Unreadable as fault:
-        raise LabelError(f'cannot use the map {printable(path)}: {fault}') from None
+    ids = read_unchanged(path, f'the map {printable(path)}')
     if ids.ndim != 2 or ids.dtype not in (np.uint8, np.uint16):
         raise LabelError(f'the map {printable(path)} has shape {ids.shape} and type {ids.dtype}: expected one channel '
                          'of 8 or 16 bits that holds class ids')

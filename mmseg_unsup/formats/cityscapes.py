@@ -1,5 +1,4 @@
 """PNG maps named as those of Cityscapes (https://github.com/mcordts/cityscapesScripts)."""
-import os
 import os.path as osp
 from contextlib import contextmanager
 from typing import Iterator, List
@@ -11,7 +10,7 @@ from ..datasets.pictures import read_indexed, write_picture
 from ..utils.atomic import write_json
 from ..utils.paths import printable
 from .job import Add, Drawn, Job
-from .parsing import get, load_json
+from .parsing import files_below, get, load_json
 from .shapes import Annotated, mask_of
 from .table import FORMATS, file_of
 
@@ -47,9 +46,7 @@ def read(folder: str) -> List[Annotated]:
     """
     path = osp.join(folder, _LABELS)
     names = {get(item, 'id', int, path): get(item, 'name', str, path) for item in load_json(path)}
-    maps = sorted(osp.join(parent, name) for parent, _, files in os.walk(folder) for name in files
-                  if name.endswith(IDS))
-    return [_read_map(path, osp.relpath(path, folder).removesuffix(IDS), names) for path in maps]
+    return [_read_map(path, osp.relpath(path, folder).removesuffix(IDS), names) for path in files_below(folder, IDS)]
 
 
 def _read_map(path: str, name: str, names: dict) -> Annotated:

@@ -9,7 +9,7 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, json_items, plain, slashes
 from .parsing import get, named
 from .regions import Region
-from .shapes import Annotated, Mask, Polygon, polygon_of
+from .shapes import Annotated, Mask, Polygon, encoded, polygon_of
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def _masks_of(drawn: Drawn, n_classes: int) -> Tuple[List[int], List[np.ndarray]
 
 def _runs_of(class_id: int, pixels: np.ndarray) -> dict:
     from pycocotools import mask
-    runs = mask.encode(np.asfortranarray(pixels, np.uint8))
+    runs = encoded(pixels)
     segmentation = dict(size=[int(side) for side in runs['size']], counts=runs['counts'].decode())
     return dict(category_id=class_id + 1, area=int(mask.area(runs)), bbox=plain(mask.toBbox(runs)),
                 segmentation=segmentation)

@@ -12,7 +12,7 @@ from PIL import Image
 from ..utils.atomic import replacing
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, plain, slashes
-from .parsing import get, load_json, named
+from .parsing import files_below, get, load_json, named
 from .shapes import Annotated, Mask, Polygon, mask_at, polygon_of
 from .table import file_of
 
@@ -48,9 +48,8 @@ def read(folder: str) -> List[Annotated]:
     Raises:
         ValueError: what is no such file; another kind of shape, or one that encloses no area.
     """
-    paths = sorted(osp.join(parent, name) for parent, _, names in os.walk(folder) for name in names
-                   if name.endswith('.json'))
-    return [_read_image(path, osp.relpath(path, folder)[:-5]) for path in paths]
+    return [_read_image(path, osp.relpath(path, folder).removesuffix('.json'))
+            for path in files_below(folder, '.json')]
 
 
 def _read_image(path: str, name: str) -> Annotated:

@@ -1,6 +1,8 @@
 """Reading annotation files with every fault named by its place."""
 import json
-from typing import Any, Type
+import os
+import os.path as osp
+from typing import Any, List, Type
 from xml.etree import ElementTree
 
 from ..utils.paths import printable
@@ -9,6 +11,12 @@ from ..utils.paths import printable
 def named(path: str, image: str) -> str:
     """How messages call an image of a file."""
     return f'{printable(path)}, image {printable(image)},'
+
+
+def files_below(folder: str, ending: str) -> List[str]:
+    """Paths of the files below a folder whose names end so, sorted."""
+    return sorted(osp.join(parent, name) for parent, _, names in os.walk(folder) for name in names
+                  if name.endswith(ending))
 
 
 def get(item: Any, key: str, kind: Type, where: str) -> Any:

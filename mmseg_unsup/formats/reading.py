@@ -1,11 +1,10 @@
 """Reading annotations of other programs."""
-import os
 import os.path as osp
 from typing import List
 
 from ..utils.paths import path_remedy, printable
 from . import cityscapes, coco, cvat, label_studio, labelme, yolo
-from .parsing import load_json
+from .parsing import files_below, load_json
 from .shapes import Annotated
 from .table import check_packages
 
@@ -33,10 +32,9 @@ def read_shapes(path: str) -> List[Annotated]:
 def _read_folder(folder: str) -> List[Annotated]:
     if osp.isfile(osp.join(folder, 'data.yaml')):
         return yolo.read(folder)
-    names = [name for _, _, names in os.walk(folder) for name in names]
-    if any(name.endswith(cityscapes.IDS) for name in names):
+    if files_below(folder, cityscapes.IDS):
         return cityscapes.read(folder)
-    if any(name.endswith('.json') for name in names):
+    if files_below(folder, '.json'):
         return labelme.read(folder)
     raise ValueError(f'{printable(folder)} is no folder of annotations, which has data.yaml (YOLO), '
                      f'*{cityscapes.IDS} or JSON files (LabelMe): give such a folder, or a file of COCO, CVAT or '

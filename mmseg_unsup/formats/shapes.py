@@ -54,8 +54,13 @@ def polygon_of(label: str, ring, where: str) -> Polygon:
 
 def mask_of(label: str, pixels: np.ndarray) -> Mask:
     """A mask of (H, W) booleans."""
+    return Mask(label, encoded(pixels))
+
+
+def encoded(pixels: np.ndarray) -> dict:
+    """(H, W) booleans as run lengths of pycocotools."""
     from pycocotools import mask
-    return Mask(label, mask.encode(np.asfortranarray(pixels, np.uint8)))
+    return mask.encode(np.asfortranarray(pixels, np.uint8))
 
 
 def mask_at(label: str, pixels: np.ndarray, left: int, top: int, size: Tuple[int, int], where: str) -> Mask:

@@ -9,7 +9,7 @@ import yaml
 from ..utils.atomic import replacing, write_text
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, plain
-from .parsing import named
+from .parsing import files_below, named
 from .shapes import Annotated, polygon_of
 from .table import file_of
 
@@ -41,13 +41,9 @@ def read(folder: str) -> List[Annotated]:
     Raises:
         ValueError: what is no such folder; a line that is no polygon of a known class.
     """
-    names = _read_names(osp.join(folder, _SETTINGS))
-    found = []
-    for parent, _, files in sorted(os.walk(osp.join(folder, _LABELS))):
-        for file in sorted(name for name in files if name.endswith('.txt')):
-            path = osp.join(parent, file)
-            found.append(_read_image(path, osp.relpath(path, osp.join(folder, _LABELS))[:-4], names))
-    return found
+    names, labels = _read_names(osp.join(folder, _SETTINGS)), osp.join(folder, _LABELS)
+    return [_read_image(path, osp.relpath(path, labels).removesuffix('.txt'), names)
+            for path in files_below(labels, '.txt')]
 
 
 def _read_names(path: str) -> dict:

@@ -1,6 +1,6 @@
 """Reading images and labels, with every fault named by its file."""
 import io
-from typing import Optional, Tuple, Union
+from typing import Optional, Tuple, Type, Union
 
 import cv2
 import mmcv
@@ -101,10 +101,7 @@ class LoadLabels(BaseTransform):
             raise KeyError(f'no label map is known for {results["img_path"]}: this data set has no labels; '
                            'set data_prefix.seg_map_path, or use a pipeline without LoadLabels')
         path = results['seg_map_path']
-        try:
-            raw = _decode(_read(path, self.backend_args), 'unchanged')
-        except _Unreadable as fault:
-            raise LabelError(f'cannot use the label map {path} of {results["img_path"]}: {fault}') from None
+        raw = read_unchanged(path, f'the label map {path} of {results["img_path"]}', backend_args=self.backend_args)
         if raw.ndim != 2 or raw.dtype != np.uint8:
             raise LabelError(f'the label map {path} has shape {raw.shape} and type {raw.dtype}: expected one 8-bit '
                              'channel that holds class ids')
@@ -123,6 +120,20 @@ class LoadLabels(BaseTransform):
 
 class _Unreadable(Exception):
     """Why a file gives no pixels; the callers say which file and what to do."""
+
+
+def read_unchanged(path: str, title: str, error: Type[LabelError] = LabelError,
+                   backend_args: Optional[dict] = None) -> np.ndarray:
+    """(H, W) or (H, W, C) numbers as a file holds them, of a palette the indices.
+
+    Args:
+        title: of the file in messages.
+        error: what is raised where the file cannot be read.
+    """
+    try:
+        return _decode(_read(path, backend_args), 'unchanged')
+    except _Unreadable as fault:
+        raise error(f'cannot use {title}: {fault}') from None
 
 
 def _read(path: str, backend_args: Optional[dict]) -> bytes:

@@ -12,7 +12,7 @@ from ...utils.checks import check_count, check_interval, check_share
 from ..errors import LabelError, UndecodableLabelError
 from .formatting import PackViews
 from .geometric import resize_image, resize_labels
-from .loading import _decode, _read, _Unreadable
+from .loading import read_unchanged
 
 OBJECTS = ('image', 'components')
 # crops that are drawn before the largest one of an allowed ratio is taken
@@ -29,10 +29,7 @@ def read_mask(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
         LabelError: its channels differ.
         UndecodableLabelError: the file cannot be read.
     """
-    try:
-        mask = _decode(_read(path, backend_args), 'unchanged')
-    except _Unreadable as fault:
-        raise UndecodableLabelError(f'cannot use the mask {path}: {fault}') from None
+    mask = read_unchanged(path, f'the mask {path}', UndecodableLabelError, backend_args)
     if mask.ndim == 3:
         colors = mask[..., :3]
         if (colors != colors[..., :1]).any():

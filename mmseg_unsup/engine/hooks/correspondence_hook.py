@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...models.losses.correspondence_loss import centred, correlations, sample_points
 from ...models.losses.correspondence_terms import Histogram, terms_of
+from ...models.segmentors.stego import PARTNERS_REMEDY
 from ...registry import HOOKS
 from ...utils.devices import to_device
 from ...utils.random import keyed_generator
@@ -59,8 +60,7 @@ class CorrespondenceHook(FitHook):
     def prepare(self, runner) -> None:
         if not getattr(runner.train_dataloader.dataset, 'knows_neighbours', False):
             raise ValueError('the correlations of images with their partners are wanted, and there are no partners: '
-                             'train on a mmseg_unsup.PartnerDataset with default_hooks.neighbours=dict(type='
-                             "'mmseg_unsup.ImageNeighbourHook')")
+                             f'{PARTNERS_REMEDY}')
 
     def begin(self, model: torch.nn.Module, n_images: int, key: Tuple[int, ...], device: torch.device) -> None:
         self._model, self._n_images, self._key = model, n_images, key

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...registry import MODELS
 from ...utils.checks import check_count, check_positive, check_share, is_finite
-from ...utils.whole_batch import every_nth, gather_images, mean_of_batch, own_images
+from ...utils.whole_batch import every_nth, gather_images, mean_of_batch
 from ..clusters import AveragedSet
 from ..losses import smoothness_loss
 from ..losses.correspondence_loss import centred, correlations, random_others
@@ -92,7 +92,7 @@ class SmooSeg(CodeSegmentor):
             found = centred(found, mean_of_batch(found))
             return smoothness_loss(found, correlations(shares, with_shares), shift_of(found, shift))
 
-        losses = dict(loss_intra=term(own_images(all_feats), own_images(all_shares), self.intra_shift))
+        losses = dict(loss_intra=term(feats, shares, self.intra_shift))
         negatives = [term(all_feats[of], all_shares[of], self.negative_shift) for of in others]
         return dict(losses, loss_negative=sum(negatives) / len(negatives)) if negatives else losses
 

@@ -13,6 +13,8 @@ from ..losses.correspondence_loss import (Term, centred, correlations, correspon
 from .code_segmentor import CodeSegmentor
 
 AUTO = 'auto'
+PARTNERS_REMEDY = ("train on a mmseg_unsup.PartnerDataset with default_hooks.neighbours=dict(type="
+                   "'mmseg_unsup.ImageNeighbourHook')")
 
 
 @dataclass
@@ -122,9 +124,7 @@ class STEGO(CodeSegmentor):
     def forward(self, inputs, data_samples: Optional[list] = None, mode: str = 'tensor'):
         """As of every method; RuntimeError of a training step without partners."""
         if mode == 'loss' and len(inputs) != 2:
-            raise RuntimeError('STEGO compares images with partners, and there are none: train on a '
-                               'mmseg_unsup.PartnerDataset with default_hooks.neighbours=dict(type='
-                               "'mmseg_unsup.ImageNeighbourHook')")
+            raise RuntimeError(f'STEGO compares images with partners, and there are none: {PARTNERS_REMEDY}')
         return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: List[Tensor], data_samples: list) -> Dict[str, Tensor]:
