@@ -13,7 +13,8 @@ from .utils.stack import check_stack
 from .version import __version__
 
 check_stack()
-after_import('mmengine', lambda: import_module('mmseg_unsup.hosts') and None)
+for _name in ('mmengine', 'mmseg'):  # parts of the latter are looked for before they import the former
+    after_import(_name, lambda: import_module('mmseg_unsup.hosts') and None)
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__, submod_attrs=dict(apis=['UnsupInferencer', 'segment_folder']))

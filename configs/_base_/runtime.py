@@ -11,7 +11,7 @@ env_cfg = dict(
     # task of a single process: rank 0 scores, draws and writes checkpoints alone. gloo replaces nccl without a GPU.
     dist_cfg=dict(backend='nccl', timeout=1800))
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)
 log_level = 'INFO'
 load_from = None
 resume = False

@@ -116,8 +116,6 @@ def _as_run(cfg: Config, work_dir: str, epochs: int) -> Config:
         cfg.default_hooks.pop(name, None)
     cfg.train_cfg.max_epochs = cfg.train_cfg.val_interval = epochs
     cfg.work_dir = work_dir
-    # runs of one process would share message hub and visualizer
-    cfg.experiment_name = cfg.visualizer.name = work_dir
     adapt_loaders(cfg)
     return cfg
 

@@ -4,8 +4,9 @@ from typing import Dict, Optional, Union
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 
 from ..utils.console import hush
 
@@ -26,9 +27,19 @@ class ConsoleRunner(Runner):
         torch.set_float32_matmul_precision(env_cfg.get('float32_matmul_precision', 'highest'))
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
+        """As Runner does. The run gets a name of its own: what is made under one name is one object in a process, and
+        names end with the second."""
+        while MessageHub.check_instance_created(self._experiment_name):
+            self._experiment_name += '+'
         logger = super().build_logger(*args, **kwargs)
         hush(logger)
         return logger
+
+    def build_visualizer(self, visualizer: Union[Visualizer, dict, None] = None) -> Visualizer:
+        """As Runner does, under the name of the run: configs of mmseg name all visualizers alike."""
+        if isinstance(visualizer, dict):
+            visualizer = dict(visualizer, name=self.experiment_name)
+        return super().build_visualizer(visualizer)
 
     def set_randomness(self, seed: Optional[int], diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         """As Runner does; the deterministic mode works on GPUs in a plain shell."""

@@ -54,7 +54,6 @@ def write_configs(folder: Path) -> None:
     cfg = tiny_config(f'{folder}/images', folder / 'run')
     for key in ('work_dir', 'experiment_name'):
         cfg.pop(key)
-    cfg.visualizer.pop('name')
     cfg.size = 32
     cfg.dump(f'{folder}/config.py')
     base = "_base_ = './config.py'\n"

@@ -78,8 +78,7 @@ def _made_small(cfg, cfg_options: dict, options: dict, work_dir, draws: bool):
     for name in () if draws else _DRAWING:
         del cfg.default_hooks[name]
     cfg.work_dir = str(work_dir)
-    # runners of one second would share message hub and visualizer
-    cfg.experiment_name = cfg.visualizer.name = f'tiny_{next(_count)}'
+    cfg.experiment_name = f'tiny_{next(_count)}'  # runners of mmengine within a second would share a message hub
     return cfg
 
 

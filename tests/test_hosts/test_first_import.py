@@ -29,7 +29,7 @@ def run(code: str) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize('first', [
     'import mmengine.runner, mmseg_unsup', 'import mmseg_unsup.hosts.safe_loading', 'import mmseg_unsup, mmseg.apis',
-    'from mmseg_unsup import UnsupInferencer'
+    'from mmseg_unsup import UnsupInferencer', 'import mmseg_unsup.datasets'
 ])
 def test_mmengine_is_adapted(first):
     done = run(f'{first}\n{ADAPTED}{MMSEG}')
