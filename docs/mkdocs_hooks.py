@@ -1,11 +1,12 @@
 """Hooks of mkdocs: pages of the site that lie outside of ``docs``, and their links.
 
 The documents stay as they are read in the repository, with relative links to each other and to other files. Here each
-gets its place in the site, and its links lead there; files that are no documents are linked in the repository, or
-copied where it has no address yet.
+gets its place in the site, and its links lead there; notebooks become pages; files that are no documents are linked in
+the repository, or copied where it has no address yet.
 """
 import ast
 import glob
+import json
 import os.path as osp
 import re
 from typing import Dict, Optional
@@ -26,6 +27,7 @@ INTERFACE = {
                          'mmseg_unsup.clustering.kmeans.MiniBatchKMeans',
                          'mmseg_unsup.evaluation.metrics.cluster_iou.ClusterIoUMetric'],
 }
+NOTEBOOK = '.ipynb'
 _LINK = re.compile(r'(\]\()([^)\s]+)(\))')
 _CODE = re.compile(r'(^```.*?^```$|`[^`]*`)', re.S | re.M)
 
@@ -39,6 +41,9 @@ def pages() -> Dict[str, str]:
         found[f'configs/{name}/README.md'] = f'configs/{name}.md'
     for path in glob.glob(osp.join(ROOT, 'docs', '*.md')):
         found[f'docs/{osp.basename(path)}'] = osp.basename(path)
+    for path in glob.glob(osp.join(ROOT, 'docs', 'notebooks', f'*{NOTEBOOK}')):
+        name = osp.basename(path)
+        found[f'docs/notebooks/{name}'] = f'notebooks/{name.removesuffix(NOTEBOOK)}.md'
     return found
 
 
@@ -88,7 +93,7 @@ def on_config(config):
 def on_files(files: Files, config) -> Files:
     address = repository()
     for source, place in pages().items():
-        if not source.startswith('docs/'):
+        if not source.startswith('docs/') or source.endswith(NOTEBOOK):
             files.append(File.generated(config, place, content=_read(source)))
         for link in () if address else _links(source):
             path = osp.normpath(osp.join(osp.dirname(source), link.partition('#')[0]))
@@ -118,7 +123,13 @@ def on_page_content(html: str, page, config, files) -> str:
 
 def _read(path: str) -> str:
     with open(osp.join(ROOT, path), encoding='utf-8') as file:
-        return file.read()
+        return as_markdown(json.load(file)) if path.endswith(NOTEBOOK) else file.read()
+
+
+def as_markdown(notebook: dict) -> str:
+    """The cells of a notebook, code in fences."""
+    form = dict(markdown='{}', code='```python\n{}\n```')
+    return '\n\n'.join(form[cell['cell_type']].format(''.join(cell['source'])) for cell in notebook['cells']) + '\n'
 
 
 def _links(source: str):

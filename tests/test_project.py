@@ -146,7 +146,8 @@ def test_every_document_is_in_the_site():
         return [node] if isinstance(node, str) else [x for part in (node.values() if isinstance(node, dict) else node)
                                                      for x in leaves(part)]
 
-    places = {re.sub(r'^configs/(\w+)/README', r'configs/\1', path).removeprefix('docs/') for path in DOCUMENTS}
+    places = {re.sub(r'^configs/(\w+)/README|\.ipynb$', lambda found: f'configs/{found[1]}' if found[1] else '.md',
+                     path).removeprefix('docs/') for path in DOCUMENTS}
     expected = places - {'README.md'} | {name.lower() for name in PROJECT} | {'index.md', 'api.md'}
     nav = leaves(yaml.load(read('mkdocs.yml'), Loader)['nav'])
     assert len(nav) == len(expected) and set(nav) == expected

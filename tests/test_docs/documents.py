@@ -1,5 +1,6 @@
 """The documents of the project, and what stands in them."""
 import glob
+import json
 import os.path as osp
 import re
 from typing import Iterator, List, NamedTuple, Optional
@@ -7,7 +8,7 @@ from typing import Iterator, List, NamedTuple, Optional
 from ..conftest import ROOT
 
 DOCUMENTS = ['README.md'] + [
-    osp.relpath(path, ROOT) for pattern in ('docs/*.md', 'configs/*/README.md')
+    osp.relpath(path, ROOT) for pattern in ('docs/*.md', 'docs/notebooks/*.ipynb', 'configs/*/README.md')
     for path in sorted(glob.glob(osp.join(ROOT, pattern)))
 ]
 # what a person who works on the project reads; its commands are not run
@@ -28,8 +29,12 @@ class Block(NamedTuple):
 
 
 def read(document: str) -> str:
+    """Its text; of a notebook without the code, which test_notebooks.py runs."""
     with open(osp.join(ROOT, document), encoding='utf-8') as file:
-        return file.read()
+        if not document.endswith('.ipynb'):
+            return file.read()
+        cells = json.load(file)['cells']
+    return '\n\n'.join(''.join(cell['source']) for cell in cells if cell['cell_type'] == 'markdown')
 
 
 def blocks(document: str) -> List[Block]:
