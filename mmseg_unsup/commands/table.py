@@ -27,6 +27,7 @@ GROUPS = {
         test='evaluate a checkpoint',
         check='open every file of a config once and list what is wrong',
         priors='make the object masks that MaskContrast trains on',
+        download='data sets and weights by name',
     ),
     'Study': {
         'seeds': 'train configs with several seeds and write one table',

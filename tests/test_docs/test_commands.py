@@ -38,6 +38,7 @@ NOT_RUN = {
     'pip ': 'a network; make installs the environment of the tests',
     'make install': 'the same; what it leaves is made by make_clone',
     'make demo': 'minutes; tests/test_packaging.py runs its config',
+    'mmseg-unsup download': 'a network; tests/test_downloads runs it with a server here',
     'mmseg-unsup side-by-side': 'a network; tests/test_analysis/test_side_by_side.py runs it on a sketch of that code',
     'mmseg-unsup convert-released': 'files of authors; tests/test_tools/test_released.py converts such as theirs',
     'mmseg-unsup evaluate-released': 'the same; tests/test_tools/test_evaluate_released.py',
