@@ -21,6 +21,7 @@ GROUPS = {
         gallery='show the clusters of a model on one page',
         name='name, colour and merge clusters',
         export='write a model as one file that runs without this package',
+        push='give a model to others, as a folder or on a hub',
     ),
     'With a config': dict(
         train='train a model',

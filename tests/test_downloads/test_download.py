@@ -204,6 +204,7 @@ def test_mistakes(words, message, place, capfd):
     assert message in error_of(capfd) and not os.listdir('.')
 
 
+@pytest.mark.long
 def test_potsdam_is_cut_into_tiles(place, monkeypatch):
     rng = np.random.default_rng(0)
     scene = rng.integers(0, 256, (600, 700, 3)).astype(np.uint8)
