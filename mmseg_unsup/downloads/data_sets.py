@@ -66,7 +66,8 @@ def download_data_set(name: str, root: Optional[str] = None, archives: Sequence[
     if name == 'cocostuff' and not all(osp.isfile(osp.join(root, 'curated', f'{split}.txt')) for split in PUBLISHED):
         write_curated_lists(root, n_cores())
     counts = ', '.join(f'{part.n_files} {folder}' for folder, part in data_set.parts.items())
-    return f'{data_set.title}: {counts} in {printable(root)}' + (' (it was there)' if not lacking else '')
+    hint = '' if root == data_set.root else f'; configs find it by --cfg-options data_root={printable(root)}'
+    return f'{data_set.title}: {counts} in {printable(root)}{hint}' + (' (it was there)' if not lacking else '')
 
 
 def _lacking(data_set: DataSet, root: str) -> List[Source]:

@@ -1,7 +1,9 @@
 """Weights by name: the work of ``mmseg-unsup download weights``."""
+import os
 import os.path as osp
 from typing import Optional, Sequence
 
+from filelock import FileLock
 from prettytable import PrettyTable
 
 from ..converters.files import check_place
@@ -50,7 +52,10 @@ def _download(name: str, folder: Optional[str], mirror: Optional[str]) -> str:
     say(f'{name}: {size_text(weights.megabytes)} from {address}; licence: {weights.licence}')
     check_place(osp.dirname(osp.abspath(path)))
     check_space(osp.dirname(path), weights.megabytes, file)
-    fetch_checked(address, path, weights.megabytes, weights.digest)
+    os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+    with FileLock(f'{path}.lock'):  # which a training that needs the file takes too
+        if not has_digest(path, weights.digest):
+            fetch_checked(address, path, weights.megabytes, weights.digest)
     return f'{name}: {printable(path)}'
 
 
