@@ -11,7 +11,8 @@ from .conftest import ROOT
 # rooms of the package, the lowest floor first; a room imports from lower floors only
 FLOORS = [names.split() for names in (
     'version import_hooks presets', 'registry', 'utils', 'hosts clustering functional visualization', 'structures',
-    'datasets', 'weights formats', 'priors', 'evaluation models', 'engine', 'apis', 'analysis converters', 'commands',
+    'datasets', 'weights formats', 'priors', 'evaluation models', 'engine', 'apis', 'analysis converters',
+    'downloads hub', 'commands',
     '__init__ __main__')]
 FLOOR_OF = {room: floor for floor, names in enumerate(FLOORS) for room in names}
 P90, LONGEST = 15, 40  # lines of a function without its docstring

@@ -7,14 +7,14 @@ from ..structures import ClusterNames, NamedClass
 # what makes masks, in processes of its own, has no time for the imports of what trains and predicts
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=dict(
     export=['ExportedSegmentor', 'export_segmentor'],
-    inferencer=['Prediction', 'UnsupInferencer', 'whole_image_pipeline'],
+    inferencer=['Prediction', 'UnsupInferencer', 'from_pretrained', 'whole_image_pipeline'],
     loading=['load_segmentor', 'mmseg_config', 'model_config', 'read_config'], model_files=['find_model'],
     segment_folder=['segment_folder'], segmented_folder=['SegmentedFolder']))
 __all__ += ['ClusterNames', 'NamedClass']
 
 if TYPE_CHECKING:  # the same names for who reads the code without running it
     from .export import ExportedSegmentor, export_segmentor
-    from .inferencer import Prediction, UnsupInferencer, whole_image_pipeline
+    from .inferencer import Prediction, UnsupInferencer, from_pretrained, whole_image_pipeline
     from .loading import load_segmentor, mmseg_config, model_config, read_config
     from .model_files import find_model
     from .segment_folder import segment_folder

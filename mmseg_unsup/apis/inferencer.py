@@ -137,9 +137,9 @@ class UnsupInferencer(BaseInferencer):
         """An inferencer of a model that carries its config.
 
         Args:
-            model: a checkpoint file; a folder that ``mmseg-unsup segment`` or a training wrote; or, if there is no such
-                path, ``owner/name`` or ``owner/name@revision`` of the Hugging Face hub, whose repository has
-                ``model.pth`` and may have ``clusters.json``.
+            model: a checkpoint file; a folder that ``mmseg-unsup segment``, ``push`` or a training wrote; or, if there
+                is no such path, ``owner/name`` or ``owner/name@revision`` of the Hugging Face hub, whose repository
+                ``mmseg-unsup push`` wrote.
             clusters: as of the class; None for the ``clusters.json`` of the folder or repository if there is one,
                 ``'none'`` for every cluster on its own.
             kwargs: further arguments of the class.
@@ -392,6 +392,9 @@ class UnsupInferencer(BaseInferencer):
         predictions = [dict(path=prediction.path, ids=prediction.ids, scores=prediction.scores,
                             shares=self.shares(prediction)) for prediction in preds]
         return dict(predictions=predictions, names=self.names, visualization=visualization)
+
+
+from_pretrained = UnsupInferencer.from_pretrained
 
 
 def image_bytes(model: ClusterSegmentor, shape: Tuple[int, int]) -> int:

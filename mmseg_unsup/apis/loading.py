@@ -1,5 +1,6 @@
 """A trained model from its config and checkpoint, for use outside a runner."""
 import copy
+import os.path as osp
 import zipfile
 from typing import Optional, Tuple, Union
 
@@ -93,8 +94,11 @@ def load_segmentor(config: Union[str, Config, None],
 
 def read_weights(path: str) -> Tuple[dict, dict]:
     """The checkpoint and the weights in it, whose tensors are read from the disk when they are used."""
-    checkpoint = load_safely(path, 'cpu', mmap=True) if zipfile.is_zipfile(path) else \
-        CheckpointLoader.load_checkpoint(path, map_location='cpu')  # an address, or of the format of old releases
+    if osp.isfile(path):
+        lazily = dict(mmap=True) if zipfile.is_zipfile(path) else {}  # others are of old releases, or safetensors
+        checkpoint = load_safely(path, 'cpu', **lazily)
+    else:
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')  # an address
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict):
         raise ValueError(f'{path} holds no dict of weights: give a checkpoint that a training wrote')

@@ -2,6 +2,7 @@
 import os
 import os.path as osp
 import re
+from contextlib import suppress
 from typing import Optional, Tuple
 
 from ..engine.checkpoint_files import last_checkpoint
@@ -9,8 +10,10 @@ from ..utils.config import CONFIG_SUFFIXES
 from ..utils.console import say
 from ..utils.paths import path_remedy, printable
 
-# a folder that is a model of its own, as on the hub
-MODEL_FILE, NAMES_FILE = 'model.pth', 'clusters.json'
+# a folder that is a model of its own; on the hub it is the former, which cannot hold code
+PUSHED_FILE, MODEL_FILE = 'model.safetensors', 'model.pth'
+NAMES_FILE = 'clusters.json'
+HUB = 'hf://'
 # what `mmseg-unsup segment --examples` makes of the model beside it
 EXAMPLES_FILE = 'examples.pth'
 _SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
@@ -24,7 +27,7 @@ def find_model(model: str) -> str:
 
     Args:
         model: a file, or an address, which is returned as it is; or a folder: the work directory of a run, what
-            ``mmseg-unsup segment`` wrote, whose ``train`` is one, or one with ``model.pth``.
+            ``mmseg-unsup segment`` wrote, whose ``train`` is one, or one with ``model.safetensors`` or ``model.pth``.
 
     Raises:
         FileNotFoundError: there is no such path, or no checkpoint in the folder.
@@ -56,7 +59,10 @@ def find_names(model: str, clusters: Optional[str]) -> Optional[str]:
 
 
 def choose_files(model: str, clusters: Optional[str]) -> Tuple[str, Optional[str]]:
-    """:func:`find_model` and :func:`find_names`; says at the console which files of a folder are used."""
+    """:func:`find_model` and :func:`find_names`, also of ``hf://owner/name``, see :func:`download_model`; says at the
+    console which files of a folder are used."""
+    if model.startswith(HUB):
+        model = download_model(model)
     checkpoint, names = find_model(model), find_names(model, clusters)
     said = [f'model: {printable(checkpoint)}'] if osp.isdir(osp.expanduser(model)) else []
     if clusters is None and names is not None:
@@ -75,8 +81,12 @@ def check_config_path(config: str) -> None:
 
 def is_hub_name(model: str) -> bool:
     """Whether this is ``owner/name`` or ``owner/name@revision``, and no path, be it misspelt: no path of this name is
-    there, nor its folder unless a revision is given."""
-    if not isinstance(model, str) or osp.exists(model) or not _HUB_NAME.fullmatch(model):
+    there, nor its folder unless a revision is given. ``hf://owner/name`` always is."""
+    if not isinstance(model, str) or osp.exists(model):
+        return False
+    if model.startswith(HUB):
+        return True
+    if not _HUB_NAME.fullmatch(model):
         return False
     return '@' in model or not (model.endswith(_SUFFIXES + CONFIG_SUFFIXES) or osp.isdir(osp.dirname(model)))
 
@@ -84,28 +94,46 @@ def is_hub_name(model: str) -> bool:
 def download_model(name: str) -> str:
     """Fetch a model of the Hugging Face hub, once; the folder that has it.
 
-    A model is a repository with ``model.pth``, a checkpoint with its config inside, and if its clusters have names
-    ``clusters.json``; no other file is fetched.
+    A model is a repository that ``mmseg-unsup push`` wrote: ``model.safetensors``, and if its clusters have names
+    ``clusters.json``. No other file is fetched: neither pickles nor code.
 
     Args:
-        name: ``owner/name``, or ``owner/name@revision`` for a branch, tag or commit.
+        name: ``owner/name``, or ``owner/name@revision`` for a branch, tag or commit; ``hf://`` may stand before it.
+
+    Raises:
+        FileNotFoundError: the repository has no such file.
+        ImportError: huggingface_hub, the extra ``hub``, is missing.
+        OSError: the hub does not have it, or cannot be reached.
     """
     try:
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
     except ImportError:
         raise ImportError(f'there is no path {name!r}, and to take it for a model of the Hugging Face hub needs '
                           'huggingface_hub. Run: pip install "mmseg-unsup[hub]"') from None
-    repository, _, revision = name.partition('@')
+    repository, _, revision = name.removeprefix(HUB).partition('@')
+    if not _HUB_NAME.fullmatch(name.removeprefix(HUB)):
+        raise ValueError(f'{name!r} is no model of the Hugging Face hub: expected owner/name or owner/name@revision')
     try:
-        folder = snapshot_download(repository, revision=revision or None, allow_patterns=[MODEL_FILE, NAMES_FILE])
+        folder = osp.dirname(hf_hub_download(repository, PUSHED_FILE, revision=revision or None))
+        with suppress(EntryNotFoundError):
+            hf_hub_download(repository, NAMES_FILE, revision=osp.basename(folder))  # the commit
     except Exception as error:  # of many types, by release and by what failed
-        reason = ': '.join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            raise FileNotFoundError(f'the repository {repository!r} of the Hugging Face hub has no {PUSHED_FILE}: it '
+                                    'is no model that mmseg-unsup push wrote') from None
         raise OSError(f'there is no path {name!r}, and as a model of the Hugging Face hub it cannot be had '
-                      f'({reason.rstrip(".")}): check name, revision and network') from None
-    if not osp.isfile(osp.join(folder, MODEL_FILE)):
-        raise FileNotFoundError(f'the repository {name!r} of the Hugging Face hub has no {MODEL_FILE}, which is what a '
-                                'checkpoint with its config inside is called there')
+                      f'({reason_of(error)}): check name, revision, network and, of a private one, your token'
+                      ) from None
     return folder
+
+
+def reason_of(error: Exception) -> str:
+    """Type and first line of an error of huggingface_hub; of one that says that nothing is kept here either, those of
+    what went wrong on the network."""
+    if type(error).__name__ == 'LocalEntryNotFoundError' and error.__cause__ is not None:
+        error = error.__cause__
+    return ': '.join([type(error).__name__, *str(error).strip().splitlines()[:1]]).rstrip('.')
 
 
 def _checkpoint_of(folder: str) -> str:
@@ -116,8 +144,9 @@ def _checkpoint_of(folder: str) -> str:
         found = last_checkpoint(path)
         if found is not None:
             return found
-    if osp.isfile(osp.join(folder, MODEL_FILE)):
-        return osp.join(folder, MODEL_FILE)
+    for name in (PUSHED_FILE, MODEL_FILE):
+        if osp.isfile(osp.join(folder, name)):
+            return osp.join(folder, name)
     if osp.isdir(training):
         raise FileNotFoundError(f'the training in {printable(training)} has written no checkpoint yet: let it go on, '
                                 'by the command that began it')

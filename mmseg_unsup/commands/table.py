@@ -21,12 +21,14 @@ GROUPS = {
         gallery='show the clusters of a model on one page',
         name='name, colour and merge clusters',
         export='write a model as one file that runs without this package',
+        push='give a model to others, as a folder or on a hub',
     ),
     'With a config': dict(
         train='train a model',
         test='evaluate a checkpoint',
         check='open every file of a config once and list what is wrong',
         priors='make the object masks that MaskContrast trains on',
+        download='data sets and weights by name',
     ),
     'Study': {
         'seeds': 'train configs with several seeds and write one table',

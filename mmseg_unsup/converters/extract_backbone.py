@@ -11,11 +11,12 @@ from ..engine.checkpoint_files import existing_checkpoint
 from ..hosts.safe_loading import load_safely
 from ..weights import check_identity, match_tensors, read_part, resnet_depth
 from ..weights.pretrained_file import PretrainedPart, as_checkpoint_tensor
+from ..weights.tensor_files import check_writable, write_weights
 from ..weights.tensor_match import explain
 from ..weights.weights_seen import stated_labels
 from ..registry import MODELS
 from ..utils import load_config
-from ..utils.atomic import replacing, write_from_memory
+from ..utils.atomic import replacing
 from ..utils.stored_config import check_stored
 from .files import refuse_existing
 
@@ -136,13 +137,14 @@ def extract_backbone(source: str, target: str, form: str, weights: str = 'auto',
 
     Args:
         source: checkpoint of a run.
-        target: file to write, replaced with ``force`` only.
+        target: file to write, of safetensors if its name ends so; replaced with ``force`` only.
         form: one of :data:`FORMATS`.
         weights: one of :data:`WEIGHTS`.
         config: of the run, if the checkpoint does not hold it.
         seen: labels that the weights have seen, if the checkpoint does not say it.
     """
     refuse_existing(target, force, [source])
+    check_writable(target)
     init_default_scope('mmseg')
     path = source if '://' in source else existing_checkpoint(source)
     pretrained = read_part(path, 'backbone', averaged=WEIGHTS[weights])
@@ -154,9 +156,9 @@ def extract_backbone(source: str, target: str, form: str, weights: str = 'auto',
     labels = stated_labels(seen) if seen and pretrained.seen == 'unknown' else pretrained.seen
     meta = dict(weights_seen=labels, source=osp.basename(source), tensors=pretrained.prefix)
     prefix = 'backbone.' if form == 'mmpretrain' else ''
-    content = dict(meta=meta, state_dict={f'{prefix}{name}': value for name, value in state.items()})
+    written = {f'{prefix}{name}': value for name, value in state.items()}
     with replacing(target) as part:
-        write_from_memory(part, lambda file: torch.save(state if form in ('torchvision', 'timm') else content, file))
+        write_weights(part, written, None if form in ('torchvision', 'timm') else meta, target)
         name = verify(part, form, reference, cfg)
     return (f'wrote {target}: {len(state)} backbone tensors of {pretrained}; labels: {labels}; equal features, bit by '
             f'bit, in {name}')

@@ -1,4 +1,6 @@
 """The labelled data sets of the field whose classes are a short table."""
+from typing import List
+
 import numpy as np
 from mmseg.datasets import PascalVOCDataset
 
@@ -13,7 +15,8 @@ _N_VOID = 7
 class CamVidDataset(LabelledDataset):
     """CamVid, the 11-class split of SegNet (480 x 360; 367 training and 101 validation images).
 
-    Label PNGs hold 0..10 in the order of ``classes`` and 255 for void.
+    Label PNGs hold 0..10 in the order of ``classes`` and 255 for void. Images are JPEGs, or all of them PNGs, as they
+    were published.
     """
 
     METAINFO = dict(
@@ -21,6 +24,13 @@ class CamVidDataset(LabelledDataset):
                  'bicyclist'),
         palette=[[128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [0, 0, 192], [128, 128, 0],
                  [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192]])
+
+    def _names_below(self, folder: str) -> List[str]:
+        names = super()._names_below(folder)
+        if names or self.img_suffix != '.jpg':
+            return names
+        self.img_suffix = '.png'
+        return super()._names_below(folder)
 
 
 @DATASETS.register_module()

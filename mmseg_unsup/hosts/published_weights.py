@@ -1,24 +1,19 @@
 """Weights by name or address: found without torchvision, downloaded once a machine, checked before they are read."""
-import hashlib
 import importlib
 import json
 import logging
 import os
 import os.path as osp
 import re
-import socket
-import sys
 import zipfile
-from contextlib import contextmanager, suppress
-from http.client import HTTPException
+from contextlib import suppress
 from types import ModuleType
-from typing import Dict, Iterator, Optional
-from urllib.error import URLError
+from typing import Dict, Optional
 
 import mmengine
-import torch
 from filelock import FileLock
 
+from ..utils.digests import has_digest
 from ..utils.near_names import did_you_mean, similar
 from ..utils.weight_addresses import REMEDY, TABLES, TORCHVISION, place_in_cache
 from .safe_loading import UnreadableCheckpoint, load_safely
@@ -26,7 +21,6 @@ from .safe_loading import UnreadableCheckpoint, load_safely
 _SCHEMES = (*TABLES, 'http', 'https')
 # names and hashes of torchvision's files: ``resnet18-f37072fd.pth``
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
-_SILENCE = 60  # seconds after which a server that says nothing is given up
 
 
 def register_weight_loaders(checkpoint_loader: type) -> None:
@@ -139,18 +133,15 @@ def _own_file(source: str, name: str) -> str:
 
 
 def _is_whole(path: str, digest: Optional[str]) -> bool:
-    if digest is None or not osp.isfile(path):
+    if digest is None:
         return osp.isfile(path) and damaged_record(path) is None
-    sha256 = hashlib.sha256()
-    with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(1 << 20), b''):
-            sha256.update(block)
-    return sha256.hexdigest().startswith(digest)
+    return has_digest(path, f'sha256:{digest}')
 
 
 def _download(source: str, address: str, path: str, digest: Optional[str]) -> None:
     """Bring a file into torch's cache, in place of a damaged one; do nothing where another process has done it."""
     from ..utils.console import say  # whose import of mmengine may be what has imported this file
+    from ..utils.fetching import fetch
     is_damaged = osp.exists(path)
     try:
         os.makedirs(osp.dirname(path), exist_ok=True)
@@ -159,27 +150,17 @@ def _download(source: str, address: str, path: str, digest: Optional[str]) -> No
                 return
             say(f'init: downloading {address} to {path}' + ', whose copy is damaged' * is_damaged,
                 logging.WARNING if is_damaged else logging.INFO)
-            with _giving_up_after(_SILENCE):
-                torch.hub.download_url_to_file(address, path, digest, progress=sys.stderr.isatty())
-    except (OSError, HTTPException) as error:
-        reason = error.reason if type(error) is URLError else error  # which wraps another
+            fetch(address, path)
+            is_right = _is_whole(path, digest)
+            if digest is not None and not is_right:
+                os.remove(path)
+    except OSError as error:
         origin = '' if source == address else f' from {address}'
         state = f', and the copy in {path} is damaged' if is_damaged else ''
-        raise OSError(f'{source} cannot be downloaded{origin} ({str(reason) or type(reason).__name__}){state}: put '
-                      f'that file at {path}, or {REMEDY}') from None
-    except RuntimeError as error:  # the hash is another one
-        raise ValueError(f'what {address} gave for {source} is damaged or another file ({error}): put the right one '
-                         f'at {path}, or {REMEDY}') from None
-    if not _is_whole(path, digest):
+        raise OSError(f'{source} cannot be downloaded{origin} ({error}){state}: put that file at {path}, or {REMEDY}'
+                      ) from None
+    if digest is not None and not is_right:
+        raise ValueError(f'what {address} gave for {source} is damaged or another file (its SHA-256 does not begin '
+                         f'with {digest}): put the right one at {path}, or {REMEDY}')
+    if not is_right:
         raise ValueError(f'what {address} gave is damaged ({path}): try again, or {REMEDY}')
-
-
-@contextmanager
-def _giving_up_after(seconds: float) -> Iterator[None]:
-    """Inside the block sockets that wait longer raise TimeoutError; by default they wait for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

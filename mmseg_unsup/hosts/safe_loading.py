@@ -1,6 +1,7 @@
 """Checkpoints as data: whatever a file names besides tensors and plain values is refused by name, never run."""
 import _codecs  # how pickle of protocol 2 writes bytes
 import functools
+import json
 import os
 import pydoc
 import re
@@ -18,6 +19,8 @@ from ..utils.config_text import parse_config_text
 
 # names that the user trusts, for the whole process
 _allowed: List[str] = []
+# suffix of files of tensors; entry of their header that has the meta of a checkpoint, as JSON
+SAFETENSORS, SAFETENSORS_META = '.safetensors', 'mmseg_unsup'
 COPY_AGAIN = '; copy or download it again'
 _FORCE, _FORCE_NOT = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _REMEDY = ('If you trust the file, allow it by --cfg-options allowed_globals="[{name}]", in the config by '
@@ -67,7 +70,8 @@ def resolve_globals(names: Sequence[str], option: str = '') -> list:
 
 
 def load_safely(path: str, map_location=None, allowed: Optional[Sequence] = None, remedy: str = _REMEDY, **kwargs):
-    """``torch.load`` of tensors and plain values; of a ``.safetensors`` file its tensors, by name.
+    """``torch.load`` of tensors and plain values; of a safetensors file its tensors, by name, or where this package
+    wrote it, ``meta`` and ``state_dict`` as in a checkpoint.
 
     Args:
         allowed: further things, for ``torch.serialization.add_safe_globals``; by default those of mmengine's message
@@ -80,7 +84,7 @@ def load_safely(path: str, map_location=None, allowed: Optional[Sequence] = None
         OSError: the file cannot be opened.
         ValueError: it names something else, or is no checkpoint.
     """
-    if str(path).endswith('.safetensors'):
+    if str(path).endswith(SAFETENSORS) or _begins_as_safetensors(path):
         return _load_safetensors(str(path), map_location)
     allowed = [*_mmengine_globals(), *resolve_globals(_allowed)] if allowed is None else allowed
     if _is_program(path):
@@ -112,17 +116,29 @@ def load_with_stand_ins(path: str, harmless: Pattern, remedy: str):
             stand_ins[error.name] = type(name, (StandIn, ), dict(__module__=module or 'builtins'))
 
 
-def _load_safetensors(path: str, map_location) -> Dict[str, torch.Tensor]:
+def _load_safetensors(path: str, map_location) -> dict:
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors import SafetensorError, safe_open
     except ImportError:
         raise ImportError(f'{path} needs safetensors. Run: pip install "mmseg-unsup[safetensors]"') from None
     try:
-        return load_file(path, device=str(map_location or 'cpu'))
-    except SafetensorError as error:
+        with safe_open(path, framework='pt', device=str(map_location or 'cpu')) as file:
+            meta = (file.metadata() or {}).get(SAFETENSORS_META)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            return state if meta is None else dict(meta=json.loads(meta), state_dict=state)
+    except (SafetensorError, ValueError, RecursionError) as error:  # of JSON
         raise UnreadableCheckpoint(f'{path} cannot be read as a file of tensors: {_kind_of_file(path) or error}'
                                    f'{COPY_AGAIN}') from None
+
+
+def _begins_as_safetensors(path: str) -> bool:
+    """Whether a file of another name has the length of a header and that header's first character."""
+    try:
+        with open(path, 'rb') as file:
+            start = file.read(9)
+    except (OSError, TypeError, ValueError):  # torch says what is wrong with it
+        return False
+    return len(start) == 9 and start[8:] == b'{' and int.from_bytes(start[:8], 'little') < os.path.getsize(path)
 
 
 def register_safe_loaders(checkpoint_loader: type) -> None:

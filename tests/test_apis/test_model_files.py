@@ -1,7 +1,6 @@
 """What a MODEL stands for: files, folders, names of the Hugging Face hub."""
 import os
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from mmseg_unsup import UnsupInferencer
 from mmseg_unsup.apis import ClusterNames, find_model, load_segmentor, model_config, model_files
 from mmseg_unsup.apis.model_files import find_names, is_hub_name
 from ..conftest import smooth_image
-from .test_inferencer import Evil, tiny_checkpoint
+from .test_inferencer import tiny_checkpoint
 from .tiny_models import K
 
 IMAGE = smooth_image(np.random.default_rng(0), 60, 80)
@@ -49,6 +48,7 @@ FOLDERS = {
     'iter_900.pth epoch_1.pth': 'M/epoch_1.pth',
     'iter_900.pth iter_1000.pth': 'M/iter_1000.pth',
     'model.pth clusters.json': 'M/model.pth',
+    'model.safetensors model.pth config.json': 'M/model.safetensors',
     'epoch_1.pth train/epoch_2.pth': 'M/epoch_1.pth',
 }
 
@@ -124,69 +124,16 @@ def test_an_inferencer_of_a_folder(empty):
     assert [transform.size for transform in sized.pipeline.transforms if hasattr(transform, 'size')] == [32]
 
 
-# --- the hub
-
-
 @pytest.mark.parametrize('name, expected', [
     ('owner/name', True), ('owner/name.v2@main', True), ('here/name@refs/pr/1', True), ('owner', False),
     ('a/b/c', False), ('/a/b', False), ('./a', False), ('../a', False), ('here', False), ('here/there', False),
     ('here/thre', False), ('here/thre@main', True), ('owner/epoch_1.pth', False), ('a/b.py', False),
-    ('https://a.b/c', False), ('~/a', False), ('a\\b', False), ('a b/c', False), ('', False)])
+    ('https://a.b/c', False), ('hf://a/b@main', True),
+    ('~/a', False), ('a\\b', False), ('a b/c', False), ('', False)])
 def test_names_of_the_hub(name, expected, empty):
     """A path goes first, and one in a folder that is there is misspelt."""
     (empty / 'here' / 'there').mkdir(parents=True)
     assert is_hub_name(name) is expected
-
-
-@pytest.fixture
-def hub(monkeypatch, empty):
-    """A huggingface_hub whose only repository is ``owner/name``, and the calls that it got."""
-    calls = []
-
-    def snapshot_download(repo_id, *, revision=None, allow_patterns=None):
-        calls.append((repo_id, revision, allow_patterns))
-        if repo_id != 'owner/name':
-            raise OSError(f'404 Client Error.\n\nRepository Not Found for url: {repo_id}.')
-        return str(empty / 'snapshot')
-
-    (empty / 'snapshot').mkdir()
-    monkeypatch.setitem(sys.modules, 'huggingface_hub', types.SimpleNamespace(snapshot_download=snapshot_download))
-    return calls
-
-
-def test_a_model_of_the_hub(hub, empty):
-    path = write_model(empty / 'snapshot' / 'model.pth')
-    expected = UnsupInferencer(None, path, device='cpu', show_progress=False)
-    for name, revision in (('owner/name', None), ('owner/name@v1.0', 'v1.0')):
-        found = UnsupInferencer.from_pretrained(name, device='cpu', show_progress=False)
-        assert hub.pop() == ('owner/name', revision, ['model.pth', 'clusters.json'])
-        np.testing.assert_array_equal(ids_of(found), ids_of(expected))
-    expected.cluster_names.renamed({2: 'sky'}).save(str(empty / 'snapshot' / 'clusters.json'))
-    assert UnsupInferencer.from_pretrained('owner/name', device='cpu').names[2] == 'sky'
-    (empty / 'owner').mkdir()
-    (empty / 'snapshot').rename(empty / 'owner' / 'name')
-    hub.clear()
-    assert UnsupInferencer.from_pretrained('owner/name', device='cpu').names[2] == 'sky' and not hub
-
-
-def test_models_that_the_hub_does_not_have(hub, empty):
-    with pytest.raises(OSError, match=r"^there is no path 'a/b', and as a model of the Hugging Face hub it cannot be "
-                       r'had \(OSError: 404 Client Error\): check name, revision and network$'):
-        UnsupInferencer.from_pretrained('a/b')
-    with pytest.raises(FileNotFoundError, match="^the repository 'owner/name' of the Hugging Face hub has no model"):
-        UnsupInferencer.from_pretrained('owner/name')
-    for name in ('owner', 'a/b/c', ''):
-        with pytest.raises(FileNotFoundError, match='^there is no checkpoint or folder'):
-            UnsupInferencer.from_pretrained(name)
-    assert [call[0] for call in hub] == ['a/b', 'owner/name']
-
-
-def test_files_of_the_hub_are_data(hub, empty, capsys):
-    path = write_model(empty / 'snapshot' / 'model.pth')
-    torch.save(dict(torch.load(path, weights_only=True), evil=Evil()), path)
-    with pytest.raises(ValueError, match=r'wants to load (builtins\.)?print'):
-        UnsupInferencer.from_pretrained('owner/name')
-    assert 'run' not in capsys.readouterr().out.split()
 
 
 def test_a_name_of_the_hub_without_its_package(monkeypatch, empty):

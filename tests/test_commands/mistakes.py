@@ -193,10 +193,18 @@ WITH_PHOTOGRAPHS = {
     f'export {MODEL} {{p}}/model.onx --images {{p}}/images': 'model.onx | .onnx',
     f'export {MODEL} {{p}}/model.onnx --images {{p}}/nowhere': "'{p}/nowhere' does not exist: give a folder of images",
     f'export {MODEL} {{p}}/images --images {{p}}/images': '{p}/images | ',
+    'push {p}/run': 'say where the model goes: OWNER/NAME | --to-folder FOLDER',
+    'push {p}/images --to-folder {p}/work': 'the folder {p}/images has no checkpoint',
+    'push {p}/run --to-folder {p}/images': '{p}/images holds | give a folder of its own',
+    'push {p}/run one/two/three': "'one/two/three' is no repository of the Hugging Face hub: expected owner/name",
 }
 WITH_A_CONFIG = {
     'check {p}/confg.py': "there is no config '{p}/confg.py'",
     'check {p}/config.py --cfg-options data_root={p}/nowhere': "'{p}/nowhere' does not exist",
+    'download camvd': "there is no data set 'camvd' (did you mean camvid?)",
+    'download cityscapes --out {p}/work': 'has an account | --archive leftImg8bit_trainvaltest.zip gtFine_trainvaltest',
+    'download camvid --out {p}/work --archive {p}/half.pth': '{p}/half.pth is none of the files of camvid',
+    'download weights resnt18': "there is no file of weights 'resnt18' (did you mean resnet18",
     'check {p}/config.py --workers 0': 'argument --workers: it must be a whole number of at least 1',
     'priors {p}/nowhere {p}/masks': "'{p}/nowhere' does not exist",
     'priors {p}/images {p}/masks --prior rdb': 'rdb | rbd',

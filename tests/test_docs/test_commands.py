@@ -38,6 +38,9 @@ NOT_RUN = {
     'pip ': 'a network; make installs the environment of the tests',
     'make install': 'the same; what it leaves is made by make_clone',
     'make demo': 'minutes; tests/test_packaging.py runs its config',
+    'mmseg-unsup push work_dirs/picie_fpn_camvid OWNER/NAME': 'a network; tests/test_hub pushes to a hub here',
+    'mmseg-unsup predict hf://': 'the same',
+    'mmseg-unsup download': 'a network; tests/test_downloads runs it with a server here',
     'mmseg-unsup side-by-side': 'a network; tests/test_analysis/test_side_by_side.py runs it on a sketch of that code',
     'mmseg-unsup convert-released': 'files of authors; tests/test_tools/test_released.py converts such as theirs',
     'mmseg-unsup evaluate-released': 'the same; tests/test_tools/test_evaluate_released.py',
@@ -67,7 +70,7 @@ TAKES_OPTIONS = [
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
               'dataset_converters/convert_maps.py', 'model_converters/extract_backbone.py',
-              'model_converters/picie_official.py']
+              'model_converters/picie_official.py', 'push.py']
 # it loads its file into networks of other code, which have the usual number of channels
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it

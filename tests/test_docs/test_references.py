@@ -82,7 +82,8 @@ def dotted_keys() -> Iterator[Tuple[str, str]]:
         for code in inline_code(document) + all_commands(document):
             for word in code.split():
                 match = DOTTED.fullmatch(word)
-                if match and match[1].split('.')[0] in first and not match[1].endswith(('.onnx', '.ts', '.pth')):
+                if match and match[1].split('.')[0] in first and not match[1].endswith(
+                        ('.onnx', '.ts', '.pth', '.safetensors')):
                     yield document, match[1]
 
 

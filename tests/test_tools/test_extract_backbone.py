@@ -1,6 +1,7 @@
 """mmseg-unsup extract-backbone: equal features, safe files, refusals."""
 import os
 import os.path as osp
+import sys
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from mmseg.models.backbones import ResNet
 
 from mmseg_unsup.converters.extract_backbone import extract_backbone
 from mmseg_unsup.registry import MODELS
+from mmseg_unsup.weights import read_part
 from ..conftest import ROOT
 from ..mmpretrain_pair import importable_pair
 
@@ -61,6 +63,23 @@ def test_files_hold_the_backbone_only(tool, tmp_path, checkpoint, capsys, form, 
         assert all(isinstance(value, torch.Tensor) for value in content.values())
     # a tensor that is a view would carry the storage of the whole checkpoint into the file
     assert osp.getsize(tmp_path / 'out.pth') < 1.05 * sum(value.nbytes for value in written.values()) + 1e5
+
+
+@pytest.mark.parametrize('form', ['mmseg', 'torchvision'])
+def test_safetensors(tmp_path, checkpoint, form):
+    load_file = pytest.importorskip('safetensors.torch').load_file
+    target = str(tmp_path / 'My Data.safetensors')
+    assert 'equal features, bit by bit' in extract_backbone(checkpoint, target, form)
+    extract_backbone(checkpoint, str(tmp_path / 'out.pth'), form)
+    expected, written = plain(tmp_path / 'out.pth'), load_file(target)  # which other programs read too
+    assert written.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in written.items())
+    found = read_part(target)
+    assert found.seen == ('none' if form == 'mmseg' else 'unknown') and len(found.state) == 120
+    with pytest.MonkeyPatch.context() as without:
+        without.setitem(sys.modules, 'safetensors.torch', None)
+        with pytest.raises(ImportError, match=r'other.safetensors needs safetensors. Run: pip install'):
+            extract_backbone(checkpoint, str(tmp_path / 'other.safetensors'), form)
 
 
 @pytest.mark.parametrize('form', ['torchvision', 'timm', 'mmpretrain'])

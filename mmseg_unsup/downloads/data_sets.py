@@ -1,0 +1,167 @@
+"""Data sets by name: the work of ``mmseg-unsup download``."""
+import os
+import os.path as osp
+import shutil
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, Optional, Sequence
+
+from filelock import FileLock, Timeout
+from mmengine.fileio import load
+from prettytable import PrettyTable
+
+from ..converters.coco_stuff27 import PUBLISHED, write_curated_lists
+from ..converters.files import check_place
+from ..presets import n_cores
+from ..utils.atomic import write_json
+from ..utils.checks import check_choice
+from ..utils.console import say
+from ..utils.fetching import part_size
+from ..utils.paths import printable
+from .checked import address_of, check_file, fetch_checked
+from .disk import check_space, size_text
+from .installing import check_part, install, install_tiles
+from .table import DATA_SETS, DataSet, Source
+
+WORK = '.download'  # below the data root, while something is not whole
+RECORD = 'downloaded.json'
+
+
+def list_data_sets() -> str:
+    """A table of what there is."""
+    table = PrettyTable(['name', 'what', 'size', 'folder', 'licence'], align='l')
+    for name, data_set in DATA_SETS.items():
+        size = size_text(sum(source.megabytes for source in data_set.sources)) if data_set.page is None else \
+            'with an account'
+        table.add_row([name, data_set.title, size, data_set.root, data_set.licence])
+    return f'{table}\nweights are listed by mmseg-unsup download weights'
+
+
+def download_data_set(name: str, root: Optional[str] = None, archives: Sequence[str] = (),
+                      mirror: Optional[str] = None) -> str:
+    """Bring a data set into the layout that its configs expect; a line on what is there now.
+
+    What was there is left as it is; a download that was cut off goes on. Archives that this downloads are removed once
+    they are unpacked, others are left.
+
+    Args:
+        name: one of :data:`DATA_SETS`.
+        root: the folder; None for the ``data_root`` of the configs.
+        archives: files that were fetched by hand, under their own names.
+        mirror: address of a folder that has the files under their own names.
+
+    Raises:
+        OSError: a file cannot be had, the disk has no room, or another process downloads the same.
+        ValueError: an account is needed; a file is not the published one, or damaged; an archive is not of this set.
+    """
+    check_choice('data set', name, DATA_SETS, ', or weights')
+    data_set, root = DATA_SETS[name], osp.expanduser(root or DATA_SETS[name].root)
+    lacking = _lacking(data_set, root)
+    given = _given_files(name, data_set, archives)
+    _check_account(name, data_set, lacking, given, mirror)
+    if lacking:
+        _announce(data_set, lacking, given, root, mirror)
+        check_place(root)
+        with _working(root) as work:
+            _bring(data_set, lacking, given, mirror, root, work)
+    if name == 'cocostuff' and not all(osp.isfile(osp.join(root, 'curated', f'{split}.txt')) for split in PUBLISHED):
+        write_curated_lists(root, n_cores())
+    counts = ', '.join(f'{part.n_files} {folder}' for folder, part in data_set.parts.items())
+    hint = '' if root == data_set.root else f'; configs find it by --cfg-options data_root={printable(root)}'
+    return f'{data_set.title}: {counts} in {printable(root)}{hint}' + (' (it was there)' if not lacking else '')
+
+
+def _lacking(data_set: DataSet, root: str) -> List[Source]:
+    """Sources of which a folder is not there yet; ValueError where one is there and not whole."""
+    for folder, part in data_set.parts.items():
+        path = osp.join(root, folder)
+        if osp.exists(path):
+            check_part(path, part._replace(suffix='', tree=None), path)  # images may be converted
+    if any(not source.places for source in data_set.sources):  # all of them make all parts
+        whole = all(osp.exists(osp.join(root, folder)) for folder in data_set.parts)
+        return [] if whole else [*data_set.sources]
+    return [source for source in data_set.sources
+            if not all(osp.exists(osp.join(root, target)) for target in source.targets)]
+
+
+def _given_files(name: str, data_set: DataSet, archives: Sequence[str]) -> Dict[str, str]:
+    """Name of a source -> the file that the user has."""
+    known = [source.name for source in data_set.sources]
+    given = {}
+    for path in map(osp.expanduser, archives):
+        if not osp.isfile(path):
+            raise FileNotFoundError(f'there is no archive {path!r}: check the path')
+        if osp.basename(path) not in known:
+            raise ValueError(f'{printable(path)} is none of the files of {name}, which are called '
+                             f'{" and ".join(known)}: give it its own name again')
+        given[osp.basename(path)] = path
+    return given
+
+
+def _check_account(name: str, data_set: DataSet, lacking: List[Source], given: Dict[str, str],
+                   mirror: Optional[str]) -> None:
+    closed = [source.name for source in lacking if source.address is None and source.name not in given]
+    if closed and mirror is None:
+        raise ValueError(f'{name} is given out only to who has an account ({data_set.page}): fetch '
+                         f'{" and ".join(closed)} there, then run mmseg-unsup download {name} --archive '
+                         f'{" ".join(closed)}')
+
+
+def _announce(data_set: DataSet, lacking: List[Source], given: Dict[str, str], root: str,
+              mirror: Optional[str]) -> None:
+    """Say what is about to come, and refuse it where the disk has no room for it."""
+    say(f'{data_set.title}; licence: {data_set.licence}')
+    coming = [source for source in lacking if source.name not in given]
+    for source in coming:
+        kept = part_size(osp.join(root, WORK, source.name)) / 1e6
+        say(f'  {size_text(source.megabytes):>8}  {address_of(source.address, source.name, mirror)}'
+            + (f' ({size_text(kept)} are here)' if kept else ''))
+    total = sum(source.megabytes for source in coming)
+    if coming:
+        say(f'  {size_text(total):>8}  in all, and about as much unpacked, to {printable(root)}')
+        kept = sum(part_size(osp.join(root, WORK, source.name)) for source in coming) / 1e6
+        check_space(root, 2 * total - kept, 'archives and what is unpacked of them')
+
+
+@contextmanager
+def _working(root: str) -> Iterator[str]:
+    """The folder for what is not whole, for one process at a time; it goes when nothing of worth is left in it."""
+    work = osp.join(root, WORK)
+    os.makedirs(work, exist_ok=True)
+    lock = FileLock(osp.join(work, 'lock'), timeout=0)
+    try:
+        with lock:
+            yield work
+            shutil.rmtree(work)
+    except Timeout:
+        raise OSError(f'another process downloads to {printable(root)}: wait until it is done') from None
+
+
+def _bring(data_set: DataSet, lacking: List[Source], given: Dict[str, str], mirror: Optional[str], root: str,
+           work: str) -> None:
+    files = {}
+    for source in lacking:
+        path = given.get(source.name) or osp.join(work, source.name)
+        _note(root, data_set, check_file(path, source.digest, path) if source.name in given else
+              _fetched(source, path, mirror))
+        files[source.name] = path
+        if source.places:
+            install(data_set, source, path, root, work)
+            if source.name not in given:
+                os.remove(path)
+    if any(not source.places for source in lacking):
+        install_tiles(data_set, [*files.values()], root, work)
+
+
+def _fetched(source: Source, path: str, mirror: Optional[str]) -> dict:
+    address = address_of(source.address, source.name, mirror)
+    if osp.isfile(path):  # of a run that was ended while it unpacked
+        return check_file(path, source.digest, address)
+    return fetch_checked(address, path, source.megabytes, source.digest)
+
+
+def _note(root: str, data_set: DataSet, facts: dict) -> None:
+    """Add a file to the record of what came."""
+    path = osp.join(root, RECORD)
+    files = load(path).get('files', []) if osp.isfile(path) else []
+    others = [file for file in files if file.get('file') != facts['file']]
+    write_json(path, dict(data_set=data_set.title, licence=data_set.licence, files=[*others, facts]))

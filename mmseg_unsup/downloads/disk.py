@@ -1,0 +1,24 @@
+"""Room on the disk, before it is needed."""
+import errno
+import os.path as osp
+import shutil
+
+from ..utils.paths import printable
+
+
+def check_space(folder: str, megabytes: float, what: str) -> None:
+    """Raise OSError if the disk of a folder, which may not be there yet, has not so much room for ``what``."""
+    place = osp.abspath(folder)
+    while not osp.exists(place):
+        place = osp.dirname(place)
+    free = shutil.disk_usage(place).free / 1e6
+    if free < megabytes:
+        raise OSError(errno.ENOSPC, f'{what} need about {size_text(megabytes)}, and {size_text(free)} are free',
+                      printable(folder))
+
+
+def size_text(megabytes: float) -> str:
+    """``0.1 MB``, ``88 MB``, ``19.3 GB``."""
+    if megabytes >= 1000:
+        return f'{megabytes / 1000:.1f} GB'
+    return f'{megabytes:.1f} MB' if megabytes < 10 else f'{megabytes:.0f} MB'
