@@ -76,7 +76,7 @@ class Annotations:
     All is checked at once, drawn when it is asked for.
 
     Args:
-        path: file of COCO, CVAT or Label Studio, or folder of YOLO, LabelMe or Cityscapes.
+        path: file of COCO, CVAT or Label Studio, or folder of YOLO, LabelMe, Cityscapes or GeoTIFFs.
         images: what the file may speak of. An image is found by its name below their folder, with or without suffix, or
             else by its file name alone if only one has it.
         classes: their names; the position is the id.

@@ -43,7 +43,7 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
             started together disagree.
     """
     check_formats(formats)
-    check_maps(formats, inferencer.names, images)
+    check_maps(formats, inferencer.names, images.root, images)
     for folder in {osp.dirname(path) for path in images.paths}:
         check_map_folder(out, folder)
     settings = inferencer.settings()
