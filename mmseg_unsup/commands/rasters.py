@@ -5,7 +5,7 @@
     mmseg-unsup rasters RASTERS --out IMAGES --cut 1024
 
 IMAGES is a folder for `mmseg-unsup segment` and all else: GeoTIFFs of 8 bits, grey or red, green and blue, with the
-coordinates of the rasters. Maps of them lie on the map by `predict --format geotiff` or `convert-maps --format geotiff`.
+coordinates of the rasters. `predict --format geotiff` and `convert-maps --format geotiff` write maps with these.
 
 RASTERS is a GeoTIFF or JPEG 2000, or a folder of such. One or three bands are taken as they are, besides alpha; of
 others --bands says which. Values of 8 bits stay; for others --range LOW HIGH says which become 0 and 255, those between
@@ -41,4 +41,5 @@ def run(args: argparse.Namespace) -> None:
     if args.limits is not None and not (all(map(is_finite, args.limits)) and args.limits[0] < args.limits[1]):
         raise ValueError('--range {:g} {:g} must be two numbers, the first one smaller'.format(*args.limits))
     n_pictures, n_empty = convert_rasters(args.source, args.out, Rule(args.bands, args.limits, args.cut))
-    print(f'{counted(n_pictures, "picture")} in {args.out}' + (f', {n_empty} left out without values' if n_empty else ''))
+    left_out = f', {n_empty} left out without values' if n_empty else ''
+    print(f'{counted(n_pictures, "picture")} in {args.out}{left_out}')

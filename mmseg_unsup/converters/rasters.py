@@ -35,7 +35,7 @@ class Rule(NamedTuple):
     cut: Optional[int] = None
 
 
-def convert_rasters(source: str, out: str, rule: Rule = Rule()) -> Tuple[int, int]:
+def convert_rasters(source: str, out: str, rule: Rule) -> Tuple[int, int]:
     """Write rasters as GeoTIFFs of 8 bits, below ``out`` as they lie below ``source``; the same call again goes on.
 
     Args:
@@ -81,7 +81,8 @@ def _names(source: str, out: str) -> List[str]:
     for name in names:
         other = stems.setdefault(osp.splitext(name)[0], name)
         if other != name:
-            raise ValueError(f'{printable(other)} and {printable(name)} would have the same picture: rename one of them')
+            raise ValueError(f'{printable(other)} and {printable(name)} would have the same picture: rename one of '
+                             'them')
     return names
 
 

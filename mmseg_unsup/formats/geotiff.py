@@ -23,7 +23,13 @@ from .table import FORMATS, file_of
 VOID = 255
 SUFFIX = FORMATS['geotiff'].suffix
 _TAG = re.compile(r'class_(\d+)')
-_PAM = '<PAMDataset>\n <PAMRasterBand band="1">\n  <CategoryNames>\n{}  </CategoryNames>\n </PAMRasterBand>\n</PAMDataset>'
+_NAMES = """<PAMDataset>
+ <PAMRasterBand band="1">
+  <CategoryNames>
+{}  </CategoryNames>
+ </PAMRasterBand>
+</PAMDataset>
+"""
 
 
 def check(root: str, images: Sequence[str]) -> None:
@@ -59,7 +65,7 @@ def _write_image(drawn: Drawn, folder: str, job: Job) -> None:
         target.write_colormap(1, {c: tuple(color) for c, color in enumerate(job.palette.tolist())})
         target.update_tags(**{f'class_{c}': name for c, name in enumerate(job.names)})
         target.write(ids, 1)
-    write_text(f'{path}.aux.xml', _PAM.format(''.join(
+    write_text(f'{path}.aux.xml', _NAMES.format(''.join(
         f'   <Category>{escape(name)}</Category>\n' for name in job.names)))
 
 

@@ -56,7 +56,8 @@ def test_a_map_has_the_place_of_its_image(image, tmp_path):
     with rasterio.open(path) as file:
         assert (file.read(1) == expected).all() and file.dtypes == ('uint8', ) and file.nodata == 255
         assert file.crs.to_epsg() == 25832 and file.transform == PLACE['transform'] and file.shape == IDS.shape
-        assert file.colormap(1)[1] == (*PALETTE[1], 255) and file.profile['tiled'] and file.compression.name == 'deflate'
+        assert file.colormap(1)[1] == (*PALETTE[1], 255)
+        assert file.profile['tiled'] and file.compression.name == 'deflate'
         assert [file.tags()[f'class_{c}'] for c in range(3)] == CLASSES
     shutil.copy(path, tmp_path / 'x.vrt', driver='VRT')  # what GDAL knows of the file, as a text
     assert ('<Category>sky &amp; "air"</Category><Category>Straße</Category><Category>cluster 2</Category>'
@@ -75,11 +76,11 @@ def test_what_has_no_place(image, tmp_path):
     image.with_name('x.png').write_bytes(b'II*no image')
     with pytest.raises(ValueError, match='x.png cannot be read as a raster: '):
         check_maps(['geotiff'], CLASSES, root, [NAME, name])
-    elsewhere = image.with_name('x.png')
-    elsewhere.write_text(f'<VRTDataset rasterXSize="300" rasterYSize="40"><VRTRasterBand dataType="Byte" band="1">'
+    of_others = image.with_name('x.png')  # which only names them
+    of_others.write_text(f'<VRTDataset rasterXSize="300" rasterYSize="40"><VRTRasterBand dataType="Byte" band="1">'
                          f'<SimpleSource><SourceFilename>{image}</SourceFilename></SimpleSource></VRTRasterBand>'
                          '</VRTDataset>')
-    with pytest.raises(ValueError, match='x.png is no raster, which is a GeoTIFF, .*: convert it'):  # a file that names others
+    with pytest.raises(ValueError, match='x.png is no raster, which is a GeoTIFF, .*: convert it'):
         check_maps(['geotiff'], CLASSES, root, [name])
     with pytest.raises(ValueError, match=r'caf\\udce9.tif is no name in UTF-8'):
         check_maps(['geotiff'], CLASSES, root, ['caf\udce9.tif'])
