@@ -65,7 +65,7 @@ class MadeMaps(NamedTuple):
     def write(self, formats: Sequence[str], tolerance: float = 1., workers: Optional[int] = None) -> List[str]:
         """Write them as annotations beside the maps; see :func:`mmseg_unsup.formats.writing.write_formats`."""
         check_formats(formats)
-        job = Job(self.out, self.names, self.palette, self.root)
+        job = Job(self.out, self.names, self.palette, self.root, lambda name: MapFiles.paths(self.out, name)[1])
         return write_formats(formats, job, self.images, lambda name: read_indexed(MapFiles.paths(self.out, name)[0]),
                              tolerance, workers or n_cores())
 

@@ -32,6 +32,7 @@ FORMATS = {
     'labelme': Format(('labelme/', ), suffix='.json'),
     'cityscapes': Format(('cityscapes/', ), (), '_gtFine_labelIds.png', 255),
     'geotiff': Format(('geotiff/', ), ('rasterio', ), '.tif', 255),
+    'video': Format(('videos/', ), ()),
 }
 
 

@@ -10,16 +10,16 @@ import numpy as np
 from ..utils.atomic import remove_parts, remove_parts_below
 from ..utils.paths import printable
 from ..utils.read_ahead import read_ahead
-from . import cityscapes, coco, cvat, geotiff, label_studio, labelme, yolo
+from . import cityscapes, coco, cvat, geotiff, label_studio, labelme, video, yolo
 from .job import Drawn, Job
 from .regions import trace_regions
 from .table import FORMATS, file_of
 
 _WRITING = {'coco': coco.writing_runs, 'coco-polygons': coco.writing_polygons, 'label-studio': label_studio.writing,
             'cvat': cvat.writing, 'yolo': yolo.writing, 'labelme': labelme.writing, 'cityscapes': cityscapes.writing,
-            'geotiff': geotiff.writing}
+            'geotiff': geotiff.writing, 'video': video.writing}
 # formats that not all images can have
-_CHECKS = {'geotiff': geotiff.check}
+_CHECKS = {'geotiff': geotiff.check, 'video': video.check}
 
 
 def check_maps(formats: Sequence[str], names: Sequence[str], root: str, images: Sequence[str]) -> None:
