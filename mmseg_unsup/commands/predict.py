@@ -4,6 +4,8 @@
     mmseg-unsup predict MODEL IMAGES --out OUT --clusters clusters.json --tile 512
     mmseg-unsup predict MODEL IMAGES --out OUT --refine exact
     mmseg-unsup predict MODEL IMAGES --out OUT --format coco label-studio
+    mmseg-unsup predict MODEL TILES --out OUT --format geotiff
+    mmseg-unsup predict MODEL FRAMES --out OUT --format video
     mmseg-unsup predict MODEL IMAGES --out OUT --shard 0/4
 
 MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file; before it
@@ -12,7 +14,8 @@ may stand another CONFIG than the one in the checkpoint.
 OUT/maps has an indexed PNG of class ids per image, as large as the image, OUT/overlays the images coloured by them with
 a legend, OUT/predictions.json the names and the share of each class per image. Classes are those of the clusters.json
 in the folder MODEL, if there is one; without names every cluster is a class of its own. --format adds what labelling
-programs open, once the last map is there; `mmseg-unsup convert-maps` does it later.
+programs open, once the last map is there, GeoTIFFs with the coordinates of the images (see `mmseg-unsup rasters`), or a
+video of the overlays of frames (see `mmseg-unsup frames`); `mmseg-unsup convert-maps` does it later.
 
 The same command given again goes on where it was stopped, and makes maps of new images; other settings are refused, as
 OUT/progress records them. Processes that a launcher started (torchrun, srun) share the images, and so do those with
