@@ -348,7 +348,8 @@ def prepare_rasters(folder) -> None:
     for name, width in dict(a=96, b=80, c=1100).items():
         bands = np.dstack([smooth_image(rng, 64, width), np.full((64, width), 90, np.uint8)]).astype(np.uint16) * 12
         with rasterio.open(folder / 'SCENES' / f'{name}.tif', 'w', driver='GTiff', width=width, height=64, count=4,
-                           dtype='uint16', crs='EPSG:32632', transform=rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)) as file:
+                           dtype='uint16', crs='EPSG:32632',
+                           transform=rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)) as file:
             file.write(np.moveaxis(bands, -1, 0))
     writer = cv2.VideoWriter(str(folder / 'CLIP.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10., (96, 64))
     for _ in range(40):
@@ -360,7 +361,8 @@ def prepare_probes(folder) -> None:
     write_curated_lists(folder / 'data' / 'coco_stuff164k')
 
 
-PREPARE = {'docs/own_data.md': prepare_own_data, 'docs/rasters_and_videos.md': prepare_rasters, 'configs/features/README.md': prepare_own_data,
+PREPARE = {'docs/own_data.md': prepare_own_data, 'docs/rasters_and_videos.md': prepare_rasters,
+           'configs/features/README.md': prepare_own_data,
            'docs/use.md': prepare_use,
            'docs/frozen_transformers.md': prepare_transformers, 'configs/finetune/README.md': prepare_finetune,
            'configs/picie/README.md': prepare_picie, 'configs/probe/README.md': prepare_probes}
