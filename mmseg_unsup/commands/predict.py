@@ -5,7 +5,7 @@
     mmseg-unsup predict MODEL IMAGES --out OUT --refine exact
     mmseg-unsup predict MODEL IMAGES --out OUT --format coco label-studio
     mmseg-unsup predict MODEL TILES --out OUT --format geotiff
-    mmseg-unsup predict MODEL FRAMES --out OUT --format video
+    mmseg-unsup predict MODEL FRAMES --out OUT --format video --smooth 5
     mmseg-unsup predict MODEL IMAGES --out OUT --shard 0/4
 
 MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file; before it
@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'pixels, each of which the network sees as an image')
     parser.add_argument('--overlap', type=at_least(0), default=64,
                         help='pixels that tiles share (default: %(default)s)')
+    parser.add_argument('--smooth', type=at_least(1), default=1, metavar='N', help='of frames: scores are their mean '
+                        'over an image and the N-1 before it in its folder (default: 1, every image on its own)')
     add_refine_argument(parser)
     add_format_arguments(parser)
     parser.add_argument('--batch-size', type=at_least(1), help='images of one size, or tiles, at a time (default: up '
@@ -74,7 +76,8 @@ def run(args: argparse.Namespace) -> None:
     shard = shard_of_process(args.launcher, args.shard)
     device = args.device or device_of_process(args.launcher)
     inferencer = UnsupInferencer(args.config, model, names, device, args.size, args.tile, args.overlap, args.on_error,
-                                 args.cfg_options, amp=args.amp, workers=args.workers, refine=args.refine)
+                                 args.cfg_options, amp=args.amp, workers=args.workers, refine=args.refine,
+                                 smooth=args.smooth)
     start = time.perf_counter()
     with offering_to_skip():
         found = predict_folder(inferencer, images, args.out, args.batch_size, shard, formats=args.format,

@@ -372,7 +372,7 @@ MAPS = {
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
     'docs/use.md': {'NAMED_MAPS': 4, 'OUT/maps': 8, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
     'docs/formats.md': {'PREDICTED/maps': 8},
-    'docs/rasters_and_videos.md': {'LAND/maps': 4, 'WATCHED/maps': 8},
+    'docs/rasters_and_videos.md': {'LAND/maps': 4, 'WATCHED/maps': 8, 'CALM/maps': 8},
     'configs/maskcontrast/README.md': {'MASKS': 8},
     'docs/frozen_transformers.md': {'Segments/maps': 8, 'New Segments/maps': 8, 'Classes/maps': 8,
                                     'New Classes/maps': 8, 'Masks': 8, 'Objects': 8},
