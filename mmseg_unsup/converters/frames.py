@@ -63,7 +63,8 @@ def _folders(videos: Sequence[str], out: str) -> Dict[str, str]:
     video_of: Dict[str, str] = {}
     for video in videos:
         if not osp.isfile(video):
-            raise FileNotFoundError(f'there is no video {printable(video)}: {path_remedy(video, osp.isfile)}')
+            raise FileNotFoundError(f'there is no video {printable(video)}: ' + path_remedy(
+                video, lambda other: osp.splitext(other)[1] in ('.mp4', osp.splitext(video)[1])))
         folder = osp.join(out, osp.splitext(osp.basename(video))[0])
         other = video_of.setdefault(folder, video)
         if other != video:

@@ -193,6 +193,11 @@ WITH_PHOTOGRAPHS = {
     f'export {MODEL} {{p}}/model.onx --images {{p}}/images': 'model.onx | .onnx',
     f'export {MODEL} {{p}}/model.onnx --images {{p}}/nowhere': "'{p}/nowhere' does not exist: give a folder of images",
     f'export {MODEL} {{p}}/images --images {{p}}/images': '{p}/images | ',
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --format video': 'needs frames as | {p}/images | no frames.json',
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --smooth 0': 'argument --smooth: | whole number of at least 1',
+    'frames {p}/nowhere.mp4 --out {p}/work': 'there is no video {p}/nowhere.mp4: check the path',
+    'frames {p}/file --out {p}/work': '{p}/file is no video that can be read | convert it to MP4',
+    'frames {p}/file --out {p}/work --every 0': 'argument --every: it must be a whole number of at least 1',
 }
 WITH_A_CONFIG = {
     'check {p}/confg.py': "there is no config '{p}/confg.py'",

@@ -103,10 +103,14 @@ def test_bands_that_need_no_choice(tmp_path, tool):
     for name, bands, options in (('grey', rgb[:1], {}), ('colour', rgb, dict(photometric='MINISBLACK')),
                                  ('alpha', np.concatenate([rgb, alpha]), {})):
         write(tmp_path / 'in' / f'{name}.TIF', bands, **options)
+    with rasterio.open(tmp_path / 'in' / 'wavelets.jp2', 'w', driver='JP2OpenJPEG', width=30, height=20, count=3,
+                       dtype='uint8', quality='100', reversible='YES', ycbcr420='NO', **PLACE) as file:
+        file.write(rgb)
     tool('rasters', tmp_path / 'in', '--out', tmp_path / 'out')
     expected = np.moveaxis(rgb, 0, -1)
     assert (read_rgb(str(tmp_path / 'out' / 'grey.tif')) == expected[..., :1]).all()
     assert (read_rgb(str(tmp_path / 'out' / 'colour.tif')) == expected).all()
+    assert (read_rgb(str(tmp_path / 'out' / 'wavelets.tif')) == expected).all()
     assert (read_rgb(str(tmp_path / 'out' / 'alpha.tif')) == np.where(alpha[0, ..., None], expected, 0)).all()
 
 
