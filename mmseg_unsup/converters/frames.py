@@ -62,15 +62,20 @@ def _folders(videos: Sequence[str], out: str) -> Dict[str, str]:
     """Video -> its folder."""
     video_of: Dict[str, str] = {}
     for video in videos:
-        if not osp.isfile(video):
-            raise FileNotFoundError(f'there is no video {printable(video)}: ' + path_remedy(
-                video, lambda other: osp.splitext(other)[1] in ('.mp4', osp.splitext(video)[1])))
+        _check_is_there(video)
         folder = osp.join(out, osp.splitext(osp.basename(video))[0])
         other = video_of.setdefault(folder, video)
         if other != video:
             raise ValueError(f'{printable(other)} and {printable(video)} would have the same folder: rename one of '
                              'them, or write them to two places')
     return {video: folder for folder, video in video_of.items()}
+
+
+def _check_is_there(video: str) -> None:
+    suffix = osp.splitext(video)[1]
+    if not osp.isfile(video):
+        raise FileNotFoundError(f'there is no video {printable(video)}: '
+                                + path_remedy(video, lambda other: other.endswith(suffix)))
 
 
 def _n_made(folder: str, settings: Dict[str, Any]) -> int:
