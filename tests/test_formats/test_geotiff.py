@@ -21,8 +21,8 @@ CLASSES = ['sky & "air"', 'Straße', 'cluster 2']
 PALETTE = cluster_palette(len(CLASSES))
 NAME = os.path.join('Über Land', 'a b.tif')
 # turned by 30 degrees, pixels of 2 x 3 m
-PLACE = dict(crs='EPSG:25832', transform=rasterio.Affine(5e5, 5e6, 0, 0, 0, 0).translation(500123.5, 5300042.25)
-             @ rasterio.Affine.rotation(30) @ rasterio.Affine.scale(2, -3))
+PLACE = dict(crs='EPSG:25832', transform=rasterio.Affine.translation(500123.5, 5300042.25)
+             * rasterio.Affine.rotation(30) * rasterio.Affine.scale(2, -3))
 IDS = np.random.default_rng(0).integers(0, 3, (40, 300)).astype(np.uint8)
 
 

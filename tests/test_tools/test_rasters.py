@@ -79,7 +79,7 @@ def test_cut_rasters_lie_side_by_side(folder, values, tmp_path, tool, monkeypatc
         top, left = map(int, path.stem.split('_')[1:])
         expected[top:top + ids.shape[0], left:left + ids.shape[1]] = ids
         with rasterio.open(path) as file:
-            column, row = ~PLACE['transform'] @ (file.bounds.left, file.bounds.top)
+            column, row = ~PLACE['transform'] * (file.bounds.left, file.bounds.top)
             found[round(row):round(row) + file.height, round(column):round(column) + file.width] = file.read(1)
     assert max(ids.shape) <= 20
     np.testing.assert_array_equal(found, np.where((values[0] == 0) & (expected >= 0), 255, expected))
