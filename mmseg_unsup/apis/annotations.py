@@ -65,7 +65,7 @@ class MadeMaps(NamedTuple):
     def write(self, formats: Sequence[str], tolerance: float = 1., workers: Optional[int] = None) -> List[str]:
         """Write them as annotations beside the maps; see :func:`mmseg_unsup.formats.writing.write_formats`."""
         check_formats(formats)
-        job = Job(self.out, self.names, self.palette, self.root)
+        job = Job(self.out, self.names, self.palette, self.root, lambda name: MapFiles.paths(self.out, name)[1])
         return write_formats(formats, job, self.images, lambda name: read_indexed(MapFiles.paths(self.out, name)[0]),
                              tolerance, workers or n_cores())
 
@@ -76,7 +76,7 @@ class Annotations:
     All is checked at once, drawn when it is asked for.
 
     Args:
-        path: file of COCO, CVAT or Label Studio, or folder of YOLO, LabelMe or Cityscapes.
+        path: file of COCO, CVAT or Label Studio, or folder of YOLO, LabelMe, Cityscapes or GeoTIFFs.
         images: what the file may speak of. An image is found by its name below their folder, with or without suffix, or
             else by its file name alone if only one has it.
         classes: their names; the position is the id.

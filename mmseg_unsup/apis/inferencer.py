@@ -30,6 +30,7 @@ from .map_files import MapFiles, check_map_folder, check_names, map_settings
 from .model_files import download_model, find_model, find_names, is_hub_name
 from .picture_batches import PictureBatches
 from .tiling import blend_tiles
+from .time_mean import TimeMean
 
 # bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
 WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
@@ -77,6 +78,8 @@ class UnsupInferencer(BaseInferencer):
             not; None for what the config says (``model.test_cfg.refine``). The scores stay those of the network.
         amp: mixed precision: the network in bfloat16, or in float16 on GPUs without it.
         workers: threads that decode images before their turn comes; None for one per core, eight at most.
+        smooth: the scores of an image file are their mean over so many, with those before it in its folder, which are
+            frames of a video; see :class:`TimeMean`. Images are then seen one at a time, and not in tiles.
 
     Attributes:
         names (list): of the classes.
@@ -102,8 +105,13 @@ class UnsupInferencer(BaseInferencer):
                  show_progress: bool = True,
                  amp: bool = False,
                  workers: Optional[int] = None,
-                 refine: Optional[str] = None) -> None:
+                 refine: Optional[str] = None,
+                 smooth: int = 1) -> None:
         check_on_error(on_error)
+        check_count('smooth', smooth)
+        if smooth > 1 and tile is not None:
+            raise ValueError(f'a mean over {smooth} images (smooth) is not made of tiles: leave smooth or tile out')
+        self.smooth, self._time_mean = smooth, TimeMean(smooth) if smooth > 1 else None
         self.workers = min(n_cores(), _MAX_WORKERS) if workers is None else workers
         check_count('workers', self.workers)
         if size is not None:
@@ -207,6 +215,9 @@ class UnsupInferencer(BaseInferencer):
             on_fault: is told what is skipped, and why.
         """
         self.skipped = []
+        if self._time_mean is not None:
+            self._time_mean.clear()
+            batch_size = 1  # in their order
         shown = track_progress('inference', total) if self.show_progress else nullcontext(lambda n: None)
         with shown as advance:
             def skip(entry: Entry, fault: str) -> None:
@@ -259,7 +270,8 @@ class UnsupInferencer(BaseInferencer):
         """What the maps depend on, as plain values."""
         tile, overlap = (self.tile, self.overlap) if self.tile else (None, None)
         precision = str(self._amp_dtype or torch.float32).rpartition('.')[2]
-        return map_settings(self.model, whole_image_pipeline(self.cfg, self.size), precision, tile, overlap)
+        return dict(map_settings(self.model, whole_image_pipeline(self.cfg, self.size), precision, tile, overlap),
+                    smooth=self.smooth if self.smooth > 1 else None)
 
     def save_record(self, out_dir: str, shares: Dict[str, Dict[str, float]]) -> str:
         """Write ``out_dir/predictions.json``: the names, :meth:`shares` by image, and what was skipped; its path."""
@@ -332,8 +344,12 @@ class UnsupInferencer(BaseInferencer):
 
     def _predict_whole(self, pictures: List[Picture]) -> List[Tuple[Tensor, Tensor]]:
         is_refined = self.model.refine_settings is not None
-        return [self.model.winners(of_image, meta, picture.rgb if is_refined else None)
+        return [self.model.winners(self._over_time(picture, of_image), meta, picture.rgb if is_refined else None)
                 for picture, of_image, meta in zip(pictures, *self._scores(pictures))]
+
+    def _over_time(self, picture: Picture, scores: Tensor) -> Tensor:
+        is_frame = self._time_mean is not None and picture.path is not None
+        return self._time_mean(picture.path, scores) if is_frame else scores
 
     def _predict_tiled(self, picture: Picture, batch_size: int) -> Tuple[Tensor, Tensor]:
         image = picture.image

@@ -13,6 +13,7 @@ from .annotations import MadeMaps
 from .folder_journal import ImageNames, Totals, check_same_work, stopping
 from .inferencer import UnsupInferencer
 from .map_files import MapFolder, check_map_folder
+from .time_mean import with_images_before
 
 
 def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, batch_size: Optional[int] = None,
@@ -26,7 +27,8 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
         images: ``ImageNames.of(folder)``.
         out: what ``maps/``, ``overlays/``, ``predictions.json`` and ``progress/`` go to.
         batch_size: see :meth:`UnsupInferencer.stream`.
-        shard: which of the images this process sees; the last one that is done writes ``predictions.json``.
+        shard: which of the images this process sees; the last one that is done writes ``predictions.json``. Means over
+            time (``smooth`` of the inferencer) take one process.
         replace: maps of other settings are made anew, instead of raising an error; for one process.
         formats: also write the maps as annotations of :data:`mmseg_unsup.formats.table.FORMATS`, all of them when the
             last map is there.
@@ -43,7 +45,10 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
             started together disagree.
     """
     check_formats(formats)
-    check_maps(formats, inferencer.names, images)
+    if inferencer.smooth > 1 and shard != WHOLE:
+        raise ValueError(f'shard {shard} lacks the frames between its own, which a mean over {inferencer.smooth} of '
+                         'them takes: predict the folder by one process, or one folder of frames by each')
+    check_maps(formats, inferencer.names, images.root, images)
     for folder in {osp.dirname(path) for path in images.paths}:
         check_map_folder(out, folder)
     settings = inferencer.settings()
@@ -66,12 +71,18 @@ def _finish(folder: MapFolder, formats: Sequence[str], tolerance: float, workers
 def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[int]) -> None:
     """Make the maps that are missing."""
     journal = folder.journal
-    paths = (folder.images.paths[i] for i in journal.todo())
-    predictions = inferencer.stream_entries(paths, journal.n_own - journal.n_made, batch_size, folder.skip)
+    numbers, total = journal.todo(), journal.n_own - journal.n_made
+    if inferencer.smooth > 1:
+        numbers = [*with_images_before(numbers, folder.images, inferencer.smooth)]
+        total = len(numbers)
+    paths = (folder.images.paths[i] for i in numbers)
+    predictions = inferencer.stream_entries(paths, total, batch_size, folder.skip)
     model = inferencer.model
     is_sure = model.clusters[model.predicted_sets[0]].scores_are_shares
     with closing(predictions), WriteBehind(inferencer.workers) as write:
         for prediction in predictions:
+            if journal.has(folder.images.name_of(prediction.path)):  # it was made before, and is seen for a mean
+                continue
             confidence = float(prediction.scores.mean(dtype=float)) if is_sure else None
             write(folder.add, prediction.path, prediction.image, prediction.ids, confidence)
             stop_alone_if_asked()

@@ -1,11 +1,15 @@
-"""Write finished maps as annotations that labelling programs open.
+"""Write finished maps as annotations that labelling programs open, as GeoTIFFs, or as videos.
 
     mmseg-unsup convert-maps OUT --format coco
     mmseg-unsup convert-maps OUT --format cvat labelme --tolerance 2
+    mmseg-unsup convert-maps OUT --format geotiff
 
-OUT is what `mmseg-unsup predict` or `mmseg-unsup segment` wrote, and the annotations go there too. Of the images only
-their place is used. coco has pixels as run lengths, an annotation for each class of an image; the others have a polygon
-for each connected region, cityscapes PNGs. All but cityscapes need the extra `formats`.
+OUT is what `mmseg-unsup predict` or `mmseg-unsup segment` wrote, and the annotations go there too. coco has pixels as
+run lengths, an annotation for each class of an image; the others have a polygon for each connected region, cityscapes
+PNGs; these use no more of the images than where they are. All but cityscapes need the extra `formats`.
+
+geotiff has a map of classes for each image, with its coordinates (extra `geo`); the images are GeoTIFFs, see
+`mmseg-unsup rasters`, or have a world file. video has the overlays of each folder that `mmseg-unsup frames` made.
 """
 import argparse
 

@@ -4,6 +4,8 @@
     mmseg-unsup predict MODEL IMAGES --out OUT --clusters clusters.json --tile 512
     mmseg-unsup predict MODEL IMAGES --out OUT --refine exact
     mmseg-unsup predict MODEL IMAGES --out OUT --format coco label-studio
+    mmseg-unsup predict MODEL TILES --out OUT --format geotiff
+    mmseg-unsup predict MODEL FRAMES --out OUT --format video --smooth 5
     mmseg-unsup predict MODEL IMAGES --out OUT --shard 0/4
 
 MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file; before it
@@ -12,7 +14,8 @@ may stand another CONFIG than the one in the checkpoint.
 OUT/maps has an indexed PNG of class ids per image, as large as the image, OUT/overlays the images coloured by them with
 a legend, OUT/predictions.json the names and the share of each class per image. Classes are those of the clusters.json
 in the folder MODEL, if there is one; without names every cluster is a class of its own. --format adds what labelling
-programs open, once the last map is there; `mmseg-unsup convert-maps` does it later.
+programs open, once the last map is there, GeoTIFFs with the coordinates of the images (see `mmseg-unsup rasters`), or a
+video of the overlays of frames (see `mmseg-unsup frames`); `mmseg-unsup convert-maps` does it later.
 
 The same command given again goes on where it was stopped, and makes maps of new images; other settings are refused, as
 OUT/progress records them. Processes that a launcher started (torchrun, srun) share the images, and so do those with
@@ -39,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'pixels, each of which the network sees as an image')
     parser.add_argument('--overlap', type=at_least(0), default=64,
                         help='pixels that tiles share (default: %(default)s)')
+    parser.add_argument('--smooth', type=at_least(1), default=1, metavar='N', help='of frames: scores are their mean '
+                        'over an image and the N-1 before it in its folder (default: 1, every image on its own)')
     add_refine_argument(parser)
     add_format_arguments(parser)
     parser.add_argument('--batch-size', type=at_least(1), help='images of one size, or tiles, at a time (default: up '
@@ -71,7 +76,8 @@ def run(args: argparse.Namespace) -> None:
     shard = shard_of_process(args.launcher, args.shard)
     device = args.device or device_of_process(args.launcher)
     inferencer = UnsupInferencer(args.config, model, names, device, args.size, args.tile, args.overlap, args.on_error,
-                                 args.cfg_options, amp=args.amp, workers=args.workers, refine=args.refine)
+                                 args.cfg_options, amp=args.amp, workers=args.workers, refine=args.refine,
+                                 smooth=args.smooth)
     start = time.perf_counter()
     with offering_to_skip():
         found = predict_folder(inferencer, images, args.out, args.batch_size, shard, formats=args.format,

@@ -53,7 +53,9 @@ GROUPS = {
         'convert-released': 'a released checkpoint of STEGO, HP, CAUSE and others',
         'coco-stuff27': 'the curated image lists of COCO-Stuff',
         'label-subsets': 'nested random subsets of a training set',
-        'convert-maps': 'maps as annotations that labelling programs open',
+        'frames': 'videos as folders of pictures',
+        'rasters': 'satellite and aerial images as a folder of pictures',
+        'convert-maps': 'maps as annotations, GeoTIFFs or videos',
         'labels-to-masks': 'object masks from label maps',
     },
 }

@@ -8,10 +8,9 @@ import numpy as np
 from ..datasets.image_files import mark_output
 from ..datasets.pictures import read_indexed, write_picture
 from ..utils.atomic import write_json
-from ..utils.paths import printable
 from .job import Add, Drawn, Job
 from .parsing import files_below, get, load_json
-from .shapes import Annotated, mask_of
+from .shapes import Annotated, masks_of
 from .table import FORMATS, file_of
 
 VOID = 255
@@ -51,9 +50,4 @@ def read(folder: str) -> List[Annotated]:
 
 def _read_map(path: str, name: str, names: dict) -> Annotated:
     ids = read_indexed(path)
-    found = [c for c in np.unique(ids).tolist() if c != VOID]
-    unknown = [c for c in found if c not in names]
-    if unknown:
-        raise ValueError(f'{printable(path)} holds the values {unknown}, which {_LABELS} does not list: add them '
-                         f'there, or use {VOID} for void')
-    return Annotated(name, ids.shape, [mask_of(names[c], ids == c) for c in found])
+    return Annotated(name, ids.shape, masks_of(ids, names, VOID, path, f'{_LABELS} does'))

@@ -2,7 +2,7 @@
 import json
 import os.path as osp
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator, List, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -18,11 +18,13 @@ class Job(NamedTuple):
         names: of the classes.
         palette: (C, 3) uint8 RGB.
         root: folder of the images.
+        drawing_of: name of an image -> path of the image coloured by its map, which may have a legend at its right.
     """
     out: str
     names: Sequence[str]
     palette: np.ndarray
     root: str
+    drawing_of: Optional[Callable[[str], str]] = None
 
     def hex_color(self, class_id: int) -> str:
         """Such as ``#ff8000``."""

@@ -3,7 +3,7 @@ import os.path as osp
 from typing import List
 
 from ..utils.paths import path_remedy, printable
-from . import cityscapes, coco, cvat, label_studio, labelme, yolo
+from . import cityscapes, coco, cvat, geotiff, label_studio, labelme, yolo
 from .parsing import files_below, load_json
 from .shapes import Annotated
 from .table import check_packages
@@ -34,11 +34,13 @@ def _read_folder(folder: str) -> List[Annotated]:
         return yolo.read(folder)
     if files_below(folder, cityscapes.IDS):
         return cityscapes.read(folder)
+    if files_below(folder, geotiff.SUFFIX):
+        return geotiff.read(folder)
     if files_below(folder, '.json'):
         return labelme.read(folder)
     raise ValueError(f'{printable(folder)} is no folder of annotations, which has data.yaml (YOLO), '
-                     f'*{cityscapes.IDS} or JSON files (LabelMe): give such a folder, or a file of COCO, CVAT or '
-                     'Label Studio')
+                     f'*{cityscapes.IDS}, *{geotiff.SUFFIX} or JSON files (LabelMe): give such a folder, or a file of '
+                     'COCO, CVAT or Label Studio')
 
 
 def _read_file(path: str) -> List[Annotated]:

@@ -57,6 +57,25 @@ def mask_of(label: str, pixels: np.ndarray) -> Mask:
     return Mask(label, encoded(pixels))
 
 
+def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, lister: str) -> List[Mask]:
+    """The masks of the values of a map other than ``void``.
+
+    Args:
+        names: value -> label.
+        path: of the map, for the error.
+        lister: what should list the values, with its verb.
+
+    Raises:
+        ValueError: a value has no label.
+    """
+    found = [c for c in np.unique(ids).tolist() if c != void]
+    unknown = [c for c in found if c not in names]
+    if unknown:
+        raise ValueError(f'{printable(path)} holds the values {unknown}, which {lister} not list: add them there, or '
+                         f'use {void} for void')
+    return [mask_of(names[c], ids == c) for c in found]
+
+
 def encoded(pixels: np.ndarray) -> dict:
     """(H, W) booleans as run lengths of pycocotools."""
     from pycocotools import mask

@@ -3,7 +3,7 @@ import os.path as osp
 from importlib.util import find_spec
 from typing import Iterable, NamedTuple, Optional, Sequence, Tuple
 
-EXTRA = 'formats'
+_EXTRAS = {'rasterio': 'geo'}  # of packages that are not of the extra formats
 _POLYGONS, _MASKS = ('shapely', ), ('pycocotools', )
 _GEOS = (3, 12, 0)  # which brought what simplifies neighbours together
 
@@ -31,6 +31,8 @@ FORMATS = {
     'yolo': Format(('yolo/', ), suffix='.txt'),
     'labelme': Format(('labelme/', ), suffix='.json'),
     'cityscapes': Format(('cityscapes/', ), (), '_gtFine_labelIds.png', 255),
+    'geotiff': Format(('geotiff/', ), ('rasterio', ), '.tif', 255),
+    'video': Format(('videos/', ), ()),
 }
 
 
@@ -45,7 +47,7 @@ def check_formats(formats: Iterable[str]) -> None:
     """Raise unless what writes these formats is there.
 
     Raises:
-        ImportError: a package of the extra ``formats`` is missing.
+        ImportError: a package of an extra is missing.
         ValueError: there is no such format.
     """
     for name in formats:
@@ -55,12 +57,12 @@ def check_formats(formats: Iterable[str]) -> None:
 
 
 def check_packages(packages: Sequence[str], what: str) -> None:
-    """Raise ImportError, which names what needs them, unless packages of the extra can be used."""
+    """Raise ImportError, which names what needs them, unless packages of an extra can be used."""
     for package in packages:
         if not _is_there(package):
             release = ' 2.1 with GEOS 3.12 or later' if package == 'shapely' else ''
             raise ImportError(f'{what} needs {package}{release}, which is not installed. Run: pip install '
-                              f'"mmseg-unsup[{EXTRA}]"')
+                              f'"mmseg-unsup[{_EXTRAS.get(package, "formats")}]"')
 
 
 def _is_there(package: str) -> bool:

@@ -10,20 +10,24 @@ import numpy as np
 from ..utils.atomic import remove_parts, remove_parts_below
 from ..utils.paths import printable
 from ..utils.read_ahead import read_ahead
-from . import cityscapes, coco, cvat, label_studio, labelme, yolo
+from . import cityscapes, coco, cvat, geotiff, label_studio, labelme, video, yolo
 from .job import Drawn, Job
 from .regions import trace_regions
 from .table import FORMATS, file_of
 
 _WRITING = {'coco': coco.writing_runs, 'coco-polygons': coco.writing_polygons, 'label-studio': label_studio.writing,
-            'cvat': cvat.writing, 'yolo': yolo.writing, 'labelme': labelme.writing, 'cityscapes': cityscapes.writing}
+            'cvat': cvat.writing, 'yolo': yolo.writing, 'labelme': labelme.writing, 'cityscapes': cityscapes.writing,
+            'geotiff': geotiff.writing, 'video': video.writing}
+# formats that not all images can have
+_CHECKS = {'geotiff': geotiff.check, 'video': video.check}
 
 
-def check_maps(formats: Sequence[str], names: Sequence[str], images: Sequence[str]) -> None:
+def check_maps(formats: Sequence[str], names: Sequence[str], root: str, images: Sequence[str]) -> None:
     """Raise ValueError if a format cannot hold what is to be written.
 
     Args:
         names: of the classes.
+        root: folder of the images.
         images: their names.
     """
     for name in formats:
@@ -38,6 +42,8 @@ def check_maps(formats: Sequence[str], names: Sequence[str], images: Sequence[st
                 raise ValueError(f'the format {name} has one file for {printable(other)} and {printable(image)}, '
                                  f'{printable(file_of(name, image))}: rename one of the images, or choose another '
                                  'format')
+        if name in _CHECKS:
+            _CHECKS[name](root, images)
 
 
 def write_formats(formats: Sequence[str], job: Job, images: Sequence[str], read_map: Callable[[str], np.ndarray],
@@ -56,7 +62,7 @@ def write_formats(formats: Sequence[str], job: Job, images: Sequence[str], read_
     Raises:
         ValueError: see :func:`check_maps`.
     """
-    check_maps(formats, job.names, images)
+    check_maps(formats, job.names, job.root, images)
     needs_regions = any('shapely' in FORMATS[name].needs for name in formats)
     draw = functools.partial(_draw, read_map, len(job.names), tolerance if needs_regions else None)
     remove_parts(job.out, {file for name in formats for file in FORMATS[name].files})

@@ -197,6 +197,11 @@ WITH_PHOTOGRAPHS = {
     'push {p}/images --to-folder {p}/work': 'the folder {p}/images has no checkpoint',
     'push {p}/run --to-folder {p}/images': '{p}/images holds | give a folder of its own',
     'push {p}/run one/two/three': "'one/two/three' is no repository of the Hugging Face hub: expected owner/name",
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --format video': 'needs frames as | {p}/images | no frames.json',
+    f'predict {MODEL} {{p}}/images --out {{p}}/work --smooth 0': 'argument --smooth: | whole number of at least 1',
+    'frames {p}/nowhere.mp4 --out {p}/work': 'there is no video {p}/nowhere.mp4: check the path',
+    'frames {p}/file --out {p}/work': '{p}/file is no video that can be read | convert it to MP4',
+    'frames {p}/file --out {p}/work --every 0': 'argument --every: it must be a whole number of at least 1',
 }
 WITH_A_CONFIG = {
     'check {p}/confg.py': "there is no config '{p}/confg.py'",

@@ -21,7 +21,7 @@ import yaml
 
 from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.models import DINOViT
-from ..conftest import ROOT, copy_checkout
+from ..conftest import ROOT, copy_checkout, smooth_image
 from ..forks import run_script
 from ..test_tools.test_extract_backbone import make_checkpoint
 from ..test_tools.test_picie_official import released_checkpoint, released_parts
@@ -69,8 +69,8 @@ TAKES_OPTIONS = [
                                                'position', 'browse_views', 'confusion_matrix', 'get_flops'))
 ]
 TAKES_NONE = ['make_priors.py', 'analysis_tools/analyze_logs.py', 'dataset_converters/coco_stuff27.py',
-              'dataset_converters/convert_maps.py', 'model_converters/extract_backbone.py',
-              'model_converters/picie_official.py', 'push.py']
+              'dataset_converters/convert_maps.py', 'dataset_converters/rasters.py', 'dataset_converters/frames.py',
+              'model_converters/extract_backbone.py', 'model_converters/picie_official.py', 'push.py']
 # it loads its file into networks of other code, which have the usual number of channels
 WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
@@ -342,11 +342,29 @@ def prepare_own_data(folder) -> None:
         cv2.imwrite(f'{labels}.png', (grey > np.median(grey)).astype(np.uint8))
 
 
+def prepare_rasters(folder) -> None:
+    """Scenes of a sensor of 12 bits and four bands, one of them wide, and a video."""
+    rasterio = pytest.importorskip('rasterio')
+    (folder / 'SCENES').mkdir()
+    rng = np.random.default_rng(0)
+    for name, width in dict(a=96, b=80, c=1100).items():
+        bands = np.dstack([smooth_image(rng, 64, width), np.full((64, width), 90, np.uint8)]).astype(np.uint16) * 12
+        with rasterio.open(folder / 'SCENES' / f'{name}.tif', 'w', driver='GTiff', width=width, height=64, count=4,
+                           dtype='uint16', crs='EPSG:32632',
+                           transform=rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)) as file:
+            file.write(np.moveaxis(bands, -1, 0))
+    writer = cv2.VideoWriter(str(folder / 'CLIP.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10., (96, 64))
+    for _ in range(40):
+        writer.write(smooth_image(rng, 64, 96))
+    writer.release()
+
+
 def prepare_probes(folder) -> None:
     write_curated_lists(folder / 'data' / 'coco_stuff164k')
 
 
-PREPARE = {'docs/own_data.md': prepare_own_data, 'configs/features/README.md': prepare_own_data,
+PREPARE = {'docs/own_data.md': prepare_own_data, 'docs/rasters_and_videos.md': prepare_rasters,
+           'configs/features/README.md': prepare_own_data,
            'docs/use.md': prepare_use,
            'docs/frozen_transformers.md': prepare_transformers, 'configs/finetune/README.md': prepare_finetune,
            'configs/picie/README.md': prepare_picie, 'configs/probe/README.md': prepare_probes}
@@ -356,6 +374,7 @@ MAPS = {
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
     'docs/use.md': {'NAMED_MAPS': 4, 'OUT/maps': 8, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
     'docs/formats.md': {'PREDICTED/maps': 8},
+    'docs/rasters_and_videos.md': {'LAND/maps': 4, 'WATCHED/maps': 8, 'CALM/maps': 8},
     'configs/maskcontrast/README.md': {'MASKS': 8},
     'docs/frozen_transformers.md': {'Segments/maps': 8, 'New Segments/maps': 8, 'Classes/maps': 8,
                                     'New Classes/maps': 8, 'Masks': 8, 'Objects': 8},
@@ -369,6 +388,8 @@ TEXTS = {
     'docs/use.md': {'GALLERY.html': '<dt>mIoU</dt>', 'work_dirs/picie_fpn_camvid/clusters.json': '"building"'},
     'docs/formats.md': {'PREDICTED/coco.json': '"cluster 0"', 'PREDICTED/cvat.xml': 'cluster 0',
                         'PREDICTED/yolo/data.yaml': 'cluster 0'},
+    'docs/rasters_and_videos.md': {'LAND/geotiff/c_00000_00550.tif.aux.xml': 'cluster 0',
+                                   'WATCHED/predictions.json': 'CLIP/frame_000035.jpg'},
     'docs/train.md': {'work_dirs/seed_1/report.html': 'mIoU'},
 }
 

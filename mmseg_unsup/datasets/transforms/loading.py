@@ -15,6 +15,7 @@ from ...registry import TRANSFORMS
 from ...utils.checks import check_count
 from ..errors import LabelError, UnreadableImageError
 from ..labelled_dataset import INVALID_LABEL
+from .tiff import decode_four_bands, hush_decoder, is_tiff, tiff_fault
 
 # First bytes of JPEG and PNG, and the marker that closes a complete file. cv2 returns a picture with a grey rest for a
 # cut JPEG.
@@ -29,7 +30,8 @@ _EXIF_ORIENTATION, _EXIF_TRANSPOSED = 0x0112, (5, 6, 7, 8)
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Read ``img_path`` as an 8-bit, 3-channel BGR image; grey, palette, CMYK and 16-bit files are converted.
+    """Read ``img_path`` as an 8-bit, 3-channel BGR image; grey, palette, CMYK and 16-bit files are converted. A fourth
+    channel is left out. Of TIFFs, those of more bits or of bands that are not marked as colours are refused.
 
     Sets ``img``, ``img_shape`` (of ``img``) and ``ori_shape`` (of the file, upright), (height, width) in pixels.
 
@@ -157,7 +159,7 @@ def decode_image(content: bytes, reduce_to: Optional[int] = None) -> Tuple[np.nd
             # Pillow and cv2 may read a broken EXIF header differently; the size of the file would then be a guess
             if img.shape[:2] == tuple(-(-side // scale) for side in shape):
                 return img, shape
-    img = _decode(content, 'color')
+    img = _decode_tiff(content) if is_tiff(content) else _decode(content, 'color')
     return img, img.shape[:2]
 
 
@@ -210,6 +212,18 @@ def _decode(content: bytes, flag: Union[int, str]) -> np.ndarray:
     if img is None:
         raise _Unreadable('it is no image that can be decoded')
     return img
+
+
+def _decode_tiff(content: bytes) -> np.ndarray:
+    fault = tiff_fault(content)
+    if fault:
+        raise _Unreadable(f'{fault}: mmseg-unsup rasters makes pictures of such files')
+    hush_decoder()
+    try:
+        img = decode_four_bands(content)
+    except Exception as error:  # Pillow has many types for broken data
+        raise _Unreadable(f'it cannot be decoded ({type(error).__name__})') from None
+    return _decode(content, 'color') if img is None else img
 
 
 def _pixels_start(content: bytes) -> int:

@@ -1,0 +1,79 @@
+"""Rasters with coordinates, opened by rasterio; a file is only data."""
+import os
+import os.path as osp
+import warnings
+from contextlib import contextmanager
+from typing import Any, Iterator
+
+from ..utils.paths import printable
+from .table import check_packages
+
+NEEDS = ('rasterio', )
+# first bytes -> what GDAL reads them by; other drivers open what a file names elsewhere, be it on the network
+_DRIVERS = {b'II': 'GTiff', b'MM': 'GTiff', b'\0\0\0\x0cjP': 'JP2OpenJPEG', b'\xff\xd8': 'JPEG', b'\x89P': 'PNG'}
+_TILE = 256  # pixels, a multiple of 16
+
+
+@contextmanager
+def open_raster(path: str) -> Iterator[Any]:
+    """A raster as ``rasterio.open`` gives it.
+
+    Raises:
+        ImportError: rasterio, the extra ``geo``, is missing.
+        ValueError: it is no GeoTIFF, JPEG 2000, JPEG or PNG, or is damaged, or its name is no UTF-8.
+    """
+    check_packages(NEEDS, f'reading {printable(path)} with its coordinates')
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    _check_name(path)
+    warnings.filterwarnings('ignore', category=NotGeoreferencedWarning)
+    try:
+        with rasterio.open(osp.abspath(path), driver=_driver_of(path)) as raster:
+            yield raster
+    except RasterioError as error:
+        raise ValueError(f'{printable(path)} cannot be read as a raster: {_line(error)}') from None
+
+
+@contextmanager
+def new_geotiff(path: str, **profile) -> Iterator[Any]:
+    """A GeoTIFF of bytes that is written into the block, compressed without loss and in tiles.
+
+    Args:
+        profile: of ``rasterio.open``: ``width``, ``height``, ``count``, ``crs``, ``transform`` and others.
+
+    Raises:
+        OSError: the file cannot be written, as on a full disk.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+    _check_name(path)
+    os.makedirs(osp.dirname(path) or '.', exist_ok=True)
+    try:
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
+                path, 'w', driver='GTiff', dtype='uint8', compress='deflate', tiled=True, blockxsize=_TILE,
+                blockysize=_TILE, bigtiff='IF_SAFER', **profile) as raster:
+            yield raster
+    except RasterioError as error:
+        raise OSError(f'{printable(path)} cannot be written: {_line(error)}') from None
+
+
+def _driver_of(path: str) -> str:
+    with open(path, 'rb') as file:
+        start = file.read(8)
+    for first, driver in _DRIVERS.items():
+        if start.startswith(first):
+            return driver
+    raise ValueError(f'{printable(path)} is no raster, which is a GeoTIFF, JPEG 2000, JPEG or PNG: convert it '
+                     '(gdal_translate), or leave it out')
+
+
+def _check_name(path: str) -> None:
+    try:
+        osp.abspath(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f'{printable(path)} is no name in UTF-8, which GDAL needs: rename the file') from None
+
+
+def _line(error: Exception) -> str:
+    """What GDAL says, which may be the cause of the error."""
+    return ' '.join(str(error.__cause__ or error).split())
