@@ -16,8 +16,8 @@ check_stack()
 after_import('mmengine', lambda: import_module('mmseg_unsup.hosts') and None)
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs=dict(apis=['UnsupInferencer', 'segment_folder']))
+    __name__, submod_attrs=dict(apis=['UnsupInferencer', 'learn_folder', 'segment_folder']))
 __all__ += ['__version__']
 
 if TYPE_CHECKING:  # the same names for who reads the code without running it
-    from .apis import UnsupInferencer, segment_folder
+    from .apis import UnsupInferencer, learn_folder, segment_folder
