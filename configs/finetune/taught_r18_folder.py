@@ -26,13 +26,13 @@ train_dataloader = taught_loader(
         labels=labels,
         metainfo=dict(classes=classes),
         ann_file=''),
-    size=320,
-    batch_size=4)
+    size=160,
+    batch_size=8)
 # ten rounds, of so many steps, so that a line tells of each
-train_cfg = dict(_delete_=True, type='mmseg_unsup.ResumableTrainLoop', max_epochs=10, steps_per_epoch=30)
+train_cfg = dict(_delete_=True, type='mmseg_unsup.ResumableTrainLoop', max_epochs=10, steps_per_epoch=20)
 val_cfg = None  # what is held out of a few labelled images would be missed
 test_dataloader = loader(
-    dict(train_dataloader['dataset']['dataset']['dataset'], pipeline=eval_pipeline(320, 'full_resolution')),
+    dict(train_dataloader['dataset']['dataset']['dataset'], pipeline=eval_pipeline(160, 'full_resolution')),
     batch_size=1)
 test_evaluator = dict(type='mmseg_unsup.ClusterIoUMetric', prediction='taught', match='identity')
 log_processor = dict(by_epoch=True)

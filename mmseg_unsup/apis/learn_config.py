@@ -15,7 +15,6 @@ from .loading import with_refine
 CONFIG = 'mmseg_unsup::finetune/taught_r18_folder.py'
 _FROZEN, _RESNETS = 'mmseg_unsup.FrozenBackbone', ('ResNet', 'ResNetV1c', 'ResNetV1d')
 _NECK_CHANNELS = 128
-_SIZE = 320  # pixels of the shorter side that a network which trains sees, at least
 
 
 def learning_config(request: LearnRequest, stored: Config, model: ClusterSegmentor, classes: Sequence[str],
@@ -38,8 +37,7 @@ def learning_config(request: LearnRequest, stored: Config, model: ClusterSegment
     cfg.model.backbone = _backbone(stored.model.backbone, request.checkpoint)
     neck, in_channels = _neck(stored, model, request.checkpoint)
     cfg.model.neck, cfg.model.decode_head.in_channels = neck, in_channels
-    trains = cfg.model.backbone.type != _FROZEN
-    _set_size(cfg, stored, request.size, trains)
+    _set_size(cfg, stored, request)
     _set_length(cfg, request.n_steps(n_labelled), n_labelled)
     cfg.work_dir = request.path(TRAIN)
     merge_options(cfg, with_refine(request.options, request.refine) or {})
@@ -78,12 +76,11 @@ def _channels(model: ClusterSegmentor) -> List[int]:
     return [level.size(1) for level in model.backbone(image)]
 
 
-def _set_size(cfg: Config, stored: Config, size: int, trains: bool) -> None:
-    """Pixels that the network sees: those that are asked for, else those of its config, and of one that trains no
-    fewer than for other trainings by labels."""
-    seen = resizes_of(whole_image_pipeline(stored))
-    own = dict(seen[0]) if seen else dict(size=_SIZE, protocol='full_resolution')
-    size = size or (max(own['size'], _SIZE) if trains else own['size'])
+def _set_size(cfg: Config, stored: Config, request: LearnRequest) -> None:
+    """Crops as large as the shorter side of what is predicted, which is brought to its size as the model has it."""
+    own = dict(*resizes_of(whole_image_pipeline(stored))[:1])
+    is_free = cfg.model.backbone.type != _FROZEN and own.get('protocol') != 'squash'  # which is of networks of one size
+    size = request.n_pixels(own.get('size'), is_free)
     for step in cfg.train_dataloader.dataset.pipeline:
         if step.type == 'RandomResize':
             step.scale = (step.scale[0], size)

@@ -20,7 +20,9 @@ LABELS, TRAIN = 'labels', 'train'  # folders below that of results, beside maps 
 LEARNED = 'learned'  # folder of results below the folder of the model
 ROUNDS = 10  # of the training, so many checkpoints and lines
 # steps for each labelled image, and their bounds on a CPU and on a GPU
-_PER_IMAGE, _LEAST, _MOST, _MOST_ON_GPU = 20, 400, 800, 8000
+_PER_IMAGE, _LEAST, _MOST, _MOST_ON_GPU = 20, 200, 400, 8000
+# pixels of the shorter side that a network which trains sees, on a CPU and on a GPU: those of the folder configs
+_SIZE, _SIZE_ON_GPU = 160, 320
 # what does not change the result, or is recorded by its content
 _FREE = ('out', 'labels', 'classes', 'only', 'steps')
 
@@ -95,6 +97,11 @@ class LearnRequest:
         most = _MOST_ON_GPU if torch.cuda.is_available() else _MOST
         steps = min(max(_LEAST, _PER_IMAGE * n_labelled), most) if self.steps is None else self.steps
         return -(-steps // ROUNDS) * ROUNDS
+
+    def n_pixels(self, of_model: int, trains: bool) -> int:
+        """Of the shorter side that the network sees: as asked, else so many for one that trains, else its own."""
+        usual = _SIZE_ON_GPU if torch.cuda.is_available() else _SIZE
+        return self.size or (usual if trains else of_model)
 
     def recorded(self) -> Dict[str, Any]:
         """What must be the same in every call for one folder, as plain values."""

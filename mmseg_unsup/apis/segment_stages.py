@@ -31,7 +31,7 @@ class Stages:
                  files: Tuple[str, str] = (RECORD, LOG)) -> None:
         self.path = osp.join(out, files[0])
         record = self._read()
-        if record is None or not set(record['finished']) - {*CHECKS}:  # nothing was made of the former settings
+        if record is None or self._is_empty(record) and (record['settings'], record.get('epochs')) != (settings, epochs):
             record = dict(settings=settings, epochs=epochs, finished=[])
         self._check(record, settings, epochs)
         if epochs != record.get('epochs'):
@@ -69,7 +69,7 @@ class Stages:
             ValueError: there are none any more.
         """
         former = self.record.get('examples')
-        if former and not digest:
+        if former and not digest and {*OF_EXAMPLES} & {*self.record['finished']}:
             raise ValueError(f'{self.path} records maps of labelled examples: give them again (--examples LABELLED), '
                              'or use another --out')
         self.depend_on('examples', digest, OF_EXAMPLES)
@@ -85,6 +85,11 @@ class Stages:
             self.record['finished'] = [name for name in self.record['finished'] if name not in stages]
             self.record[key] = value
             write_json(self.path, self.record)
+
+    @staticmethod
+    def _is_empty(record: Dict) -> bool:
+        """Whether nothing was made of the former settings, but a training perhaps that was stopped."""
+        return not {*record['finished']} - {*CHECKS}
 
     def _check(self, record: Dict, settings: Dict[str, Any], epochs: int) -> None:
         for key in sorted({*record['settings'], *settings}):

@@ -16,7 +16,7 @@ label shows is never found.
 
 A ResNet is trained wholly, also one that was frozen: backbone and neck start as in MODEL, a head on them at random. Of
 a frozen transformer, neck and head are trained. A model of objects (MaskContrast) lends its backbone alone. Steps are
-20 for each labelled image, 400 at least, and 800 at most, or 8000 on a GPU (--steps), of 4 crops each. The expected
+20 for each labelled image, 200 at least, and 400 at most, or 8000 on a GPU (--steps), of 8 crops each. The expected
 minutes are said before the first one. For up to about ten images, `segment --examples` may do as well in less time: it
 trains nothing.
 
@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--only', nargs='+', metavar='NAME', help='images that were corrected, by their names below '
                         'IMAGES or patterns of these (default: all that the labels speak of)')
     parser.add_argument('--steps', type=at_least(1), help='of the training, in whole tens (default: 20 for each '
-                        'labelled image, from 400 to 800, or to 8000 on a GPU)')
-    parser.add_argument('--size', type=at_least(1), help='shorter side that the network sees, in pixels (default: that '
-                        'of the model, 320 at least where the backbone trains)')
+                        'labelled image, from 200 to 400, or to 8000 on a GPU)')
+    parser.add_argument('--size', type=at_least(1), help='shorter side that the network sees, in pixels (default: 160, '
+                        'on a GPU 320, and that of the model where the backbone is frozen)')
     add_refine_argument(parser)
     add_on_error_argument(parser)
     add_options_argument(parser, 'further settings of the config, key=value')
