@@ -29,9 +29,9 @@ from .folder_journal import ImageNames
 from .inferencer import UnsupInferencer
 from .label_next import NEXT, rank_images, tell_next
 from .learn_config import learning_config
-from .learn_folder import LearnedFolder
 from .learn_labels import Labels, tell_labels, write_labels
 from .learn_request import LABELS, TRAIN, LearnRequest
+from .learned_folder import LearnedFolder
 from .loading import load_segmentor
 from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS

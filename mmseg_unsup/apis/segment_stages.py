@@ -31,8 +31,9 @@ class Stages:
                  files: Tuple[str, str] = (RECORD, LOG)) -> None:
         self.path = osp.join(out, files[0])
         record = self._read()
-        if record is None or self._is_empty(record) and (record['settings'], record.get('epochs')) != (settings, epochs):
-            record = dict(settings=settings, epochs=epochs, finished=[])
+        new = dict(settings=settings, epochs=epochs)
+        if record is None or self._is_empty(record) and any(record.get(key) != value for key, value in new.items()):
+            record = dict(new, finished=[])
         self._check(record, settings, epochs)
         if epochs != record.get('epochs'):
             record['finished'] = [name for name in record['finished'] if name in (*CHECKS, 'masks')]

@@ -171,7 +171,7 @@ WITH_PHOTOGRAPHS = {
     f'{SEGMENT} --method picie --examples {{p}}/label': "'{p}/label' does not exist: give the folder of label maps",
     f'{SEGMENT} --method picie --classes sky road': '--classes sky road | give their folder (--examples LABELLED)',
     'learn {p}/run {p}/images': 'arguments are required: --labels',
-    f'{LEARN} {{p}}/none.json': 'there are no labels {p}/none.json: check the path',
+    f'{LEARN} {{p}}/none.json': 'there are no labels {p}/none.json: did you mean {p}/foreign.json?',
     f'{LEARN} {{p}}/bare': '{p}/bare is no folder of annotations, which has data.yaml',
     f'{LEARN} {{p}}/foreign.json': '{p}/foreign.json is no file of annotations, which are JSON of COCO',
     f'{LEARN} {{p}}/images': '{p}/images is no folder of annotations',
