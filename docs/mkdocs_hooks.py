@@ -18,7 +18,9 @@ ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 INTERFACE = {
     'From Python': ['mmseg_unsup.apis.inferencer.UnsupInferencer', 'mmseg_unsup.apis.inferencer.Prediction',
                     'mmseg_unsup.apis.segment_folder.segment_folder',
-                    'mmseg_unsup.apis.segmented_folder.SegmentedFolder', 'mmseg_unsup.apis.loading.load_segmentor',
+                    'mmseg_unsup.apis.segmented_folder.SegmentedFolder',
+                    'mmseg_unsup.apis.learn_folder.learn_folder', 'mmseg_unsup.apis.learned_folder.LearnedFolder',
+                    'mmseg_unsup.apis.loading.load_segmentor',
                     'mmseg_unsup.apis.export.export_segmentor', 'mmseg_unsup.apis.export.ExportedSegmentor',
                     'mmseg_unsup.structures.ClusterNames'],
     'Parts of methods': ['mmseg_unsup.models.segmentors.cluster_segmentor.ClusterSegmentor',

@@ -17,8 +17,8 @@ for _name in ('mmengine', 'mmseg'):  # parts of the latter are looked for before
     after_import(_name, lambda: import_module('mmseg_unsup.hosts') and None)
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs=dict(apis=['UnsupInferencer', 'from_pretrained', 'segment_folder']))
+    __name__, submod_attrs=dict(apis=['UnsupInferencer', 'from_pretrained', 'learn_folder', 'segment_folder']))
 __all__ += ['__version__']
 
 if TYPE_CHECKING:  # the same names for who reads the code without running it
-    from .apis import UnsupInferencer, from_pretrained, segment_folder
+    from .apis import UnsupInferencer, from_pretrained, learn_folder, segment_folder

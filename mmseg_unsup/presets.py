@@ -194,10 +194,9 @@ def sizes_apart() -> dict:
         train_size=['train_dataloader.**.ResizeForEvaluation.size'])
 
 
-def supervised_loader(images: dict, size: int, batch_size: int = 8, num_workers: int = 2) -> dict:
-    """``train_dataloader`` of runs that count iterations: crops of ``size`` pixels of the labelled ``images``, half to
-    all of their shorter side."""
-    pipeline = [
+def supervised_pipeline(size: int) -> List[dict]:
+    """Crops of ``size`` pixels of labelled images, half to all of their shorter side."""
+    return [
         dict(type='mmseg_unsup.LoadImage'),
         dict(type='mmseg_unsup.LoadLabels'),
         dict(type='RandomResize', scale=(10_000, size), ratio_range=(1., 2.), keep_ratio=True),
@@ -206,9 +205,22 @@ def supervised_loader(images: dict, size: int, batch_size: int = 8, num_workers:
         dict(type='PhotoMetricDistortion'),
         dict(type='PackSegInputs')
     ]
+
+
+def supervised_loader(images: dict, size: int, batch_size: int = 8, num_workers: int = 2) -> dict:
+    """``train_dataloader`` of runs that count iterations: :func:`supervised_pipeline` of the labelled ``images``."""
     # without end: fewer images than a batch come more than once in it
     sampler = dict(type='InfiniteSampler', shuffle=True)
-    return dict(loader(dict(images, pipeline=pipeline), batch_size, num_workers), sampler=sampler)
+    return dict(loader(dict(images, pipeline=supervised_pipeline(size)), batch_size, num_workers), sampler=sampler)
+
+
+def taught_loader(images: dict, size: int, batch_size: int) -> dict:
+    """``train_dataloader`` of ``mmseg-unsup learn``: the same crops, which depend on nothing but seed, epoch and image;
+    an epoch has every image ``times`` times."""
+    repeated = dict(type='RepeatDataset', times=1, dataset=images)
+    dataset = dict(type='mmseg_unsup.ViewDataset', dataset=repeated, pipeline=supervised_pipeline(size),
+                   on_error='raise', with_labels=True)
+    return loader(dataset, batch_size, shuffle=True)
 
 
 def scene_loaders(kind: str, data_root: str, size: int, batch_size: int, num_workers: Optional[int] = None,

@@ -84,7 +84,7 @@ def test_finetuning_config_builds(path):
         assert init_cfg['checkpoint'] == 'x.pth' and init_cfg['averaged'] is False
     assert HOOKS.build(cfg.default_hooks.initialization).stated == 'none'
     for key in filter(cfg.get, ('train_dataloader', 'val_dataloader', 'test_dataloader')):
-        assert cfg[key].dataset.data_root == 'some/where'
+        assert images_of(cfg[key]).data_root == 'some/where'
         for transform in cfg[key].dataset.pipeline:
             TRANSFORMS.build(transform)
     scratch = load_config(path, dict(init=None))

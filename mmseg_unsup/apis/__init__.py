@@ -8,6 +8,7 @@ from ..structures import ClusterNames, NamedClass
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=dict(
     export=['ExportedSegmentor', 'export_segmentor'],
     inferencer=['Prediction', 'UnsupInferencer', 'from_pretrained', 'whole_image_pipeline'],
+    learn_folder=['learn_folder'], learned_folder=['LearnedFolder'],
     loading=['load_segmentor', 'mmseg_config', 'model_config', 'read_config'], model_files=['find_model'],
     segment_folder=['segment_folder'], segmented_folder=['SegmentedFolder']))
 __all__ += ['ClusterNames', 'NamedClass']
@@ -15,6 +16,8 @@ __all__ += ['ClusterNames', 'NamedClass']
 if TYPE_CHECKING:  # the same names for who reads the code without running it
     from .export import ExportedSegmentor, export_segmentor
     from .inferencer import Prediction, UnsupInferencer, from_pretrained, whole_image_pipeline
+    from .learn_folder import learn_folder
+    from .learned_folder import LearnedFolder
     from .loading import load_segmentor, mmseg_config, model_config, read_config
     from .model_files import find_model
     from .segment_folder import segment_folder

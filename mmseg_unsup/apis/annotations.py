@@ -2,7 +2,7 @@
 import json
 import os.path as osp
 from collections import defaultdict
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -80,8 +80,10 @@ class Annotations:
         images: what the file may speak of. An image is found by its name below their folder, with or without suffix, or
             else by its file name alone if only one has it.
         classes: their names; the position is the id.
+        found: what :func:`mmseg_unsup.formats.reading.read_shapes` gave of it, or a part; None to read it.
 
     Attributes:
+        names (list): of the images.
         void: id of pixels that are in no shape: 255, with more than 255 classes 65535.
 
     Raises:
@@ -90,10 +92,11 @@ class Annotations:
             annotations are of one image; a class is unknown.
     """
 
-    def __init__(self, path: str, images: ImageNames, classes: Sequence[str]) -> None:
+    def __init__(self, path: str, images: ImageNames, classes: Sequence[str],
+                 found: Optional[Iterable[Annotated]] = None) -> None:
         self.path, self._classes = path, [*classes]
         self.void = VOID if len(self._classes) <= VOID else WIDE_VOID
-        found = read_shapes(path)
+        found = read_shapes(path) if found is None else [*found]
         known = ', '.join(self._classes[:20])
         check_labels(found, self._classes, lambda label: did_you_mean(
             similar(str(label), self._classes), f'it knows {known}')
@@ -106,14 +109,22 @@ class Annotations:
                 raise ValueError(f'{printable(path)} has two annotations of {printable(images[i])}: keep one of them')
             self._found[images[i]] = annotated, _checked_size(annotated, images.paths[i], path)
 
+    @property
+    def names(self) -> List[str]:
+        return [*self._found]
+
+    def draw(self, name: str) -> np.ndarray:
+        """(H, W) class ids of an image, uint8, or uint16 with more than 255 classes."""
+        annotated, size = self._found[name]
+        return draw_map(annotated, size, {name: c for c, name in enumerate(self._classes)}, self.void)
+
     def __len__(self) -> int:
         return len(self._found)
 
     def __iter__(self) -> Iterator[Tuple[str, np.ndarray]]:
-        """Names of images, and (H, W) class ids, uint8, or uint16 with more than 255 classes."""
-        class_of = {name: c for c, name in enumerate(self._classes)}
-        for name, (annotated, size) in self._found.items():
-            yield name, draw_map(annotated, size, class_of, self.void)
+        """Names of images, and what :meth:`draw` gives."""
+        for name in self.names:
+            yield name, self.draw(name)
 
 
 class _Finder:

@@ -12,7 +12,7 @@ from mmengine.runner.checkpoint import weights_to_cpu
 from torch import Tensor
 
 from ..datasets.errors import UnreadableImageError
-from ..datasets.image_files import check_folder, walk_files
+from ..datasets.image_files import MARK, check_folder, walk_files
 from ..datasets.label_folder import LabelFolder
 from ..datasets.labelled_dataset import INVALID_LABEL
 from ..datasets.labelled_folder import MAP_SUFFIX, map_path
@@ -66,7 +66,7 @@ class Examples:
     def __init__(self, root: str, images: Sequence[str], labelled: str,
                  classes: Optional[Sequence[str]] = None) -> None:
         check_folder(labelled, 'give the folder of label maps (--examples LABELLED)')
-        _check_apart(root, labelled)
+        check_apart(root, labelled)
         self.root, self.labelled = root, labelled
         self.paths: List[str] = [path for path in images if osp.isfile(self.map_of(path))]
         self._check_found(images)
@@ -213,9 +213,11 @@ class NamedExamples:
 AnyExamples = Union[Examples, NamedExamples]
 
 
-def _check_apart(root: str, labelled: str) -> None:
+def check_apart(root: str, labelled: str) -> None:
+    """Raise ValueError if the label maps in a folder would be taken for images of the folder ``root``."""
     outer, inner = osp.realpath(root), osp.realpath(labelled)
-    if inner == outer or inner.startswith(osp.join(outer, '')):
+    is_marked = osp.isfile(osp.join(inner, MARK))
+    if inner == outer or inner.startswith(osp.join(outer, '')) and not is_marked:
         raise ValueError(f'the label maps in {printable(labelled)} lie below the folder of images {printable(root)}, '
                          'and would be taken for images: move them out of it')
 

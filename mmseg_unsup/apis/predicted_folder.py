@@ -1,7 +1,9 @@
 """Maps of a folder of images: the work of ``mmseg-unsup predict``."""
 import os.path as osp
 from contextlib import closing
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
+
+import numpy as np
 
 from ..formats.table import check_formats
 from ..formats.writing import check_maps
@@ -15,10 +17,12 @@ from .inferencer import UnsupInferencer
 from .map_files import MapFolder, check_map_folder
 from .time_mean import with_images_before
 
+Known = Callable[[str, np.ndarray], np.ndarray]  # path of an image, its (H, W) classes -> what its map is to be
+
 
 def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, batch_size: Optional[int] = None,
                    shard: Shard = WHOLE, replace: bool = False, formats: Sequence[str] = (),
-                   tolerance: float = 1.) -> Totals:
+                   tolerance: float = 1., known: Known = lambda path, ids: ids) -> Totals:
     """Write what is found in the images of a folder, or in one image, image by image; the same call again goes on where
     it was stopped. Of a model that says it (``scores_are_shares``), also how sure it is of an image: the score of the
     winner, on average over the pixels.
@@ -33,6 +37,7 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
         formats: also write the maps as annotations of :data:`mmseg_unsup.formats.table.FORMATS`, all of them when the
             last map is there.
         tolerance: of their polygons, see :func:`mmseg_unsup.formats.regions.trace_regions`.
+        known: puts what is known of an image into its map; where that changes, so must the model.
 
     Returns:
         how far all shards have come.
@@ -57,7 +62,7 @@ def predict_folder(inferencer: UnsupInferencer, images: ImageNames, out: str, ba
                        replace, inferencer.model.refine_settings)
     with folder, stopping():
         folder.journal.tell_made()
-        _fill(folder, inferencer, batch_size)
+        _fill(folder, inferencer, batch_size, known)
     return after_all(lambda: _finish(folder, formats, tolerance, inferencer.workers))
 
 
@@ -68,7 +73,7 @@ def _finish(folder: MapFolder, formats: Sequence[str], tolerance: float, workers
     return totals
 
 
-def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[int]) -> None:
+def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[int], known: Known) -> None:
     """Make the maps that are missing."""
     journal = folder.journal
     numbers, total = journal.todo(), journal.n_own - journal.n_made
@@ -84,5 +89,6 @@ def _fill(folder: MapFolder, inferencer: UnsupInferencer, batch_size: Optional[i
             if journal.has(folder.images.name_of(prediction.path)):  # it was made before, and is seen for a mean
                 continue
             confidence = float(prediction.scores.mean(dtype=float)) if is_sure else None
-            write(folder.add, prediction.path, prediction.image, prediction.ids, confidence)
+            ids = known(prediction.path, prediction.ids)
+            write(folder.add, prediction.path, prediction.image, ids, confidence)
             stop_alone_if_asked()

@@ -1,32 +1,24 @@
 """The stages of :func:`mmseg_unsup.segment_folder` that use labelled images."""
 import os.path as osp
-from typing import Callable, Iterator, List, Tuple
+from typing import Iterator, List, Tuple
 
-import torch
-import torch.nn.functional as F
-from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.fileio import load
-from torch import Tensor
 
-from ..clustering import rank_to_label
 from ..datasets.labelled_folder import image_stem
-from ..datasets.transforms.loading import LoadImage
 from ..engine.checkpoint_files import last_checkpoint
-from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..structures import ClusterNames
-from ..utils.atomic import write_json, write_text
+from ..utils.atomic import write_text
 from ..utils.console import counted, say
 from ..utils.devices import default_device
 from ..utils.memory import check_memory
 from ..utils.paths import printable, shown
-from ..utils.progress import track_progress
-from ..utils.whole_images import whole_image_pipeline
-from .examples import EXAMPLES, AnyExamples, Examples, NamedExamples, features_of, learn_examples
+from .examples import EXAMPLES, AnyExamples, Examples, NamedExamples, learn_examples
 from .folder_journal import ImageNames
 from .gallery import make_gallery
 from .inferencer import UnsupInferencer
-from .loading import load_segmentor, model_config
+from .label_next import NEXT, next_images, tell_next
+from .loading import model_config
 from .map_files import RECORD
 from .model_files import EXAMPLES_FILE, NAMES_FILE
 from .predicted_folder import predict_folder
@@ -34,12 +26,10 @@ from .segment_request import GALLERY, Request
 from .segment_stages import Stages
 from .wanted_labels import WantedLabels
 
-NEXT, LIST = 'label_next.json', 'examples.txt'
+LIST = 'examples.txt'
 # cells that are remembered, least, of an image, most: more take as much longer, see configs/features/README.md
 _LEAST_CELLS, _CELLS_OF_IMAGE, _MOST_CELLS = 5_000, 500, 20_000
 _MAX_SHOWN = 100  # images that the page is made of, each of which takes another vote
-_MAX_CANDIDATES, _N_NEXT, _N_TOLD = 200, 20, 5
-_LOAD = LoadImage()
 
 
 def find_examples(request: Request, cfg: Config, paths: List[str]) -> AnyExamples:
@@ -93,57 +83,20 @@ def make_example_maps(request: Request) -> str:
     return f'of {counted(totals.n_found, "image")}'
 
 
-def rank_images(request: Request, examples: AnyExamples) -> str:
-    """Write which images to label next."""
-    confidence = load(request.path(RECORD))['confidence']
-    labelled = {osp.relpath(path, request.images) for path in examples.paths}
-    names = sorted(confidence.keys() - labelled, key=lambda name: (confidence[name], name))[:_MAX_CANDIDATES]
-    cfg, model = load_segmentor(None, request.path(EXAMPLES_FILE), default_device())
-    describe = Describer(model, Compose(whole_image_pipeline(cfg)))
-    paths = [osp.join(request.images, name) for name in names]
-    doubt = torch.tensor([confidence[name] for name in names])
-    with track_progress('looking for images to label', len(paths) + len(examples.paths)) as advance:
-        described = describe(paths, advance), describe(examples.paths, advance)
-    chosen = [names[i] for i in rank_to_label(described[0], doubt, described[1], _N_NEXT)] if names else []
-    write_json(request.path(NEXT), dict(images=[dict(image=name, confidence=confidence[name]) for name in chosen]))
-    return counted(len(chosen), 'image')
-
-
 def make_example_page(request: Request, stages: Stages) -> str:
     """The page of the classes, with the images to label next; of many images, random ones."""
     checkpoint, names = request.path(EXAMPLES_FILE), request.path(NAMES_FILE)
-    wanted = WantedLabels(load(request.path(RECORD))['confidence'],
-                          [entry['image'] for entry in load(request.path(NEXT))['images']], request.images, request.out,
-                          ClusterNames.load(names).palette)
+    wanted = WantedLabels(load(request.path(RECORD))['confidence'], next_images(request.out), request.images,
+                          request.out, ClusterNames.load(names).palette)
     found = make_gallery(model_config(None, checkpoint), checkpoint, request.images, request.path(GALLERY),
                          clusters=names, on_error=request.on_error, max_images=_MAX_SHOWN, wanted=wanted)
     stages.record['shares'] = found.survey.shares.tolist()
     return f'of {counted(len(found.paths) - len(found.unreadable), "image")}'
 
 
-class Describer:
-    """Describes images by the mean of their cells' features of unit length, itself of unit length."""
-
-    def __init__(self, model: ClusterSegmentor, pipeline: Compose) -> None:
-        self.model, self.pipeline = model, pipeline
-
-    def __call__(self, paths: List[str], advance: Callable[[int], None]) -> Tensor:
-        """(N, C) of the images of these paths."""
-        rows = [torch.zeros(0, self.model.decode_head.in_channels, device=self.model.data_preprocessor.device)]
-        for path in paths:
-            feats = features_of(self.model, self.pipeline, _LOAD(dict(img_path=path, seg_fields=[])))
-            rows.append(F.normalize(F.normalize(feats, dim=0).mean((1, 2)), dim=0)[None])
-            advance(1)
-        return torch.cat(rows)
-
-
 def tell_examples(request: Request) -> None:
     """How sure the model is, which images to label next, and the files to look at."""
-    confidence, wanted = load(request.path(RECORD))['confidence'], load(request.path(NEXT))['images']
-    say(f'the model is {sum(confidence.values()) / len(confidence):.0%} sure on average'
-        + ('; label next:' if wanted else ''))
-    for entry in wanted[:_N_TOLD]:
-        say(f'  {entry["confidence"]:4.0%}  {printable(entry["image"])}')
+    tell_next(request.out)
     for path, content in _files(request):
         say(f'{shown(path)}: {content}')
 

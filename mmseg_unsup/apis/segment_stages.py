@@ -1,7 +1,7 @@
 """Which stages of a folder of results are finished, on disk."""
 import os.path as osp
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from mmengine.fileio import load
 
@@ -18,25 +18,28 @@ _REMEDIES = dict(refine='keep it, and draw other maps of the same model by mmseg
 
 
 class Stages:
-    """Runs stages that are not finished, and logs to ``segment_folder.log``.
+    """Runs stages that are not finished, and logs.
 
     Args:
         out: the folder, which is there.
         settings: plain values that must be the same in every call.
         epochs: of the training; more of them than before undo what depends on it, fewer are refused.
+        files: names of the record and the log in the folder.
     """
 
-    def __init__(self, out: str, settings: Dict[str, Any], epochs: int) -> None:
-        self.path = osp.join(out, RECORD)
+    def __init__(self, out: str, settings: Dict[str, Any], epochs: int = 0,
+                 files: Tuple[str, str] = (RECORD, LOG)) -> None:
+        self.path = osp.join(out, files[0])
         record = self._read()
-        if record is None or not set(record['finished']) - {*CHECKS}:  # nothing was made of the former settings
-            record = dict(settings=settings, epochs=epochs, finished=[])
+        new = dict(settings=settings, epochs=epochs)
+        if record is None or self._is_empty(record) and any(record.get(key) != value for key, value in new.items()):
+            record = dict(new, finished=[])
         self._check(record, settings, epochs)
         if epochs != record.get('epochs'):
             record['finished'] = [name for name in record['finished'] if name in (*CHECKS, 'masks')]
         self.record = dict(record, settings=settings, epochs=epochs)
         write_json(self.path, self.record)
-        self._log = open_log(osp.join(out, LOG))
+        self._log = open_log(osp.join(out, files[1]))
 
     def run(self, name: str, stage: Callable[..., str], *args) -> None:
         """Call a function, which says what it did, unless the stage was finished before.
@@ -67,13 +70,27 @@ class Stages:
             ValueError: there are none any more.
         """
         former = self.record.get('examples')
-        if former and not digest:
+        if former and not digest and {*OF_EXAMPLES} & {*self.record['finished']}:
             raise ValueError(f'{self.path} records maps of labelled examples: give them again (--examples LABELLED), '
                              'or use another --out')
-        if former != digest:
-            self.record['finished'] = [name for name in self.record['finished'] if name not in OF_EXAMPLES]
-            self.record['examples'] = digest
+        self.depend_on('examples', digest, OF_EXAMPLES)
+
+    def depend_on(self, key: str, value: Any, stages: Sequence[str], clear: Callable[[], None] = lambda: None) -> None:
+        """Undo stages that were made of another value than this plain one.
+
+        Args:
+            clear: removes what they left, before the new value is recorded.
+        """
+        if self.record.get(key) != value:
+            clear()
+            self.record['finished'] = [name for name in self.record['finished'] if name not in stages]
+            self.record[key] = value
             write_json(self.path, self.record)
+
+    @staticmethod
+    def _is_empty(record: Dict) -> bool:
+        """Whether nothing was made of the former settings, but a training perhaps that was stopped."""
+        return not {*record['finished']} - {*CHECKS}
 
     def _check(self, record: Dict, settings: Dict[str, Any], epochs: int) -> None:
         for key in sorted({*record['settings'], *settings}):

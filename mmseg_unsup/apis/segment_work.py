@@ -2,11 +2,10 @@
 import os
 import os.path as osp
 import time
-from typing import Dict, List, Sequence
+from typing import Dict, Sequence
 
 from mmengine.config import Config
 from mmengine.fileio import load
-from mmengine.logging import print_log
 
 from ..datasets.image_files import find_images, mark_output, sharing_listings
 from ..engine.checkpoint_files import last_checkpoint
@@ -19,25 +18,24 @@ from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules
 from ..utils.speed import adapt_loaders, trim_before_forks
 from ..weights import check_backbone_file, describe_network, is_transformer
+from .checked_images import check_files, sizes_fact
 from .folder_journal import ImageNames
 from .gallery import make_gallery
-from .image_input import header_shape, unreadable_images
-from .inferencer import WHOLE_BYTES, UnsupInferencer
+from .inferencer import UnsupInferencer
+from .label_next import rank_images
 from .map_files import MAPS, OVERLAYS
 from .map_files import RECORD as PREDICTIONS
 from .mask_folder import RECORD as MASK_RECORD
 from .mask_folder import SHEET, make_mask_folder, too_few
-from .model_files import find_model
+from .model_files import EXAMPLES_FILE, find_model
 from .predicted_folder import predict_folder
-from .segment_examples import (find_examples, learn, make_example_maps, make_example_page, rank_images,
-                               tell_examples)
+from .segment_examples import find_examples, learn, make_example_maps, make_example_page, tell_examples
 from .segment_request import FOLDERS, GALLERY, Request, check_settings, n_epochs, prior_of, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
-_MAX_CHECKED, _MAX_HEADERS = 5000, 1000  # images that are decoded, and headers that are read, before the work begins
 _MAX_SURVEYED = 10000  # images that the page is made of
-_MAX_CLUSTERS, _MAX_FAULTS = 6, 5  # that are told
+_MAX_CLUSTERS = 6  # that are told
 
 
 @sharing_listings()
@@ -56,7 +54,7 @@ def find_segments(request: Request) -> SegmentedFolder:
     tell_start(request, cfg, paths)
     for folder in FOLDERS if request.finds_objects else FOLDERS[1:]:
         mark_output(request.path(folder))
-    stages.run('images', check_files, request, paths)
+    stages.run('images', check_files, paths, request.on_error, LOG)
     if cfg.get('init') is not None:
         stages.run('weights', load_weights, cfg)
     if request.finds_objects:
@@ -70,25 +68,14 @@ def find_segments(request: Request) -> SegmentedFolder:
     else:
         stages.run('examples', learn, request, examples)
         stages.run('maps', make_example_maps, request)
-        stages.run('next', rank_images, request, examples)
+        stages.run('next', rank_images, request.path(EXAMPLES_FILE), request.images, request.out,
+                   [osp.relpath(path, request.images) for path in examples.paths])
         stages.run('page', make_example_page, request, stages)
     found = read_result(request, stages)
     tell_result(found, time.time() - start, 'cluster' if examples is None else 'class')
     if examples is not None:
         tell_examples(request)
     return found
-
-
-def check_files(request: Request, paths: Sequence[str]) -> str:
-    """Say which images cannot be read, before anything is made of them; of many images, evenly spaced ones."""
-    checked = _spaced(paths, _MAX_CHECKED)
-    faults = unreadable_images(checked, lambda shape: WHOLE_BYTES * shape[0] * shape[1])
-    tell_faults(faults)
-    if faults and (request.on_error == 'raise' or len(faults) == len(checked)):
-        raise ValueError(f'{len(faults)} of {len(checked)} images cannot be read, see above: mend or remove them, or '
-                         'leave them out by --on-error skip')
-    others = f'; the other {len(paths) - len(checked)} are looked at as they are used'
-    return f'{len(checked) - len(faults)} of {len(checked)} can be read{others * (len(checked) < len(paths))}'
 
 
 def load_weights(cfg: Config) -> str:
@@ -193,32 +180,9 @@ def tell_result(found: SegmentedFolder, seconds: float, kind: str) -> None:
 def tell_start(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     """The images, and what is done with them."""
     clusters = f', {counted(cfg.n_clusters, "cluster")}' if 'n_clusters' in cfg else ''
-    say(f'{counted(len(paths), "image")} in {shown(request.images)}{_sizes(paths)}')
+    say(f'{counted(len(paths), "image")} in {shown(request.images)}{sizes_fact(paths)}')
     work = counted(n_epochs(cfg), 'epoch') if request.trains else 'without training'
     say(f'{request.method}, {work}{clusters}')
-
-
-def _sizes(paths: Sequence[str]) -> str:
-    """The smallest and the largest, by the headers of some; empty if there is none that can be read."""
-    headers = [header_shape(path) for path in _spaced(paths, _MAX_HEADERS)]
-    shapes = sorted({shape for shape in headers if shape is not None}, key=lambda shape: shape[0] * shape[1])
-    texts = [f'{width}x{height}' for height, width in shapes]
-    return f', {" to ".join(dict.fromkeys([texts[0], texts[-1]]))} pixels' if texts else ''
-
-
-def _spaced(paths: Sequence[str], most: int) -> Sequence[str]:
-    """So many of the paths or fewer, evenly spaced."""
-    return paths[::-(-len(paths) // most)]
-
-
-def tell_faults(faults: List[str]) -> None:
-    """Why images cannot be read; the log has all."""
-    for fault in faults[:_MAX_FAULTS]:
-        say(fault)
-    for fault in faults[_MAX_FAULTS:]:
-        print_log(fault, 'current')
-    if len(faults) > _MAX_FAULTS:
-        say(f'and {len(faults) - _MAX_FAULTS} more, see {LOG}')
 
 
 def tell_shares(shares: Dict[str, float]) -> None:

@@ -18,6 +18,7 @@ GROUPS = {
     'With photographs': dict(
         segment='find segments in a folder of photographs',
         predict='segment other images by a trained model',
+        learn='learn from corrected maps, and segment the folder anew',
         gallery='show the clusters of a model on one page',
         name='name, colour and merge clusters',
         export='write a model as one file that runs without this package',

@@ -69,15 +69,16 @@ def write_figure(path: str, figure, dpi: int = 120) -> None:
 def write_indexed(path: str, ids: np.ndarray, palette: np.ndarray) -> None:
     """Write an (H, W) map of ids as PNG whose values are the ids; makes the folder.
 
-    The file has 8 bits and shows the colours of the (K, 3) uint8 palette; from 256 colours on, 16 bits of grey, as 255
-    stands for no class in label maps.
+    The file has 8 bits, of few colours less, and shows the colours of the (K, 3) uint8 palette, black for ids beyond
+    it; from 256 colours on, 16 bits of grey, as 255 stands for no class in label maps.
     """
     os.makedirs(osp.dirname(path) or '.', exist_ok=True)
     if len(palette) > 255:
         write_picture(path, ids.astype(np.uint16))
         return
     img = Image.frombytes('P', ids.shape[::-1], ids.astype(np.uint8).tobytes())
-    img.putpalette(palette.ravel().tolist())
+    n_unused = 256 - len(palette) if ids.max(initial=0) >= len(palette) else 0  # Pillow has the bits that colours need
+    img.putpalette(palette.ravel().tolist() + [0] * 3 * n_unused)
     with replacing(path, flush=False) as part:
         img.save(part, format='PNG')
 

@@ -32,8 +32,10 @@ def config_fact(cfg: Config) -> str:
 
 
 def data_fact(loader: DataLoader, size: Optional[Tuple[int, int]] = None) -> str:
-    """Number of images and, where it is known, the height and width at which the network sees them."""
-    return f'{len(loader.dataset):,} images' + (f' at {size[1]} x {size[0]} px' if size else '')
+    """Number of images, each counted once, and where it is known the height and width at which the network sees
+    them."""
+    times = getattr(getattr(loader.dataset, 'dataset', None), 'times', 1)  # of a RepeatDataset
+    return f'{len(loader.dataset) // times:,} images' + (f' at {size[1]} x {size[0]} px' if size else '')
 
 
 def folder_fact(loader: DataLoader) -> str:

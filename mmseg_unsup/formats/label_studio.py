@@ -62,8 +62,8 @@ def _read_task(task: dict, path: str) -> Optional[Annotated]:
     data = get(task, 'data', dict, path)
     name = data.get('name')
     name = name if isinstance(name, str) and name else _name_of(str(data.get('image', '')))
-    kept = [one for one in task.get('annotations') or [] if not one.get('was_cancelled')]
-    kept = kept[-1:] or (task.get('predictions') or [])[:1]
+    finished = [one for one in task.get('annotations') or [] if not one.get('was_cancelled')]
+    kept = finished[-1:] or (task.get('predictions') or [])[:1]
     if not kept:
         return None
     where = named(path, name)
@@ -73,7 +73,7 @@ def _read_task(task: dict, path: str) -> Optional[Annotated]:
             continue
         size = get(item, 'original_height', int, where), get(item, 'original_width', int, where)
         shapes.append(_read_shape(item, size, where))
-    return Annotated(name, size, shapes)
+    return Annotated(name, size, shapes, is_draft=not finished)
 
 
 def _name_of(address: str) -> str:

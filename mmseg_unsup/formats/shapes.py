@@ -28,10 +28,12 @@ class Annotated(NamedTuple):
         name: of the image, below the folder of all.
         size: (H, W) by the file; None if it does not say it, then coordinates are shares of width and height.
         shapes: a later one lies above the former ones.
+        is_draft: they are those of a model, which nobody has taken over yet, where the file tells the two apart.
     """
     name: str
     size: Optional[Tuple[int, int]]
     shapes: List[Union[Polygon, Mask]]
+    is_draft: bool = False
 
 
 def polygon_of(label: str, ring, where: str) -> Polygon:

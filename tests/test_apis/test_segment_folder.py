@@ -6,14 +6,14 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.logging import MMLogger
 
 import mmseg_unsup
-from mmseg_unsup.apis import segment_work
+from mmseg_unsup.apis import checked_images, segment_work
+from mmseg_unsup.apis.checked_images import check_files
 from mmseg_unsup.datasets.image_files import find_images
 from mmseg_unsup.utils import console
 from mmseg_unsup.utils.options import parse_options
@@ -79,20 +79,20 @@ def _fail(*args):
 
 
 def test_of_many_images_some_are_looked_at_beforehand(tmp_path, monkeypatch):
-    monkeypatch.setattr(segment_work, '_MAX_CHECKED', 3)
+    monkeypatch.setattr(checked_images, '_MAX_CHECKED', 3)
     images = write_discs(tmp_path / 'images')
-    paths, request = find_images(str(images)), SimpleNamespace(on_error='raise')
-    assert segment_work.check_files(request, paths) == '3 of 3 can be read; the other 5 are looked at as they are used'
-    assert segment_work.check_files(request, paths[:3]) == '3 of 3 can be read'
+    paths = find_images(str(images))
+    assert check_files(paths, 'raise', 'log') == '3 of 3 can be read; the other 5 are looked at as they are used'
+    assert check_files(paths[:3], 'raise', 'log') == '3 of 3 can be read'
     for number, is_seen in ((1, False), (3, True), (6, True)):
         with open(paths[number], 'rb+') as file:
             content = file.read()
             file.truncate(9)
             if is_seen:
                 with pytest.raises(ValueError, match='1 of 3 images cannot be read'):
-                    segment_work.check_files(request, paths)
+                    check_files(paths, 'raise', 'log')
             else:
-                segment_work.check_files(request, paths)
+                check_files(paths, 'raise', 'log')
             file.seek(0)
             file.write(content)
 

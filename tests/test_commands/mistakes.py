@@ -10,6 +10,7 @@ AWAY = '--work-dir {p}/work'
 MODEL = '{p}/config.py {p}/run/epoch_1.pth'
 INIT = f'{SET} model.backbone.init_cfg.type=mmseg_unsup.PretrainedBackbone model.backbone.init_cfg.checkpoint'
 SEGMENT = 'segment {p}/images --out {p}/work'
+LEARN = 'learn {p}/run {p}/images --out {p}/work --labels'
 
 COMMAND_LINE = {
     'trian {p}/config.py': "there is no command 'trian': did you mean train?",
@@ -169,6 +170,16 @@ WITH_PHOTOGRAPHS = {
     f'{SEGMENT} --prior rdb': "rdb | rbd",
     f'{SEGMENT} --method picie --examples {{p}}/label': "'{p}/label' does not exist: give the folder of label maps",
     f'{SEGMENT} --method picie --classes sky road': '--classes sky road | give their folder (--examples LABELLED)',
+    'learn {p}/run {p}/images': 'arguments are required: --labels',
+    f'{LEARN} {{p}}/none.json': 'there are no labels {p}/none.json: did you mean {p}/foreign.json?',
+    f'{LEARN} {{p}}/bare': '{p}/bare is no folder of annotations, which has data.yaml',
+    f'{LEARN} {{p}}/foreign.json': '{p}/foreign.json is no file of annotations, which are JSON of COCO',
+    f'{LEARN} {{p}}/images': '{p}/images is no folder of annotations',
+    f'{LEARN} {{p}}/none.json --steps 0': 'argument --steps: it must be a whole number of at least 1',
+    'learn {p}/run --labels {p}/none.json': '{p}/run has no maps that would say of which images they are: give the',
+    'learn {p}/images {p}/images --labels {p}/none.json': 'the folder {p}/images has no checkpoint: a model is a',
+    'learn {p}/run {p}/images --labels {p}/none.json --out {p}/file': '--out {p}/file is a file: give a folder',
+    'learn {p}/run {p}/images --labels {p}/none.json --out {p}/run': '{p}/run is the folder of the model, which would',
     f'{SEGMENT} --config {{p}}/confg.py': "there is no config '{p}/confg.py': did you mean",
     f'predict {MODEL} {{p}}/nowhere --out {{p}}/work': '{p}/nowhere',
     f'predict {MODEL} {{p}}/texts --out {{p}}/work': 'no image found below {p}/texts',

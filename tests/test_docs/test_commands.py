@@ -65,6 +65,7 @@ FOLDER_CONFIGS = dict(
     features='configs/features/features_r18_folder.py')
 TAKES_OPTIONS = [
     'train.py', 'test.py', 'predict.py', 'export.py', 'name_clusters.py', 'check_data.py', 'segment_folder.py',
+    'learn_folder.py',
     *(f'analysis_tools/{name}.py' for name in ('gallery', 'benchmark', 'seeds', 'label_efficiency', 'choose_k',
                                                'position', 'browse_views', 'confusion_matrix', 'get_flops'))
 ]
@@ -76,6 +77,7 @@ WIDE_ONLY = 'model_converters/extract_backbone.py'
 # further arguments of a tool, which shorten it
 SHORTER = {
     'segment_folder.py': '--workers 1',
+    'learn_folder.py': '--steps 10 --size 32',
     'make_priors.py': '--workers 1',
     'analysis_tools/seeds.py': '--seeds 1 --images 4 --cells 128',
     'analysis_tools/benchmark.py': '--kmeans-points 2000',
@@ -373,7 +375,7 @@ MAPS = {
     'README.md': {'TEST_MAPS': 4, 'PIXELS/maps': 8, 'OBJECTS/maps': 8, 'PREDICTED/maps': 8},
     'docs/own_data.md': {'PIXELS/maps': 8, 'MAPS': 8},
     'docs/use.md': {'NAMED_MAPS': 4, 'OUT/maps': 8, 'PREDICTED/maps': 8, 'TILED/maps': 8, 'PICTURES/pred': 7},
-    'docs/formats.md': {'PREDICTED/maps': 8},
+    'docs/formats.md': {'PREDICTED/maps': 8, 'LEARNED/maps': 8, 'LEARNED/labels': 2},
     'docs/rasters_and_videos.md': {'LAND/maps': 4, 'WATCHED/maps': 8, 'CALM/maps': 8},
     'configs/maskcontrast/README.md': {'MASKS': 8},
     'docs/frozen_transformers.md': {'Segments/maps': 8, 'New Segments/maps': 8, 'Classes/maps': 8,
@@ -387,7 +389,7 @@ TEXTS = {
                                     'New Classes/predictions.json': '"thing"'},
     'docs/use.md': {'GALLERY.html': '<dt>mIoU</dt>', 'work_dirs/picie_fpn_camvid/clusters.json': '"building"'},
     'docs/formats.md': {'PREDICTED/coco.json': '"cluster 0"', 'PREDICTED/cvat.xml': 'cluster 0',
-                        'PREDICTED/yolo/data.yaml': 'cluster 0'},
+                        'PREDICTED/yolo/data.yaml': 'cluster 0', 'LEARNED/label_studio.json': '"predictions"'},
     'docs/rasters_and_videos.md': {'LAND/geotiff/c_00000_00550.tif.aux.xml': 'cluster 0',
                                    'WATCHED/predictions.json': 'CLIP/frame_000035.jpg'},
     'docs/train.md': {'work_dirs/seed_1/report.html': 'mIoU'},

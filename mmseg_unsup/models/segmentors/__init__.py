@@ -10,8 +10,9 @@ from .primaps import PriMaPs
 from .released_segmentor import ReleasedSegmentor
 from .smooseg import SmooSeg
 from .stego import STEGO
+from .taught_segmentor import TaughtSegmentor
 
 __all__ = [
     'CAUSE', 'ClusterSegmentor', 'FrozenSegmentor', 'IIC', 'MDC', 'MaskContrast', 'ObjectSegmentor', 'PiCIE', 'PriMaPs',
-    'ReleasedSegmentor', 'STEGO', 'SmooSeg'
+    'ReleasedSegmentor', 'STEGO', 'SmooSeg', 'TaughtSegmentor'
 ]
