@@ -14,7 +14,7 @@ LEARN = 'learn {p}/run {p}/images --out {p}/work --labels'
 
 COMMAND_LINE = {
     'trian {p}/config.py': "there is no command 'trian': did you mean train?",
-    'frobnicate': "there is no command 'frobnicate': there are segment, predict",
+    'xyzzy': "there is no command 'xyzzy': there are segment, predict",
     'train': 'arguments are required: config | mmseg-unsup train --help',
     f'{TRAIN} --wrok-dir x': '--wrok-dir | did you mean --work-dir?',
     f'{TRAIN} extra': 'unrecognized arguments: extra',
