@@ -1,10 +1,10 @@
 """A server on the loopback address that knows ranges, and whose connections break when a test says so."""
 import hashlib
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Iterator, List
+from typing import ContextManager, Sequence
+
+from .loopback import running_server
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -42,22 +42,11 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving_ranges(folder, cuts: List[int] = (), knows_ranges: bool = True) -> Iterator[ThreadingHTTPServer]:
+def serving_ranges(folder, cuts: Sequence[int] = (), knows_ranges: bool = True) -> ContextManager[ThreadingHTTPServer]:
     """A server of a folder: its ``address``, and ``requests``, names of files and the ranges that were asked for.
 
     Args:
         cuts: after how many bytes the first connections break.
         knows_ranges: else it sends every file from its beginning.
     """
-    server = ThreadingHTTPServer(('127.0.0.1', 0), _Handler)
-    server.folder, server.cuts, server.knows_ranges, server.requests = str(folder), [*cuts], knows_ranges, []
-    server.address = f'http://127.0.0.1:{server.server_port}'
-    thread = Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return running_server(_Handler, folder=str(folder), cuts=[*cuts], knows_ranges=knows_ranges, requests=[])

@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import time
-from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Dict, Iterator, List
+from typing import ContextManager, Dict
 
 import torch
+
+from .loopback import running_server
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -23,24 +23,13 @@ class _Handler(SimpleHTTPRequestHandler):
         self.server.requests.append(self.path.rpartition('/')[2])
 
 
-@contextmanager
-def serving(folder, delay: float = 0) -> Iterator[ThreadingHTTPServer]:
+def serving(folder, delay: float = 0) -> ContextManager[ThreadingHTTPServer]:
     """A server of a folder; its ``address``, and the names of files that it was asked for in ``requests``.
 
     Args:
         delay: seconds before it answers.
     """
-    server = ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(_Handler, directory=str(folder)))
-    server.requests: List[str] = []
-    server.delay, server.address = delay, f'http://127.0.0.1:{server.server_port}'
-    thread = Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return running_server(functools.partial(_Handler, directory=str(folder)), requests=[], delay=delay)
 
 
 def publish(folder, state: dict, name: str) -> str:

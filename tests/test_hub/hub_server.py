@@ -2,11 +2,11 @@
 import base64
 import hashlib
 import json
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Dict, Iterator, Optional
+from typing import ContextManager, Dict, Optional
 from urllib.parse import unquote, urlsplit
+
+from ..loopback import running_server
 
 TOKEN = 'hf_token_of_tests'
 COMMIT = '0123456789abcdef0123456789abcdef01234567'
@@ -97,19 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def hub_server() -> Iterator[ThreadingHTTPServer]:
+def hub_server() -> ContextManager[ThreadingHTTPServer]:
     """Its ``address``, ``repositories`` (name -> file -> content), ``requests``, and ``cuts``: after how many bytes the
     next downloads break."""
-    server = ThreadingHTTPServer(('127.0.0.1', 0), _Handler)
-    server.daemon_threads = True
-    server.repositories, server.requests, server.cuts = {}, [], []
-    server.address = f'http://127.0.0.1:{server.server_port}'
-    thread = Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return running_server(_Handler, repositories={}, requests=[], cuts=[])

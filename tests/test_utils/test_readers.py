@@ -18,7 +18,7 @@ READERS = {
     'loadmat', 'File', 'read_csv', 'read_pickle', 'ZipFile', 'is_zipfile', 'open', 'read_text', 'read_bytes',
     'get_text', 'list_from_file', 'parse', 'dict_from_file', 'get_local_path',
     # pictures
-    'imread', 'imdecode', 'imfrombytes',
+    'imread', 'imdecode', 'imfrombytes', 'VideoCapture',
     # names and texts that become code
     'eval', 'exec', 'compile', '__import__', 'import_module', 'import_modules_from_strings', 'get_object_from_string',
     'locate', 'run_path', 'run_module', 'exec_module', 'system', 'popen', 'Popen', 'run', 'call', 'check_call',
@@ -116,7 +116,8 @@ ALLOWED = {
     'mmseg_unsup/formats/yolo.py': {'open': TEXT, 'yaml.safe_load': 'plain values'},
     'mmseg_unsup/formats/raster_files.py': {'rasterio.open': 'one of four drivers of pictures, none that opens others',
                                             'open': 'its first bytes'},
-    'mmseg_unsup/formats/video.py': {'open': TEXT, 'json.load': TEXT},
+    'mmseg_unsup/formats/video.py': {'open': TEXT, 'json.load': TEXT, 'cv2.VideoCapture': OWN},
+    'mmseg_unsup/converters/frames.py': {'cv2.VideoCapture': 'a decoder of videos'},
     'mmseg_unsup/formats/labelme.py': {'PIL.Image.open': PICTURE},
     'mmseg_unsup/apis/wanted_labels.py': {'PIL.Image.open': OWN},
     'mmseg_unsup/datasets/transforms/loading.py': {'mmcv.imfrombytes': PICTURE},
