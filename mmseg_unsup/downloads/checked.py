@@ -27,9 +27,13 @@ def address_of(address: str, name: str, mirror: Optional[str]) -> str:
     return f'{mirror.rstrip("/")}/{name}'
 
 
-def fetch_checked(address: str, path: str, megabytes: float, digest: Optional[str]) -> dict:
+def fetch_checked(address: str, path: str, megabytes: float, digest: Optional[str], elsewhere: str = '--mirror URL'
+                  ) -> dict:
     """Download a file and compare its hash; what :func:`check_file` returns. One whose hash is wrong is put aside as
     ``PATH.wrong``.
+
+    Args:
+        elsewhere: options that spare this address, for the message.
 
     Raises:
         OSError: it cannot be had.
@@ -42,7 +46,7 @@ def fetch_checked(address: str, path: str, megabytes: float, digest: Optional[st
         if error.errno:  # of this disk
             raise
         raise OSError(f'{name} cannot be downloaded from {address} ({error}): check the network, or take it from '
-                      'elsewhere (--mirror, or an archive that is here by --archive)') from None
+                      f'elsewhere ({elsewhere})') from None
     try:
         return check_file(path, digest, address)
     except ValueError as error:

@@ -156,7 +156,7 @@ def _fetched(source: Source, path: str, mirror: Optional[str]) -> dict:
     address = address_of(source.address, source.name, mirror)
     if osp.isfile(path):  # of a run that was ended while it unpacked
         return check_file(path, source.digest, address)
-    return fetch_checked(address, path, source.megabytes, source.digest)
+    return fetch_checked(address, path, source.megabytes, source.digest, '--mirror URL, or --archive FILE')
 
 
 def _note(root: str, data_set: DataSet, facts: dict) -> None:
