@@ -54,8 +54,7 @@ def convert_rasters(source: str, out: str, rule: Rule) -> Tuple[int, int]:
     names = _names(source, out)
     root = source if osp.isdir(source) else osp.dirname(source)
     jobs = [job for name in names for job in _jobs(osp.join(root, name), osp.splitext(name)[0], rule)]
-    own_folder(out, RECORD, dict(source=osp.realpath(source), bands=rule.bands, range=rule.limits,
-                                       cut=rule.cut))
+    own_folder(out, RECORD, dict(source=osp.realpath(source), bands=rule.bands, range=rule.limits, cut=rule.cut))
     n_written = 0
     with track_progress('pictures', len(jobs)) as advance:
         for path, name, bands, box in jobs:
