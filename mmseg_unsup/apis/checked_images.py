@@ -5,7 +5,7 @@ from mmengine.logging import print_log
 
 from ..utils.console import say
 from .image_input import header_shape, unreadable_images
-from .inferencer import WHOLE_BYTES
+from .picture_model import WHOLE_BYTES
 
 _MAX_CHECKED, _MAX_HEADERS = 5000, 1000  # images that are decoded, and headers that are read
 _MAX_FAULTS = 5  # that are told

@@ -13,24 +13,24 @@ from mmengine.dataset import Compose
 from ..datasets.errors import UnreadableImageError, check_on_error
 from ..datasets.image_files import check_folder, find_images
 from ..datasets.label_folder import LabelFolder
+from ..datasets.pictures import read_rgb
 from ..datasets.transforms.loading import LoadImage
 from ..evaluation.functional.cluster_survey import ClusterSurvey, nearest_clusters
 from ..structures import ClusterNames
 from ..utils.devices import default_device
 from ..utils.paths import path_remedy, printable
-from ..datasets.pictures import read_rgb
 from ..utils.progress import track_progress
 from ..utils.random import keyed_generator
 from ..utils.whole_images import whole_image_pipeline
 from ..visualization import cluster_palette
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import as_json, render_page, write_page
-from .gallery_text import (Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of)
 from .folder_journal import ImageNames
+from .gallery_text import Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of
 from .image_input import check_fits
-from .inferencer import image_bytes
 from .loading import batch_of_one, load_segmentor
 from .map_files import MapFolder, check_map_folder, map_settings
+from .picture_model import image_bytes
 from .wanted_labels import WantedLabels
 
 # Pixels of a side: of a place, and of images by the number of clusters that they stand for.

@@ -8,34 +8,24 @@ from itertools import chain
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
-import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
-from torch import Tensor
 
 from ..datasets.errors import check_on_error
-from ..functional import to_image_size
-from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..presets import n_cores
 from ..structures import ClusterNames
 from ..utils import track_progress
 from ..utils.checks import check_count
 from ..utils.console import say
-from ..utils.speed import amp_dtype
 from ..utils.whole_images import whole_image_pipeline
-from .image_input import Entry, InputType, Picture, list_inputs, read_picture
+from .image_input import Entry, InputType, Picture, list_inputs
 from .loading import load_segmentor, read_config, with_refine
 from .map_files import MapFiles, check_map_folder, check_names, map_settings
 from .model_files import download_model, find_model, find_names, is_hub_name
 from .picture_batches import PictureBatches
-from .tiling import blend_tiles
-from .time_mean import TimeMean
+from .picture_model import PictureModel
 
-# bytes per pixel of an image, decoded picture and results included: measured, rounded up; further ones of a batch
-WHOLE_BYTES, _TILED_BYTES, _FURTHER_BYTES = 50, 24, 12
-# of a GPU by default, images and pixels
-_BATCH, _BATCH_PIXELS = 16, 2**24
 _MAX_WORKERS = 8
 
 
@@ -108,25 +98,18 @@ class UnsupInferencer(BaseInferencer):
                  refine: Optional[str] = None,
                  smooth: int = 1) -> None:
         check_on_error(on_error)
-        check_count('smooth', smooth)
-        if smooth > 1 and tile is not None:
-            raise ValueError(f'a mean over {smooth} images (smooth) is not made of tiles: leave smooth or tile out')
-        self.smooth, self._time_mean = smooth, TimeMean(smooth) if smooth > 1 else None
+        PictureModel.check(tile, overlap, smooth)
         self.workers = min(n_cores(), _MAX_WORKERS) if workers is None else workers
         check_count('workers', self.workers)
         if size is not None:
             check_count('size', size)
-        if tile is not None and not 0 <= overlap < tile:
-            raise ValueError(f'tiles of {tile} pixels cannot overlap by {overlap}: overlap must be at least 0 and '
-                             'less than a tile')
-        self.size, self.tile, self.overlap, self.on_error = size, tile, overlap, on_error
+        self.size, self.tile, self.overlap, self.smooth, self.on_error = size, tile, overlap, smooth, on_error
         self.skipped: List[str] = []
         self._options = options = with_refine(options, refine)
         # BaseInferencer takes an empty config for the one in the checkpoint
         super().__init__(model=Config() if model is None else read_config(model, options), weights=find_model(weights),
                          device=device, scope='mmseg', show_progress=show_progress)
-        place = self.model.data_preprocessor.device
-        self._amp_dtype = amp_dtype(place) if amp else None
+        self._seen = PictureModel(self.model, self.pipeline, tile, overlap, smooth, amp)
         identity = self.model.cluster_identity()
         if isinstance(clusters, (str, os.PathLike)):
             clusters = ClusterNames.load(os.fspath(clusters))
@@ -215,8 +198,8 @@ class UnsupInferencer(BaseInferencer):
             on_fault: is told what is skipped, and why.
         """
         self.skipped = []
-        if self._time_mean is not None:
-            self._time_mean.clear()
+        if self._seen.time_mean is not None:
+            self._seen.time_mean.clear()
             batch_size = 1  # in their order
         shown = track_progress('inference', total) if self.show_progress else nullcontext(lambda n: None)
         with shown as advance:
@@ -227,9 +210,9 @@ class UnsupInferencer(BaseInferencer):
             ready, n_given, launched = {}, 0, None
             for pictures in chain(self.preprocess(entries, batch_size, skip), [None]):
                 # a GPU works on this batch while the one before is looked at
-                before, launched = launched, pictures and self._launch(pictures, batch_size)
-                for number, prediction in before() if before else ():
-                    ready[number] = prediction
+                before, launched = launched, pictures and self._seen.launch(pictures, batch_size)
+                for picture, *won in before() if before else ():
+                    ready[picture.number] = self._prediction(picture, *won)
                 while n_given in ready:
                     yield ready.pop(n_given)
                     n_given += 1
@@ -269,8 +252,8 @@ class UnsupInferencer(BaseInferencer):
     def settings(self) -> dict:
         """What the maps depend on, as plain values."""
         tile, overlap = (self.tile, self.overlap) if self.tile else (None, None)
-        precision = str(self._amp_dtype or torch.float32).rpartition('.')[2]
-        return dict(map_settings(self.model, whole_image_pipeline(self.cfg, self.size), precision, tile, overlap),
+        pipeline = whole_image_pipeline(self.cfg, self.size)
+        return dict(map_settings(self.model, pipeline, self._seen.precision, tile, overlap),
                     smooth=self.smooth if self.smooth > 1 else None)
 
     def save_record(self, out_dir: str, shares: Dict[str, Dict[str, float]]) -> str:
@@ -286,101 +269,21 @@ class UnsupInferencer(BaseInferencer):
             say(f'left out: {fault}', logging.WARNING)
             on_fault(entry, fault)
 
-        batches = PictureBatches(functools.partial(self._read_picture, batch_size=batch_size),
-                                 functools.partial(self._batch_of, batch_size=batch_size), self.workers,
+        batches = PictureBatches(functools.partial(self._seen.read, batch_size=batch_size),
+                                 functools.partial(self._seen.batch_of, batch_size=batch_size), self.workers,
                                  None if self.on_error == 'raise' else skip)
         return batches(inputs)
 
-    def _read_picture(self, entry: Entry, batch_size: Optional[int]) -> Picture:
-        picture = read_picture(entry, lambda shape: self.bytes_needed(shape, self._batch_of(shape, batch_size)))
-        return picture if self._is_tiled(picture.image.shape) else picture._replace(packed=self._pack(picture))
-
-    def _batch_of(self, shape: Sequence[int], batch_size: Optional[int]) -> int:
-        """How many images of (H, W) pixels are seen at a time; of tiles, how many tiles."""
-        if batch_size is not None:
-            return batch_size
-        if self.model.data_preprocessor.device.type == 'cpu':
-            return 1
-        seen = (self.tile, self.tile) if self._is_tiled(shape) else shape
-        return max(1, min(_BATCH, _BATCH_PIXELS // (seen[0] * seen[1])))
-
     def forward(self, inputs: List[Picture], batch_size: Optional[int] = None) -> List[Prediction]:
         """Predict pictures of one size."""
-        return [prediction for _, prediction in self._launch(inputs, batch_size)()]
-
-    @torch.no_grad()
-    def _launch(self, pictures: List[Picture], batch_size: Optional[int]
-                ) -> Callable[[], Iterator[Tuple[int, Prediction]]]:
-        """Have pictures of one size predicted; what is returned waits for numbers and predictions."""
-        shape = pictures[0].image.shape[:2]
-        if self._is_tiled(shape):
-            size = self._batch_of(shape, batch_size)
-            found = [self._predict_tiled(picture, size) for picture in pictures]
-        else:
-            found = self._predict_whole(pictures)
-        found = [(ids.to('cpu', non_blocking=True), best.to('cpu', non_blocking=True)) for ids, best in found]
-        copied = torch.cuda.Event() if torch.cuda.is_available() else None
-        if copied is not None:
-            copied.record()
-
-        def finish() -> Iterator[Tuple[int, Prediction]]:
-            if copied is not None:
-                copied.synchronize()
-            for picture, (ids, best) in zip(pictures, found):
-                yield picture.number, Prediction(picture.path, picture.rgb, self._table[ids.numpy()], best.numpy())
-
-        return finish
+        return [self._prediction(*won) for won in self._seen.launch(inputs, batch_size)()]
 
     def bytes_needed(self, shape: Tuple[int, int], batch_size: int = 1) -> int:
         """Memory that a batch of images of (H, W) pixels takes, about."""
-        of_first = image_bytes(self.model, shape)
-        if self._is_tiled(shape):  # besides the picture, sums and finished rows of a row of tiles
-            band = 3 * 4 * self.model.n_predicted * min(self.tile, shape[0]) * shape[1]
-            of_first += (_TILED_BYTES - WHOLE_BYTES) * shape[0] * shape[1] + band
-        return of_first + (batch_size - 1) * _FURTHER_BYTES * shape[0] * shape[1]
+        return self._seen.bytes_needed(shape, batch_size)
 
-    def _is_tiled(self, shape: Tuple[int, int]) -> bool:
-        return self.tile is not None and max(shape) > self.tile
-
-    def _predict_whole(self, pictures: List[Picture]) -> List[Tuple[Tensor, Tensor]]:
-        is_refined = self.model.refine_settings is not None
-        return [self.model.winners(self._over_time(picture, of_image), meta, picture.rgb if is_refined else None)
-                for picture, of_image, meta in zip(pictures, *self._scores(pictures))]
-
-    def _over_time(self, picture: Picture, scores: Tensor) -> Tensor:
-        is_frame = self._time_mean is not None and picture.path is not None
-        return self._time_mean(picture.path, scores) if is_frame else scores
-
-    def _predict_tiled(self, picture: Picture, batch_size: int) -> Tuple[Tensor, Tensor]:
-        image = picture.image
-        shape = image.shape[:2]
-
-        def tile_scores(boxes: Sequence[tuple]) -> Iterator[Tensor]:
-            for start in range(0, len(boxes), batch_size):
-                tiles = [Picture(None, image[box]) for box in boxes[start:start + batch_size]]
-                for scores, meta in zip(*self._scores(tiles)):
-                    yield to_image_size(scores, meta, self.model.align_corners)
-
-        blended = blend_tiles(shape, self.tile, self.overlap, self.model.n_predicted, tile_scores)
-        refinement = self.model.refinement
-        if refinement is None:
-            return _winners_of_strips(shape, blended)
-        return refinement.winners(picture.rgb, refinement.gathered(shape, blended))
-
-    def _pack(self, picture: Picture) -> dict:
-        """A picture as the network sees it."""
-        shape = picture.image.shape[:2]
-        return self.pipeline(dict(img_path=picture.path, img=picture.image, img_shape=shape, ori_shape=shape))
-
-    def _scores(self, pictures: List[Picture]) -> Tuple[Tensor, List[dict]]:
-        """Pictures of one size -> (N, K, h, w) scores, and what :func:`to_image_size` needs."""
-        packed = [picture.packed or self._pack(picture) for picture in pictures]
-        data = self.model.data_preprocessor({key: [item[key] for item in packed] for key in packed[0]}, False)
-        metas = [sample.metainfo for sample in data['data_samples']]
-        kind = data['inputs'].device.type
-        with torch.autocast(kind, self._amp_dtype) if self._amp_dtype else nullcontext():
-            scores = self.model.cluster_scores(data['inputs'], metas)
-        return scores.float(), metas
+    def _prediction(self, picture: Picture, clusters: np.ndarray, scores: np.ndarray) -> Prediction:
+        return Prediction(picture.path, picture.rgb, self._table[clusters], scores)
 
     def _init_model(self, cfg: Config, weights: str, device: str):
         if 'model' in cfg:  # options are in it
@@ -411,19 +314,3 @@ class UnsupInferencer(BaseInferencer):
 
 
 from_pretrained = UnsupInferencer.from_pretrained
-
-
-def image_bytes(model: ClusterSegmentor, shape: Tuple[int, int]) -> int:
-    """Memory that an image of (H, W) pixels takes which the network sees whole, about."""
-    refinement = model.refinement
-    of_refinement = 0 if refinement is None else refinement.bytes_needed(shape, model.n_predicted)
-    return WHOLE_BYTES * shape[0] * shape[1] + of_refinement
-
-
-def _winners_of_strips(shape: Tuple[int, int], strips: Iterable[Tuple[slice, Tensor]]) -> Tuple[Tensor, Tensor]:
-    """Rows and their (K, n, W) scores, of a whole image -> (H, W) int16 clusters, (H, W) their scores."""
-    ids, best = torch.zeros(shape, dtype=torch.int16), torch.zeros(shape)
-    for rows, scores in strips:
-        values, winner = scores.max(0)
-        ids[rows], best[rows] = winner.short().cpu(), values.cpu()
-    return ids, best

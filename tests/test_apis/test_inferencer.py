@@ -344,7 +344,7 @@ def test_refined_maps_are_those_of_a_crf_by_hand(image_folder, tmp_path):
     found, before = (built(path)['predictions'][0] for built in (refined, plain))
     image = cv2.imread(path)
     with torch.no_grad():
-        scores, meta = plain._scores([image_input.Picture(path, image)])
+        scores, meta = plain._seen.scores([image_input.Picture(path, image)])
     scores = F.interpolate(F.interpolate(scores, meta[0]['img_shape'], mode='bilinear'), image.shape[:2],
                            mode='bilinear')[0].numpy()
     expected = build_crf('exact', temperature=float(0.6 * scores.std(0, ddof=1).mean()), max_cells=500)(

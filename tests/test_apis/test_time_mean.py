@@ -44,8 +44,8 @@ def expected_maps(model, frames) -> dict:
         for path in sorted(folder.iterdir()):
             if path.stat().st_size < 100:
                 continue
-            picture = inferencer._read_picture(str(path), 1)
-            (of_image, ), (meta, ) = inferencer._scores([picture])
+            picture = inferencer._seen.read(str(path), 1)
+            (of_image, ), (meta, ) = inferencer._seen.scores([picture])
             scores.append(of_image.double())
             mean = sum(scores[-N_FRAMES:]) / len(scores[-N_FRAMES:])
             ids = to_image_size(mean, meta, inferencer.model.align_corners).argmax(0)
