@@ -1,5 +1,4 @@
 """From corrected maps of some images of a folder to better maps of all, in one call."""
-import os
 from typing import Any, Dict, Optional, Sequence, Union
 
 from .learned_folder import LearnedFolder
@@ -48,7 +47,8 @@ def learn_folder(model: str,
     from ..utils.log_files import closing_logs
     from .learn_request import LearnRequest
     from .learn_work import learn
-    request = LearnRequest(os.fspath(model), images, labels, out, classes, only, steps, size, on_error,
-                           dict(options or {}), amp, compile, refine)
+    request = LearnRequest(model=model, images=images, labels=labels, out=out, classes=classes, only=only, steps=steps,
+                           size=size, on_error=on_error, options=dict(options or {}), amp=amp, compile=compile,
+                           refine=refine)
     with quiet_console(), closing_logs():
         return learn(request)

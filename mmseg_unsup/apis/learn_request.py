@@ -1,18 +1,15 @@
 """What is asked of :func:`mmseg_unsup.learn_folder`: whether it can be."""
-import json
 import os
 import os.path as osp
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Union
 
 import torch
 
-from ..datasets.errors import ON_ERROR
-from ..datasets.image_files import check_folder, check_output
-from ..functional.crf import METHODS
-from ..utils.checks import check_choice, check_count
-from ..utils.paths import path_remedy, printable
+from ..utils.checks import check_count
+from ..utils.paths import printable
 from .folder_journal import read_made
+from .folder_request import FolderRequest
 from .map_files import MAPS, OVERLAYS
 from .model_files import find_model
 
@@ -23,46 +20,39 @@ ROUNDS = 10  # of the training, so many checkpoints and lines
 _PER_IMAGE, _LEAST, _MOST, _MOST_ON_GPU = 20, 200, 400, 8000
 # pixels of the shorter side that a network which trains sees, on a CPU and on a GPU: those of the folder configs
 _SIZE, _SIZE_ON_GPU = 160, 320
-# what does not change the result, or is recorded by its content
-_FREE = ('out', 'labels', 'classes', 'only', 'steps')
 
 
-@dataclass
-class LearnRequest:
-    """The arguments of :func:`mmseg_unsup.learn_folder`, each checked on its own; paths become absolute, and what is
-    None follows from the model.
+@dataclass(kw_only=True)
+class LearnRequest(FolderRequest):
+    """The arguments of :func:`mmseg_unsup.learn_folder`, each checked on its own; what is None follows from the model.
 
     Attributes:
         checkpoint (str): of the model.
     """
+    pictures = (LABELS, MAPS, OVERLAYS)
+    free = ('out', 'labels', 'classes', 'only', 'steps')
+
     model: str
-    images: Optional[str]
     labels: Union[str, Sequence[str]]
-    out: Optional[str] = None
     classes: Optional[Sequence[str]] = None
     only: Optional[Sequence[str]] = None
     steps: Optional[int] = None
     size: Optional[int] = None
-    on_error: str = 'raise'
-    options: Dict[str, Any] = field(default_factory=dict)
-    amp: bool = False
-    compile: bool = False
-    refine: Optional[str] = None
 
     def __post_init__(self) -> None:
-        check_choice('on_error', self.on_error, ON_ERROR)
-        check_choice('refinement', self.refine or 'none', ('none', *METHODS))
         for name in ('steps', 'size'):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         self.model = osp.expanduser(os.fspath(self.model))
         self.checkpoint = osp.abspath(find_model(self.model))
-        self.images = osp.abspath(self._recorded_images() if self.images is None else os.fspath(self.images))
-        check_folder(self.images, path_remedy(self.images))
+        self.images = self._recorded_images() if self.images is None else self.images
+        self.out = self._default_out() if self.out is None else self.out
+        super().__post_init__()
         given = [self.labels] if isinstance(self.labels, (str, os.PathLike)) else self.labels
         self.labels: List[str] = [osp.expanduser(os.fspath(path)) for path in given]
-        self.out = osp.normpath(self._default_out() if self.out is None else os.fspath(self.out))
-        self._check_out()
+        if osp.dirname(self.checkpoint) in (osp.abspath(self.out), osp.abspath(self.path(TRAIN))):
+            raise ValueError(f'--out {printable(self.out)} is the folder of the model, which would be lost: give '
+                             'another')
 
     def _recorded_images(self) -> str:
         """Folder of the images that the model made maps of."""
@@ -77,21 +67,6 @@ class LearnRequest:
             raise ValueError(f'{printable(self.model)} is a file: give a folder for the results (--out OUT)')
         return osp.join(self.model, LEARNED)
 
-    def _check_out(self) -> None:
-        if osp.exists(self.out) and not osp.isdir(self.out):
-            raise ValueError(f'--out {printable(self.out)} is a file: give a folder')
-        if printable(self.out) != self.out:  # torch writes no such file
-            raise ValueError(f'the name --out {printable(self.out)} is no UTF-8: give another')
-        if osp.dirname(self.checkpoint) in (osp.abspath(self.out), osp.abspath(self.path(TRAIN))):
-            raise ValueError(f'--out {printable(self.out)} is the folder of the model, which would be lost: give '
-                             'another')
-        for folder in (LABELS, MAPS, OVERLAYS):
-            check_output(self.path(folder), self.images)
-
-    def path(self, *parts: str) -> str:
-        """The path of something that is written."""
-        return osp.join(self.out, *parts)
-
     def n_steps(self, n_labelled: int) -> int:
         """Of the training by so many images: as asked, else so many for each between two bounds; whole rounds."""
         most = _MOST_ON_GPU if torch.cuda.is_available() else _MOST
@@ -103,8 +78,6 @@ class LearnRequest:
         usual = _SIZE_ON_GPU if torch.cuda.is_available() else _SIZE
         return self.size or (usual if trains else of_model)
 
-    def recorded(self) -> Dict[str, Any]:
-        """What must be the same in every call for one folder, as plain values."""
-        settings = {key: value for key, value in vars(self).items() if key not in _FREE}
-        settings.update(images=osp.realpath(self.images), model=osp.abspath(self.model))
-        return json.loads(json.dumps(settings, default=str))
+    def resolved(self) -> Dict[str, Any]:
+        """See :class:`FolderRequest`."""
+        return dict(super().resolved(), model=osp.abspath(self.model))

@@ -1,5 +1,4 @@
 """From a folder of images to segments, without labels, in one call."""
-import os
 from typing import Any, Dict, Optional, Sequence
 
 from .segmented_folder import SegmentedFolder
@@ -62,7 +61,9 @@ def segment_folder(images: str,
     from ..utils.log_files import closing_logs
     from .segment_request import Request
     from .segment_work import find_segments
-    request = Request(os.fspath(images), os.fspath(out), method, n_clusters, prior, objects, config, init, epochs,
-                      workers, on_error, dict(options or {}), amp, compile, examples, classes, refine)
+    request = Request(images=images, out=out, method=method, n_clusters=n_clusters, prior=prior, objects=objects,
+                      config=config, init=init, epochs=epochs, workers=workers, on_error=on_error,
+                      options=dict(options or {}), amp=amp, compile=compile, examples=examples, classes=classes,
+                      refine=refine)
     with quiet_console(), closing_logs():
         return find_segments(request)

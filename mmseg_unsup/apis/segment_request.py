@@ -1,21 +1,17 @@
 """What is asked of :func:`mmseg_unsup.segment_folder`: whether it can be, and the config that it makes."""
-import json
 import os
 import os.path as osp
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Dict, Optional, Sequence
 
 import torch
 from mmengine.config import Config
 
-from ..datasets.errors import ON_ERROR
-from ..datasets.image_files import check_folder, check_output
-from ..functional.crf import METHODS
 from ..utils.checks import check_choice, check_count
 from ..utils.config import find_config, load_config, reference_of
-from ..utils.paths import path_remedy, printable
 from ..weights import describe_network, is_transformer, known_network, load_network_config, read_part
+from .folder_request import FolderRequest
 from .loading import with_refine
 from .prior_configs import build_prior, prior_config, sees_features
 
@@ -26,20 +22,18 @@ CONFIGS = dict(
     features=('features/features_r18_folder.py', ) * 2)
 TRANSFORMER_CONFIG = 'features/features_vit_folder.py'  # that of features with the weights of a transformer
 OBJECTS = ('image', 'components')
-FOLDERS = ('masks', 'train', 'maps', 'overlays')  # below the folder of results
-GALLERY = 'gallery.html'  # beside them
+GALLERY = 'gallery.html'  # in the folder of results
 EPOCHS = 'train_cfg.max_epochs'
 MAX_CLUSTERS = 2**15 - 1  # ids are int16
-# what does not change the result
-_FREE = ('out', 'workers', 'epochs', 'options', 'examples', 'classes')  # the last two are recorded by their content
 
 
-@dataclass
-class Request:
-    """The arguments of :func:`mmseg_unsup.segment_folder`, each checked on its own; paths become absolute, and what is
-    None follows from the network of ``init``."""
-    images: str
-    out: str
+@dataclass(kw_only=True)
+class Request(FolderRequest):
+    """The arguments of :func:`mmseg_unsup.segment_folder`, each checked on its own; what is None follows from the
+    network of ``init``."""
+    pictures = ('masks', 'train', 'maps', 'overlays')
+    free = ('out', 'workers', 'epochs', 'options', 'examples', 'classes')
+
     method: Optional[str] = None
     n_clusters: Optional[int] = None
     prior: str = 'rbd'
@@ -48,24 +42,15 @@ class Request:
     init: Optional[str] = None
     epochs: Optional[int] = None
     workers: Optional[int] = None
-    on_error: str = 'raise'
-    options: Dict[str, Any] = field(default_factory=dict)
-    amp: bool = False
-    compile: bool = False
     examples: Optional[str] = None
     classes: Optional[Sequence[str]] = None
-    refine: Optional[str] = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice('method', self.method or 'features', CONFIGS)
         check_choice('choice of objects', self.objects, OBJECTS)
-        check_choice('on_error', self.on_error, ON_ERROR)
-        check_choice('refinement', self.refine or 'none', ('none', *METHODS))
         self.workers = self.workers or os.cpu_count()
         check_count('workers', self.workers)
-        self.images, self.out = osp.abspath(self.images), osp.normpath(self.out)
-        check_folder(self.images, path_remedy(self.images))
-        self.options = self.options or {}
         self.init = None if self.init is None else _absolute(str(self.init))
         self._choose_method()
         self.examples = None if self.examples is None else os.fspath(self.examples)
@@ -99,16 +84,10 @@ class Request:
         """Whether a network is trained, and not only read."""
         return self.method != 'features'
 
-    def path(self, *parts: str) -> str:
-        """The path of something that is written."""
-        return osp.join(self.out, *parts)
-
-    def recorded(self) -> Dict[str, Any]:
-        """What must be the same in every call for one folder, as plain values; of any place of the package."""
-        settings = {key: value for key, value in vars(self).items() if key not in _FREE}
+    def resolved(self) -> Dict[str, Any]:
+        """See :class:`FolderRequest`; the config is the same in any place of the package."""
         options = {key: value for key, value in self.options.items() if key != EPOCHS}
-        settings.update(images=osp.realpath(self.images), config=reference_of(self.config), cfg_options=options)
-        return json.loads(json.dumps(settings, default=str))
+        return dict(super().resolved(), config=reference_of(self.config), cfg_options=options)
 
 
 def _absolute(init: str) -> str:
@@ -154,12 +133,6 @@ def check_settings(request: Request, cfg: Config, paths: Sequence[str]) -> None:
     if request.init not in (None, 'none') and '://' not in request.init and not osp.isfile(request.init):
         raise FileNotFoundError(f'there is no file of weights {request.init!r}: give its path, or --init none to start '
                                 'from random weights')
-    if osp.exists(request.out) and not osp.isdir(request.out):
-        raise ValueError(f'--out {request.out} is a file: give a folder')
-    if printable(request.out) != request.out:  # torch writes no such file
-        raise ValueError(f'the name --out {printable(request.out)} is no UTF-8: give another')
-    for folder in FOLDERS:
-        check_output(request.path(folder), request.images)
 
 
 def _check_training(request: Request, cfg: Config) -> None:

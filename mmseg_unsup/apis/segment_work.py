@@ -30,7 +30,7 @@ from .mask_folder import SHEET, make_mask_folder, too_few
 from .model_files import EXAMPLES_FILE, find_model
 from .predicted_folder import predict_folder
 from .segment_examples import find_examples, learn, make_example_maps, make_example_page, tell_examples
-from .segment_request import FOLDERS, GALLERY, Request, check_settings, n_epochs, prior_of, read_settings
+from .segment_request import GALLERY, Request, check_settings, n_epochs, prior_of, read_settings
 from .segment_stages import LOG, Stages
 from .segmented_folder import SegmentedFolder
 
@@ -52,7 +52,7 @@ def find_segments(request: Request) -> SegmentedFolder:
     stages = Stages(request.out, request.recorded(), n_epochs(cfg))
     stages.depend_on_examples(examples and examples.digest)
     tell_start(request, cfg, paths)
-    for folder in FOLDERS if request.finds_objects else FOLDERS[1:]:
+    for folder in request.pictures if request.finds_objects else request.pictures[1:]:
         mark_output(request.path(folder))
     stages.run('images', check_files, paths, request.on_error, LOG)
     if cfg.get('init') is not None:

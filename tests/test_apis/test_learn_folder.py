@@ -146,7 +146,7 @@ def test_a_stopped_training_goes_on_and_other_labels_begin_anew(found, images, t
 
 
 def request(model: str, images: Path, out: Path, **settings) -> LearnRequest:
-    return LearnRequest(model, str(images), 'labels', str(out), **settings)
+    return LearnRequest(model=model, images=str(images), labels='labels', out=str(out), **settings)
 
 
 def carrying(method: str, folder: Path, **model) -> str:
@@ -215,12 +215,12 @@ def test_steps_and_sizes_follow_from_the_images(images, tmp_path):
 
 def test_calls_that_cannot_be(found, images, tmp_path):
     with pytest.raises(ValueError, match='epoch_1.pth is a file: give a folder for the results .--out OUT'):
-        LearnRequest(str(found / 'train' / 'epoch_1.pth'), str(images), 'labels')
+        LearnRequest(model=str(found / 'train' / 'epoch_1.pth'), images=str(images), labels='labels')
     with pytest.raises(ValueError, match='/train has no maps that would say .*: give the folder of the im'):
-        LearnRequest(str(found / 'train'), None, 'labels')
-    assert LearnRequest(str(found), None, 'labels').images == str(images)
+        LearnRequest(model=str(found / 'train'), labels='labels')
+    assert LearnRequest(model=str(found), labels='labels').images == str(images)
     for out in (found, found / 'train'):
         with pytest.raises(ValueError, match='is the folder of the model, which would be lost: give another'):
-            LearnRequest(str(found), None, 'labels', str(out))
+            LearnRequest(model=str(found), labels='labels', out=str(out))
     with pytest.raises(ValueError, match='steps must be at least 1'):
-        LearnRequest(str(found), None, 'labels', steps=0)
+        LearnRequest(model=str(found), labels='labels', steps=0)

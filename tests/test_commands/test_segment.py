@@ -156,12 +156,12 @@ def test_names_arrive_as_they_are_and_what_is_written_is_no_image(segment, tmp_p
 def test_a_prior_of_features_sees_the_weights_to_start_from(discs, tmp_path):
     path = str(tmp_path / 'resnet18.pth')
     torch.save(MODELS.build(dict(type='ResNet', depth=18)).state_dict(), path)
-    request = Request(discs, tmp_path / 'out', prior='tokencut', init=path,
+    request = Request(images=discs, out=tmp_path / 'out', prior='tokencut', init=path,
                       config='mmseg_unsup::maskcontrast/maskcontrast_deeplabv3_folder_r18.py')
     prior = build_prior(prior_of(request, read_settings(request)))
     assert isinstance(prior, TokenCutPrior) and (prior.backbone['depth'], prior.backbone['style']) == (18, 'pytorch')
     assert prior.backbone['init_cfg']['checkpoint'] == path
-    assert prior_of(Request(discs, tmp_path / 'out'), None) == dict(type='mmseg_unsup.RBDPrior')
+    assert prior_of(Request(images=discs, out=tmp_path / 'out'), None) == dict(type='mmseg_unsup.RBDPrior')
 
 
 def test_what_cannot_be_is_refused_before_anything_is_made(segment, discs, tmp_path, monkeypatch):
