@@ -2,7 +2,7 @@
 import hashlib
 import os
 import os.path as osp
-from typing import Dict, List, NamedTuple
+from typing import Callable, Dict, List, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..datasets.labelled_folder import MAP_SUFFIX, map_path
 from ..datasets.pictures import read_indexed, write_indexed
 from ..utils.console import counted, say
 from ..utils.paths import printable
+from ..utils.same_files import two_of_one_file
 from .annotations import VOID
 from .corrections import Corrections
 
@@ -53,7 +54,7 @@ def write_labels(corrections: Corrections, root: str, folder: str, palette: np.n
         ValueError: see :class:`Corrections`; two images would have one map; no pixel has a label.
     """
     paths = {name: map_path(osp.join(root, name), root, folder) for name in corrections.names}
-    _check_apart(paths)
+    _check_apart(corrections.names, paths.get)
     digest, counts, n_pixels = hashlib.sha256('\0'.join(corrections.classes).encode()), np.zeros(VOID + 1, int), 0
     mark_output(folder)
     for name, ids in corrections:
@@ -86,13 +87,12 @@ def tell_labels(labels: Labels, n_images: int) -> None:
         say('all images have labels: if some were not corrected, name those that were (--only)')
 
 
-def _check_apart(paths: Dict[str, str]) -> None:
-    name_of: Dict[str, str] = {}
-    for name, path in paths.items():
-        other = name_of.setdefault(path, name)
-        if other != name:
-            raise ValueError(f'{printable(other)} and {printable(name)} would have one label map, '
-                             f'{osp.basename(printable(path))}: rename one')
+def _check_apart(names: List[str], path_of: Callable[[str], str]) -> None:
+    alike = two_of_one_file(names, path_of)
+    if alike:
+        one, other = (names[i] for i in alike)
+        raise ValueError(f'{printable(one)} and {printable(other)} would have one label map, '
+                         f'{osp.basename(printable(path_of(one)))}: rename one')
 
 
 def _remove_others(folder: str, paths: Dict[str, str]) -> None:

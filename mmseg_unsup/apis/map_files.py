@@ -12,6 +12,7 @@ from ..functional import fingerprint
 from ..structures import ClusterNames
 from ..utils.atomic import remove_parts_below, replacing
 from ..utils.paths import printable
+from ..utils.same_files import two_of_one_file
 from ..utils.shards import WHOLE, Shard
 from ..visualization import overlay, with_legend
 from .folder_journal import ImageNames, Journal, Totals
@@ -184,9 +185,7 @@ def check_map_folder(out: str, images: str) -> None:
 
 def check_names(names: List[str]) -> None:
     """Raise ValueError if images of these names would share a map."""
-    of_map: Dict[str, str] = {}
-    for name in names:
-        other = of_map.setdefault(map_name(name), name)
-        if other is not name:
-            raise ValueError(f'two images would have the map {printable(map_name(name))}: give the folder that holds '
-                             'both, which keeps its sub-folders, or write them to two folders')
+    alike = two_of_one_file(names, map_name)
+    if alike:
+        raise ValueError(f'two images would have the map {printable(map_name(names[alike[0]]))}: give the folder that '
+                         'holds both, which keeps its sub-folders, or write them to two folders')

@@ -31,6 +31,7 @@ from ..utils.distributed import after_all, on_first_rank
 from ..utils.paths import path_remedy, printable
 from ..utils.preemption import stop_alone_if_asked
 from ..utils.read_ahead import read_ahead
+from ..utils.same_files import two_of_one_file
 from ..utils.shards import WHOLE, Shard
 from ..visualization import cluster_palette, contact_sheet
 from .folder_journal import Collected, ImageNames, Journal, check_same_work, check_settings, stopping
@@ -138,13 +139,11 @@ def stem_of(name: str) -> str:
 
 def check_stems(names: ImageNames) -> None:
     """Raise ValueError if two images would get one mask."""
-    hashes = np.fromiter((hash(stem_of(name)) for name in names), np.int64, len(names))
-    order = np.argsort(hashes, kind='stable')
-    alike = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
-    for i, j in zip(order[alike].tolist(), order[alike + 1].tolist()):
-        if stem_of(names[i]) == stem_of(names[j]):
-            raise ValueError(f'{printable(names.paths[i])} and {printable(names.paths[j])} would get the same mask '
-                             f'{printable(stem_of(names[i]))}.png: rename one')
+    alike = two_of_one_file(names, stem_of)
+    if alike:
+        i, j = alike
+        raise ValueError(f'{printable(names.paths[i])} and {printable(names.paths[j])} would get the same mask '
+                         f'{printable(stem_of(names[i]))}.png: rename one')
 
 
 def start_worker(config: dict) -> None:

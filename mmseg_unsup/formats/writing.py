@@ -3,13 +3,14 @@ import functools
 import os.path as osp
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Callable, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
 from ..utils.atomic import remove_parts, remove_parts_below
 from ..utils.paths import printable
 from ..utils.read_ahead import read_ahead
+from ..utils.same_files import two_of_one_file
 from . import cityscapes, coco, cvat, geotiff, label_studio, labelme, video, yolo
 from .job import Drawn, Job
 from .regions import trace_regions
@@ -35,13 +36,12 @@ def check_maps(formats: Sequence[str], names: Sequence[str], root: str, images: 
         if most is not None and len(names) > most:
             raise ValueError(f'the format {name} holds {most} classes at most, and there are {len(names)}: merge '
                              'classes (mmseg-unsup name --merge), or choose another format')
-        files: Dict[str, str] = {}
-        for image in () if is_single else images:
-            other = files.setdefault(file_of(name, image), image)
-            if other != image:
-                raise ValueError(f'the format {name} has one file for {printable(other)} and {printable(image)}, '
-                                 f'{printable(file_of(name, image))}: rename one of the images, or choose another '
-                                 'format')
+        alike = None if is_single else two_of_one_file(images, functools.partial(file_of, name))
+        if alike:
+            one, other = (printable(images[i]) for i in alike)
+            raise ValueError(f'the format {name} has one file for {one} and {other}, '
+                             f'{printable(file_of(name, images[alike[0]]))}: rename one of the images, or choose '
+                             'another format')
         if name in _CHECKS:
             _CHECKS[name](root, images)
 
