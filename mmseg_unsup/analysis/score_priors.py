@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..apis.folder_journal import ImageNames
+from ..apis.image_names import ImageNames
 from ..apis.mask_folder import check_stems, stem_of
 from ..apis.prior_configs import prior_config, sees_features
 from ..datasets.image_files import find_images
+from ..datasets.pictures import read_rgb
 from ..priors import Prior
 from ..priors.folder import find_mask, read_mask
 from ..registry import PRIORS
 from ..utils import track_progress
-from ..datasets.pictures import read_rgb
 from ..utils.score_table import markdown_table
 
 BETA_SQUARED = 0.3

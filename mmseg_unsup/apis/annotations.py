@@ -15,8 +15,9 @@ from ..formats.writing import write_formats
 from ..presets import n_cores
 from ..utils.near_names import did_you_mean, similar
 from ..utils.paths import printable
-from .folder_journal import ImageNames, read_made
 from .image_input import upright_shape
+from .image_names import ImageNames
+from .journal_files import read_made
 from .map_files import RECORD, MapFiles
 
 VOID, WIDE_VOID = 255, 65535  # of maps with up to 255 classes, and with more

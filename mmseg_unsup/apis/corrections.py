@@ -16,8 +16,8 @@ from ..utils.console import counted, say
 from ..utils.paths import path_remedy, printable
 from .annotations import VOID, Annotations
 from .examples import check_apart
-from .folder_journal import ImageNames
 from .image_input import upright_shape
+from .image_names import ImageNames
 
 
 class Corrections:

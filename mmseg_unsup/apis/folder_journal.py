@@ -1,17 +1,12 @@
 """What was made of the images of a folder so far, as lines of JSON: work that was stopped goes on, and processes share
 it."""
-import hashlib
 import json
-import logging
 import os
 import os.path as osp
-import re
 import threading
 from array import array
-from bisect import bisect_left
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..utils.config_keys import flatten_config
 from ..utils.console import counted, say
@@ -20,66 +15,10 @@ from ..utils.locks import take_lock
 from ..utils.paths import printable
 from ..utils.preemption import EXIT_CODE, Preempted, listening
 from ..utils.shards import WHOLE, Shard
-from .image_input import list_inputs
+from .image_names import ImageNames
+from .journal_files import HEAD, PART, PROGRESS, SUFFIX, Line, has_lines, mend, parse, parts_of, read_lines, texts_of
 
-PROGRESS = 'progress'  # a folder among the results
-_SUFFIX = '.jsonl'
-_PART = re.compile(r'(\d+)-of-(\d+)\.jsonl')
-_HEAD = b'{"settings"'  # how its line begins
 _OFFSET_BITS = 40  # of the place of a line; the bits above count the parts
-
-
-class ImageNames(Sequence):
-    """The names of images below their folder, made of the sorted paths when they are asked for."""
-
-    def __init__(self, paths: Sequence[str], root: str) -> None:
-        self.paths, self.root = paths, root
-        self._prefix = osp.join(root, '')
-
-    @classmethod
-    def of(cls, images: str) -> 'ImageNames':
-        """Those of the images below a folder, or of one image; what is raised is that of :func:`list_inputs`."""
-        return cls(list_inputs(images), images if osp.isdir(images) else osp.dirname(images) or '.')
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, i: int) -> str:
-        return self.name_of(self.paths[i])
-
-    def name_of(self, path: str) -> str:
-        """The name of an image by its path."""
-        return path[len(self._prefix):] if path.startswith(self._prefix) else osp.relpath(path, self.root)
-
-    def find(self, name: str) -> Optional[int]:
-        """The number of a name; None if no image has it."""
-        i = bisect_left(self, name)
-        return i if i < len(self) and self[i] == name else None
-
-    @cached_property
-    def digest(self) -> str:
-        """16 hexadecimal digits of all names in their order."""
-        digest = hashlib.sha256()
-        for name in self:
-            digest.update(os.fsencode(name) + b'\0')
-        return digest.hexdigest()[:16]
-
-
-class Line(NamedTuple):
-    """What is known of an image.
-
-    Attributes:
-        image: its name.
-        found: a plain value; None if the image could not be used.
-        fault: why not.
-        sizes: bytes of each file that was written.
-        confidence: how sure the model is of it, from 0 to 1, if it says so.
-    """
-    image: str
-    found: Any = None
-    fault: str = ''
-    sizes: Sequence[int] = ()
-    confidence: Optional[float] = None
 
 
 class Totals(NamedTuple):
@@ -114,7 +53,7 @@ class Journal:
     def __init__(self, out: str, names: ImageNames, settings: Dict[str, Any],
                  files_of: Callable[[str], Sequence[str]], shard: Shard = WHOLE, replace: bool = False) -> None:
         self.folder, self.names, self.shard, self._files_of = osp.join(out, PROGRESS), names, shard, files_of
-        self.path = osp.join(self.folder, f'{shard.index}-of-{shard.count}{_SUFFIX}')
+        self.path = osp.join(self.folder, f'{shard.index}-of-{shard.count}{SUFFIX}')
         self._head = dict(settings=json.loads(json.dumps(settings, default=str)), n_images=len(names),
                           listing=names.digest)
         os.makedirs(self.folder, exist_ok=True)
@@ -134,14 +73,14 @@ class Journal:
 
     def __exit__(self, *exception) -> None:
         self._file.close()
-        if not _has_lines(self.path):  # nothing was made, and other settings may take its place
+        if not has_lines(self.path):  # nothing was made, and other settings may take its place
             os.remove(self.path)
         self._lock.close()
 
     @property
     def n_calls(self) -> int:
         """Number of calls so far, of all shards; each wrote a head."""
-        return sum(text.startswith(_HEAD) for path in _parts(self.folder) for text in _texts(path))
+        return sum(text.startswith(HEAD) for path in parts_of(self.folder) for text in texts_of(path))
 
     @property
     def n_own(self) -> int:
@@ -180,7 +119,7 @@ class Journal:
         """
         found = Collected(self.names)
         for part, path in enumerate(found.paths_of(self.folder)):
-            for offset, line in _read_lines(path):
+            for offset, line in read_lines(path):
                 found.place(self._index(line), part, offset, line.fault == '')
         if not found.n_missing:
             self._check_listings()
@@ -189,13 +128,13 @@ class Journal:
     def _open(self) -> None:
         """Own the part, mend its end, and begin what this call appends."""
         # a file of its own: a POSIX lock goes when its file is closed, be it by a reader in the same process
-        self._lock = open(f'{self.path[:-len(_SUFFIX)]}.lock', 'wb')
+        self._lock = open(f'{self.path[:-len(SUFFIX)]}.lock', 'wb')
         if not take_lock(self._lock.fileno(), self._lock.name):
             self._lock.close()
             raise ValueError(f'another process is at work on shard {self.shard} of {printable(self.folder)}: wait for '
                              'its end, or give every process a shard of its own (--shard)')
         self._file = open(self.path, 'ab+', buffering=0)
-        _mend(self._file, self.path)
+        mend(self._file, self.path)
         try:
             self._check_settings()
             self._append(**self._head)
@@ -210,12 +149,12 @@ class Journal:
 
     def _heads(self) -> Iterator[Tuple[str, dict]]:
         """Path and last head of every part."""
-        for path in _parts(self.folder):
+        for path in parts_of(self.folder):
             head, has_lines = None, False
-            for text in _texts(path):
+            for text in texts_of(path):
                 has_lines |= text.endswith(b'\n')  # without an end, its process is writing it or was stopped there
-                if text.startswith(_HEAD):
-                    head = _parse(text) or head
+                if text.startswith(HEAD):
+                    head = parse(text) or head
             if head is None and has_lines:
                 raise ValueError(f'{printable(path)} is no record of what was made: remove that file')
             if head is not None:
@@ -227,7 +166,7 @@ class Journal:
 
     def _check_listings(self) -> None:
         for path, head in self._heads():
-            if int(_PART.fullmatch(osp.basename(path))[2]) == self.shard.count and head['listing'] != self.listing:
+            if int(PART.fullmatch(osp.basename(path))[2]) == self.shard.count and head['listing'] != self.listing:
                 raise ValueError(f'the shards have seen different files: {head["n_images"]} images in '
                                  f'{printable(path)}, {len(self.names)} here (by the digest of their names): give the '
                                  'commands of all shards again where they see the same folder')
@@ -241,12 +180,12 @@ class Journal:
         try:
             self._check_settings()
         except ValueError:
-            for path in _parts(self.folder):
+            for path in parts_of(self.folder):
                 os.remove(path)
 
     def _lines(self) -> Iterator[Tuple[int, Line]]:
-        for path in _parts(self.folder):
-            yield from _read_lines(path)
+        for path in parts_of(self.folder):
+            yield from read_lines(path)
 
     def _index(self, line: Line) -> Optional[int]:
         return self.names.find(line.image)
@@ -278,7 +217,7 @@ class Collected:
 
     def paths_of(self, folder: str) -> List[str]:
         """The parts whose lines are placed."""
-        self._paths = _parts(folder)
+        self._paths = parts_of(folder)
         return self._paths
 
     def place(self, i: Optional[int], part: int, offset: int, is_found: bool) -> None:
@@ -327,78 +266,3 @@ def check_settings(old: dict, new: dict, path: str) -> None:
         if old.get(key) != new.get(key):
             raise ValueError(f'{printable(path)} records results with {key}={old.get(key)!r}, but this call has '
                              f'{new.get(key)!r}: use another folder for the results, or remove that one')
-
-
-def read_made(out: str) -> Tuple[dict, List[str]]:
-    """The settings that the results in a folder depend on, and the sorted names of the images that have any.
-
-    Raises:
-        FileNotFoundError: it has no records.
-        ValueError: these have no settings.
-    """
-    paths = _parts(osp.join(out, PROGRESS))
-    names = {line.image for path in paths for _, line in _read_lines(path) if not line.fault}
-    heads = [_parse(text) for path in paths for text in _texts(path) if text.startswith(_HEAD)]
-    if not any(heads):
-        raise ValueError(f'{printable(osp.join(out, PROGRESS))} has no record of what was made')
-    return [head for head in heads if head][-1]['settings'], sorted(names)
-
-
-def _parts(folder: str) -> List[str]:
-    """Paths of all parts; that which was written to last is the last one, and what it says counts."""
-    paths = sorted(osp.join(folder, name) for name in os.listdir(folder) if _PART.fullmatch(name))
-    return sorted(paths, key=osp.getmtime)
-
-
-def _read_lines(path: str) -> Iterator[Tuple[int, Line]]:
-    """Offset and content of the lines of images; what is cut or damaged is left out, as if it were not there."""
-    offset = 0
-    for text in _texts(path):
-        values = _parse(text)
-        if values is not None and 'image' in values:
-            yield offset, Line(**values)
-        offset += len(text)
-
-
-def _texts(path: str) -> Iterator[bytes]:
-    with open(path, 'rb') as file:
-        yield from file
-
-
-def _parse(text: bytes) -> Optional[dict]:
-    if not text.endswith(b'\n'):
-        return None
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) and ('settings' in values or {*values} <= {*Line._fields}) else None
-
-
-def _mend(file: BinaryIO, path: str) -> None:
-    """Cut off a last line that was not finished, and heads of calls that have made nothing at all."""
-    size = file.seek(0, os.SEEK_END)
-    end = size if not size or _at(file, size - 1) == b'\n' else _end_before_last_line(file)
-    if end < size:
-        file.truncate(end)
-        say(f'{printable(path)} was cut in its last line, whose image is made again', logging.WARNING)
-    if not _has_lines(path):
-        file.truncate(0)
-
-
-def _has_lines(path: str) -> bool:
-    """Whether something is known of an image."""
-    return any(True for _ in _read_lines(path))
-
-
-def _end_before_last_line(file: BinaryIO) -> int:
-    """Where the last line begins."""
-    end = file.seek(0, os.SEEK_END) - 1
-    while end > 0 and _at(file, end - 1) != b'\n':
-        end -= 1
-    return max(end, 0)
-
-
-def _at(file: BinaryIO, place: int) -> bytes:
-    file.seek(place)
-    return file.read(1)

@@ -25,9 +25,9 @@ from ..utils.whole_images import whole_image_pipeline
 from ..visualization import cluster_palette
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import as_json, render_page, write_page
-from .folder_journal import ImageNames
 from .gallery_text import Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of
 from .image_input import check_fits
+from .image_names import ImageNames
 from .loading import batch_of_one, load_segmentor
 from .map_files import MapFolder, check_map_folder, map_settings
 from .picture_model import image_bytes

@@ -8,8 +8,8 @@ import torch
 
 from ..utils.checks import check_count
 from ..utils.paths import printable
-from .folder_journal import read_made
 from .folder_request import FolderRequest
+from .journal_files import read_made
 from .map_files import MAPS, OVERLAYS
 from .model_files import find_model
 

@@ -25,7 +25,7 @@ from ..utils.speed import adapt_loaders, trim_before_forks
 from ..visualization import cluster_palette
 from .checked_images import check_files, sizes_fact
 from .corrections import Corrections
-from .folder_journal import ImageNames
+from .image_names import ImageNames
 from .inferencer import UnsupInferencer
 from .label_next import NEXT, rank_images, tell_next
 from .learn_config import learning_config

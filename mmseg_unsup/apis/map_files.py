@@ -15,7 +15,8 @@ from ..utils.paths import printable
 from ..utils.same_files import two_of_one_file
 from ..utils.shards import WHOLE, Shard
 from ..visualization import overlay, with_legend
-from .folder_journal import ImageNames, Journal, Totals
+from .folder_journal import Journal, Totals
+from .image_names import ImageNames
 
 MAPS, OVERLAYS, RECORD = 'maps', 'overlays', 'predictions.json'
 

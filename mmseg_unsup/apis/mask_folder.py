@@ -34,7 +34,8 @@ from ..utils.read_ahead import read_ahead
 from ..utils.same_files import two_of_one_file
 from ..utils.shards import WHOLE, Shard
 from ..visualization import cluster_palette, contact_sheet
-from .folder_journal import Collected, ImageNames, Journal, check_same_work, check_settings, stopping
+from .folder_journal import Collected, Journal, check_same_work, check_settings, stopping
+from .image_names import ImageNames
 from .prior_configs import build_prior
 
 RECORD, SHEET = 'priors.json', 'contact_sheet.jpg'

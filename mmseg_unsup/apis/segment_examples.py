@@ -14,8 +14,8 @@ from ..utils.devices import default_device
 from ..utils.memory import check_memory
 from ..utils.paths import printable, shown
 from .examples import EXAMPLES, AnyExamples, Examples, NamedExamples, learn_examples
-from .folder_journal import ImageNames
 from .gallery import make_gallery
+from .image_names import ImageNames
 from .inferencer import UnsupInferencer
 from .label_next import NEXT, next_images, tell_next
 from .loading import model_config

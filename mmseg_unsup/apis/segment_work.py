@@ -19,8 +19,8 @@ from ..utils.setup_env import register_all_modules
 from ..utils.speed import adapt_loaders, trim_before_forks
 from ..weights import check_backbone_file, describe_network, is_transformer
 from .checked_images import check_files, sizes_fact
-from .folder_journal import ImageNames
 from .gallery import make_gallery
+from .image_names import ImageNames
 from .inferencer import UnsupInferencer
 from .label_next import rank_images
 from .map_files import MAPS, OVERLAYS

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
 
     from mmengine.dist import is_main_process
 
-    from ..apis.folder_journal import ImageNames
+    from ..apis.image_names import ImageNames
     from ..apis.inferencer import UnsupInferencer
     from ..apis.map_files import MAPS, OVERLAYS, RECORD
     from ..apis.model_files import choose_files

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mmseg_unsup.apis.corrections import Corrections
-from mmseg_unsup.apis.folder_journal import ImageNames
+from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.apis.learn_labels import write_labels
 from mmseg_unsup.datasets.pictures import read_indexed
 from mmseg_unsup.visualization import cluster_palette

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from mmseg_unsup.apis import folder_journal
-from mmseg_unsup.apis.folder_journal import ImageNames, Journal
+from mmseg_unsup.apis.folder_journal import Journal
+from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.utils.console import quiet_console
 from mmseg_unsup.utils.shards import WHOLE, Shard, parse_shard
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mmseg_unsup.apis.annotations import Annotations
-from mmseg_unsup.apis.folder_journal import ImageNames
+from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.formats import table
 from mmseg_unsup.formats.job import Job
 from mmseg_unsup.formats.label_studio import decode_brush

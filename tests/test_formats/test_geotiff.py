@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmseg_unsup.apis.annotations import Annotations
-from mmseg_unsup.apis.folder_journal import ImageNames
+from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.formats import table
 from mmseg_unsup.formats.job import Job
 from mmseg_unsup.formats.table import check_formats

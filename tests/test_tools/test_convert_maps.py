@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mmseg_unsup.apis.annotations import Annotations
-from mmseg_unsup.apis.folder_journal import ImageNames
+from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.apis.map_files import MapFolder
 from mmseg_unsup.formats import table, writing
 from .test_use_a_model import trained

@@ -17,7 +17,7 @@ from PIL import Image
 
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, load_segmentor
 from mmseg_unsup.apis import export as library_export
-from mmseg_unsup.apis.folder_journal import ImageNames
+from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.apis.gallery import make_gallery
 from mmseg_unsup.apis.predicted_folder import predict_folder
 from mmseg_unsup.apis.map_files import MapFolder

@@ -94,6 +94,7 @@ ALLOWED = {
     'mmseg_unsup/analysis/seeds.py': {'mmengine.fileio.load': TEXT},
     'mmseg_unsup/analysis/analyze_logs.py': {'open': TEXT},
     'mmseg_unsup/apis/folder_journal.py': {'open': TEXT, 'json.loads': TEXT},
+    'mmseg_unsup/apis/journal_files.py': {'open': TEXT, 'json.loads': TEXT},
     'mmseg_unsup/apis/mask_folder.py': {'open': TEXT, 'json.load': TEXT},
     'mmseg_unsup/converters/released_layouts.py': {'numpy.load': 'arrays of numbers: allow_pickle=False'},
     'mmseg_unsup/analysis/joined_tables.py': {'mmengine.fileio.load': TEXT},
