@@ -17,6 +17,7 @@ model = dict(
         in_channels=128,
         n_clusters=2,
         clusters=dict(taught=dict(type='mmseg_unsup.TaughtSet'))),
+    class_weight=None,
     train_cfg=dict(),
     test_cfg=dict(_delete_=True, mode='whole', cluster_sets=['taught']))
 train_dataloader = taught_loader(

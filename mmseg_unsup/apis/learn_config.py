@@ -1,7 +1,7 @@
 """The config of a training by labels that goes on with the network of another model."""
 import copy
 import os.path as osp
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 import torch
 from mmengine.config import Config
@@ -18,7 +18,7 @@ _NECK_CHANNELS = 128
 
 
 def learning_config(request: LearnRequest, stored: Config, model: ClusterSegmentor, classes: Sequence[str],
-                    n_labelled: int) -> Config:
+                    n_labelled: int, class_weight: Optional[Sequence[float]] = None) -> Config:
     """That of :data:`CONFIG` with backbone and neck of a model.
 
     A ResNet trains, also one that was frozen, and so does any other backbone that was trained; all that else is frozen
@@ -27,6 +27,7 @@ def learning_config(request: LearnRequest, stored: Config, model: ClusterSegment
     Args:
         stored, model: what :func:`mmseg_unsup.apis.loading.load_segmentor` gave of the model at hand.
         n_labelled: number of labelled images.
+        class_weight: see :class:`mmseg_unsup.TaughtSegmentor`.
 
     Raises:
         ValueError: the neck of the model reads more than its backbone gives.
@@ -37,6 +38,7 @@ def learning_config(request: LearnRequest, stored: Config, model: ClusterSegment
     cfg.model.backbone = _backbone(stored.model.backbone, request.checkpoint)
     neck, in_channels = _neck(stored, model, request.checkpoint)
     cfg.model.neck, cfg.model.decode_head.in_channels = neck, in_channels
+    cfg.model.class_weight = class_weight
     _set_size(cfg, stored, request)
     _set_length(cfg, request.n_steps(n_labelled), n_labelled)
     cfg.work_dir = request.path(TRAIN)

@@ -60,7 +60,7 @@ def learn(request: LearnRequest) -> LearnedFolder:
     stages.run('images', check_files, images.paths, request.on_error, LOG)
     labels = write_labels(corrections, request.images, request.path(LABELS), palette)
     tell_labels(labels, len(images))
-    cfg = learning_config(request, stored, model, labels.classes, len(labels.paths))
+    cfg = learning_config(request, stored, model, labels.classes, len(labels.paths), labels.class_weight)
     stages.depend_on('labels', f'{labels.digest}, {_n_steps(cfg)} steps', _OF_LABELS,
                      lambda: shutil.rmtree(cfg.work_dir, ignore_errors=True))
     stages.run('train', train, request, cfg, labels.classes, palette)

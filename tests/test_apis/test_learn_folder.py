@@ -1,5 +1,6 @@
 """``learn``: corrected maps of a few images teach a model, which segments all of them."""
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,9 @@ def test_corrected_maps_teach_the_rest(found, images, tmp_path, tool, capsys):
     wanted = [entry['image'] for entry in json.loads((out / 'label_next.json').read_text())['images']]
     assert {*wanted} == {f'{i}.png' for i in (1, 2, 4, 5, 6, 7)}
     assert ClusterNames.load(str(out / 'clusters.json')).names == CLASSES
+    counts = np.bincount(np.concatenate([labels_of(images / name).ravel() for name in ('more/0.png', '3.png')]))
+    trained = UnsupInferencer.from_pretrained(out).model.class_weight
+    assert trained.tolist() == pytest.approx([1 / math.log(1.02 + count / 8640) for count in counts[:2]], abs=1e-3)
     checkpoint = torch.load(out / 'train' / 'epoch_10.pth', weights_only=False)
     assert checkpoint['meta']['weights_seen'] == 'LabelledFolder labels'
     tool('convert-maps', out, '--format', 'coco')

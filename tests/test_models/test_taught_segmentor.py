@@ -30,8 +30,11 @@ def sample(labels: np.ndarray) -> SegDataSample:
     return SegDataSample(gt_sem_seg=PixelData(data=torch.from_numpy(labels)[None]))
 
 
-def test_the_loss_is_of_the_pixels_that_have_a_label():
-    model, rng = build(), np.random.default_rng(0)
+@pytest.mark.parametrize('weights', [None, [1.5, 0.25, 4]])
+def test_the_loss_is_of_the_pixels_that_have_a_label(weights):
+    torch.manual_seed(0)
+    model = revert_sync_batchnorm(MODELS.build(dict(taught_config(), class_weight=weights))).eval()
+    rng = np.random.default_rng(0)
     images = torch.from_numpy(rng.normal(size=(2, 3, 32, 32)).astype(np.float32))
     labels = rng.integers(0, K, (2, 32, 32))
     labels[0, :20] = labels[1, :, 5:] = 255
@@ -41,7 +44,9 @@ def test_the_loss_is_of_the_pixels_that_have_a_label():
         shares, logits = taught(feats).numpy(), taught.logits(feats)
     large, logits = torch.nn.Upsample(size=(32, 32), mode='bilinear')(logits).double().numpy(), logits.numpy()
     found = np.exp(large) / np.exp(large).sum(1, keepdims=True)
-    wanted = -np.mean([np.log(found[i, labels[i, y, x], y, x]) for i, y, x in zip(*np.nonzero(labels != 255))])
+    places = [*zip(*np.nonzero(labels != 255))]
+    wanted = -np.average([np.log(found[i, labels[i, y, x], y, x]) for i, y, x in places],
+                         weights=[(weights or [1] * K)[labels[place]] for place in places])
     assert loss == pytest.approx(wanted, rel=1e-5)
     np.testing.assert_allclose(shares, np.exp(logits) / np.exp(logits).sum(1, keepdims=True), rtol=1e-5)
     void = model.loss(images, [sample(np.full((32, 32), 255))] * 2)['loss_classes']
@@ -64,3 +69,5 @@ def test_a_head_without_classes():
     cfg['decode_head']['clusters'] = {}
     with pytest.raises(ValueError, match="sets \\['fresh'\\], but no 'taught': add clusters=dict\\(taught="):
         MODELS.build(cfg)
+    with pytest.raises(ValueError, match='model.class_weight has 2 numbers, but there are 3 classes: give one for'):
+        MODELS.build(dict(taught_config(), class_weight=[1, 2]))
