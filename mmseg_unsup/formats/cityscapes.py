@@ -6,7 +6,7 @@ from typing import Iterator, List
 import numpy as np
 
 from ..datasets.image_files import mark_output
-from ..datasets.pictures import read_indexed, write_picture
+from ..datasets.pictures import map_shape, read_indexed, write_picture
 from ..utils.atomic import write_json
 from .job import Add, Drawn, Job
 from .parsing import files_below, get, load_json
@@ -49,5 +49,5 @@ def read(folder: str) -> List[Annotated]:
 
 
 def _read_map(path: str, name: str, names: dict) -> Annotated:
-    ids = read_indexed(path)
-    return Annotated(name, ids.shape, masks_of(ids, names, VOID, path, f'{_LABELS} does'))
+    return Annotated(path, f'{name}.*', map_shape(path), lambda size: masks_of(
+        read_indexed(path), names, VOID, path, f'{_LABELS} does'))
