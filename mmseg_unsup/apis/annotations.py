@@ -182,10 +182,10 @@ class _Finder:
 
 
 def _other_names(name: str) -> Iterator[str]:
-    """What an image may be called besides, the nearest first: with any suffix, without what ends the names of images of
-    Cityscapes, in any folder."""
+    """What an image may be called besides, the nearest first: with any suffix (``.*``), without what ends the names of
+    images of Cityscapes (``.**``), in any folder (``//``); no image has these in its name."""
     folder, file = posixpath.split(name)
     stem = osp.splitext(file)[0]
-    files = f'{stem}.*', f'{stem.removesuffix("_leftImg8bit")}.*'
+    files = f'{stem}.*', f'{stem.removesuffix("_leftImg8bit")}.**'
     yield from (posixpath.join(folder, other) for other in files)
-    yield from (f'*/{other}' for other in (file, *files))
+    yield from (f'//{other}' for other in (file, *files))

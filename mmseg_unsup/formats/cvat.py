@@ -1,5 +1,6 @@
 """CVAT for images 1.1: XML with polygons (https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/)."""
 import os.path as osp
+import re
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, List, Sequence
 from xml.etree.ElementTree import Element
@@ -14,7 +15,16 @@ from .parsing import load_xml, named
 from .regions import Region
 from .shapes import Annotated, Mask, Polygon, Shape, Size, check_inside, check_runs, polygon_of
 
+_NOT_IN_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _LEFT_OUT = ('tag', )  # of a whole image
+
+
+def check(root: str, images: Sequence[str]) -> None:
+    """Raise ValueError if the name of an image has a character that XML has not."""
+    for image in images:
+        if _NOT_IN_XML.search(printable(image)):
+            raise ValueError(f'the format cvat, which is XML, cannot hold the name {printable(image)!r}: rename the '
+                             'image, or choose another format')
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def _write_image(drawn: Drawn, folder: str, job: Job) -> None:
         target.write_colormap(1, {c: tuple(color) for c, color in enumerate(job.palette.tolist())})
         target.update_tags(**{f'class_{c}': name for c, name in enumerate(job.names)})
         target.write(ids, 1)
-    write_text(f'{path}.aux.xml', _NAMES.format(''.join(
+    write_text(path + FORMATS['geotiff'].beside, _NAMES.format(''.join(
         f'   <Category>{escape(name)}</Category>\n' for name in job.names)))
 
 

@@ -1,5 +1,6 @@
 """Writing maps as annotations of other programs."""
 import functools
+import os
 import os.path as osp
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -7,7 +8,7 @@ from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from ..utils.atomic import remove_parts, remove_parts_below
+from ..utils.atomic import MAX_NAME, remove_parts, remove_parts_below
 from ..utils.paths import printable
 from ..utils.read_ahead import read_ahead
 from . import cityscapes, coco, cvat, geotiff, label_studio, labelme, video, yolo
@@ -19,7 +20,7 @@ _WRITING = {'coco': coco.writing_runs, 'coco-polygons': coco.writing_polygons, '
             'cvat': cvat.writing, 'yolo': yolo.writing, 'labelme': labelme.writing, 'cityscapes': cityscapes.writing,
             'geotiff': geotiff.writing, 'video': video.writing}
 # formats that not all images can have
-_CHECKS = {'geotiff': geotiff.check, 'video': video.check}
+_CHECKS = {'cvat': cvat.check, 'geotiff': geotiff.check, 'video': video.check}
 
 
 def check_maps(formats: Sequence[str], names: Sequence[str], root: str, images: Sequence[str]) -> None:
@@ -31,19 +32,29 @@ def check_maps(formats: Sequence[str], names: Sequence[str], root: str, images: 
         images: their names.
     """
     for name in formats:
-        most, is_single = FORMATS[name].max_classes, FORMATS[name].suffix is None
+        most = FORMATS[name].max_classes
         if most is not None and len(names) > most:
             raise ValueError(f'the format {name} holds {most} classes at most, and there are {len(names)}: merge '
                              'classes (mmseg-unsup name --merge), or choose another format')
-        files: Dict[str, str] = {}
-        for image in () if is_single else images:
-            other = files.setdefault(file_of(name, image), image)
-            if other != image:
-                raise ValueError(f'the format {name} has one file for {printable(other)} and {printable(image)}, '
-                                 f'{printable(file_of(name, image))}: rename one of the images, or choose another '
-                                 'format')
+        if FORMATS[name].suffix is not None:
+            _check_files(name, images)
         if name in _CHECKS:
             _CHECKS[name](root, images)
+
+
+def _check_files(name: str, images: Sequence[str]) -> None:
+    """Of a format with a file for each image."""
+    image_of: Dict[str, str] = {}
+    for image in images:
+        file = file_of(name, image)
+        other = image_of.setdefault(file, image)
+        if other != image:
+            raise ValueError(f'the format {name} has one file for {printable(other)} and {printable(image)}, '
+                             f'{printable(file)}: rename one of the images, or choose another format')
+        n_bytes = len(os.fsencode(osp.basename(file) + FORMATS[name].beside))
+        if n_bytes > MAX_NAME:
+            raise ValueError(f'the format {name} has a file for {printable(image)} whose name would have {n_bytes} '
+                             f'bytes, of {MAX_NAME} that are possible: shorten it, or choose another format')
 
 
 def write_formats(formats: Sequence[str], job: Job, images: Sequence[str], read_map: Callable[[str], np.ndarray],
