@@ -14,12 +14,15 @@ from ..formats.shapes import Annotated, draw_map
 from ..formats.table import check_formats
 from ..formats.writing import write_formats
 from ..presets import n_cores
+from ..utils.locks import taking_turns
 from ..utils.near_names import did_you_mean, similar
 from ..utils.paths import printable
-from .folder_journal import ImageNames, read_made
+from ..utils.preemption import stop_alone_if_asked
+from .folder_journal import PROGRESS, ImageNames, read_made, stopping
 from .image_input import upright_shape
 from .map_files import RECORD, MapFiles
 
+_LOCK = 'formats.lock'  # among what is in progress
 VOID, WIDE_VOID = 255, 65535  # of maps with up to 255 classes, and with more
 
 
@@ -64,11 +67,20 @@ class MadeMaps(NamedTuple):
         return cls(out, root, names, np.array(palette, np.uint8), [name for name in made if printable(name) in images])
 
     def write(self, formats: Sequence[str], tolerance: float = 1., workers: Optional[int] = None) -> List[str]:
-        """Write them as annotations beside the maps; see :func:`mmseg_unsup.formats.writing.write_formats`."""
+        """Write them as annotations beside the maps, one process at a time; see
+        :func:`mmseg_unsup.formats.writing.write_formats`.
+
+        Raises:
+            SystemExit: with status 75, SIGTERM or SIGUSR1 came.
+        """
         check_formats(formats)
         job = Job(self.out, self.names, self.palette, self.root, lambda name: MapFiles.paths(self.out, name)[1])
-        return write_formats(formats, job, self.images, lambda name: read_indexed(MapFiles.paths(self.out, name)[0]),
-                             tolerance, workers or n_cores())
+        with stopping(), taking_turns(osp.join(self.out, PROGRESS, _LOCK), stop_alone_if_asked):
+            return write_formats(formats, job, self.images, self._read, tolerance, workers or n_cores())
+
+    def _read(self, name: str) -> np.ndarray:
+        stop_alone_if_asked()
+        return read_indexed(MapFiles.paths(self.out, name)[0])
 
 
 class Placed(NamedTuple):

@@ -12,6 +12,7 @@ from ..datasets.pictures import map_name, map_shape, read_indexed
 from ..formats import cityscapes
 from ..formats.reading import read_shapes
 from ..formats.shapes import Annotated
+from ..structures.cluster_names import check_name
 from ..utils.console import counted, say
 from ..utils.paths import path_remedy, printable
 from .annotations import VOID, Annotations, Placed, place
@@ -175,3 +176,8 @@ def _check_classes(classes: Sequence[str]) -> None:
                          f'{INVALID_LABEL} can be learnt: name all of them (--classes NAME NAME ...)')
     if len({*classes}) < len(classes):
         raise ValueError(f'--classes {" ".join(classes)} has a name twice: give each class one')
+    for name in classes:
+        try:
+            check_name(name)
+        except ValueError as error:
+            raise ValueError(f'{error}: rename it in the labels, or give other names (--classes)') from None

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..datasets.image_files import mark_output
 from ..datasets.pictures import map_shape, read_indexed, write_picture
-from ..utils.atomic import write_json
-from .job import Add, Drawn, Job
+from ..utils.atomic import writing_last
+from .job import Add, Drawn, Job, as_json
 from .parsing import files_below, get, load_json
 from .shapes import Annotated, masks_of
 from .table import FORMATS, file_of
@@ -23,9 +23,9 @@ def writing(job: Job) -> Iterator[Add]:
     with id, name and colour of the classes."""
     folder = osp.join(job.out, 'cityscapes')
     mark_output(folder)
-    yield lambda drawn: _write_image(drawn, folder, job.palette)
-    write_json(osp.join(folder, _LABELS), [dict(id=c, name=name, color=job.palette[c].tolist())
-                                           for c, name in enumerate(job.names)])
+    labels = [dict(id=c, name=name, color=job.palette[c].tolist()) for c, name in enumerate(job.names)]
+    with writing_last(osp.join(folder, _LABELS), as_json(labels)):
+        yield lambda drawn: _write_image(drawn, folder, job.palette)
 
 
 def _write_image(drawn: Drawn, folder: str, palette: np.ndarray) -> None:

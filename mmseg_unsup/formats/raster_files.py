@@ -1,4 +1,5 @@
 """Rasters with coordinates, opened by rasterio; a file is only data."""
+import errno
 import os
 import os.path as osp
 import warnings
@@ -24,14 +25,25 @@ def open_raster(path: str) -> Iterator[Any]:
     """
     check_packages(NEEDS, f'reading {printable(path)} with its coordinates')
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import NotGeoreferencedWarning
     _check_name(path)
-    warnings.filterwarnings('ignore', category=NotGeoreferencedWarning)
-    try:
-        with rasterio.open(osp.abspath(path), driver=_driver_of(path)) as raster:
+    with reading(path):
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', NotGeoreferencedWarning)
+            raster = rasterio.open(osp.abspath(path), driver=_driver_of(path))
+        with raster:
             yield raster
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """A block that reads a raster, while another may be written: what goes wrong is said of this one, by ValueError."""
+    from rasterio.errors import RasterioError
+    try:
+        yield
     except RasterioError as error:
-        raise ValueError(f'{printable(path)} cannot be read as a raster: {_line(error)}') from None
+        raise ValueError(f'{printable(path)} cannot be read as a raster: {_line(error)}; give the whole file, or leave '
+                         'it out') from None
 
 
 @contextmanager
@@ -54,7 +66,19 @@ def new_geotiff(path: str, **profile) -> Iterator[Any]:
                 blockysize=_TILE, bigtiff='IF_SAFER', **profile) as raster:
             yield raster
     except RasterioError as error:
-        raise OSError(f'{printable(path)} cannot be written: {_line(error)}') from None
+        raise OSError(errno.EIO, f'it cannot be written ({_line(error)})', path) from None
+    _check_whole(path)
+
+
+def _check_whole(path: str) -> None:
+    """Raise OSError unless a file can be read: what GDAL writes last may fail without a word, as on a full disk."""
+    try:
+        with open_raster(path) as raster:
+            for _, window in raster.block_windows(1):
+                raster.read(window=window)
+                raster.dataset_mask(window=window)
+    except ValueError:
+        raise OSError(errno.ENOSPC, 'it cannot be written whole', path) from None
 
 
 def _driver_of(path: str) -> str:
@@ -76,4 +100,4 @@ def _check_name(path: str) -> None:
 
 def _line(error: Exception) -> str:
     """What GDAL says, which may be the cause of the error."""
-    return ' '.join(str(error.__cause__ or error).split())
+    return ' '.join(str(error.__cause__ or error).split()).rstrip('.')

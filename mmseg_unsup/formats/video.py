@@ -86,6 +86,7 @@ def new_video(path: str, rate: float) -> Iterator[Callable[[np.ndarray], None]]:
     Raises:
         OSError: OpenCV has no FFmpeg, or the file cannot be written, as on a full disk.
     """
+    hush_ffmpeg()
     writer, n_frames = cv2.VideoWriter(), 0
 
     def add(frame: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import Dict, Iterator, List
 
 import yaml
 
-from ..utils.atomic import replacing, write_text
+from ..utils.atomic import replacing, writing_last
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, plain
 from .parsing import files_below
@@ -21,9 +21,9 @@ _SETTINGS, _LABELS = 'data.yaml', 'labels'
 def writing(job: Job) -> Iterator[Add]:
     """``yolo/data.yaml`` and below ``yolo/labels`` a file per image, a line for every connected region: its class and
     the points of its polygon as shares of width and height. The images belong to ``yolo/images``."""
-    yield lambda drawn: _write_image(drawn, osp.join(job.out, 'yolo', _LABELS))
     names = ''.join(f'  {c}: {as_json(name)}\n' for c, name in enumerate(job.names))
-    write_text(osp.join(job.out, 'yolo', _SETTINGS), f'train: images\nval: images\nnames:\n{names}')
+    with writing_last(osp.join(job.out, 'yolo', _SETTINGS), f'train: images\nval: images\nnames:\n{names}'):
+        yield lambda drawn: _write_image(drawn, osp.join(job.out, 'yolo', _LABELS))
 
 
 def _write_image(drawn: Drawn, folder: str) -> None:
