@@ -14,9 +14,10 @@ from ..formats.shapes import Annotated, draw_map
 from ..formats.table import check_formats
 from ..formats.writing import write_formats
 from ..presets import n_cores
+from ..structures.cluster_names import check_name
 from ..utils.locks import taking_turns
 from ..utils.near_names import did_you_mean, similar
-from ..utils.paths import printable
+from ..utils.paths import is_outside, printable
 from ..utils.preemption import stop_alone_if_asked
 from .folder_journal import PROGRESS, ImageNames, read_made, stopping
 from .image_input import upright_shape
@@ -57,14 +58,19 @@ class MadeMaps(NamedTuple):
             settings, made = read_made(out)
             root, classes = settings['images'], settings['classes']
             names, palette = [of_class['name'] for of_class in classes], [of_class['color'] for of_class in classes]
+            palette = np.array(palette, np.uint8).reshape(len(names), 3)
+            if any(is_outside(name, osp.curdir) for name in made):
+                raise ValueError('the name of an image leads elsewhere')
+            for name in names:
+                check_name(name)
         except (FileNotFoundError, NotADirectoryError):
             raise FileNotFoundError(f'there are no finished maps in {printable(out)}, which would have {RECORD} and '
                                     'progress: give the folder that `mmseg-unsup predict` or `segment` wrote, or let '
                                     'them finish') from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ValueError(f'{printable(path)} or what is in progress beside it is damaged: give the command that '
                              'wrote it again') from None
-        return cls(out, root, names, np.array(palette, np.uint8), [name for name in made if printable(name) in images])
+        return cls(out, root, names, palette, [name for name in made if printable(name) in images])
 
     def write(self, formats: Sequence[str], tolerance: float = 1., workers: Optional[int] = None) -> List[str]:
         """Write them as annotations beside the maps, one process at a time; see

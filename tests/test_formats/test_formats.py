@@ -127,6 +127,17 @@ def test_a_file_that_breaks_off_leaves_the_former_one(maps, tmp_path):
             if name != 'cvat_labels.json'} == before
 
 
+def test_a_list_of_other_classes_is_no_list_of_new_maps(maps, tmp_path):
+    """Folders of which a part is new are not read by the former names; with the same names all stays as it was."""
+    lists = [tmp_path / 'out' / 'yolo' / 'data.yaml', tmp_path / 'out' / 'cityscapes' / 'labels.json']
+    for names, is_left in ((CLASSES, True), (CLASSES[::-1], False)):
+        write(tmp_path, maps, ['yolo', 'cityscapes'])
+        with pytest.raises(KeyError):
+            job = Job(str(tmp_path / 'out'), names, cluster_palette(3), '')
+            write_formats(['yolo', 'cityscapes'], job, [*maps, 'gone.png'], maps.__getitem__)
+        assert [path.exists() for path in lists] == [is_left] * 2
+
+
 def test_many_classes(tmp_path):
     classes = [f'cluster {k}' for k in range(300)]
     with pytest.raises(ValueError, match=r'^the format cityscapes holds 255 classes at most, and there are 300: merge'):

@@ -157,6 +157,16 @@ def test_label_maps_that_claim_to_be_large(image, tmp_path, little_memory):
         dict(Corrections([str(tmp_path / 'maps')], images, given=['x', 'y']))
 
 
+def test_rasters_that_claim_to_be_large(image, tmp_path, little_memory):
+    rasterio = pytest.importorskip('rasterio')
+    (tmp_path / 'x').mkdir()
+    with rasterio.open(tmp_path / 'x' / 'a b.tif', 'w', driver='GTiff', width=HUGE, height=HUGE, count=1, dtype='uint8',
+                       compress='deflate', tiled=True, SPARSE_OK=True) as file:
+        file.update_tags(class_0='Straße')
+    with pytest.raises(ValueError, match='a b.tif says that a b.. has 40000x40000 pixels, but it has 60x40'):
+        read(tmp_path / 'x', tmp_path)
+
+
 @pytest.mark.parametrize('name', [
     'a b.jpg', 'C:\\photos\\a b.jpg', '../../a b.jpg', '/etc/a b.jpg', 'x/a b.png', 'a b'])
 def test_names_of_other_places_and_systems(name, image, tmp_path):
