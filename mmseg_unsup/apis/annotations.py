@@ -77,12 +77,22 @@ class MadeMaps(NamedTuple):
         :func:`mmseg_unsup.formats.writing.write_formats`.
 
         Raises:
+            FileNotFoundError: a map is gone.
             SystemExit: with status 75, SIGTERM or SIGUSR1 came.
         """
         check_formats(formats)
+        self._check_files(formats)
         job = Job(self.out, self.names, self.palette, self.root, lambda name: MapFiles.paths(self.out, name)[1])
         with stopping(), taking_turns(osp.join(self.out, PROGRESS, _LOCK), stop_alone_if_asked):
             return write_formats(formats, job, self.images, self._read, tolerance, workers or n_cores())
+
+    def _check_files(self, formats: Sequence[str]) -> None:
+        """What is missing is said before anything is written."""
+        for name in self.images:
+            for path in MapFiles.paths(self.out, name)[:1 + ('video' in formats)]:
+                if not osp.exists(path):
+                    raise FileNotFoundError(f'{printable(path)} is gone: give the command that wrote it again, which '
+                                            'makes what is missing')
 
     def _read(self, name: str) -> np.ndarray:
         stop_alone_if_asked()

@@ -6,7 +6,7 @@ import warnings
 from contextlib import contextmanager
 from typing import Any, Iterator
 
-from ..utils.paths import printable
+from ..utils.paths import check_utf8, printable
 from .table import check_packages
 
 NEEDS = ('rasterio', )
@@ -26,7 +26,7 @@ def open_raster(path: str) -> Iterator[Any]:
     check_packages(NEEDS, f'reading {printable(path)} with its coordinates')
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
-    _check_name(path)
+    check_utf8(path, 'GDAL')
     with reading(path):
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
@@ -58,7 +58,7 @@ def new_geotiff(path: str, **profile) -> Iterator[Any]:
     """
     import rasterio
     from rasterio.errors import RasterioError
-    _check_name(path)
+    check_utf8(path, 'GDAL')
     os.makedirs(osp.dirname(path) or '.', exist_ok=True)
     try:
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
@@ -89,13 +89,6 @@ def _driver_of(path: str) -> str:
             return driver
     raise ValueError(f'{printable(path)} is no raster, which is a GeoTIFF, JPEG 2000, JPEG or PNG: convert it '
                      '(gdal_translate), or leave it out')
-
-
-def _check_name(path: str) -> None:
-    try:
-        osp.abspath(path).encode()
-    except UnicodeEncodeError:
-        raise ValueError(f'{printable(path)} is no name in UTF-8, which GDAL needs: rename the file') from None
 
 
 def _line(error: Exception) -> str:

@@ -73,6 +73,7 @@ def write_formats(formats: Sequence[str], job: Job, images: Sequence[str], read_
     Raises:
         ValueError: see :func:`check_maps`.
     """
+    formats = [*dict.fromkeys(formats)]
     check_maps(formats, job.names, job.root, images)
     needs_regions = any('shapely' in FORMATS[name].needs for name in formats)
     draw = functools.partial(_draw, read_map, len(job.names), tolerance if needs_regions else None)

@@ -88,6 +88,20 @@ def test_two_commands_and_a_signal(image_folder, tmp_path, tool, capsys):
         assert not parts(out) and [(out / file).read_bytes() for file in FILES] == before
 
 
+def test_maps_that_are_gone(image_folder, tmp_path, tool):
+    out = tmp_path / 'out'
+    command = 'predict', *trained(tmp_path), image_folder, '--out', out, '--device', 'cpu'
+    tool(*command)
+    before = {*os.listdir(out)}
+    for folder, formats in (('overlays', ['coco', 'video']), ('maps', ['coco', 'yolo'])):
+        path = next((out / folder / 'more').glob('*.*'))
+        path.unlink()
+        with pytest.raises(FileNotFoundError, match=f'{folder}/more/.* is gone: give the command that wrote it again'):
+            tool('convert-maps', out, '--format', *formats)
+        assert {*os.listdir(out)} == before
+    tool('convert-maps', tool(*command) or out, '--format', 'cityscapes', 'cityscapes')  # twice is once
+
+
 def test_what_cannot_be_converted(image_folder, tmp_path, tool, monkeypatch):
     model, out = trained(tmp_path), tmp_path / 'out'
     with pytest.raises(FileNotFoundError, match='^there are no finished maps in .*out, which would have pred'):
