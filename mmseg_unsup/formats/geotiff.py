@@ -88,7 +88,7 @@ def _read_map(path: str, name: str) -> Annotated:
         return Annotated(path, name, raster.shape, lambda size: _masks(path, names))
 
 
-def _masks(path: str, names: Dict[int, str]) -> List[Mask]:
+def _masks(path: str, names: Dict[int, str]) -> Iterator[Mask]:
     with open_raster(path) as raster:
         return masks_of(raster.read(1), names, VOID, path, 'its tags do')
 

@@ -77,7 +77,7 @@ def points_of(label: str, ring, where: str) -> np.ndarray:
     except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f'{where} has a shape of {label!r} whose points are no pairs of numbers: {ring!r:.60}; mend or '
-                     'remove it') from None
+                     'remove it')
 
 
 def polygon_of(label: str, ring, where: str) -> Polygon:
@@ -102,8 +102,8 @@ def _check_outline(polygon: Polygon, size: Size, where: str) -> None:
                          f'which an image of {_told(size)} has no place: mend or remove it')
 
 
-def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, lister: str) -> List[Mask]:
-    """The masks of the values of a map other than ``void``.
+def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, lister: str) -> Iterator[Mask]:
+    """The masks of the values of a map other than ``void``, one at a time.
 
     Args:
         names: value -> label.
@@ -118,7 +118,7 @@ def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, liste
     if unknown:
         raise ValueError(f'{printable(path)} holds the values {unknown}, which {lister} not list: add them there, or '
                          f'use {void} for void')
-    return [Mask(names[c], ids == c) for c in found]
+    return (Mask(names[c], ids == c) for c in found)
 
 
 def check_inside(label: str, pixels: Size, left: int, top: int, size: Size, where: str) -> None:
