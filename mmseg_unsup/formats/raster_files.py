@@ -13,6 +13,7 @@ NEEDS = ('rasterio', )
 # first bytes -> what GDAL reads them by; other drivers open what a file names elsewhere, be it on the network
 _DRIVERS = {b'II': 'GTiff', b'MM': 'GTiff', b'\0\0\0\x0cjP': 'JP2OpenJPEG', b'\xff\xd8': 'JPEG', b'\x89P': 'PNG'}
 _TILE = 256  # pixels, a multiple of 16
+_MAX_BLOCK = 2**24  # pixels of a block of a smaller raster
 
 
 @contextmanager
@@ -21,7 +22,8 @@ def open_raster(path: str) -> Iterator[Any]:
 
     Raises:
         ImportError: rasterio, the extra ``geo``, is missing.
-        ValueError: it is no GeoTIFF, JPEG 2000, JPEG or PNG, or is damaged, or its name is no UTF-8.
+        ValueError: it is no GeoTIFF, JPEG 2000, JPEG or PNG, or is damaged, its name is no UTF-8, or its blocks are far
+            larger than it.
     """
     check_packages(NEEDS, f'reading {printable(path)} with its coordinates')
     import rasterio
@@ -32,7 +34,16 @@ def open_raster(path: str) -> Iterator[Any]:
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
             raster = rasterio.open(osp.abspath(path), driver=_driver_of(path))
         with raster:
+            _check_blocks(raster, path)
             yield raster
+
+
+def _check_blocks(raster: Any, path: str) -> None:
+    """Raise ValueError if what is decoded at a time, in whole, is much larger than the picture."""
+    for height, width in raster.block_shapes:
+        if height * width > max(_MAX_BLOCK, raster.height * raster.width):
+            raise ValueError(f'{printable(path)} has {raster.width}x{raster.height} pixels in blocks of '
+                             f'{width}x{height}: write it anew (gdal_translate -co TILED=YES)')
 
 
 @contextmanager

@@ -165,6 +165,16 @@ def test_rasters_that_claim_to_be_large(image, tmp_path, little_memory):
         file.update_tags(class_0='Straße')
     with pytest.raises(ValueError, match='a b.tif says that a b.. has 40000x40000 pixels, but it has 60x40'):
         read(tmp_path / 'x', tmp_path)
+    with rasterio.open(tmp_path / 'x' / 'a b.tif', 'w', driver='GTiff', width=600, height=400, count=1, dtype='uint8',
+                       compress='deflate', tiled=True, blockxsize=256, blockysize=256) as file:
+        file.update_tags(class_0='Straße')
+    content = (tmp_path / 'x' / 'a b.tif').read_bytes()
+    for tag in (322, 323):  # width and height of a tile
+        place = content.index(struct.pack('<HHIH', tag, 3, 1, 256))
+        content = content[:place + 8] + struct.pack('<H', HUGE) + content[place + 10:]
+    (tmp_path / 'x' / 'a b.tif').write_bytes(content)
+    with pytest.raises(ValueError, match='a b.tif has 600x400 pixels in blocks of 40000x40000: write it anew'):
+        read(tmp_path / 'x', tmp_path)
 
 
 @pytest.mark.parametrize('name', [
