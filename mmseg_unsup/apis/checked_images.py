@@ -3,8 +3,9 @@ from typing import List, Sequence
 
 from mmengine.logging import print_log
 
+from ..datasets.pictures import header_shape
 from ..utils.console import say
-from .image_input import header_shape, unreadable_images
+from .image_input import unreadable_images
 from .picture_model import WHOLE_BYTES
 
 _MAX_CHECKED, _MAX_HEADERS = 5000, 1000  # images that are decoded, and headers that are read

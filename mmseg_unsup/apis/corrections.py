@@ -8,13 +8,14 @@ import numpy as np
 from ..datasets.image_files import walk_files
 from ..datasets.labelled_dataset import INVALID_LABEL
 from ..datasets.labelled_folder import MAP_SUFFIX
-from ..datasets.pictures import map_name, read_indexed
+from ..datasets.pictures import map_name, map_shape, read_indexed
 from ..formats import cityscapes
 from ..formats.reading import read_shapes
 from ..formats.shapes import Annotated
+from ..structures.cluster_names import check_name
 from ..utils.console import counted, say
 from ..utils.paths import path_remedy, printable
-from .annotations import VOID, Annotations
+from .annotations import VOID, Annotations, Placed, place
 from .examples import check_apart
 from .image_input import upright_shape
 from .image_names import ImageNames
@@ -50,11 +51,12 @@ class Corrections:
                  named: Optional[Sequence[str]] = None,
                  unnamed: Sequence[str] = (),
                  only: Optional[Sequence[str]] = None) -> None:
-        shapes = {path: None if is_map_folder(path) else _finished(read_shapes(path)) for path in sources}
-        self.classes = [*(given or named or _labels_of(shapes.values(), unnamed) or unnamed)]
+        placed = {path: None if is_map_folder(path) else place(_finished(read_shapes(path)), images)
+                  for path in sources}
+        self.classes = [*(given or named or _labels_of(placed.values(), unnamed) or unnamed)]
         _check_classes(self.classes)
         self._source_of: Dict[str, object] = {}
-        for path, found in shapes.items():
+        for path, found in placed.items():
             source = LabelMaps(path, images, len(self.classes)) if found is None else Annotations(
                 path, images, self.classes, found)
             self._source_of.update(dict.fromkeys(source.names, source))
@@ -119,11 +121,12 @@ class LabelMaps:
                 class.
         """
         path, image = self._map_of[name], self._paths[name]
-        ids, size = read_indexed(path), upright_shape(image)
-        if ids.shape != size:
-            raise ValueError(f'the label map {printable(path)} has {ids.shape[1]}x{ids.shape[0]} pixels, but its image '
+        shape, size = map_shape(path), upright_shape(image)
+        if shape != size:
+            raise ValueError(f'the label map {printable(path)} has {shape[1]}x{shape[0]} pixels, but its image '
                              f'{printable(image)} has ' + ('none that can be read' if size is None else
                                                            f'{size[1]}x{size[0]}') + ': give a map of the same size')
+        ids = read_indexed(path)
         unknown = np.setdiff1d(ids, [*range(self._n_classes), VOID])
         if len(unknown):
             raise ValueError(f'the label map {printable(path)} has the value {unknown[0]}, but the {self._n_classes} '
@@ -157,9 +160,9 @@ def _map_names(image: str) -> Tuple[str, str]:
     return map_name(image), osp.splitext(image)[0] + MAP_SUFFIX
 
 
-def _labels_of(found: Iterable[Optional[List[Annotated]]], first: Sequence[str]) -> List[str]:
+def _labels_of(placed: Iterable[Optional[Dict[str, Placed]]], first: Sequence[str]) -> List[str]:
     """The labels that annotations have, those of ``first`` in its order, the others behind them in that of letters."""
-    labels = {shape.label for of_source in found for of_image in of_source or () for shape in of_image.shapes}
+    labels = {label for of_source in placed for of_image in (of_source or {}).values() for label in of_image.labels}
     return [label for label in first if label in labels] + sorted(labels.difference(first))
 
 
@@ -173,3 +176,8 @@ def _check_classes(classes: Sequence[str]) -> None:
                          f'{INVALID_LABEL} can be learnt: name all of them (--classes NAME NAME ...)')
     if len({*classes}) < len(classes):
         raise ValueError(f'--classes {" ".join(classes)} has a name twice: give each class one')
+    for name in classes:
+        try:
+            check_name(name)
+        except ValueError as error:
+            raise ValueError(f'{error}: rename it in the labels, or give other names (--classes)') from None

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from ..datasets.errors import UnreadableImageError
 from ..datasets.image_files import IMAGE_SUFFIXES, find_images
+from ..datasets.pictures import by_header, header_shape
 from ..datasets.transforms.loading import LoadImage, decode_image, is_turned
 from ..utils import memory
 from ..utils.paths import path_remedy
@@ -144,32 +145,16 @@ def _list_path(path: str) -> List[str]:
     return [path]
 
 
-def header_shape(path: str) -> Optional[Tuple[int, int]]:
-    """(height, width) by the header; None where Pillow cannot read it."""
-    return _by_header(path, lambda image: image.size[::-1])
-
-
 def upright_shape(path: str) -> Optional[Tuple[int, int]]:
     """(height, width) of the picture that :class:`LoadImage` reads, which may be turned as EXIF says; None where it
     cannot be read."""
-    found = _by_header(path, lambda image: (image.size[::-1], is_turned(image), image.format))
+    found = by_header(path, lambda image: (image.size[::-1], is_turned(image), image.format))
     if found is None:
         return None
     shape, turned, kind = found
     if turned and kind != 'JPEG':  # releases of OpenCV and Pillow differ
         return None if _fault(path) else _LOAD(dict(img_path=path))['ori_shape']
     return shape[::-1] if turned else shape
-
-
-def _by_header(path: str, value_of: Callable[[Image.Image], tuple]) -> Optional[tuple]:
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # Pillow takes large images for an attack
-    try:
-        with Image.open(path) as image:
-            return value_of(image)
-    except Exception:  # LoadImage says what is wrong with a file
-        return None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _check_pil_image(image: Image.Image) -> None:

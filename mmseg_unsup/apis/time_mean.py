@@ -1,5 +1,6 @@
 """Scores of frames as their means over time."""
 import os.path as osp
+import sys
 from collections import deque
 from typing import Deque, Iterable, Iterator, Sequence, Tuple
 
@@ -19,7 +20,7 @@ class TimeMean:
     """
 
     def __init__(self, n_frames: int) -> None:
-        self._frames: Deque[Tuple[str, Tensor]] = deque(maxlen=n_frames)  # folder, scores
+        self._frames: Deque[Tuple[str, Tensor]] = deque(maxlen=min(n_frames, sys.maxsize))  # folder, scores
 
     def clear(self) -> None:
         """Forget all images."""

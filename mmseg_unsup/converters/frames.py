@@ -1,6 +1,5 @@
 """Frames of videos as folders of pictures."""
 import logging
-import math
 import os
 import os.path as osp
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
@@ -9,12 +8,12 @@ import cv2
 import numpy as np
 
 from ..datasets.errors import check_on_error
-from ..datasets.image_files import MARK, mark_output
+from ..datasets.image_files import IMAGE_SUFFIXES, MARK, mark_output
 from ..datasets.pictures import write_picture
-from ..formats.video import FRAMES, hush_ffmpeg
+from ..formats.video import FRAMES, MAX_RATE, hush_ffmpeg
 from ..utils.atomic import remove_parts, write_json
 from ..utils.console import say
-from ..utils.paths import path_remedy, printable
+from ..utils.paths import check_utf8, path_remedy, printable
 from ..utils.progress import track_progress
 from .own_folder import own_folder, read_record
 
@@ -73,6 +72,9 @@ def _folders(videos: Sequence[str], out: str) -> Dict[str, str]:
 
 def _check_is_there(video: str) -> None:
     suffix = osp.splitext(video)[1]
+    check_utf8(video, 'OpenCV')
+    if suffix.lower() in IMAGE_SUFFIXES:  # FFmpeg takes its name for a pattern, of others
+        raise ValueError(f'{printable(video)} is a picture and no video: give its folder to the other commands')
     if not osp.isfile(video):
         raise FileNotFoundError(f'there is no video {printable(video)}: '
                                 + path_remedy(video, lambda other: other.endswith(suffix)))
@@ -120,12 +122,12 @@ class _Frames:
 
     def __init__(self, video: str) -> None:
         self.video, self.n_seen = video, 0
-        self._capture = cv2.VideoCapture(osp.abspath(video))
+        self._capture = cv2.VideoCapture(osp.abspath(video), cv2.CAP_FFMPEG)
         if not self._capture.grab():
             raise BrokenVideoError(f'{printable(video)} is no video that can be read, or is cut off: give the whole '
                                    'file, or convert it to MP4 (H.264)')
         rate, n_stated = (self._capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
-        self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else _USUAL_RATE
+        self.rate = rate if 0 < rate <= MAX_RATE else _USUAL_RATE
         self.n_stated: Optional[int] = int(n_stated) if n_stated > 0 else None
 
     def __iter__(self) -> Iterator[Tuple[int, Any]]:

@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 
 from ..datasets.image_files import check_folder, walk_files
-from ..formats.raster_files import NEEDS, new_geotiff, open_raster
+from ..formats.raster_files import NEEDS, new_geotiff, open_raster, reading
 from ..formats.table import check_packages
 from ..utils.atomic import replacing
 from ..utils.paths import is_outside, path_remedy, printable
@@ -152,8 +152,9 @@ def _write(path: str, target: str, bands: Sequence[int], box: Box, limits: Optio
                 part, count=len(bands), width=width, height=height, crs=raster.crs,
                 transform=raster.window_transform(strips[0][0]), photometric=_COLOURS[len(bands)]) as picture:
             for source, window in strips:
-                mask = raster.dataset_mask(window=source)
-                values = to_bytes(raster.read(list(bands), window=source), limits)
+                with reading(path):
+                    mask, values = raster.dataset_mask(window=source), raster.read(list(bands), window=source)
+                values = to_bytes(values, limits)
                 picture.write(np.where(mask, values, 0).astype(np.uint8), window=window)
                 if not is_whole:
                     picture.write_mask(mask, window=window)

@@ -2,6 +2,7 @@
 import hashlib
 import os
 import os.path as osp
+from typing import Callable, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -81,6 +82,28 @@ def write_indexed(path: str, ids: np.ndarray, palette: np.ndarray) -> None:
     img.putpalette(palette.ravel().tolist() + [0] * 3 * n_unused)
     with replacing(path, flush=False) as part:
         img.save(part, format='PNG')
+
+
+def by_header(path: str, value_of: Callable[[Image.Image], tuple]) -> Optional[tuple]:
+    """What the header of a picture says, which Pillow reads before its pixels; None where it cannot."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # Pillow takes large images for an attack
+    try:
+        with Image.open(path) as image:
+            return value_of(image)
+    except Exception:  # LoadImage says what is wrong with a file
+        return None
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def header_shape(path: str) -> Optional[Tuple[int, int]]:
+    """(height, width) by the header; None where Pillow cannot read it."""
+    return by_header(path, lambda image: image.size[::-1])
+
+
+def map_shape(path: str) -> Tuple[int, int]:
+    """(H, W) of what :func:`read_indexed` reads, by its header where it has one; a few bytes may claim any size."""
+    return header_shape(path) or read_indexed(path).shape
 
 
 def read_indexed(path: str) -> np.ndarray:

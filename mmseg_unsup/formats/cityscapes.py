@@ -6,9 +6,9 @@ from typing import Iterator, List
 import numpy as np
 
 from ..datasets.image_files import mark_output
-from ..datasets.pictures import read_indexed, write_picture
-from ..utils.atomic import write_json
-from .job import Add, Drawn, Job
+from ..datasets.pictures import map_shape, read_indexed, write_picture
+from ..utils.atomic import writing_last
+from .job import Add, Drawn, Job, as_json
 from .parsing import files_below, get, load_json
 from .shapes import Annotated, masks_of
 from .table import FORMATS, file_of
@@ -23,9 +23,9 @@ def writing(job: Job) -> Iterator[Add]:
     with id, name and colour of the classes."""
     folder = osp.join(job.out, 'cityscapes')
     mark_output(folder)
-    yield lambda drawn: _write_image(drawn, folder, job.palette)
-    write_json(osp.join(folder, _LABELS), [dict(id=c, name=name, color=job.palette[c].tolist())
-                                           for c, name in enumerate(job.names)])
+    labels = [dict(id=c, name=name, color=job.palette[c].tolist()) for c, name in enumerate(job.names)]
+    with writing_last(osp.join(folder, _LABELS), as_json(labels)):
+        yield lambda drawn: _write_image(drawn, folder, job.palette)
 
 
 def _write_image(drawn: Drawn, folder: str, palette: np.ndarray) -> None:
@@ -49,5 +49,5 @@ def read(folder: str) -> List[Annotated]:
 
 
 def _read_map(path: str, name: str, names: dict) -> Annotated:
-    ids = read_indexed(path)
-    return Annotated(name, ids.shape, masks_of(ids, names, VOID, path, f'{_LABELS} does'))
+    return Annotated(path, f'{name}.*', map_shape(path), lambda size: masks_of(
+        read_indexed(path), names, VOID, path, f'{_LABELS} does'))

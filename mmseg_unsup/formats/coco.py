@@ -1,7 +1,8 @@
 """COCO JSON: instances as run lengths or polygons (https://cocodataset.org/#format-data)."""
 import os.path as osp
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, Tuple, Union
+from functools import partial
+from typing import Any, Dict, Iterator, List, Tuple
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, json_items, plain, slashes
 from .parsing import get, named
 from .regions import Region
-from .shapes import Annotated, Mask, Polygon, encoded, polygon_of
+from .shapes import Annotated, Mask, Shape, Size, check_runs, polygon_of
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def _masks_of(drawn: Drawn, n_classes: int) -> Tuple[List[int], List[np.ndarray]
 
 def _runs_of(class_id: int, pixels: np.ndarray) -> dict:
     from pycocotools import mask
-    runs = encoded(pixels)
+    runs = mask.encode(np.asfortranarray(pixels, np.uint8))
     segmentation = dict(size=[int(side) for side in runs['size']], counts=runs['counts'].decode())
     return dict(category_id=class_id + 1, area=int(mask.area(runs)), bbox=plain(mask.toBbox(runs)),
                 segmentation=segmentation)
@@ -70,45 +71,55 @@ def read(path: str, content: dict) -> List[Annotated]:
     Raises:
         ValueError: what is no such file; an annotation of an image or category that is not in it, or without an area.
     """
-    categories = {get(item, 'id', int, path): get(item, 'name', str, path)
-                  for item in get(content, 'categories', list, path)}
-    images: Dict[int, Annotated] = {}
-    for item in get(content, 'images', list, path):
-        size = get(item, 'height', int, path), get(item, 'width', int, path)
-        images[get(item, 'id', int, path)] = Annotated(get(item, 'file_name', str, path), size, [])
+    categories, images = _by_id(content, 'categories', path), _by_id(content, 'images', path)
+    labels = {number: get(item, 'name', str, path) for number, item in categories.items()}
+    found: Dict[int, List[Tuple[str, Any]]] = {number: [] for number in images}
     for item in get(content, 'annotations', list, path):
-        image = images.get(get(item, 'image_id', int, path))
-        category = categories.get(get(item, 'category_id', int, path))
-        if image is None or category is None:
-            raise ValueError(f'{printable(path)} has an annotation of the image {item["image_id"]} and the category '
-                             f'{item["category_id"]}, of which one is not listed there: export the file anew')
-        image.shapes.extend(_shapes_of(category, item.get('segmentation'), image, named(path, image.name)))
-    return [*images.values()]
+        image, category = get(item, 'image_id', int, path), get(item, 'category_id', int, path)
+        if image not in images or category not in categories:
+            raise ValueError(f'{printable(path)} has an annotation of the image {image} and the category {category}, '
+                             'of which one is not listed there: export the file anew')
+        found[image].append((labels[category], item.get('segmentation')))
+    return [_read_image(item, found[number], path) for number, item in images.items()]
 
 
-def _shapes_of(label: str, segmentation, image: Annotated, where: str) -> List[Union[Polygon, Mask]]:
-    if isinstance(segmentation, dict):
-        return [_mask_of(label, segmentation, image, where)]
-    if not isinstance(segmentation, list) or not segmentation:
-        raise ValueError(f'{where} has an annotation of {label!r} without a segmentation: a box says nothing of '
-                         'pixels, export masks or polygons')
-    return [polygon_of(label, ring, where) for ring in segmentation]
+def _by_id(content: dict, key: str, path: str) -> Dict[int, dict]:
+    """The items of a list by their numbers."""
+    items = get(content, key, list, path)
+    found = {get(item, 'id', int, path): item for item in items}
+    if len(found) < len(items):
+        raise ValueError(f'{printable(path)} has two {key} of one id: export the file anew')
+    return found
 
 
-def _mask_of(label: str, runs: dict, image: Annotated, where: str) -> Mask:
+def _read_image(item: dict, drawn: List[Tuple[str, Any]], path: str) -> Annotated:
+    name = get(item, 'file_name', str, path)
+    size = get(item, 'height', int, path), get(item, 'width', int, path)
+    return Annotated(path, name, size, partial(_read_shapes, drawn, named(path, name)))
+
+
+def _read_shapes(drawn: List[Tuple[str, Any]], where: str, size: Size) -> Iterator[Shape]:
+    for label, segmentation in drawn:
+        if isinstance(segmentation, dict):
+            yield _mask_of(label, segmentation, size, where)
+        elif isinstance(segmentation, list) and segmentation:
+            yield from (polygon_of(label, ring, where) for ring in segmentation)
+        else:
+            raise ValueError(f'{where} has an annotation of {label!r} without a segmentation: a box says nothing of '
+                             'pixels, export masks or polygons')
+
+
+def _mask_of(label: str, runs: dict, size: Size, where: str) -> Mask:
     from pycocotools import mask
-    counts, size = runs.get('counts'), [*image.size]
+    size, counts = [*size], runs.get('counts')
     if runs.get('size') != size:
         raise ValueError(f'{where} has run lengths of {label!r} of size {runs.get("size")}, but height and width are '
                          f'{size}: export the file anew')
     try:
         if isinstance(counts, list):
-            if min(counts) < 0 or sum(counts) != size[0] * size[1]:
-                raise ValueError
-            return Mask(label, mask.frPyObjects(dict(size=size, counts=counts), *size))
-        found = Mask(label, dict(size=size, counts=counts))
-        mask.decode(found.runs)
-        return found
+            check_runs(counts, size)
+            return Mask(label, mask.decode(mask.frPyObjects(dict(size=size, counts=counts), *size)).astype(bool))
+        return Mask(label, mask.decode(dict(size=size, counts=counts)).astype(bool))
     except (ValueError, TypeError, AttributeError):
         raise ValueError(f'{where} has run lengths of {label!r} that do not make up the image: export the file anew'
                          ) from None

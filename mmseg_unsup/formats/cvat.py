@@ -1,7 +1,8 @@
 """CVAT for images 1.1: XML with polygons (https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/)."""
 import os.path as osp
+import re
 from contextlib import contextmanager
-from typing import Iterator, List, Union
+from typing import Any, Callable, Iterator, List, Sequence
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
@@ -12,9 +13,18 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job, plain, slashes
 from .parsing import load_xml, named
 from .regions import Region
-from .shapes import Annotated, Mask, Polygon, mask_at, polygon_of
+from .shapes import Annotated, Mask, Polygon, Shape, Size, check_inside, check_runs, polygon_of
 
+_NOT_IN_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _LEFT_OUT = ('tag', )  # of a whole image
+
+
+def check(root: str, images: Sequence[str]) -> None:
+    """Raise ValueError if the name of an image has a character that XML has not."""
+    for image in images:
+        if _NOT_IN_XML.search(printable(image)):
+            raise ValueError(f'the format cvat, which is XML, cannot hold the name {printable(image)!r}: rename the '
+                             'image, or choose another format')
 
 
 @contextmanager
@@ -70,39 +80,50 @@ def _read_image(image: Element, path: str) -> Annotated:
     except ValueError:
         raise ValueError(f'{where} has width, height or z_order that are no whole numbers: export the file anew'
                          ) from None
-    return Annotated(name, size, [_read_shape(shape, size, where) for shape in shapes])
+    return Annotated(path, name, size, lambda size: (_read_shape(shape, size, where) for shape in shapes))
 
 
-def _read_shape(shape: Element, size, where: str) -> Union[Polygon, Mask]:
+def _read_shape(shape: Element, size: Size, where: str) -> Shape:
     label = shape.get('label', '')
     if shape.tag not in _READERS:
         raise ValueError(f'{where} has a shape {shape.tag!r} of {label!r}, which is no area: draw a polygon or a mask '
                          'in its place')
-    try:
-        return _READERS[shape.tag](shape, label, size, where)
-    except (TypeError, KeyError):
-        raise ValueError(f'{where} has a {shape.tag} of {label!r} that lacks a value: export the file anew') from None
+    return _READERS[shape.tag](shape, label, size, where)
 
 
-def _read_polygon(shape: Element, label: str, size, where: str) -> Polygon:
-    return polygon_of(label, [point.split(',') for point in shape.attrib['points'].split(';')], where)
+def _read_polygon(shape: Element, label: str, size: Size, where: str) -> Polygon:
+    points = _values(shape, ['points'], str, label, where)[0]
+    return polygon_of(label, [point.split(',') for point in points.split(';')], where)
 
 
-def _read_box(shape: Element, label: str, size, where: str) -> Polygon:
-    left, top, right, bottom = (shape.attrib[key] for key in ('xtl', 'ytl', 'xbr', 'ybr'))
-    if float(shape.get('rotation', 0)):
+def _read_box(shape: Element, label: str, size: Size, where: str) -> Polygon:
+    left, top, right, bottom = _values(shape, ['xtl', 'ytl', 'xbr', 'ybr'], float, label, where)
+    if any(_values(shape, {'rotation'} & {*shape.attrib}, float, label, where)):
         raise ValueError(f'{where} has a rotated box of {label!r}: draw a polygon or a mask in its place')
     return polygon_of(label, [(left, top), (right, top), (right, bottom), (left, bottom)], where)
 
 
-def _read_mask(shape: Element, label: str, size, where: str) -> Mask:
-    left, top, width, height = (int(shape.attrib[key]) for key in ('left', 'top', 'width', 'height'))
-    runs = np.array(shape.attrib['rle'].split(','), int)  # of the rows, the first one is outside
-    if runs.min() < 0 or runs.sum() != width * height:
-        raise ValueError(f'{where} has a mask of {label!r} whose run lengths sum to {runs.sum()}, not to '
-                         f'{width}x{height} pixels: export the file anew')
-    pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-    return mask_at(label, pixels, left, top, size, where)
+def _read_mask(shape: Element, label: str, size: Size, where: str) -> Mask:
+    left, top, width, height = _values(shape, ['left', 'top', 'width', 'height'], int, label, where)
+    check_inside(label, (height, width), left, top, size, where)
+    runs = _values(shape, ['rle'], _numbers, label, where)[0]  # of the rows, the first one is outside
+    try:
+        check_runs(runs, (height, width))
+    except ValueError as error:
+        raise ValueError(f'{where} has a mask of {label!r}: {error}, export the file anew') from None
+    return Mask(label, np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width), (left, top))
+
+
+def _numbers(text: str) -> List[int]:
+    return [*map(int, text.split(','))]
+
+
+def _values(shape: Element, keys: Sequence[str], kind: Callable[[str], Any], label: str, where: str) -> list:
+    try:
+        return [kind(shape.attrib[key]) for key in keys]
+    except (KeyError, ValueError):
+        raise ValueError(f'{where} has a {shape.tag} of {label!r} that lacks a value of {", ".join(keys)}, or has '
+                         'another there than a number: export the file anew') from None
 
 
 _READERS = dict(polygon=_read_polygon, box=_read_box, mask=_read_mask)

@@ -17,7 +17,7 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job
 from .parsing import files_below
 from .raster_files import new_geotiff, open_raster
-from .shapes import Annotated, masks_of
+from .shapes import Annotated, Mask, masks_of
 from .table import FORMATS, file_of
 
 VOID = 255
@@ -65,7 +65,7 @@ def _write_image(drawn: Drawn, folder: str, job: Job) -> None:
         target.write_colormap(1, {c: tuple(color) for c, color in enumerate(job.palette.tolist())})
         target.update_tags(**{f'class_{c}': name for c, name in enumerate(job.names)})
         target.write(ids, 1)
-    write_text(f'{path}.aux.xml', _NAMES.format(''.join(
+    write_text(path + FORMATS['geotiff'].beside, _NAMES.format(''.join(
         f'   <Category>{escape(name)}</Category>\n' for name in job.names)))
 
 
@@ -75,7 +75,8 @@ def read(folder: str) -> List[Annotated]:
     Raises:
         ValueError: a file cannot be read, has several bands or no names of classes, or a value that has none.
     """
-    return [_read_map(path, osp.relpath(path, folder).removesuffix(SUFFIX)) for path in files_below(folder, SUFFIX)]
+    return [_read_map(path, f'{osp.relpath(path, folder).removesuffix(SUFFIX)}.*')
+            for path in files_below(folder, SUFFIX)]
 
 
 def _read_map(path: str, name: str) -> Annotated:
@@ -84,8 +85,12 @@ def _read_map(path: str, name: str) -> Annotated:
         if raster.count != 1 or raster.dtypes[0] != 'uint8' or not names:
             raise ValueError(f'{printable(path)} is no map of classes, which has one band of 8 bits and the tags '
                              'class_0, class_1 and so on: write it as a copy of the map that was made')
-        ids = raster.read(1)
-    return Annotated(name, ids.shape, masks_of(ids, names, VOID, path, 'its tags do'))
+        return Annotated(path, name, raster.shape, lambda size: _masks(path, names))
+
+
+def _masks(path: str, names: Dict[int, str]) -> Iterator[Mask]:
+    with open_raster(path) as raster:
+        return masks_of(raster.read(1), names, VOID, path, 'its tags do')
 
 
 def _names(tags: Dict[str, str]) -> Dict[int, str]:

@@ -1,7 +1,7 @@
 """Label Studio: tasks with predictions as JSON (https://labelstud.io/guide/predictions)."""
 import os.path as osp
 from contextlib import contextmanager
-from typing import Iterator, List, Optional, Union
+from typing import Iterator, List, Optional
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
@@ -12,7 +12,7 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job, json_items, plain, slashes
 from .parsing import get, named
 from .regions import Region
-from .shapes import Annotated, Mask, Polygon, mask_of, polygon_of
+from .shapes import Annotated, Mask, Polygon, Shape, Size, polygon_of
 
 _LOCAL = '/data/local-files/?d='
 _NOTHING_DRAWN = ('choices', 'textarea', 'rating', 'relation')
@@ -67,13 +67,12 @@ def _read_task(task: dict, path: str) -> Optional[Annotated]:
     if not kept:
         return None
     where = named(path, name)
-    shapes, size = [], None
-    for item in get(kept[0], 'result', list, where):
-        if item.get('type') in _NOTHING_DRAWN:
-            continue
-        size = get(item, 'original_height', int, where), get(item, 'original_width', int, where)
-        shapes.append(_read_shape(item, size, where))
-    return Annotated(name, size, shapes, is_draft=not finished)
+    areas = [item for item in get(kept[0], 'result', list, where) if item.get('type') not in _NOTHING_DRAWN]
+    sizes = {(get(item, 'original_height', int, where), get(item, 'original_width', int, where)) for item in areas}
+    if len(sizes) > 1:
+        raise ValueError(f'{where} has areas in images of {len(sizes)} sizes: draw those anew that are of another')
+    return Annotated(path, name, next(iter(sizes), None),
+                     lambda size: (_read_shape(item, size, where) for item in areas), is_draft=not finished)
 
 
 def _name_of(address: str) -> str:
@@ -88,7 +87,7 @@ def _name_of(address: str) -> str:
     return rest if dash and len(start) == 8 and '/upload/' in parts.path else name
 
 
-def _read_shape(item: dict, size, where: str) -> Union[Polygon, Mask]:
+def _read_shape(item: dict, size: Size, where: str) -> Shape:
     kind = item.get('type')
     if kind not in _READERS:
         raise ValueError(f'{where} has a result of type {kind!r}, which is no area: draw a polygon or use the brush')
@@ -100,12 +99,12 @@ def _read_shape(item: dict, size, where: str) -> Union[Polygon, Mask]:
     return _READERS[kind](value, labels[0], size, where)
 
 
-def _read_polygon(value: dict, label: str, size, where: str) -> Polygon:
+def _read_polygon(value: dict, label: str, size: Size, where: str) -> Polygon:
     polygon = polygon_of(label, get(value, 'points', list, where), where)
     return polygon._replace(ring=polygon.ring * (size[1] / 100, size[0] / 100))
 
 
-def _read_rectangle(value: dict, label: str, size, where: str) -> Polygon:
+def _read_rectangle(value: dict, label: str, size: Size, where: str) -> Polygon:
     left, top, width, height = (float(get(value, key, (int, float), where)) for key in ('x', 'y', 'width', 'height'))
     if value.get('rotation'):
         raise ValueError(f'{where} has a rotated rectangle of {label!r}: draw a polygon in its place')
@@ -113,28 +112,27 @@ def _read_rectangle(value: dict, label: str, size, where: str) -> Polygon:
     return _read_polygon(dict(points=ring), label, size, where)
 
 
-def _read_brush(value: dict, label: str, size, where: str) -> Mask:
+def _read_brush(value: dict, label: str, size: Size, where: str) -> Mask:
     try:
-        content = bytes(get(value, 'rle', list, where))
-        opacity = decode_brush(content).reshape(*size, 4)[..., 3]
+        values = decode_brush(bytes(get(value, 'rle', list, where)), 4 * size[0] * size[1])
     except (ValueError, TypeError, IndexError):
         raise ValueError(f'{where} has a brush mask of {label!r} that is none of an image of {size[1]}x{size[0]} '
                          'pixels: export the file anew') from None
-    return mask_of(label, opacity > 0)
+    return Mask(label, values.reshape(*size, 4)[..., 3] > 0)
 
 
 _READERS = dict(polygonlabels=_read_polygon, rectanglelabels=_read_rectangle, brushlabels=_read_brush)
 
 
-def decode_brush(content: bytes) -> np.ndarray:
-    """The values, uint8, of a brush mask: Label Studio's form of the run lengths of thi.ng/rle-pack.
+def decode_brush(content: bytes, n_expected: int) -> np.ndarray:
+    """So many values, uint8, of a brush mask: Label Studio's form of the run lengths of thi.ng/rle-pack.
 
     A head of 53 bits: how many values there are, the bits of a value less 1, and four times the bits of a count less 1.
     Then blocks: a bit for a run, which of the four sizes its count less 1 has, the count, and one value for a run, else
     all values.
 
     Raises:
-        ValueError, IndexError: it breaks off.
+        ValueError, IndexError: it has another number of values, or breaks off.
     """
     bits = ''.join(f'{byte:08b}' for byte in content)
     place = 0
@@ -148,9 +146,11 @@ def decode_brush(content: bytes) -> np.ndarray:
 
     n_values, word = take(32), take(5) + 1
     sizes = [take(4) + 1 for _ in range(4)]
+    if n_values != n_expected:
+        raise ValueError(f'the mask has {n_values} values, not {n_expected}')
     values = bytearray()
     while len(values) < n_values:
         is_run = take(1)
         count = take(sizes[take(2)]) + 1
         values += bytes([take(word)]) * count if is_run else bytes(take(word) for _ in range(count))
-    return np.frombuffer(values, np.uint8)
+    return np.frombuffer(values, np.uint8, n_expected)

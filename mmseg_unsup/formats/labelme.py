@@ -4,7 +4,8 @@ import io
 import os
 import os.path as osp
 from contextlib import contextmanager
-from typing import Iterator, List, Union
+from functools import partial
+from typing import Iterator, List
 
 import numpy as np
 from PIL import Image
@@ -13,7 +14,7 @@ from ..utils.atomic import replacing
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, plain, slashes
 from .parsing import files_below, get, load_json, named
-from .shapes import Annotated, Mask, Polygon, mask_at, polygon_of
+from .shapes import Annotated, Mask, Shape, Size, check_inside, points_of, polygon_of
 from .table import file_of
 
 _VERSION = '5.5.0'  # of LabelMe, whose files later ones read
@@ -55,29 +56,42 @@ def read(folder: str) -> List[Annotated]:
 def _read_image(path: str, name: str) -> Annotated:
     content, where = load_json(path), named(path, name)
     size = get(content, 'imageHeight', int, where), get(content, 'imageWidth', int, where)
-    return Annotated(name, size, [_read_shape(shape, size, where) for shape in get(content, 'shapes', list, where)])
+    return Annotated(path, f'{name}.*', size, partial(_read_shapes, path, where))
 
 
-def _read_shape(shape: dict, size, where: str) -> Union[Polygon, Mask]:
+def _read_shapes(path: str, where: str, size: Size) -> Iterator[Shape]:
+    for shape in get(load_json(path), 'shapes', list, where):
+        yield _read_shape(shape, size, where)
+
+
+def _read_shape(shape: dict, size: Size, where: str) -> Shape:
     label, points = get(shape, 'label', str, where), get(shape, 'points', list, where)
     kind = shape.get('shape_type') or 'polygon'
     if kind not in ('polygon', 'rectangle', 'mask'):
         raise ValueError(f'{where} has a shape {kind!r} of {label!r}, which is no area: draw a polygon in its place')
     if kind == 'polygon':
         return polygon_of(label, points, where)
-    corners = np.asarray(points, float)
-    if corners.shape != (2, 2):
-        raise ValueError(f'{where} has a {kind} of {label!r} with {len(points)} corners, and it takes two: mend or '
+    corners = points_of(label, points, where)
+    if len(corners) != 2:
+        raise ValueError(f'{where} has a {kind} of {label!r} with {len(corners)} corners, and it takes two: mend or '
                          'remove it')
     if kind == 'rectangle':
         (left, top), (right, bottom) = corners
         return polygon_of(label, [(left, top), (right, top), (right, bottom), (left, bottom)], where)
-    left, top = corners.min(0).astype(int).tolist()
-    return mask_at(label, _decode(get(shape, 'mask', str, where), where), left, top, size, where)
+    return _read_mask(label, get(shape, 'mask', str, where), *map(int, corners.min(0)), size, where)
 
 
-def _decode(text: str, where: str) -> np.ndarray:
+def _read_mask(label: str, text: str, left: int, top: int, size: Size, where: str) -> Mask:
+    with _decoding(label, where):
+        image = Image.open(io.BytesIO(base64.b64decode(text)), formats=['PNG'])  # no more than its header
+    check_inside(label, image.size[::-1], left, top, size, where)
+    with _decoding(label, where):
+        return Mask(label, np.asarray(image.convert('L')) > 0, (left, top))
+
+
+@contextmanager
+def _decoding(label: str, where: str) -> Iterator[None]:
     try:
-        return np.asarray(Image.open(io.BytesIO(base64.b64decode(text)), formats=['PNG']).convert('L')) > 0
-    except (OSError, ValueError):
-        raise ValueError(f'{where} has a mask that is no PNG: draw it again') from None
+        yield
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise ValueError(f'{where} has a mask of {label!r} that is no PNG: draw it again') from None

@@ -2,7 +2,8 @@
 import json
 import os
 import os.path as osp
-from typing import Any, List, Type
+from contextlib import contextmanager
+from typing import Any, Iterator, List, Type
 from xml.etree import ElementTree
 
 from ..utils.paths import printable
@@ -30,6 +31,15 @@ def get(item: Any, key: str, kind: Type, where: str) -> Any:
     return value
 
 
+@contextmanager
+def understanding(path: str) -> Iterator[None]:
+    """A block that reads what a file holds: values of other types than expected raise ValueError."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f'{printable(path)} holds what its format does not know: {error}; export it anew') from None
+
+
 def load_json(path: str) -> Any:
     """The content of a JSON file; ValueError if it is none."""
     try:
@@ -39,9 +49,16 @@ def load_json(path: str) -> Any:
         raise ValueError(f'{printable(path)} cannot be read as JSON: {error}') from None
 
 
+class _Plain(ElementTree.TreeBuilder):
+    """Without a document type, whose entities stand for texts of any length."""
+
+    def doctype(self, name: str, *identifiers) -> None:
+        raise ValueError(f'it declares a document type {name!r}, which no export has')
+
+
 def load_xml(path: str) -> ElementTree.Element:
-    """The root of an XML file; ValueError if it is none."""
+    """The root of an XML file; ValueError if it is none, or has a document type."""
     try:
-        return ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+        return ElementTree.parse(path, ElementTree.XMLParser(target=_Plain())).getroot()
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two of encodings
         raise ValueError(f'{printable(path)} cannot be read as XML: {error}') from None

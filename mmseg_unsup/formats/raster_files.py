@@ -1,17 +1,19 @@
 """Rasters with coordinates, opened by rasterio; a file is only data."""
+import errno
 import os
 import os.path as osp
 import warnings
 from contextlib import contextmanager
 from typing import Any, Iterator
 
-from ..utils.paths import printable
+from ..utils.paths import check_utf8, printable
 from .table import check_packages
 
 NEEDS = ('rasterio', )
 # first bytes -> what GDAL reads them by; other drivers open what a file names elsewhere, be it on the network
 _DRIVERS = {b'II': 'GTiff', b'MM': 'GTiff', b'\0\0\0\x0cjP': 'JP2OpenJPEG', b'\xff\xd8': 'JPEG', b'\x89P': 'PNG'}
 _TILE = 256  # pixels, a multiple of 16
+_MAX_BLOCK = 2**24  # pixels of a block of a smaller raster
 
 
 @contextmanager
@@ -20,18 +22,39 @@ def open_raster(path: str) -> Iterator[Any]:
 
     Raises:
         ImportError: rasterio, the extra ``geo``, is missing.
-        ValueError: it is no GeoTIFF, JPEG 2000, JPEG or PNG, or is damaged, or its name is no UTF-8.
+        ValueError: it is no GeoTIFF, JPEG 2000, JPEG or PNG, or is damaged, its name is no UTF-8, or its blocks are far
+            larger than it.
     """
     check_packages(NEEDS, f'reading {printable(path)} with its coordinates')
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-    _check_name(path)
-    warnings.filterwarnings('ignore', category=NotGeoreferencedWarning)
-    try:
-        with rasterio.open(osp.abspath(path), driver=_driver_of(path)) as raster:
+    from rasterio.errors import NotGeoreferencedWarning
+    check_utf8(path, 'GDAL')
+    with reading(path):
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', NotGeoreferencedWarning)
+            raster = rasterio.open(osp.abspath(path), driver=_driver_of(path))
+        with raster:
+            _check_blocks(raster, path)
             yield raster
+
+
+def _check_blocks(raster: Any, path: str) -> None:
+    """Raise ValueError if what is decoded at a time, in whole, is much larger than the picture."""
+    for height, width in raster.block_shapes:
+        if height * width > max(_MAX_BLOCK, raster.height * raster.width):
+            raise ValueError(f'{printable(path)} has {raster.width}x{raster.height} pixels in blocks of '
+                             f'{width}x{height}: write it anew (gdal_translate -co TILED=YES)')
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """A block that reads a raster, while another may be written: what goes wrong is said of this one, by ValueError."""
+    from rasterio.errors import RasterioError
+    try:
+        yield
     except RasterioError as error:
-        raise ValueError(f'{printable(path)} cannot be read as a raster: {_line(error)}') from None
+        raise ValueError(f'{printable(path)} cannot be read as a raster: {_line(error)}; give the whole file, or leave '
+                         'it out') from None
 
 
 @contextmanager
@@ -46,7 +69,7 @@ def new_geotiff(path: str, **profile) -> Iterator[Any]:
     """
     import rasterio
     from rasterio.errors import RasterioError
-    _check_name(path)
+    check_utf8(path, 'GDAL')
     os.makedirs(osp.dirname(path) or '.', exist_ok=True)
     try:
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
@@ -54,7 +77,19 @@ def new_geotiff(path: str, **profile) -> Iterator[Any]:
                 blockysize=_TILE, bigtiff='IF_SAFER', **profile) as raster:
             yield raster
     except RasterioError as error:
-        raise OSError(f'{printable(path)} cannot be written: {_line(error)}') from None
+        raise OSError(errno.EIO, f'it cannot be written ({_line(error)})', path) from None
+    _check_whole(path)
+
+
+def _check_whole(path: str) -> None:
+    """Raise OSError unless a file can be read: what GDAL writes last may fail without a word, as on a full disk."""
+    try:
+        with open_raster(path) as raster:
+            for _, window in raster.block_windows(1):
+                raster.read(window=window)
+                raster.dataset_mask(window=window)
+    except ValueError:
+        raise OSError(errno.ENOSPC, 'it cannot be written whole', path) from None
 
 
 def _driver_of(path: str) -> str:
@@ -67,13 +102,6 @@ def _driver_of(path: str) -> str:
                      '(gdal_translate), or leave it out')
 
 
-def _check_name(path: str) -> None:
-    try:
-        osp.abspath(path).encode()
-    except UnicodeEncodeError:
-        raise ValueError(f'{printable(path)} is no name in UTF-8, which GDAL needs: rename the file') from None
-
-
 def _line(error: Exception) -> str:
     """What GDAL says, which may be the cause of the error."""
-    return ' '.join(str(error.__cause__ or error).split())
+    return ' '.join(str(error.__cause__ or error).split()).rstrip('.')

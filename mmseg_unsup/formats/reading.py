@@ -4,7 +4,7 @@ from typing import List
 
 from ..utils.paths import path_remedy, printable
 from . import cityscapes, coco, cvat, geotiff, label_studio, labelme, yolo
-from .parsing import files_below, load_json
+from .parsing import files_below, load_json, understanding
 from .shapes import Annotated
 from .table import check_packages
 
@@ -20,10 +20,8 @@ def read_shapes(path: str) -> List[Annotated]:
     if not osp.exists(path):
         raise FileNotFoundError(f'there are no annotations {printable(path)}: {path_remedy(path)}')
     check_packages(['pycocotools'], f'reading {printable(path)}')
-    try:
+    with understanding(path):
         found = _read_folder(path) if osp.isdir(path) else _read_file(path)
-    except (AttributeError, IndexError, KeyError, TypeError) as error:  # values of other types than expected
-        raise ValueError(f'{printable(path)} holds what its format does not know: {error}; export it anew') from None
     if not found:
         raise ValueError(f'{printable(path)} has annotations of no image: export the file anew')
     return found

@@ -1,66 +1,109 @@
-"""What annotation files say of images, and how it is drawn as label maps."""
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+"""What annotation files say of images, and how it is drawn as label maps.
+
+Shapes are made for an image of a known size alone, which is what the file claims: memory is bounded by the images, not
+by numbers in a file.
+"""
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
 from ..utils.paths import printable
+from .parsing import named, understanding
 
-_FAR = 1e6  # pixels, more than any image has; pycocotools walks along edges step by step
+Size = Tuple[int, int]  # (H, W)
 
 
 class Polygon(NamedTuple):
-    """An area with a label; the ring is (N, 2) x and y."""
+    """An area with a label; the ring is (N, 2) x and y in pixels."""
     label: str
     ring: np.ndarray
 
 
 class Mask(NamedTuple):
-    """Pixels with a label, as pycocotools' run lengths, and the left and top of what these describe."""
+    """Pixels with a label, (h, w) booleans, and the left and top of the first one in the image."""
     label: str
-    runs: dict
+    pixels: np.ndarray
     corner: Tuple[int, int] = (0, 0)
+
+
+Shape = Union[Polygon, Mask]
 
 
 class Annotated(NamedTuple):
     """What a file says of an image.
 
     Attributes:
-        name: of the image, below the folder of all.
-        size: (H, W) by the file; None if it does not say it, then coordinates are shares of width and height.
-        shapes: a later one lies above the former ones.
+        path: of the file.
+        name: of the image, below the folder of all; one that ends in ``.*`` stands for any suffix.
+        size: (H, W) by the file; None if it does not say it.
+        make: the size of the image -> its shapes, a later one above the former ones.
         is_draft: they are those of a model, which nobody has taken over yet, where the file tells the two apart.
     """
+    path: str
     name: str
-    size: Optional[Tuple[int, int]]
-    shapes: List[Union[Polygon, Mask]]
+    size: Optional[Size]
+    make: Callable[[Size], Iterable[Shape]]
     is_draft: bool = False
+
+    def shapes(self, size: Size) -> Iterator[Shape]:
+        """The shapes, one at a time, in an image that has this size.
+
+        Raises:
+            ValueError: by the file it has another; a shape cannot be drawn.
+        """
+        if self.size not in (None, size):
+            raise ValueError(f'{printable(self.path)} says that {printable(self.name)} has {_told(self.size)} pixels, '
+                             f'but it has {_told(size)}: give the images that were annotated')
+        where = named(self.path, self.name)
+        with understanding(self.path):
+            for shape in self.make(size):
+                if not (isinstance(shape.label, str) and shape.label.strip()):
+                    raise ValueError(f'{where} has a shape whose class is called {shape.label!r:.60}: give it a name')
+                if isinstance(shape, Polygon):
+                    _check_outline(shape, size, where)
+                yield shape
+
+
+def points_of(label: str, ring, where: str) -> np.ndarray:
+    """(N, 2) finite points (x, y), of those or of numbers x, y, x, y and so on.
+
+    Raises:
+        ValueError: they are none; names where they stand.
+    """
+    try:
+        points = np.asarray(ring, float).reshape(-1, 2)
+        if np.isfinite(points).all():
+            return points
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f'{where} has a shape of {label!r} whose points are no pairs of numbers: {ring!r:.60}; mend or '
+                     'remove it')
 
 
 def polygon_of(label: str, ring, where: str) -> Polygon:
-    """A polygon of points (x, y), or of numbers x, y, x, y and so on.
+    """A polygon of points, see :func:`points_of`.
 
     Raises:
         ValueError: it has fewer than three points, or what are no numbers; names where it stands.
     """
-    try:
-        points = np.asarray(ring, float)
-        points = points.reshape(-1, 2)
-    except (TypeError, ValueError):
-        raise ValueError(f'{where} has a polygon of {label!r} whose points are no pairs of numbers: {ring!r:.60}'
-                         ) from None
-    if len(points) < 3 or not (np.abs(points) < _FAR).all():
-        raise ValueError(f'{where} has a polygon of {label!r} with {len(points)} points, and three at least that lie '
-                         'in or near the image enclose an area: mend or remove it')
+    points = points_of(label, ring, where)
+    if len(points) < 3:
+        raise ValueError(f'{where} has a polygon of {label!r} with {len(points)} points, and three at least enclose an '
+                         'area: mend or remove it')
     return Polygon(label, points)
 
 
-def mask_of(label: str, pixels: np.ndarray) -> Mask:
-    """A mask of (H, W) booleans."""
-    return Mask(label, encoded(pixels))
+def _check_outline(polygon: Polygon, size: Size, where: str) -> None:
+    """Raise ValueError if an outline is longer than all lines between the pixels of an image, with as many again for
+    slits to holes: pycocotools walks along it step by step, and keeps the steps."""
+    length = np.abs(polygon.ring - np.roll(polygon.ring, 1, 0)).max(1).sum()
+    if length > 4 * (size[0] + 1) * (size[1] + 1):
+        raise ValueError(f'{where} has a polygon of {polygon.label!r} whose outline is {length:.3g} pixels long, for '
+                         f'which an image of {_told(size)} has no place: mend or remove it')
 
 
-def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, lister: str) -> List[Mask]:
-    """The masks of the values of a map other than ``void``.
+def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, lister: str) -> Iterator[Mask]:
+    """The masks of the values of a map other than ``void``, one at a time.
 
     Args:
         names: value -> label.
@@ -75,57 +118,46 @@ def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, liste
     if unknown:
         raise ValueError(f'{printable(path)} holds the values {unknown}, which {lister} not list: add them there, or '
                          f'use {void} for void')
-    return [mask_of(names[c], ids == c) for c in found]
+    return (Mask(names[c], ids == c) for c in found)
 
 
-def encoded(pixels: np.ndarray) -> dict:
-    """(H, W) booleans as run lengths of pycocotools."""
-    from pycocotools import mask
-    return mask.encode(np.asfortranarray(pixels, np.uint8))
+def check_inside(label: str, pixels: Size, left: int, top: int, size: Size, where: str) -> None:
+    """Raise ValueError if a mask of (h, w) pixels whose upper left one is there does not lie in an image of (H, W)."""
+    if min(left, top, *pixels) < 0 or top + pixels[0] > size[0] or left + pixels[1] > size[1]:
+        raise ValueError(f'{where} has a mask of {label!r} of {_told(pixels)} pixels at {_told((top, left))}, which '
+                         f'does not lie in an image of {_told(size)}: mend or remove it')
 
 
-def mask_at(label: str, pixels: np.ndarray, left: int, top: int, size: Tuple[int, int], where: str) -> Mask:
-    """A mask of (h, w) booleans whose upper left pixel is there, in an image of (H, W).
-
-    Raises:
-        ValueError: it does not lie in the image.
-    """
-    if min(left, top) < 0 or top + pixels.shape[0] > size[0] or left + pixels.shape[1] > size[1]:
-        raise ValueError(f'{where} has a mask of {label!r} of {pixels.shape[1]}x{pixels.shape[0]} pixels at ({left}, '
-                         f'{top}), which does not lie in an image of {size[1]}x{size[0]}')
-    return mask_of(label, pixels)._replace(corner=(left, top))
+def check_runs(runs: List[int], size: Size) -> None:
+    """Raise ValueError unless run lengths are whole numbers from 0 on that make up a mask of (h, w)."""
+    if {*map(type, runs)} != {int} or min(runs) < 0 or sum(runs) != size[0] * size[1]:
+        raise ValueError(f'the run lengths do not make up a mask of {_told(size)}')
 
 
-def draw_map(annotated: Annotated, size: Tuple[int, int], class_of: Dict[str, int], void: int) -> np.ndarray:
+def _told(size: Size) -> str:
+    """Width and height, of which a file may claim thousands of digits."""
+    return f'{size[1]!s:.20}x{size[0]!s:.20}'
+
+
+def draw_map(annotated: Annotated, size: Size, class_of: Dict[str, int], void: int) -> np.ndarray:
     """(H, W) class ids of an image, uint8, or uint16 where void is larger; void where there is no shape."""
     ids = np.full(size, void, np.uint8 if void < 256 else np.uint16)
-    scale = (1, 1) if annotated.size else size[::-1]
-    for shape in annotated.shapes:
-        part, pixels = _pixels_of(shape, size, scale)
+    for shape in annotated.shapes(size):
+        part, pixels = _pixels_of(shape, size)
         ids[part][pixels] = class_of[shape.label]
     return ids
 
 
-def _pixels_of(shape: Union[Polygon, Mask], size: Tuple[int, int], scale: Tuple[int, int]) -> Tuple[tuple, np.ndarray]:
+def _pixels_of(shape: Shape, size: Size) -> Tuple[tuple, np.ndarray]:
     """The part of the image that a shape lies in, and which of its pixels are inside."""
     from pycocotools import mask
     if isinstance(shape, Mask):
-        (left, top), (height, width) = shape.corner, shape.runs['size']
-        return (slice(top, top + height), slice(left, left + width)), mask.decode(shape.runs).astype(bool)
-    ring = shape.ring * scale
-    low = np.clip(np.floor(ring.min(0)).astype(int), 0, size[::-1])
-    width, height = np.clip(np.ceil(ring.max(0)).astype(int), low, size[::-1]) - low
+        (left, top), (height, width) = shape.corner, shape.pixels.shape
+        return (slice(top, top + height), slice(left, left + width)), shape.pixels
+    low = np.clip(np.floor(shape.ring.min(0)), 0, size[::-1]).astype(int)
+    width, height = np.clip(np.ceil(shape.ring.max(0)), low, size[::-1]).astype(int) - low
     part = slice(low[1], low[1] + height), slice(low[0], low[0] + width)
     if not (width and height):
         return part, np.zeros((height, width), bool)
-    runs = mask.frPyObjects([(ring - low).ravel().tolist()], int(height), int(width))
+    runs = mask.frPyObjects([(shape.ring - low).ravel().tolist()], int(height), int(width))
     return part, mask.decode(runs)[..., 0].astype(bool)
-
-
-def check_labels(images: List[Annotated], classes: List[str], told: Callable[[str], str]) -> None:
-    """Raise ValueError, with a remedy for the label, if one is no class."""
-    for image in images:
-        for shape in image.shapes:
-            if shape.label not in classes:
-                raise ValueError(f'the image {printable(image.name)} has the class {shape.label!r}, which the model '
-                                 f'does not know: {told(shape.label)}')

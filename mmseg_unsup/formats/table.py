@@ -16,11 +16,13 @@ class Format(NamedTuple):
         needs: packages that write it.
         suffix: of the file of an image, whose own suffix it replaces; None where one file has all images.
         max_classes: None for any number.
+        beside: what the name of a second file of an image has besides.
     """
     files: Tuple[str, ...]
     needs: Tuple[str, ...] = _POLYGONS
     suffix: Optional[str] = None
     max_classes: Optional[int] = None
+    beside: str = ''
 
 
 FORMATS = {
@@ -31,7 +33,7 @@ FORMATS = {
     'yolo': Format(('yolo/', ), suffix='.txt'),
     'labelme': Format(('labelme/', ), suffix='.json'),
     'cityscapes': Format(('cityscapes/', ), (), '_gtFine_labelIds.png', 255),
-    'geotiff': Format(('geotiff/', ), ('rasterio', ), '.tif', 255),
+    'geotiff': Format(('geotiff/', ), ('rasterio', ), '.tif', 255, '.aux.xml'),
     'video': Format(('videos/', ), ()),
 }
 

@@ -11,12 +11,13 @@ import numpy as np
 from ..datasets.image_files import mark_output
 from ..datasets.pictures import read_rgb
 from ..utils.atomic import replacing
-from ..utils.paths import printable
+from ..utils.paths import check_utf8, printable
 from ..visualization import with_legend
 from .job import Add, Drawn, Job
 from .parsing import files_below
 
 FRAMES = 'frames.json'  # in a folder of frames: what they are of
+MAX_RATE = 1000  # frames a second; what states more does not know it
 _SUFFIX, _CODEC = '.mp4', 'mp4v'  # what every OpenCV with FFmpeg writes; it tells the format by the suffix
 _UNFINISHED = f'.part{_SUFFIX}'
 _QUIET = '-8'  # of FFmpeg's levels
@@ -33,8 +34,11 @@ def rate_of(folder: str) -> float:
     try:
         with open(osp.join(folder, FRAMES), encoding='utf-8') as file:
             record = json.load(file)
-        return record['rate'] / record['every']
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        rate = record['rate'] / record['every']
+        if 0 < rate <= MAX_RATE:
+            return rate
+        raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         raise ValueError(f'the format video needs frames as mmseg-unsup frames writes them, but {printable(folder)} '
                          f'has no {FRAMES} of its own, or a damaged one: choose another format, or make the frames '
                          'anew') from None
@@ -43,6 +47,7 @@ def rate_of(folder: str) -> float:
 def check(root: str, images: Sequence[str]) -> None:
     """Raise ValueError unless images below ``root`` are frames."""
     for folder in {osp.dirname(image) for image in images}:
+        check_utf8(folder, 'OpenCV')
         rate_of(osp.join(root, folder))
 
 
@@ -85,14 +90,18 @@ def new_video(path: str, rate: float) -> Iterator[Callable[[np.ndarray], None]]:
 
     Raises:
         OSError: OpenCV has no FFmpeg, or the file cannot be written, as on a full disk.
+        ValueError: its name is no UTF-8.
     """
+    check_utf8(path, 'OpenCV')
+    hush_ffmpeg()
     writer, n_frames = cv2.VideoWriter(), 0
 
     def add(frame: np.ndarray) -> None:
         nonlocal n_frames
         even = cv2.copyMakeBorder(frame[..., ::-1], 0, frame.shape[0] % 2, 0, frame.shape[1] % 2, cv2.BORDER_CONSTANT,
                                   value=(255, 255, 255))
-        if not n_frames and not writer.open(unfinished, cv2.VideoWriter_fourcc(*_CODEC), rate, even.shape[1::-1]):
+        if not n_frames and not writer.open(unfinished, cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*_CODEC), rate,
+                                            even.shape[1::-1]):
             raise OSError(f'{printable(path)} cannot be written: look whether there is space, and whether OpenCV has '
                           'FFmpeg (pip install opencv-python), or choose another format')
         writer.write(even)
@@ -104,7 +113,8 @@ def new_video(path: str, rate: float) -> Iterator[Callable[[np.ndarray], None]]:
         try:
             yield add
             writer.release()
-            if cv2.VideoCapture(unfinished).get(cv2.CAP_PROP_FRAME_COUNT) != n_frames:  # OpenCV tells no errors
+            written = cv2.VideoCapture(unfinished, cv2.CAP_FFMPEG)
+            if written.get(cv2.CAP_PROP_FRAME_COUNT) != n_frames:  # OpenCV tells no errors
                 raise OSError(f'{printable(path)} cannot be written whole: free space there, or write elsewhere')
             os.replace(unfinished, part)
         finally:

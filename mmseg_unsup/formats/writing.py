@@ -1,5 +1,6 @@
 """Writing maps as annotations of other programs."""
 import functools
+import os
 import os.path as osp
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -7,7 +8,7 @@ from typing import Callable, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from ..utils.atomic import remove_parts, remove_parts_below
+from ..utils.atomic import MAX_NAME, remove_parts, remove_parts_below
 from ..utils.paths import printable
 from ..utils.read_ahead import read_ahead
 from ..utils.same_files import two_of_one_file
@@ -20,7 +21,7 @@ _WRITING = {'coco': coco.writing_runs, 'coco-polygons': coco.writing_polygons, '
             'cvat': cvat.writing, 'yolo': yolo.writing, 'labelme': labelme.writing, 'cityscapes': cityscapes.writing,
             'geotiff': geotiff.writing, 'video': video.writing}
 # formats that not all images can have
-_CHECKS = {'geotiff': geotiff.check, 'video': video.check}
+_CHECKS = {'cvat': cvat.check, 'geotiff': geotiff.check, 'video': video.check}
 
 
 def check_maps(formats: Sequence[str], names: Sequence[str], root: str, images: Sequence[str]) -> None:
@@ -32,18 +33,29 @@ def check_maps(formats: Sequence[str], names: Sequence[str], root: str, images: 
         images: their names.
     """
     for name in formats:
-        most, is_single = FORMATS[name].max_classes, FORMATS[name].suffix is None
+        most = FORMATS[name].max_classes
         if most is not None and len(names) > most:
             raise ValueError(f'the format {name} holds {most} classes at most, and there are {len(names)}: merge '
                              'classes (mmseg-unsup name --merge), or choose another format')
-        alike = None if is_single else two_of_one_file(images, functools.partial(file_of, name))
-        if alike:
-            one, other = (printable(images[i]) for i in alike)
-            raise ValueError(f'the format {name} has one file for {one} and {other}, '
-                             f'{printable(file_of(name, images[alike[0]]))}: rename one of the images, or choose '
-                             'another format')
+        if FORMATS[name].suffix is not None:
+            _check_files(name, images)
         if name in _CHECKS:
             _CHECKS[name](root, images)
+
+
+def _check_files(name: str, images: Sequence[str]) -> None:
+    """Of a format with a file for each image."""
+    alike = two_of_one_file(images, functools.partial(file_of, name))
+    if alike:
+        one, other = (printable(images[i]) for i in alike)
+        raise ValueError(f'the format {name} has one file for {one} and {other}, '
+                         f'{printable(file_of(name, images[alike[0]]))}: rename one of the images, or choose another '
+                         'format')
+    for image in images:
+        n_bytes = len(os.fsencode(osp.basename(file_of(name, image)) + FORMATS[name].beside))
+        if n_bytes > MAX_NAME:
+            raise ValueError(f'the format {name} has a file for {printable(image)} whose name would have {n_bytes} '
+                             f'bytes, of {MAX_NAME} that are possible: shorten it, or choose another format')
 
 
 def write_formats(formats: Sequence[str], job: Job, images: Sequence[str], read_map: Callable[[str], np.ndarray],
@@ -62,6 +74,7 @@ def write_formats(formats: Sequence[str], job: Job, images: Sequence[str], read_
     Raises:
         ValueError: see :func:`check_maps`.
     """
+    formats = [*dict.fromkeys(formats)]
     check_maps(formats, job.names, job.root, images)
     needs_regions = any('shapely' in FORMATS[name].needs for name in formats)
     draw = functools.partial(_draw, read_map, len(job.names), tolerance if needs_regions else None)

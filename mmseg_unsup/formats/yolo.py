@@ -2,15 +2,16 @@
 import os
 import os.path as osp
 from contextlib import contextmanager
-from typing import Iterator, List
+from functools import partial
+from typing import Dict, Iterator, List
 
 import yaml
 
-from ..utils.atomic import replacing, write_text
+from ..utils.atomic import replacing, writing_last
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, plain
-from .parsing import files_below, named
-from .shapes import Annotated, polygon_of
+from .parsing import files_below
+from .shapes import Annotated, Polygon, Size, polygon_of
 from .table import file_of
 
 _SETTINGS, _LABELS = 'data.yaml', 'labels'
@@ -20,9 +21,9 @@ _SETTINGS, _LABELS = 'data.yaml', 'labels'
 def writing(job: Job) -> Iterator[Add]:
     """``yolo/data.yaml`` and below ``yolo/labels`` a file per image, a line for every connected region: its class and
     the points of its polygon as shares of width and height. The images belong to ``yolo/images``."""
-    yield lambda drawn: _write_image(drawn, osp.join(job.out, 'yolo', _LABELS))
     names = ''.join(f'  {c}: {as_json(name)}\n' for c, name in enumerate(job.names))
-    write_text(osp.join(job.out, 'yolo', _SETTINGS), f'train: images\nval: images\nnames:\n{names}')
+    with writing_last(osp.join(job.out, 'yolo', _SETTINGS), f'train: images\nval: images\nnames:\n{names}'):
+        yield lambda drawn: _write_image(drawn, osp.join(job.out, 'yolo', _LABELS))
 
 
 def _write_image(drawn: Drawn, folder: str) -> None:
@@ -42,28 +43,43 @@ def read(folder: str) -> List[Annotated]:
         ValueError: what is no such folder; a line that is no polygon of a known class.
     """
     names, labels = _read_names(osp.join(folder, _SETTINGS)), osp.join(folder, _LABELS)
-    return [_read_image(path, osp.relpath(path, labels).removesuffix('.txt'), names)
-            for path in files_below(labels, '.txt')]
+    return [Annotated(path, f'{osp.relpath(path, labels).removesuffix(".txt")}.*', None,
+                      partial(_read_shapes, path, names)) for path in files_below(labels, '.txt')]
 
 
-def _read_names(path: str) -> dict:
+def _read_names(path: str) -> Dict[str, str]:
+    """Number of a class as labels have it -> its name."""
     try:
         with open(path, encoding='utf-8') as file:
             names = yaml.safe_load(file)['names']
-        return dict(enumerate(names) if isinstance(names, list) else names)
-    except (yaml.YAMLError, ValueError, TypeError, KeyError):
+        found = {str(c): name for c, name in (enumerate(names) if isinstance(names, list) else names.items())}
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ValueError(f'{printable(path)} does not list the classes as "names": write it as '
                          'docs.ultralytics.com/datasets/segment says') from None
+    wrong = [c for c, name in found.items() if not isinstance(name, str)]
+    if wrong:
+        raise ValueError(f'{printable(path)} has something else than a text as the name of the class {wrong[0]}: write '
+                         'it in quotes')
+    return found
 
 
-def _read_image(path: str, name: str, names: dict) -> Annotated:
-    shapes, where = [], named(path, name)
-    with open(path, encoding='utf-8') as file:
-        for line in filter(None, map(str.split, file)):
-            if not line[0].isdigit() or int(line[0]) not in names:
-                raise ValueError(f'{where} has the class {line[0]!r}, which {_SETTINGS} does not list')
-            if len(line) == 5:
-                raise ValueError(f'{where} has a box of {names[int(line[0])]!r}, which says nothing of pixels: export '
-                                 'segments')
-            shapes.append(polygon_of(names[int(line[0])], line[1:], where))
-    return Annotated(name, None, shapes)
+def _read_shapes(path: str, names: Dict[str, str], size: Size) -> Iterator[Polygon]:
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f'line {number} of {printable(path)}'
+        c, *shares = line.split()
+        if c not in names:
+            raise ValueError(f'{where} has the class {c!r:.60}, which {_SETTINGS} does not list: mend one of the two')
+        if len(shares) == 4:
+            raise ValueError(f'{where} has a box of {names[c]!r}, which says nothing of pixels: export segments')
+        polygon = polygon_of(names[c], shares, where)
+        yield polygon._replace(ring=polygon.ring * size[::-1])
+
+
+def _lines(path: str) -> Iterator[str]:
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            yield from file
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{printable(path)} cannot be read as text: {error}') from None

@@ -204,13 +204,18 @@ def _check_head(cluster_set: str, n_clusters: int, fingerprint: str) -> None:
         raise ValueError(f'fingerprint must have 16 hexadecimal digits, but it is {fingerprint!r}')
 
 
-def _check_class(of_class: NamedClass, n_clusters: int) -> None:
-    name, color, clusters = of_class
+def check_name(name: object) -> None:
+    """Raise ValueError unless a class may be called so."""
     if not isinstance(name, str):
         raise ValueError(f'the name of a class must be text, but one is {name!r}')
     if not name or name != name.strip() or not name.isprintable():
         raise ValueError(f'the name of a class must not be empty, begin or end with a space or hold line breaks, but '
                          f'one is {name!r}')
+
+
+def _check_class(of_class: NamedClass, n_clusters: int) -> None:
+    name, color, clusters = of_class
+    check_name(name)
     if not isinstance(color, tuple) or len(color) != 3 or not all(_is_int(v) and 0 <= v <= 255 for v in color):
         raise ValueError(f'the color of {name!r} must be three whole numbers from 0 to 255, but it is {color!r}')
     if not isinstance(clusters, tuple) or not clusters:

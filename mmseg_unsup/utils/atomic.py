@@ -37,7 +37,7 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
             os.remove(part)
         if isinstance(error, OSError) and error.errno and error.filename in (None, part):
             raise OSError(error.errno, f'{error.strerror}: nothing was written, and what was there before is whole',
-                          path) from error
+                          path) from None
         raise
     if flush:
         _flush(folder)
@@ -64,6 +64,19 @@ def write_text(path: str, text: str) -> None:
     """Write a text file in one step; of names that are no UTF-8 it holds the escapes."""
     with replacing(path) as part, open(part, 'w', encoding='utf-8', errors='backslashreplace') as file:
         file.write(text)
+
+
+@contextmanager
+def writing_last(path: str, text: str) -> Iterator[None]:
+    """Write a text file after the block; a former one of another text goes before, as it says nothing of what the block
+    writes."""
+    if osp.exists(path):
+        with open(path, 'rb') as file:
+            is_same = file.read() == text.encode(errors='backslashreplace')
+        if not is_same:
+            os.remove(path)
+    yield
+    write_text(path, text)
 
 
 def remove_parts(folder: str, names: Optional[Container[str]] = None) -> None:

@@ -1,6 +1,9 @@
 """Files that one process at a time writes to."""
 import errno
 import logging
+import time
+from contextlib import contextmanager
+from typing import Callable, Iterator
 
 from .console import say
 
@@ -28,3 +31,20 @@ def take_lock(descriptor: int, path: str, start: int = 0, length: int = 0) -> bo
             return False
         say(f'{path} cannot be locked ({error.strerror}): do not start a second run there', logging.WARNING)
     return True
+
+
+@contextmanager
+def taking_turns(path: str, is_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """A block of which one process at a time is in; the others wait.
+
+    Args:
+        path: of the file that is locked, which is made.
+        is_waiting: called every second.
+    """
+    with open(path, 'ab') as file:
+        if not take_lock(file.fileno(), path):
+            say(f'another process is at work there ({path}): waiting for its end')
+            while not take_lock(file.fileno(), path):
+                is_waiting()
+                time.sleep(1)
+        yield

@@ -23,6 +23,14 @@ def printable(path: str) -> str:
     return path.encode('utf-8', 'backslashreplace').decode()
 
 
+def check_utf8(path: str, program: str) -> None:
+    """Raise ValueError unless a program that knows names in UTF-8 alone can open a file."""
+    try:
+        osp.abspath(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f'{printable(path)} is no name in UTF-8, which {program} needs: rename it') from None
+
+
 def shown(path: str) -> str:
     """A path for people: relative to the working directory if it lies below it; an address, and ``PACKAGE::NAME`` of a
     config, as it is."""

@@ -117,6 +117,9 @@ def test_what_is_no_correction(images, tmp_path):
     one = label_studio(tmp_path / 'one.json', {'a.jpg': ('annotations', 'sky', 0, 100)})
     with pytest.raises(ValueError, match=r'have 1 classes \(sky\), and between 2 and 254 can be learnt: .*--classes'):
         Corrections([one], images)
+    for name in ('sky ', 'a\nb'):
+        with pytest.raises(ValueError, match='must not be empty, begin .* but one is .*: rename it in the labels'):
+            Corrections([one], images, given=['sky', name])
     with pytest.raises(ValueError, match='--classes sky sky has a name twice'):
         Corrections([one], images, given=['sky', 'sky'])
     Image.new('RGB', (20, 10)).save(tmp_path / 'My Photos' / 'a.bmp')

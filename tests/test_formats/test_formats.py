@@ -127,6 +127,17 @@ def test_a_file_that_breaks_off_leaves_the_former_one(maps, tmp_path):
             if name != 'cvat_labels.json'} == before
 
 
+def test_a_list_of_other_classes_is_no_list_of_new_maps(maps, tmp_path):
+    """Folders of which a part is new are not read by the former names; with the same names all stays as it was."""
+    lists = [tmp_path / 'out' / 'yolo' / 'data.yaml', tmp_path / 'out' / 'cityscapes' / 'labels.json']
+    for names, is_left in ((CLASSES, True), (CLASSES[::-1], False)):
+        write(tmp_path, maps, ['yolo', 'cityscapes'])
+        with pytest.raises(KeyError):
+            job = Job(str(tmp_path / 'out'), names, cluster_palette(3), '')
+            write_formats(['yolo', 'cityscapes'], job, [*maps, 'gone.png'], maps.__getitem__)
+        assert [path.exists() for path in lists] == [is_left] * 2
+
+
 def test_many_classes(tmp_path):
     classes = [f'cluster {k}' for k in range(300)]
     with pytest.raises(ValueError, match=r'^the format cityscapes holds 255 classes at most, and there are 300: merge'):
@@ -232,7 +243,7 @@ def test_brush_masks_of_label_studio(maps, tmp_path):
         return (1, 1), (3, 2), (n - 1, 16), (value, 8)
 
     content = pack(*head(9), *run(200, 4), (0, 1), (0, 2), (2, 3), (1, 8), (2, 8), (3, 8), *run(0, 2))
-    assert decode_brush(bytes(content)).tolist() == [200] * 4 + [1, 2, 3, 0, 0]
+    assert decode_brush(bytes(content), 9).tolist() == [200] * 4 + [1, 2, 3, 0, 0]
     rle = pack(*head(9600), *run(0, 1240), *run(255, 40), *run(0, 8320))  # ten pixels of four values in row 5
     path = tmp_path / 'x.json'
     path.write_text(studio('brushlabels', format='rle', rle=rle))
@@ -250,9 +261,9 @@ BAD = {
         (coco([RING], categories=[]), 'of the image 1 and the category 7, of which one is not listed there'),
         (coco([RING[:4]]), r"image a b.jpg, has a polygon of 'Straße' with 2 points, and three"),
         (coco([['x'] * 6]), 'whose points are no pairs of numbers'),
-        (coco([[0, 0, 1e9, 0, 0, 1]]), 'with 3 points, and three at least that lie in or near the image'),
+        (coco([[0, 0, 1e9, 0, 0, 1]]), 'whose outline is 2e.09 pixels long, for which an image of 60x40 has no place'),
         ('[{"data": {"name": "a b.jpg"}, "annotations": [3]}]', 'holds what its format does not know'),
-        (studio(label=3, points=[(0, 0), (1, 0), (1, 1)]), 'the class 3, which the model does not know'),
+        (studio(label=3, points=[(0, 0), (1, 0), (1, 1)]), 'has a shape whose class is called 3: give it a name'),
         (coco([]), 'without a segmentation: a box says nothing of pixels'),
         (coco(dict(size=[4, 6], counts='x')), r'size \[4, 6\], but height and width are \[40, 60\]'),
         (coco(dict(size=[40, 60], counts=[5, 5])), 'that do not make up the image'),
@@ -270,8 +281,8 @@ BAD = {
         ('<annotations><track/></annotations>', 'is no file of CVAT for images'),
         (CVAT.format('<points label="Straße" points="1,1"/>'), "a shape 'points' of 'Straße', which is no area"),
         (CVAT.format('<polygon label="Straße" points="1,1;2,2"/>'), 'with 2 points'),
-        (CVAT.format('<polygon label="Straße"/>'), 'lacks a value'),
-        (CVAT.format('<mask label="Straße" left="0" top="0" width="2" height="2" rle="1,2"/>'), 'sum to 3, not'),
+        (CVAT.format('<polygon label="Straße"/>'), 'lacks a value of points'),
+        (CVAT.format('<mask label="Straße" left="0" top="0" width="2" height="2" rle="1,2"/>'), 'a mask of 2x2'),
         (CVAT.format('<mask label="Straße" left="59" top="0" width="2" height="2" rle="1,3"/>'), 'does not lie in'),
         (CVAT.format(box(rotation=3)), 'rotated box'),
     ],
@@ -282,7 +293,7 @@ BAD = {
     'x/a b.json': [
         (labelme([(1, 1), (2, 2)], 'line'), "shape 'line' of 'Straße', which is no area"),
         (labelme([(1, 1)], 'rectangle'), 'with 1 corners'),
-        (labelme([(0, 0), (1, 1)], 'mask', mask='eA=='), 'a mask that is no PNG'),
+        (labelme([(0, 0), (1, 1)], 'mask', mask='eA=='), "a mask of 'Straße' that is no PNG"),
         ('{}', "lacks 'imageHeight'"),
     ],
 }

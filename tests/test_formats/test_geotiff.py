@@ -1,5 +1,7 @@
 """Maps that lie on the map where their images do."""
 import os
+import resource
+import warnings
 
 import cv2
 import numpy as np
@@ -65,6 +67,35 @@ def test_a_map_has_the_place_of_its_image(image, tmp_path):
     (name, found), = Annotations(os.path.dirname(os.path.dirname(path)), ImageNames.of(str(tmp_path / 'images')),
                                  CLASSES)
     assert name == NAME and (found == expected).all()
+
+
+@pytest.mark.parametrize('n_bytes', [300, 1500, 3000])
+def test_a_full_disk(n_bytes, image, tmp_path):
+    """GDAL does not tell of the bytes that it cannot write when a file is closed."""
+    path = write(tmp_path)
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open(path, 'rb') as file:
+        before = file.read()
+    assert len(before) > 3000
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, former[1]))
+        with pytest.raises(OSError, match='it cannot be written.*: nothing was written, and what was there .*whole'):
+            write(tmp_path, 2 - IDS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    with open(path, 'rb') as file:
+        assert file.read() == before
+    assert sorted(os.listdir(os.path.dirname(path))) == ['a b.tif', 'a b.tif.aux.xml']
+
+
+def test_warnings_of_others_stay_as_they_were(image, tmp_path):
+    cv2.imwrite(str(image.with_name('x.png')), np.zeros((4, 5), np.uint8))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        before = [*warnings.filters]
+        with pytest.raises(ValueError, match='has none'):
+            check_maps(['geotiff'], CLASSES, str(image.parent), ['x.png'])
+        assert warnings.filters == before and not caught
 
 
 def test_what_has_no_place(image, tmp_path):

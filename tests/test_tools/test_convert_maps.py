@@ -3,6 +3,7 @@ import json
 import os
 import os.path as osp
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from PIL import Image
 from mmseg_unsup.apis.annotations import Annotations
 from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.apis.map_files import MapFolder
+from mmseg_unsup.commands import main
 from mmseg_unsup.formats import table, writing
+from ..forks import spawn
 from .test_use_a_model import trained
 
 pytest.importorskip('shapely')
@@ -55,6 +58,50 @@ def test_annotations_go_on_where_they_were_stopped(image_folder, tmp_path, tool,
     assert f'8 images, 5 classes: {out}/coco.json' in capsys.readouterr().out
 
 
+def convert_slowly(rank, out):
+    draw = writing._draw
+    writing._draw = lambda *args: time.sleep(0.1) or draw(*args)
+    raise SystemExit(main(['convert-maps', out, *FORMATS, '--workers', '1']))
+
+
+def parts(out) -> list:
+    return [name for name in os.listdir(out) if name.endswith('.part')]
+
+
+def test_two_commands_and_a_signal(image_folder, tmp_path, tool, capsys):
+    """The second command waits for the first one, and does not take its files for those of a killed one; SIGTERM ends
+    it between two images."""
+    out = tmp_path / 'out'
+    tool(*predicted(trained(tmp_path), image_folder, out))
+    before = [(out / file).read_bytes() for file in FILES]
+    for ends_at_once in (True, False):
+        slow, = spawn(convert_slowly, (str(out), ), join=False).processes
+        while not parts(out) and slow.is_alive():
+            time.sleep(0.01)
+        if ends_at_once:
+            slow.terminate()
+        else:
+            tool('convert-maps', out, *FORMATS)
+            assert 'another process is at work there' in capsys.readouterr().err
+        slow.join()
+        assert slow.exitcode == (75 if ends_at_once else 0)
+        assert not parts(out) and [(out / file).read_bytes() for file in FILES] == before
+
+
+def test_maps_that_are_gone(image_folder, tmp_path, tool):
+    out = tmp_path / 'out'
+    command = 'predict', *trained(tmp_path), image_folder, '--out', out, '--device', 'cpu'
+    tool(*command)
+    before = {*os.listdir(out)}
+    for folder, formats in (('overlays', ['coco', 'video']), ('maps', ['coco', 'yolo'])):
+        path = next((out / folder / 'more').glob('*.*'))
+        path.unlink()
+        with pytest.raises(FileNotFoundError, match=f'{folder}/more/.* is gone: give the command that wrote it again'):
+            tool('convert-maps', out, '--format', *formats)
+        assert {*os.listdir(out)} == before
+    tool('convert-maps', tool(*command) or out, '--format', 'cityscapes', 'cityscapes')  # twice is once
+
+
 def test_what_cannot_be_converted(image_folder, tmp_path, tool, monkeypatch):
     model, out = trained(tmp_path), tmp_path / 'out'
     with pytest.raises(FileNotFoundError, match='^there are no finished maps in .*out, which would have pred'):
@@ -68,9 +115,15 @@ def test_what_cannot_be_converted(image_folder, tmp_path, tool, monkeypatch):
         tool('predict', 'no-model', image_folder, '--out', out, '--format', 'coco')
     assert not out.exists()
     (out / 'progress').mkdir(parents=True)
-    (out / 'predictions.json').write_text('{"images": {}}')
-    with pytest.raises(ValueError, match='predictions.json or what is in progress beside it is damaged'):
-        tool('convert-maps', out, '--format', 'coco')
+    sky = dict(name='sky', color=[0, 0, 0])
+    for of_class, image in ((sky, '../a.jpg'), (sky, '/a.jpg'), (sky, 5), (sky | dict(color=[0, 0, 256]), 'a.jpg'),
+                            (sky | dict(color=[0]), 'a.jpg'), (sky | dict(name='<\n>'), 'a.jpg'), (None, 'a.jpg')):
+        lines = dict(settings=dict(images=image_folder, classes=[of_class])), dict(image=image, found={})
+        (out / 'progress' / '0-of-1.jsonl').write_text(''.join(f'{json.dumps(line)}\n' for line in lines))
+        (out / 'predictions.json').write_text(json.dumps(dict(images={image: {}})))
+        with pytest.raises(ValueError, match='predictions.json or what is in progress beside it is damaged'):
+            tool('convert-maps', out, '--format', 'coco', 'yolo')
+    assert sorted(os.listdir(out)) == ['predictions.json', 'progress']
 
 
 @pytest.mark.parametrize('words, message', [

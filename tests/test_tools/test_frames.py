@@ -113,6 +113,11 @@ def test_what_is_no_video(clip, tmp_path, tool, capsys):
     assert os.listdir(tmp_path / 'out') == [NAME]
     with pytest.raises(FileNotFoundError, match='there is no video .*platz.avi: did you mean .*Platz.avi'):
         tool('frames', clip.with_name('platz.avi'), '--out', tmp_path / 'out')
+    with pytest.raises(ValueError, match=r'caf\\udce9.avi is no name in UTF-8, which OpenCV needs: rename it'):
+        tool('frames', clip, clip.with_name('caf\udce9.avi'), '--out', tmp_path / 'out')  # it would end the process
+    with pytest.raises(ValueError, match='frame_%06d.jpg is a picture and no video: give its folder'):
+        clip.with_name('frame_%06d.jpg').write_bytes(b'')
+        tool('frames', clip.with_name('frame_%06d.jpg'), '--out', tmp_path / 'out')
     with pytest.raises(ValueError, match='would have the same folder: rename one of them, or write them to two'):
         tool('frames', clip, clip.with_suffix('.avi').parent / '..' / 'My Videos' / clip.name, '--out', tmp_path)
 
@@ -149,7 +154,19 @@ def test_images_that_are_no_frames(image_folder, tmp_path, tool):
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize('rate', ['1e999', '-10', '0', '1001', '1' + 400 * '0', 'NaN', '"10"', '[' * 9999])
+def test_frames_of_no_rate(rate, tmp_path):
+    (tmp_path / 'frames.json').write_text(f'{{"rate": {rate}, "every": 1}}')
+    with pytest.raises(ValueError, match='frames.json of its own, or a damaged one: choose another format'):
+        video.check(str(tmp_path), ['frame_000000.jpg'])
+    with pytest.raises(ValueError, match='is no name in UTF-8, which OpenCV needs'):
+        video.check(str(tmp_path), ['caf\udce9/frame_000000.jpg'])
+
+
 def test_a_video_that_cannot_be_written(tmp_path):
+    with pytest.raises(ValueError, match='x.mp4 is no name in UTF-8'):
+        with video.new_video(f'{tmp_path}/caf\udce9/x.mp4', RATE) as add:
+            add(picture(0))
     with pytest.raises(OSError, match='x.mp4 cannot be written: look whether there is space, and whether OpenCV has'):
         with video.new_video(str(tmp_path / 'x.mp4'), float('nan')) as add:
             add(picture(0))

@@ -45,6 +45,16 @@ def scaled(values, low, high) -> np.ndarray:
                     ).reshape(values.shape)
 
 
+def test_a_raster_that_is_cut_off(folder, tmp_path, capsys):
+    """The message names it, and not the picture that was being made of it."""
+    path = folder / 'Übersicht' / 'a b.tif'
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert main(['rasters', str(folder), '--out', str(tmp_path / 'out'), '--bands', '1', '--range', '0', '9']) == 2
+    error = capsys.readouterr().err
+    assert f'error: {path} cannot be read as a raster: ' in error and 'give the whole file, or leave it out' in error
+    assert not [*tmp_path.glob('out/**/*.tif*')]
+
+
 @pytest.mark.parametrize('rows', [512, 7])
 def test_pictures_of_rasters(rows, folder, values, tmp_path, tool, monkeypatch, capsys):
     monkeypatch.setattr(rasters, '_ROWS', rows)
