@@ -43,6 +43,17 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
         _flush(folder)
 
 
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """A block that writes a file: its OSError, as of a full disk, names the file, which that of ``write`` does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = path
+        raise
+
+
 def write_from_memory(path: str, write: Callable[[BinaryIO], None]) -> None:
     """Let ``write`` fill memory, then write that to a file.
 

@@ -1,6 +1,12 @@
 """Files that one process at a time writes to."""
 import errno
 import logging
+import os
+import os.path as osp
+from contextlib import contextmanager, suppress
+from typing import Iterator
+
+from filelock import FileLock
 
 from .console import say
 
@@ -28,3 +34,53 @@ def take_lock(descriptor: int, path: str, start: int = 0, length: int = 0) -> bo
             return False
         say(f'{path} cannot be locked ({error.strerror}): do not start a second run there', logging.WARNING)
     return True
+
+
+@contextmanager
+def alone_with(path: str, timeout: float = -1) -> Iterator[None]:
+    """A block that one process, or thread, at a time is in. Its folder is there meanwhile.
+
+    The file goes with the block, and so do folders that were made for it, are empty, and that nobody waits in. That is
+    no race with those who wait: FileLock, from 3.21 on, begins anew where what it locked has no name any more.
+
+    Args:
+        path: of the lock; nothing else may be there.
+        timeout: seconds to wait for the others, -1 for as long as it takes.
+
+    Raises:
+        filelock.Timeout: another one is in the block.
+    """
+    lock, folder = FileLock(path), osp.dirname(osp.abspath(path))
+    with _made_folders(folder), _acquired(lock, folder, timeout):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes no open file
+                os.remove(path)
+
+
+@contextmanager
+def _made_folders(folder: str) -> Iterator[None]:
+    """A block after which those of these folders that were not there before go again if they are empty."""
+    made = []
+    while not osp.isdir(folder):
+        made.append(folder)
+        folder = osp.dirname(folder)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the first one that is not empty
+            for each in made:
+                os.rmdir(each)
+
+
+@contextmanager
+def _acquired(lock: FileLock, folder: str, timeout: float) -> Iterator[None]:
+    while not lock.is_locked:
+        os.makedirs(folder, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process left the block just now, and the folder with it
+            lock.acquire(timeout)
+    try:
+        yield
+    finally:
+        lock.release()
