@@ -1,5 +1,7 @@
 """The page that goes with a model: what it was made of, how its scores were made, and how it is used."""
 import os.path as osp
+import re
+from dataclasses import replace
 from typing import Dict, Optional
 
 import yaml
@@ -7,12 +9,15 @@ from mmengine.config import Config
 
 from ..analysis.config_cards import card_of_config
 from ..evaluation.protocol_cards import card_table
+from ..utils.checks import is_finite
+from ..utils.paths import printable
 from ..utils.run_logs import read_run_log
 from ..utils.score_table import main_scores, markdown_table, number
 from ..version import __version__
 
 _TAGS = ('mmseg_unsup', 'mmsegmentation', 'unsupervised', 'semantic-segmentation')
 _UNKNOWN = 'not recorded'
+_LICENCE = re.compile(r'[a-z0-9][a-z0-9.-]*')
 _USE = '''```bash
 pip install "mmseg-unsup[onedl,hub,safetensors]"
 mmseg-unsup predict MODEL IMAGES --out OUT
@@ -23,34 +28,50 @@ from mmseg_unsup import from_pretrained
 ids = from_pretrained('MODEL')('IMAGE')['predictions'][0]['ids']
 ```
 
-`MODEL` is this folder, or for the command `hf://OWNER/NAME` and in Python `OWNER/NAME` of this repository. Weights and
-config are in `model.safetensors`, and both are read as data; `config.json` shows the config. `clusters.json`, where
-there is one, has names, colours and merged clusters.
+`MODEL` is this folder, or for the command `hf://OWNER/NAME` and in Python `OWNER/NAME` of this repository. What was
+trained and the config are in `model.safetensors`, and both are read as data; `config.json` shows the config.
+`clusters.json`, where there is one, has names, colours and merged clusters.
 '''
 
 
-def model_card(title: str, cfg: Config, meta: dict, scores: Dict[str, float], licence: Optional[str] = None) -> str:
+def check_licence(licence: Optional[str]) -> None:
+    """Raise ValueError unless the hub may have a licence of this name; None is that of no statement."""
+    if licence is not None and not _LICENCE.fullmatch(licence):
+        raise ValueError(f'--license {licence!r} is no name of a licence on the hub: they have small letters, digits, '
+                         'points and dashes, such as apache-2.0, cc-by-nc-4.0 or other')
+
+
+def model_card(title: str, cfg: Config, meta: dict, checkpoint: str, n_clusters: int, licence: Optional[str] = None
+               ) -> str:
     """The text of ``README.md``, with what the hub reads before it.
 
     Args:
-        meta: of the checkpoint: ``epoch``, ``seed``, ``weights_seen``, as far as they are known.
-        scores: of its epoch, name -> percent.
+        meta: of the checkpoint: ``epoch``, ``iter``, ``seed``, ``weights_seen``, as far as they are known.
+        checkpoint: its path; the log of its run, with the scores, lies beside it.
         licence: as the hub writes it.
     """
+    title, scores = _in_a_line(title), _recorded_scores(checkpoint, meta)
     head = yaml.safe_dump(_metadata(title, cfg, scores, licence), sort_keys=False, allow_unicode=True)
-    facts = markdown_table(['', ''], list(_facts(cfg, meta, licence).items()))
+    facts = {key: _in_a_line(value) for key, value in _facts(cfg, meta, n_clusters, licence).items()}
     return (f'---\n{head}---\n\n# {title}\n\nSemantic segmentation without labels by mmseg_unsup, a plugin for '
-            f'MMSegmentation.\n\n{facts}\n\n## Scores\n\n{_scores(cfg, meta, scores)}\n\n## Use\n\n{_USE}')
+            f'MMSegmentation.\n\n{markdown_table(["", ""], list(facts.items()))}\n\n## Scores\n\n'
+            f'{_scores(cfg, meta, checkpoint, scores)}\n\n## Use\n\n{_USE}')
 
 
-def recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
+def _in_a_line(value: object) -> str:
+    """A value that is one cell of a table, or a title, whatever it holds."""
+    text = ''.join(letter if letter.isprintable() else ' ' for letter in printable(str(value)))
+    return ' '.join(text.split()).replace('|', '\\|')
+
+
+def _recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
     """The main scores that the log beside a checkpoint has of its epoch, or iteration; empty where there are none."""
     try:
         evaluations = read_run_log(osp.dirname(checkpoint) or '.').evaluations
     except OSError:
         return {}
     found = next((evaluations[meta[key]] for key in ('epoch', 'iter') if meta.get(key) in evaluations), {})
-    return main_scores(found)
+    return {name: value for name, value in main_scores(found).items() if is_finite(value)}
 
 
 def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Optional[str]) -> dict:
@@ -67,30 +88,52 @@ def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Option
     return head
 
 
-def _facts(cfg: Config, meta: dict, licence: Optional[str]) -> Dict[str, object]:
-    backbone = cfg.model.get('backbone') or {}
-    network = backbone.get('backbone') or backbone
-    size = network.get('depth', network.get('arch', ''))
+def _facts(cfg: Config, meta: dict, n_clusters: int, licence: Optional[str]) -> Dict[str, object]:
     return {
         'method': _method(cfg),
-        'backbone': f'{network.get("type", _UNKNOWN)} {size}'.strip() + ' (frozen)' * ('backbone' in backbone),
-        'clusters': cfg.get('n_clusters', _UNKNOWN),
+        'backbone': _backbone(cfg),
+        'clusters': n_clusters,
         'trained on': _data(cfg, 'train'),
-        'epochs': meta.get('epoch', _UNKNOWN),
+        'trained for': _length(cfg, meta),
         'seed': meta.get('seed', _UNKNOWN),
         'labels that the weights have seen': meta.get('weights_seen', _UNKNOWN),
         'licence': licence or 'not stated',
         'written by': f'mmseg_unsup {__version__}'}
 
 
-def _scores(cfg: Config, meta: dict, scores: Dict[str, float]) -> str:
+def _backbone(cfg: Config) -> str:
+    backbone = cfg.model.get('backbone') or {}
+    network = backbone.get('backbone') or backbone
+    size = network.get('depth', network.get('arch'))
+    kind = f'{network.get("type", _UNKNOWN)} {size if isinstance(size, (int, str)) else ""}'.strip()
+    if network is backbone:
+        return kind
+    source = (network.get('init_cfg') or {}).get('checkpoint')  # of the others the weights go along
+    return f'{kind}, frozen' + (f'; its weights are fetched from {source}' if source else '')
+
+
+def _length(cfg: Config, meta: dict) -> str:
+    """How long the training was until the checkpoint, ``'3 of 5 epochs'``, as far as it is known."""
+    train_cfg = cfg.get('train_cfg') or {}
+    unit = 'epoch' if train_cfg.get('by_epoch', train_cfg.get('type') != 'IterBasedTrainLoop') else 'iter'
+    done, planned = meta.get(unit), train_cfg.get(f'max_{unit}s')
+    if done is None:
+        return _UNKNOWN
+    words = 'epochs' if unit == 'epoch' else 'iterations'
+    return f'{done} {words}' if planned in (None, done) else f'{done} of {planned} {words}'
+
+
+def _scores(cfg: Config, meta: dict, checkpoint: str, scores: Dict[str, float]) -> str:
     if not scores:
         return 'None were recorded.'
+    is_chosen = osp.basename(checkpoint).startswith('best_')
     table = markdown_table(['score', 'percent'], [[name, number(value)] for name, value in scores.items()])
     card = card_of_config(cfg, str(meta.get('weights_seen', '')))
+    if card is not None:
+        card = replace(card, checkpoint='chosen by a score' if is_chosen else f'after {_length(cfg, meta)}')
     protocol = '' if card is None else f'\n\n{card_table([card])}'
-    return f'One run, last epoch, on {_data(cfg, "val")}; clusters matched to classes over the whole set.\n\n' \
-           f'{table}{protocol}'
+    chosen = ', a checkpoint that was chosen by a score' if is_chosen else ''
+    return f'Of one run, on {_data(cfg, "val")}{chosen}.\n\n{table}{protocol}'
 
 
 def _method(cfg: Config) -> str:

@@ -8,6 +8,7 @@ from typing import Iterator
 
 from filelock import FileLock
 
+from .atomic import made_folder
 from .console import say
 
 try:
@@ -51,27 +52,12 @@ def alone_with(path: str, timeout: float = -1) -> Iterator[None]:
         filelock.Timeout: another one is in the block.
     """
     lock, folder = FileLock(path), osp.dirname(osp.abspath(path))
-    with _made_folders(folder), _acquired(lock, folder, timeout):
+    with made_folder(folder), _acquired(lock, folder, timeout):
         try:
             yield
         finally:
             with suppress(OSError):  # Windows removes no open file
                 os.remove(path)
-
-
-@contextmanager
-def _made_folders(folder: str) -> Iterator[None]:
-    """A block after which those of these folders that were not there before go again if they are empty."""
-    made = []
-    while not osp.isdir(folder):
-        made.append(folder)
-        folder = osp.dirname(folder)
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # the first one that is not empty
-            for each in made:
-                os.rmdir(each)
 
 
 @contextmanager

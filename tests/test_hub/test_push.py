@@ -1,6 +1,7 @@
 """A model that is pushed and fetched again predicts the same, to the bit; what is not ours is not read."""
 import json
 import os
+import resource
 import shutil
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 import yaml
 from mmengine.config import Config
+from PIL import Image
 
 from mmseg_unsup import from_pretrained
 from mmseg_unsup.apis import find_model, load_segmentor
@@ -18,7 +20,7 @@ from mmseg_unsup.models import DINOViT
 from mmseg_unsup.registry import MODELS
 from ..conftest import smooth_image
 from ..test_apis.test_model_files import write_model
-from ..test_apis.tiny_models import PREPROCESSOR
+from ..test_apis.tiny_models import K, PREPROCESSOR
 from .hub_server import TOKEN, hub_server
 
 safetensors_torch = pytest.importorskip('safetensors.torch')
@@ -105,7 +107,7 @@ def test_the_card(here):
     content = torch.load(path, weights_only=True)
     cfg = Config.fromstring(content['meta']['cfg'], '.py')
     data = dict(type='mmseg_unsup.CamVidDataset', pipeline=[dict(type='mmseg_unsup.ResizeForEvaluation', size=160)])
-    cfg.merge_from_dict(dict(n_clusters=5, val_dataloader=dict(dataset=data),
+    cfg.merge_from_dict(dict(n_clusters=5, train_cfg=dict(max_epochs=8), val_dataloader=dict(dataset=data),
                              train_dataloader=dict(dataset=dict(type='mmseg_unsup.ViewDataset', dataset=data)),
                              val_evaluator=dict(type='mmseg_unsup.ClusterIoUMetric')))
     add_meta(path, cfg=cfg.pretty_text, epoch=3, seed=7, weights_seen='ImageNet labels')
@@ -120,10 +122,70 @@ def test_the_card(here):
     result, = head['model-index'][0]['results']
     assert result['dataset'] == dict(name='CamVid', type='camvid')
     assert result['metrics'] == [dict(type='mIoU', value=31.25), dict(type='aAcc', value=67.5)]
-    for row in ('| method | PiCIE |', '| seed | 7 |', '| epochs | 3 |', '| trained on | CamVid |', '| mIoU | 31.25 |',
-                '| labels that the weights have seen | ImageNet labels |', '| size | 160 |', '| matching | hungarian |',
-                '| frame | centre square |'):
+    for row in ('| method | PiCIE |', '| seed | 7 |', '| trained for | 3 of 8 epochs |', '| trained on | CamVid |',
+                f'| clusters | {K} |', '| mIoU | 31.25 |', '| labels that the weights have seen | ImageNet labels |',
+                '| size | 160 |', '| matching | hungarian |', '| frame | centre square |',
+                '| checkpoint | after 3 of 8 epochs |', 'Of one run, on CamVid.'):
         assert row in text, row
+    os.rename(path, here / 'run' / 'best_mIoU_epoch_3.pth')
+    assert main(['push', 'run/best_mIoU_epoch_3.pth', '--to-folder', 'B']) == 0
+    text = open('B/README.md', encoding='utf-8').read()
+    assert '| checkpoint | chosen by a score |' in text and ', a checkpoint that was chosen by a score.' in text
+
+
+def test_the_commands_of_the_card(here, monkeypatch):
+    """As they stand there, for a folder."""
+    write_model(here / 'run' / 'epoch_1.pth')
+    write_image(here)
+    assert main(['push', 'run', '--to-folder', 'M']) == 0
+    expected = predicted('M')['ids']
+    shutil.move('M', 'images/M')
+    monkeypatch.chdir('images')
+    text = open('M/README.md', encoding='utf-8').read().replace('IMAGES', '.').replace("'IMAGE'", "'a.png'")
+    shell, code = (block.partition('```')[0].replace('MODEL', 'M') for block in text.split('```')[1::2])
+    command = shell.splitlines()[-1].split()
+    assert command[0] == 'mmseg-unsup' and main(command[1:]) == 0
+    values = {}
+    exec(code.removeprefix('python\n'), values)  # a text of this package
+    np.testing.assert_array_equal(values['ids'], expected)
+    np.testing.assert_array_equal(Image.open('OUT/maps/a.png'), expected)
+
+
+@pytest.mark.parametrize('title', ['Für "andere": #1 | x', '- a: b', 'a\nb', '\x1b[31m', 'yes', '{a}', "'"])
+def test_titles(title, here):
+    """Whatever the folder is called, what the hub reads before the card is YAML, and the card has one title."""
+    path = write_model(here / 'run' / 'epoch_3.pth')
+    add_meta(path, epoch=3, seed='a | b\nc', weights_seen='|\x1b[31m')
+    (here / 'run' / '1' / 'vis_data').mkdir(parents=True)
+    (here / 'run' / '1' / 'vis_data' / 'scalars.json').write_text('{"step": 3, "mIoU": 5.0, "aAcc": NaN}')
+    assert main(['push', 'run', '--to-folder', title]) == 0
+    text = open(f'{title}/README.md', encoding='utf-8').read()
+    assert text.isprintable() or {letter for letter in text if not letter.isprintable()} == {'\n'}
+    _, head, card = text.split('---\n', 2)
+    index, = yaml.safe_load(head)['model-index']
+    assert f'# {index["name"]}\n' in card
+    assert index['results'][0]['metrics'] == [dict(type='mIoU', value=5.)]  # the hub takes numbers alone
+    assert '| seed | a \\| b c |' in card
+    assert all(line.replace('\\|', '').count('|') == 3 for line in card.splitlines() if line.startswith('| '))
+
+
+def test_a_folder_after_a_killed_process(here):
+    write_model(here / 'run' / 'epoch_1.pth')
+    (here / 'M').mkdir()
+    (here / 'M' / 'model.safetensors.123.part').write_bytes(b'half')
+    assert main(['push', 'run', '--to-folder', 'M']) == 0
+    assert sorted(os.listdir('M')) == ['README.md', 'config.json', 'model.safetensors']
+
+
+def test_a_disk_that_is_full(here, capfd):
+    write_model(here / 'run' / 'epoch_1.pth')
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        assert main(['push', 'run', '--to-folder', 'M']) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 'M/model.safetensors: File too large' in error_of(capfd) and os.listdir('.') == ['run']
 
 
 @pytest.mark.parametrize('is_published', [False, True])
@@ -170,6 +232,11 @@ def test_weights_of_a_frozen_backbone(is_published, here, monkeypatch):
     ('run a/b/c', "'a/b/c' is no repository of the Hugging Face hub: expected owner/name"),
     ('plain.pth --to-folder M', 'plain.pth carries no config'),
     ('run --to-folder M --clusters foreign.json', 'belong to another checkpoint'),
+    ('run --to-folder M --license Apache-2.0', "--license 'Apache-2.0' is no name of a licence on the hub: they h"),
+    ('run --to-folder M --private', '--private is for a repository of the hub: give OWNER/NAME after MODEL'),
+    ('run --to-folder foreign.json', 'foreign.json: Not a directory: a folder is needed, and a file is in its place'),
+    ('run a@b/c', "'a@b/c' is no repository of the Hugging Face hub: expected owner/name"),
+    ('run hf://a/b', "'hf://a/b' is no repository of the Hugging Face hub: expected owner/name"),
 ])
 def test_mistakes(words, message, here, capfd):
     write_model(here / 'run' / 'epoch_1.pth')
@@ -182,7 +249,7 @@ def test_mistakes(words, message, here, capfd):
     (here / 'foreign.json').write_text(text)
     assert main(['push', *words.split()]) == 2
     assert message in error_of(capfd)
-    assert not os.path.exists('M') or not os.listdir('M')
+    assert not os.path.exists('M')
 
 
 def test_files_that_are_cut_off(here):
@@ -256,6 +323,53 @@ def test_a_model_on_the_hub(server, here, monkeypatch, capfd):
     assert 'sky' in record['classes']
 
 
+def test_a_model_without_names_takes_the_place_of_one_with(server, here):
+    write_model(here / 'run' / 'epoch_1.pth')
+    names = from_pretrained('run', device='cpu', show_progress=False).cluster_names
+    names.renamed({0: 'sky'}).save('run/clusters.json')
+    assert main(['push', 'run', 'owner/renewed']) == 0
+    assert main(['push', 'run', 'owner/renewed', '--clusters', 'none']) == 0
+    assert server.repositories['owner/renewed'].keys() == {'model.safetensors', 'config.json', 'README.md'}
+
+
+def test_what_is_private_stays_so(server, here, capfd):
+    write_model(here / 'run' / 'epoch_1.pth')
+    assert main(['push', 'run', 'owner/hidden', '--private']) == 0 and server.private == {'owner/hidden'}
+    assert main(['push', 'run', 'owner/hidden', '--private']) == 0
+    server.repositories['owner/open'] = {}
+    capfd.readouterr()
+    assert main(['push', 'run', 'owner/open', '--private']) == 2
+    assert 'owner/open is there, and others see it: nothing was written' in error_of(capfd)
+    assert not server.repositories['owner/open']
+
+
+def test_names_that_cannot_be_fetched_are_told(server, here, monkeypatch, capfd):
+    """As where the connection ends between the two files: later, they are fetched."""
+    write_model(here / 'run' / 'epoch_1.pth')
+    names = from_pretrained('run', device='cpu', show_progress=False).cluster_names
+    names.renamed({0: 'sky'}).save('run/clusters.json')
+    assert main(['push', 'run', 'owner/two']) == 0
+    kept = server.repositories['owner/two'].pop('clusters.json')
+    import huggingface_hub
+    original = huggingface_hub.hf_hub_download
+
+    def without(repository, file, **kwargs):
+        if file == 'clusters.json':
+            raise huggingface_hub.utils.LocalEntryNotFoundError('no network')
+        return original(repository, file, **kwargs)
+
+    monkeypatch.setattr(huggingface_hub, 'hf_hub_download', without)
+    assert 'sky' not in from_pretrained('owner/two', device='cpu', show_progress=False).names
+    said = capfd.readouterr()
+    assert 'owner/two: if its clusters have names, they could not be fetched (LocalEntry' in said.out + said.err
+    monkeypatch.undo()
+    server.repositories['owner/two']['clusters.json'] = kept
+    assert 'sky' in from_pretrained('owner/two', device='cpu', show_progress=False).names
+    server.requests.clear()
+    assert 'sky' in from_pretrained('owner/two', device='cpu', show_progress=False).names
+    assert not [request for request in server.requests if 'clusters.json' in request]  # those of a commit do not change
+
+
 def _downloaded(name: str) -> str:
     from mmseg_unsup.apis.model_files import download_model
     return download_model(name)
@@ -277,6 +391,10 @@ def test_repositories_that_are_not_ours(server):
         from_pretrained('other/tensors')
     with pytest.raises(OSError, match="^there is no path 'other/none', .*RepositoryNotFoundError.*check name, rev"):
         from_pretrained('other/none')
+    with pytest.raises(OSError, match='^hf://other/none cannot be had .RepositoryNotFoundError.*check name, rev'):
+        from_pretrained('hf://other/none')
+    with pytest.raises(ValueError, match="'hf://a/b@../../c' is no model of the Hugging Face hub"):
+        from_pretrained('hf://a/b@../../c')
     with pytest.raises(ValueError, match="'hf://a' is no model of the Hugging Face hub: expected owner/name"):
         from_pretrained('hf://a')
     assert not [request for request in server.requests if 'model.pth' in request or '.bin' in request]
