@@ -14,7 +14,7 @@ from ..utils.checks import check_choice, check_count
 from ..utils.paths import path_remedy, printable
 from .folder_journal import read_made
 from .map_files import MAPS, OVERLAYS
-from .model_files import find_model
+from .model_files import HUB, download_model, find_model
 
 LABELS, TRAIN = 'labels', 'train'  # folders below that of results, beside maps and overlays
 LEARNED = 'learned'  # folder of results below the folder of the model
@@ -55,7 +55,7 @@ class LearnRequest:
         for name in ('steps', 'size'):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
-        self.model = osp.expanduser(os.fspath(self.model))
+        self.model = self._found_model(os.fspath(self.model))
         self.checkpoint = osp.abspath(find_model(self.model))
         self.images = osp.abspath(self._recorded_images() if self.images is None else os.fspath(self.images))
         check_folder(self.images, path_remedy(self.images))
@@ -63,6 +63,13 @@ class LearnRequest:
         self.labels: List[str] = [osp.expanduser(os.fspath(path)) for path in given]
         self.out = osp.normpath(self._default_out() if self.out is None else os.fspath(self.out))
         self._check_out()
+
+    def _found_model(self, model: str) -> str:
+        if not model.startswith(HUB):
+            return osp.expanduser(model)
+        if self.out is None:
+            raise ValueError(f'{model} is no folder of this machine: give one for the results (--out OUT)')
+        return download_model(model)
 
     def _recorded_images(self) -> str:
         """Folder of the images that the model made maps of."""

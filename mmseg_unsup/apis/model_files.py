@@ -41,7 +41,9 @@ def find_model(model: str) -> str:
     if is_config(model):
         raise ValueError(f'{printable(model)} is a config, and the model is missing: give the checkpoint, or the '
                          'folder of a training, after it')
-    remedy = path_remedy(model, lambda path: osp.isdir(path) or path.endswith(_SUFFIXES), f'check the path; {_KINDS}')
+    otherwise = f'give {HUB}{model} for one of the Hugging Face hub, or check' if is_hub_name(model) else 'check'
+    remedy = path_remedy(model, lambda path: osp.isdir(path) or path.endswith(_SUFFIXES),
+                         f'{otherwise} the path; {_KINDS}')
     raise FileNotFoundError(f'there is no checkpoint or folder {model!r}: {remedy}')
 
 

@@ -290,6 +290,8 @@ def kind_of_file(path: str) -> str:
         return 'it is empty'
     if start[:1] == b'<':
         return 'it is a page of the web, as of a download that went wrong'
+    if start.startswith(b'version https://git-lfs'):
+        return 'it is what git has in place of a large file, which git lfs pull fetches'
     if start[:4] == b'PK\x03\x04' and not zipfile.is_zipfile(path):
         return 'it is cut off'
     return ''

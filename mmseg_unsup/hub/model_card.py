@@ -8,14 +8,18 @@ import yaml
 from mmengine.config import Config
 
 from ..analysis.config_cards import card_of_config
+from ..apis.examples import EXAMPLES
 from ..evaluation.protocol_cards import card_table
+from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..utils.checks import is_finite
 from ..utils.paths import printable
 from ..utils.run_logs import read_run_log
 from ..utils.score_table import main_scores, markdown_table, number
 from ..version import __version__
 
-_TAGS = ('mmseg_unsup', 'mmsegmentation', 'unsupervised', 'semantic-segmentation')
+_TAGS = ('mmseg_unsup', 'mmsegmentation', 'semantic-segmentation')
+# data sets of any folder, without the end of their names
+_FOLDERS = ('UnlabelledFolder', 'LabelledFolder', 'Labelled', 'MaskedImage')
 _UNKNOWN = 'not recorded'
 _LICENCE = re.compile(r'[a-z0-9][a-z0-9.-]*')
 _USE = '''```bash
@@ -41,20 +45,21 @@ def check_licence(licence: Optional[str]) -> None:
                          'points and dashes, such as apache-2.0, cc-by-nc-4.0 or other')
 
 
-def model_card(title: str, cfg: Config, meta: dict, checkpoint: str, n_clusters: int, licence: Optional[str] = None
-               ) -> str:
+def model_card(title: str, cfg: Config, segmentor: ClusterSegmentor, meta: dict, checkpoint: str,
+               licence: Optional[str] = None) -> str:
     """The text of ``README.md``, with what the hub reads before it.
 
     Args:
+        segmentor: with the weights of the checkpoint.
         meta: of the checkpoint: ``epoch``, ``iter``, ``seed``, ``weights_seen``, as far as they are known.
         checkpoint: its path; the log of its run, with the scores, lies beside it.
         licence: as the hub writes it.
     """
     title, scores = _in_a_line(title), _recorded_scores(checkpoint, meta)
-    head = yaml.safe_dump(_metadata(title, cfg, scores, licence), sort_keys=False, allow_unicode=True)
-    facts = {key: _in_a_line(value) for key, value in _facts(cfg, meta, n_clusters, licence).items()}
-    return (f'---\n{head}---\n\n# {title}\n\nSemantic segmentation without labels by mmseg_unsup, a plugin for '
-            f'MMSegmentation.\n\n{markdown_table(["", ""], list(facts.items()))}\n\n## Scores\n\n'
+    head = yaml.safe_dump(_metadata(title, cfg, segmentor, scores, licence), sort_keys=False, allow_unicode=True)
+    facts = {key: _in_a_line(value) for key, value in _facts(cfg, segmentor, meta, licence).items()}
+    return (f'---\n{head}---\n\n# {title}\n\nA model of mmseg_unsup, a plugin for MMSegmentation for semantic '
+            f'segmentation without labels.\n\n{markdown_table(["", ""], list(facts.items()))}\n\n## Scores\n\n'
             f'{_scores(cfg, meta, checkpoint, scores)}\n\n## Use\n\n{_USE}')
 
 
@@ -74,9 +79,11 @@ def _recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
     return {name: value for name, value in main_scores(found).items() if is_finite(value)}
 
 
-def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Optional[str]) -> dict:
+def _metadata(title: str, cfg: Config, segmentor: ClusterSegmentor, scores: Dict[str, float], licence: Optional[str]
+              ) -> dict:
     """The block of YAML; ``model-index`` is how the hub shows scores."""
-    head = dict(library_name='mmseg_unsup', pipeline_tag='image-segmentation', tags=[*_TAGS, _method(cfg).lower()])
+    tags = [*_TAGS, *([] if _is_taught(segmentor) else ['unsupervised']), _method(cfg).lower()]
+    head = dict(library_name='mmseg_unsup', pipeline_tag='image-segmentation', tags=tags)
     if licence:
         head['license'] = licence
     if scores:
@@ -88,11 +95,11 @@ def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Option
     return head
 
 
-def _facts(cfg: Config, meta: dict, n_clusters: int, licence: Optional[str]) -> Dict[str, object]:
+def _facts(cfg: Config, segmentor: ClusterSegmentor, meta: dict, licence: Optional[str]) -> Dict[str, object]:
     return {
         'method': _method(cfg),
         'backbone': _backbone(cfg),
-        'clusters': n_clusters,
+        'classes' if _is_taught(segmentor) else 'clusters': segmentor.cluster_identity()[1],
         'trained on': _data(cfg, 'train'),
         'trained for': _length(cfg, meta),
         'seed': meta.get('seed', _UNKNOWN),
@@ -136,13 +143,18 @@ def _scores(cfg: Config, meta: dict, checkpoint: str, scores: Dict[str, float]) 
     return f'Of one run, on {_data(cfg, "val")}{chosen}.\n\n{table}{protocol}'
 
 
+def _is_taught(segmentor: ClusterSegmentor) -> bool:
+    return segmentor.uses_labels or segmentor.predicted_sets[0] == EXAMPLES
+
+
 def _method(cfg: Config) -> str:
     return str(cfg.model.type).rpartition('.')[2]
 
 
 def _data(cfg: Config, part: str) -> str:
-    """The name of a data set, its class without the end of its name, or for any folder that of the folder."""
-    data = (cfg.get(f'{part}_dataloader') or {}).get('dataset') or {}
-    data = data.get('dataset', data)
-    kind = str(data.get('type', _UNKNOWN)).rpartition('.')[2]
-    return kind.removesuffix('Dataset') if kind != 'UnlabelledFolder' else 'a folder of images'
+    """The name of a data set, its class without the end of its name; a folder of anybody's has none."""
+    data = cfg.get(f'{part}_dataloader') or {}
+    while data.get('dataset'):
+        data = data['dataset']
+    kind = str(data.get('type', _UNKNOWN)).rpartition('.')[2].removesuffix('Dataset')
+    return 'a folder of images' if kind in _FOLDERS else kind

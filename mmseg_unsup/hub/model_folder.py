@@ -64,8 +64,7 @@ def write_model_folder(model: str, folder: str, config: Optional[str] = None, cl
         write_json(osp.join(folder, CONFIG_FILE), dict(library='mmseg_unsup', **_plain(cfg.to_dict())))
         _copy_names(names, folder)
         title = title or osp.basename(osp.abspath(folder))
-        card = model_card(title, cfg, given, checkpoint, segmentor.cluster_identity()[1], licence)
-        write_text(osp.join(folder, CARD_FILE), card)
+        write_text(osp.join(folder, CARD_FILE), model_card(title, cfg, segmentor, given, checkpoint, licence))
     return f'{len(state)} tensors, {os.path.getsize(path) / 1e6:.1f} MB, in {printable(folder)}'
 
 

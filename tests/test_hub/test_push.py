@@ -14,6 +14,7 @@ from PIL import Image
 
 from mmseg_unsup import from_pretrained
 from mmseg_unsup.apis import find_model, load_segmentor
+from mmseg_unsup.apis.learn_request import LearnRequest
 from mmseg_unsup.commands import main
 from mmseg_unsup.hosts.safe_loading import load_safely
 from mmseg_unsup.models import DINOViT
@@ -256,7 +257,8 @@ def test_files_that_are_cut_off(here):
     write_model(here / 'run' / 'epoch_1.pth')
     assert main(['push', 'run', '--to-folder', 'M']) == 0
     whole = (here / 'M' / 'model.safetensors').read_bytes()
-    for content, reason in ((whole[:-100], 'InvalidHeader|MetadataIncompleteBuffer|incomplete'), (b'', 'it is empty')):
+    for content, reason in ((whole[:-100], 'InvalidHeader|MetadataIncompleteBuffer|incomplete'), (b'', 'it is empty'),
+                            (b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n', 'git lfs pull')):
         (here / 'M' / 'model.safetensors').write_bytes(content)
         with pytest.raises(ValueError, match=f'model.safetensors cannot be read as a file of tensors: .*({reason})'):
             load_segmentor(None, 'M')
@@ -321,6 +323,12 @@ def test_a_model_on_the_hub(server, here, monkeypatch, capfd):
     assert main(['predict', 'hf://owner/clouds', 'images', '--out', 'OUT']) == 0
     record = json.load(open('OUT/predictions.json'))
     assert 'sky' in record['classes']
+    request = LearnRequest('hf://owner/clouds', 'images', 'labels', 'LEARNED')
+    assert request.checkpoint == os.path.join(folder, 'model.safetensors')
+    for words in ('learn hf://owner/clouds images --labels labels', 'name hf://owner/clouds --name 0=sky'):
+        capfd.readouterr()
+        assert main(words.split()) == 2
+        assert 'hf://owner/clouds is no folder' in error_of(capfd)
 
 
 def test_a_model_without_names_takes_the_place_of_one_with(server, here):
