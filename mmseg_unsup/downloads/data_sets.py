@@ -61,9 +61,9 @@ def download_data_set(name: str, root: Optional[str] = None, archives: Sequence[
     given = _given_files(name, data_set, archives)
     _check_account(name, data_set, lacking, given, mirror)
     if lacking:
+        check_place(root)
         _recorded(root)
         _announce(data_set, lacking, given, root, mirror)
-        check_place(root)
         with _working(root) as work:
             _bring(data_set, lacking, given, mirror, root, work)
     if name == 'cocostuff' and not all(osp.isfile(osp.join(root, 'curated', f'{split}.txt')) for split in PUBLISHED):

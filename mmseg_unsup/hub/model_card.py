@@ -9,18 +9,19 @@ from mmengine.config import Config
 
 from ..analysis.config_cards import card_of_config
 from ..apis.examples import EXAMPLES
-from ..evaluation.protocol_cards import card_table
+from ..evaluation.protocol_cards import NO_LABELS, card_table
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..utils.checks import is_finite
 from ..utils.paths import printable
 from ..utils.run_logs import read_run_log
 from ..utils.score_table import main_scores, markdown_table, number
 from ..version import __version__
+from ..weights.weights_seen import UNKNOWN
 
 _TAGS = ('mmseg_unsup', 'mmsegmentation', 'semantic-segmentation')
 # data sets of any folder, without the end of their names
 _FOLDERS = ('UnlabelledFolder', 'LabelledFolder', 'Labelled', 'MaskedImage')
-_UNKNOWN = 'not recorded'
+_NOT_RECORDED = 'not recorded'
 _LICENCE = re.compile(r'[a-z0-9][a-z0-9.-]*')
 _USE = '''```bash
 pip install "mmseg-unsup[onedl,hub,safetensors]"
@@ -75,7 +76,8 @@ def _recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
         evaluations = read_run_log(osp.dirname(checkpoint) or '.').evaluations
     except OSError:
         return {}
-    found = next((evaluations[meta[key]] for key in ('epoch', 'iter') if meta.get(key) in evaluations), {})
+    steps = [meta.get(key) for key in ('epoch', 'iter')]
+    found = next((evaluations[step] for step in steps if isinstance(step, int) and step in evaluations), {})
     return {name: value for name, value in main_scores(found).items() if is_finite(value)}
 
 
@@ -102,8 +104,8 @@ def _facts(cfg: Config, segmentor: ClusterSegmentor, meta: dict, licence: Option
         'classes' if _is_taught(segmentor) else 'clusters': segmentor.cluster_identity()[1],
         'trained on': _data(cfg, 'train'),
         'trained for': _length(cfg, meta),
-        'seed': meta.get('seed', _UNKNOWN),
-        'labels that the weights have seen': meta.get('weights_seen', _UNKNOWN),
+        'seed': meta.get('seed', _NOT_RECORDED),
+        'labels that the weights have seen': meta.get('weights_seen', _NOT_RECORDED),
         'licence': licence or 'not stated',
         'written by': f'mmseg_unsup {__version__}'}
 
@@ -112,7 +114,7 @@ def _backbone(cfg: Config) -> str:
     backbone = cfg.model.get('backbone') or {}
     network = backbone.get('backbone') or backbone
     size = network.get('depth', network.get('arch'))
-    kind = f'{network.get("type", _UNKNOWN)} {size if isinstance(size, (int, str)) else ""}'.strip()
+    kind = f'{network.get("type", _NOT_RECORDED)} {size if isinstance(size, (int, str)) else ""}'.strip()
     if network is backbone:
         return kind
     source = (network.get('init_cfg') or {}).get('checkpoint')  # of the others the weights go along
@@ -125,7 +127,7 @@ def _length(cfg: Config, meta: dict) -> str:
     unit = 'epoch' if train_cfg.get('by_epoch', train_cfg.get('type') != 'IterBasedTrainLoop') else 'iter'
     done, planned = meta.get(unit), train_cfg.get(f'max_{unit}s')
     if done is None:
-        return _UNKNOWN
+        return _NOT_RECORDED
     words = 'epochs' if unit == 'epoch' else 'iterations'
     return f'{done} {words}' if planned in (None, done) else f'{done} of {planned} {words}'
 
@@ -135,9 +137,11 @@ def _scores(cfg: Config, meta: dict, checkpoint: str, scores: Dict[str, float]) 
         return 'None were recorded.'
     is_chosen = osp.basename(checkpoint).startswith('best_')
     table = markdown_table(['score', 'percent'], [[name, number(value)] for name, value in scores.items()])
-    card = card_of_config(cfg, str(meta.get('weights_seen', '')))
+    seen = str(meta.get('weights_seen', UNKNOWN))
+    card = card_of_config(cfg, seen)
     if card is not None:
-        card = replace(card, checkpoint='chosen by a score' if is_chosen else f'after {_length(cfg, meta)}')
+        card = replace(card, checkpoint='chosen by a score' if is_chosen else f'after {_length(cfg, meta)}',
+                       labels=UNKNOWN if UNKNOWN in seen and card.labels == NO_LABELS else card.labels)
     protocol = '' if card is None else f'\n\n{card_table([card])}'
     chosen = ', a checkpoint that was chosen by a score' if is_chosen else ''
     return f'Of one run, on {_data(cfg, "val")}{chosen}.\n\n{table}{protocol}'
@@ -156,5 +160,5 @@ def _data(cfg: Config, part: str) -> str:
     data = cfg.get(f'{part}_dataloader') or {}
     while data.get('dataset'):
         data = data['dataset']
-    kind = str(data.get('type', _UNKNOWN)).rpartition('.')[2].removesuffix('Dataset')
+    kind = str(data.get('type', _NOT_RECORDED)).rpartition('.')[2].removesuffix('Dataset')
     return 'a folder of images' if kind in _FOLDERS else kind

@@ -175,6 +175,14 @@ def test_a_disk_that_is_full(place, monkeypatch, capfd):
     assert 'data/camvid/.download/unpacked/' in text and 'free space there' in text and not os.listdir('.')
 
 
+def test_an_archive_of_more_than_the_disk_takes(place, monkeypatch, capfd):
+    archive = small_camvid(place, monkeypatch)
+    free = shutil.disk_usage('.')._replace(free=20_000)
+    monkeypatch.setattr(disk.shutil, 'disk_usage', lambda path: free)
+    assert run('camvid', '--archive', archive) == 2
+    assert 'need about 0.1 MB, and 0.0 MB are free' in error_of(capfd) and not os.listdir('.')
+
+
 @pytest.mark.parametrize('content', ['{', '[]', '{"files": 3}', '{"files": ["a"]}', '\udcff'])
 def test_a_record_that_is_none(content, place, monkeypatch, capfd):
     archive = small_camvid(place, monkeypatch)
@@ -270,6 +278,7 @@ def test_no_network_and_no_room(place, monkeypatch, capfd):
     ('camvid --mirror /disk', '--mirror /disk is no address'),
     ('camvid --archive none.zip', "there is no archive 'none.zip'"),
     ('camvid voc', 'give one data set at a time'),
+    ('camvid --out /dev/null/data', '/dev/null: Not a directory'),
     ('weights resnet18 --archive a.pth', '--init FILE'),
 ])
 def test_mistakes(words, message, place, capfd):

@@ -119,19 +119,21 @@ def test_the_card(here):
     _, head, text = open('M/README.md', encoding='utf-8').read().split('---\n', 2)
     head = yaml.safe_load(head)
     assert (head['library_name'], head['license'], head['pipeline_tag']) == (
-        'mmseg_unsup', 'cc-by-4.0', 'image-segmentation')
+        'mmseg_unsup', 'cc-by-4.0', 'image-segmentation') and 'unsupervised' in head['tags']
     result, = head['model-index'][0]['results']
     assert result['dataset'] == dict(name='CamVid', type='camvid')
     assert result['metrics'] == [dict(type='mIoU', value=31.25), dict(type='aAcc', value=67.5)]
     for row in ('| method | PiCIE |', '| seed | 7 |', '| trained for | 3 of 8 epochs |', '| trained on | CamVid |',
                 f'| clusters | {K} |', '| mIoU | 31.25 |', '| labels that the weights have seen | ImageNet labels |',
                 '| size | 160 |', '| matching | hungarian |', '| frame | centre square |',
-                '| checkpoint | after 3 of 8 epochs |', 'Of one run, on CamVid.'):
+                '| checkpoint | after 3 of 8 epochs |', '| labels | none |', 'Of one run, on CamVid.'):
         assert row in text, row
     os.rename(path, here / 'run' / 'best_mIoU_epoch_3.pth')
+    add_meta('run/best_mIoU_epoch_3.pth', weights_seen='unknown')
     assert main(['push', 'run/best_mIoU_epoch_3.pth', '--to-folder', 'B']) == 0
     text = open('B/README.md', encoding='utf-8').read()
     assert '| checkpoint | chosen by a score |' in text and ', a checkpoint that was chosen by a score.' in text
+    assert '| labels | unknown |' in text  # nobody knows whether those of CamVid were
 
 
 def test_the_commands_of_the_card(here, monkeypatch):
