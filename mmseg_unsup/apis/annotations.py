@@ -15,7 +15,7 @@ from ..formats.table import check_formats
 from ..formats.writing import write_formats
 from ..presets import n_cores
 from ..structures.cluster_names import check_name
-from ..utils.locks import taking_turns
+from ..utils.locks import alone_with
 from ..utils.near_names import did_you_mean, similar
 from ..utils.paths import is_outside, printable
 from ..utils.preemption import stop_alone_if_asked
@@ -85,7 +85,7 @@ class MadeMaps(NamedTuple):
         check_formats(formats)
         self._check_files(formats)
         job = Job(self.out, self.names, self.palette, self.root, lambda name: MapFiles.paths(self.out, name)[1])
-        with stopping(), taking_turns(osp.join(self.out, PROGRESS, _LOCK), stop_alone_if_asked):
+        with stopping(), alone_with(osp.join(self.out, PROGRESS, _LOCK), is_waiting=stop_alone_if_asked):
             return write_formats(formats, job, self.images, self._read, tolerance, workers or n_cores())
 
     def _check_files(self, formats: Sequence[str]) -> None:

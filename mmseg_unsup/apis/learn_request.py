@@ -11,7 +11,7 @@ from ..utils.paths import printable
 from .folder_request import FolderRequest
 from .journal_files import read_made
 from .map_files import MAPS, OVERLAYS
-from .model_files import find_model
+from .model_files import HUB, download_model, find_model
 
 LABELS, TRAIN = 'labels', 'train'  # folders below that of results, beside maps and overlays
 LEARNED = 'learned'  # folder of results below the folder of the model
@@ -43,7 +43,7 @@ class LearnRequest(FolderRequest):
         for name in ('steps', 'size'):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
-        self.model = osp.expanduser(os.fspath(self.model))
+        self.model = self._found_model(os.fspath(self.model))
         self.checkpoint = osp.abspath(find_model(self.model))
         self.images = self._recorded_images() if self.images is None else self.images
         self.out = self._default_out() if self.out is None else self.out
@@ -53,6 +53,13 @@ class LearnRequest(FolderRequest):
         if osp.dirname(self.checkpoint) in (osp.abspath(self.out), osp.abspath(self.path(TRAIN))):
             raise ValueError(f'--out {printable(self.out)} is the folder of the model, which would be lost: give '
                              'another')
+
+    def _found_model(self, model: str) -> str:
+        if not model.startswith(HUB):
+            return osp.expanduser(model)
+        if self.out is None:
+            raise ValueError(f'{model} is no folder of this machine: give one for the results (--out OUT)')
+        return download_model(model)
 
     def _recorded_images(self) -> str:
         """Folder of the images that the model made maps of."""

@@ -1,8 +1,8 @@
 """What a MODEL stands for: the files of a trained model, here or on the Hugging Face hub."""
+import logging
 import os
 import os.path as osp
 import re
-from contextlib import suppress
 from typing import Optional, Tuple
 
 from ..engine.checkpoint_files import last_checkpoint
@@ -19,7 +19,7 @@ EXAMPLES_FILE = 'examples.pth'
 _SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 _KINDS = ('a model is a checkpoint file, the work directory of a training, or the folder that `mmseg-unsup segment` '
           'wrote')
-_HUB_NAME = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?')
+HUB_NAME = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@(?!.*\.\.)[\w./-]+)?')
 
 
 def find_model(model: str) -> str:
@@ -41,7 +41,9 @@ def find_model(model: str) -> str:
     if is_config(model):
         raise ValueError(f'{printable(model)} is a config, and the model is missing: give the checkpoint, or the '
                          'folder of a training, after it')
-    remedy = path_remedy(model, lambda path: osp.isdir(path) or path.endswith(_SUFFIXES), f'check the path; {_KINDS}')
+    otherwise = f'give {HUB}{model} for one of the Hugging Face hub, or check' if is_hub_name(model) else 'check'
+    remedy = path_remedy(model, lambda path: osp.isdir(path) or path.endswith(_SUFFIXES),
+                         f'{otherwise} the path; {_KINDS}')
     raise FileNotFoundError(f'there is no checkpoint or folder {model!r}: {remedy}')
 
 
@@ -86,7 +88,7 @@ def is_hub_name(model: str) -> bool:
         return False
     if model.startswith(HUB):
         return True
-    if not _HUB_NAME.fullmatch(model):
+    if not HUB_NAME.fullmatch(model):
         return False
     return '@' in model or not (model.endswith(_SUFFIXES + CONFIG_SUFFIXES) or osp.isdir(osp.dirname(model)))
 
@@ -105,27 +107,40 @@ def download_model(name: str) -> str:
         ImportError: huggingface_hub, the extra ``hub``, is missing.
         OSError: the hub does not have it, or cannot be reached.
     """
+    missing = name if name.startswith(HUB) else f'there is no path {name!r}, and as a model of the Hugging Face hub it'
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
     except ImportError:
-        raise ImportError(f'there is no path {name!r}, and to take it for a model of the Hugging Face hub needs '
-                          'huggingface_hub. Run: pip install "mmseg-unsup[hub]"') from None
+        raise ImportError(f'{missing} needs huggingface_hub. Run: pip install "mmseg-unsup[hub]"') from None
     repository, _, revision = name.removeprefix(HUB).partition('@')
-    if not _HUB_NAME.fullmatch(name.removeprefix(HUB)):
+    if not HUB_NAME.fullmatch(name.removeprefix(HUB)):
         raise ValueError(f'{name!r} is no model of the Hugging Face hub: expected owner/name or owner/name@revision')
     try:
         folder = osp.dirname(hf_hub_download(repository, PUSHED_FILE, revision=revision or None))
-        with suppress(EntryNotFoundError):
-            hf_hub_download(repository, NAMES_FILE, revision=osp.basename(folder))  # the commit
+        _download_names(name, repository, commit=osp.basename(folder))
     except Exception as error:  # of many types, by release and by what failed
         if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
             raise FileNotFoundError(f'the repository {repository!r} of the Hugging Face hub has no {PUSHED_FILE}: it '
                                     'is no model that mmseg-unsup push wrote') from None
-        raise OSError(f'there is no path {name!r}, and as a model of the Hugging Face hub it cannot be had '
-                      f'({reason_of(error)}): check name, revision, network and, of a private one, your token'
-                      ) from None
+        raise OSError(f'{missing} cannot be had ({reason_of(error)}): check name, revision, network and, of a private '
+                      'one, your token') from None
     return folder
+
+
+def _download_names(name: str, repository: str, commit: str) -> None:
+    """Fetch the names of the clusters, which a commit has or has not."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
+    if try_to_load_from_cache(repository, NAMES_FILE, revision=commit) is not None:  # its path, or that there is none
+        return
+    try:
+        hf_hub_download(repository, NAMES_FILE, revision=commit)
+    except LocalEntryNotFoundError as error:
+        say(f'{name}: if its clusters have names, they could not be fetched ({reason_of(error)}): none are used',
+            logging.WARNING)
+    except EntryNotFoundError:
+        pass
 
 
 def reason_of(error: Exception) -> str:

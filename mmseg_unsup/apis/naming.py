@@ -13,7 +13,7 @@ from ..evaluation.functional import confusion_matrix, match_clusters
 from ..structures import ClusterNames
 from ..utils.progress import track_progress
 from .loading import load_segmentor
-from .model_files import NAMES_FILE, choose_files
+from .model_files import NAMES_FILE, choose_files, find_model
 
 
 def name_clusters(config: Optional[str],
@@ -37,10 +37,11 @@ def name_clusters(config: Optional[str],
     """
     start = time.perf_counter()
     path = clusters or osp.join(osp.expanduser(model), NAMES_FILE)
-    checkpoint, _ = choose_files(model, path)
     if clusters is None and not osp.isdir(osp.dirname(path)):
-        raise ValueError(f'{model} is a file: say which file the names are to be written to, such as {NAMES_FILE}, '
+        find_model(model)  # which says what is wrong with it
+        raise ValueError(f'{model} is no folder: say which file the names are to be written to, such as {NAMES_FILE}, '
                          'after it')
+    checkpoint, _ = choose_files(model, path)
     cfg, segmentor = load_segmentor(config, checkpoint, options=options)
     identity = segmentor.cluster_identity()
     if from_labels:

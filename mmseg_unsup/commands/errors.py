@@ -28,6 +28,7 @@ _REMEDIES = {
     'a file is needed, and a folder is in its place: name another one': (errno.EISDIR, ),
 }
 _MAX_CHARS = 600
+_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')  # in names of strangers they could do anything to a terminal
 
 
 def is_caused_by_user(error: Exception) -> bool:
@@ -70,6 +71,7 @@ def sentence_of(error: BaseException) -> str:
     if error.__cause__ is not None:
         cause = sentence_of(error.__cause__)
         sentence += f' ({cause})' if cause not in sentence else ''
+    sentence = _CONTROL.sub(lambda found: f'\\x{ord(found[0]):02x}', sentence)
     return sentence if len(sentence) <= _MAX_CHARS else f'{sentence[:_MAX_CHARS - 4]} ...'
 
 

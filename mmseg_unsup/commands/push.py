@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError('say where the model goes: OWNER/NAME of the hub after it, or --to-folder FOLDER')
     if args.repository is not None:
         check_hub(args.repository)
+    elif args.private:
+        raise ValueError('--private is for a repository of the hub: give OWNER/NAME after MODEL')
     with nullcontext(args.to_folder) if args.to_folder else TemporaryDirectory() as folder:
         title = args.repository and args.repository.rpartition('/')[2]
         print(write_model_folder(args.model, folder, args.config, args.clusters, title, args.license))

@@ -1,11 +1,12 @@
 """Data sets by name: the work of ``mmseg-unsup download``."""
 import os
 import os.path as osp
+import shlex
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Dict, Iterator, List, Optional, Sequence
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from mmengine.fileio import load
 from prettytable import PrettyTable
 
@@ -16,11 +17,12 @@ from ..utils.atomic import write_json
 from ..utils.checks import check_choice
 from ..utils.console import say
 from ..utils.fetching import part_size
+from ..utils.locks import alone_with
 from ..utils.paths import printable
-from .checked import address_of, check_file, fetch_checked
+from .checked import address_of, check_file, fetch_checked, judged
 from .disk import check_space, size_text
 from .installing import check_part, install, install_tiles
-from .table import DATA_SETS, DataSet, Source
+from .table import DATA_SETS, DataSet, Part, Source
 
 WORK = '.download'  # below the data root, while something is not whole
 RECORD = 'downloaded.json'
@@ -59,14 +61,16 @@ def download_data_set(name: str, root: Optional[str] = None, archives: Sequence[
     given = _given_files(name, data_set, archives)
     _check_account(name, data_set, lacking, given, mirror)
     if lacking:
-        _announce(data_set, lacking, given, root, mirror)
         check_place(root)
+        _recorded(root)
+        _announce(data_set, lacking, given, root, mirror)
         with _working(root) as work:
             _bring(data_set, lacking, given, mirror, root, work)
     if name == 'cocostuff' and not all(osp.isfile(osp.join(root, 'curated', f'{split}.txt')) for split in PUBLISHED):
         write_curated_lists(root, n_cores())
     counts = ', '.join(f'{part.n_files} {folder}' for folder, part in data_set.parts.items())
-    hint = '' if root == data_set.root else f'; configs find it by --cfg-options data_root={printable(root)}'
+    option = shlex.quote(f'data_root={printable(root)}')
+    hint = '' if root == data_set.root else f'; configs find it by --cfg-options {option}'
     return f'{data_set.title}: {counts} in {printable(root)}{hint}' + (' (it was there)' if not lacking else '')
 
 
@@ -75,12 +79,19 @@ def _lacking(data_set: DataSet, root: str) -> List[Source]:
     for folder, part in data_set.parts.items():
         path = osp.join(root, folder)
         if osp.exists(path):
-            check_part(path, part._replace(suffix='', tree=None), path)  # images may be converted
+            _check_whole(path, part)
     if any(not source.places for source in data_set.sources):  # all of them make all parts
         whole = all(osp.exists(osp.join(root, folder)) for folder in data_set.parts)
         return [] if whole else [*data_set.sources]
     return [source for source in data_set.sources
             if not all(osp.exists(osp.join(root, target)) for target in source.targets)]
+
+
+def _check_whole(path: str, part: Part) -> None:
+    try:
+        check_part(path, part._replace(suffix='', tree=None), path)  # images may be converted
+    except ValueError as error:
+        raise ValueError(f'{error}: move it away, and the same command brings it anew') from None
 
 
 def _given_files(name: str, data_set: DataSet, archives: Sequence[str]) -> Dict[str, str]:
@@ -126,10 +137,8 @@ def _announce(data_set: DataSet, lacking: List[Source], given: Dict[str, str], r
 def _working(root: str) -> Iterator[str]:
     """The folder for what is not whole, for one process at a time; it goes when nothing of worth is left in it."""
     work = osp.join(root, WORK)
-    os.makedirs(work, exist_ok=True)
-    lock = FileLock(osp.join(work, 'lock'), timeout=0)
     try:
-        with lock:
+        with alone_with(osp.join(work, 'lock'), timeout=0):
             yield work
             shutil.rmtree(work)
     except Timeout:
@@ -138,30 +147,52 @@ def _working(root: str) -> Iterator[str]:
 
 def _bring(data_set: DataSet, lacking: List[Source], given: Dict[str, str], mirror: Optional[str], root: str,
            work: str) -> None:
-    files = {}
+    facts, archives = [], []
     for source in lacking:
-        path = given.get(source.name) or osp.join(work, source.name)
-        _note(root, data_set, check_file(path, source.digest, path) if source.name in given else
-              _fetched(source, path, mirror))
-        files[source.name] = path
-        if source.places:
+        own = given.get(source.name)
+        path = own or osp.join(work, source.name)
+        facts.append(_fetched(source, path, mirror) if own is None else _looked_at(source, path))
+        archives.append(path)
+        with judged(path, path, is_ours=own is None):
             install(data_set, source, path, root, work)
-            if source.name not in given:
+        if source.places:
+            _note(root, data_set, facts)
+            if own is None:
                 os.remove(path)
     if any(not source.places for source in lacking):
-        install_tiles(data_set, [*files.values()], root, work)
+        install_tiles(data_set, archives, root, work)
+        _note(root, data_set, facts)
 
 
 def _fetched(source: Source, path: str, mirror: Optional[str]) -> dict:
     address = address_of(source.address, source.name, mirror)
     if osp.isfile(path):  # of a run that was ended while it unpacked
-        return check_file(path, source.digest, address)
+        return _looked_at(source, path, address)
     return fetch_checked(address, path, source.megabytes, source.digest, '--mirror URL, or --archive FILE')
 
 
-def _note(root: str, data_set: DataSet, facts: dict) -> None:
-    """Add a file to the record of what came."""
+def _looked_at(source: Source, path: str, address: Optional[str] = None) -> dict:
+    """What :func:`check_file` says of a file that is here: the user's, or one that was fetched from an address."""
+    with judged(path, path, is_ours=address is not None):
+        return check_file(path, source.digest, address or path, source.name)
+
+
+def _note(root: str, data_set: DataSet, facts: List[dict]) -> None:
+    """Add files to the record of what came."""
+    came = {each['file'] for each in facts}
+    others = [file for file in _recorded(root) if file.get('file') not in came]
+    write_json(osp.join(root, RECORD),
+               dict(data_set=data_set.title, licence=data_set.licence, files=[*others, *facts]))
+
+
+def _recorded(root: str) -> List[dict]:
+    """The files in the record of what came; ValueError if it is none."""
     path = osp.join(root, RECORD)
-    files = load(path).get('files', []) if osp.isfile(path) else []
-    others = [file for file in files if file.get('file') != facts['file']]
-    write_json(path, dict(data_set=data_set.title, licence=data_set.licence, files=[*others, facts]))
+    if not osp.isfile(path):
+        return []
+    with suppress(ValueError):  # of JSON and of text
+        content = load(path)
+        files = content.get('files') if isinstance(content, dict) else None
+        if isinstance(files, list) and all(isinstance(file, dict) for file in files):
+            return files
+    raise ValueError(f'{printable(path)} is no record of downloads: move it away')

@@ -4,12 +4,14 @@ import os.path as osp
 import shutil
 import subprocess
 import sys
-from typing import List, Sequence
+from contextlib import contextmanager
+from typing import Iterator, List, Sequence
 
 import cv2
 import mmseg
 import numpy as np
 
+from ..datasets.pictures import write_picture
 from ..utils.archives import opened_archive
 from ..utils.atomic import replacing
 from ..utils.digests import git_tree
@@ -18,12 +20,13 @@ from ..utils.progress import track_progress
 from .disk import check_space
 from .table import DataSet, Part, Source
 
-STAGING = 'unpacked'
+_STAGING = 'unpacked'
 _TILER = osp.join('.mim', 'tools', 'dataset_converters', 'potsdam.py')  # of mmseg
 
 
 def install(data_set: DataSet, source: Source, archive: str, root: str, work: str) -> None:
-    """Unpack a source of a data set and put its folders in place, those that are not there yet.
+    """Unpack a source of a data set and put its folders in place, those that are not there yet; of one without places,
+    see :func:`install_tiles`, only the names are looked at.
 
     Args:
         archive: its file.
@@ -39,11 +42,11 @@ def install(data_set: DataSet, source: Source, archive: str, root: str, work: st
         with replacing(path) as part:
             shutil.copyfile(archive, part)
         return
-    staging = _fresh(osp.join(work, STAGING))
-    with opened_archive(archive, source.places) as wanted:
-        check_space(root, wanted.n_bytes / 1e6, f'the files of {source.name}')
-        wanted.copy_to(staging, source.name)
-    _put_in_place(data_set, source.targets, staging, root, archive)
+    with opened_archive(archive, source.places) as wanted, _staging(work) as staging:
+        if source.places:
+            check_space(root, wanted.n_bytes / 1e6, f'the files of {source.name}')
+            wanted.copy_to(staging, source.name)
+            _put_in_place(data_set, source.targets, staging, root, archive)
 
 
 def install_tiles(data_set: DataSet, archives: Sequence[str], root: str, work: str) -> None:
@@ -52,20 +55,19 @@ def install_tiles(data_set: DataSet, archives: Sequence[str], root: str, work: s
     if not osp.isfile(converter):
         raise ImportError(f'the installed mmsegmentation has no {_TILER}, which cuts the scenes of Potsdam into tiles: '
                           'install its wheel')
-    staging = _fresh(osp.join(work, STAGING))
-    scenes, tiles, unpacked = (osp.join(staging, name) for name in ('scenes', 'tiles', 'tmp'))
-    for folder in (scenes, unpacked):
-        os.makedirs(folder)
-    for path in archives:
-        with opened_archive(path, {}):  # whose names are looked at
+    with _staging(work) as staging:
+        scenes, tiles, unpacked = (osp.join(staging, name) for name in ('scenes', 'tiles', 'tmp'))
+        for folder in (scenes, unpacked):
+            os.makedirs(folder)
+        for path in archives:
             os.symlink(osp.abspath(path), osp.join(scenes, osp.basename(path)))
-    done = subprocess.run([sys.executable, converter, scenes, '--out_dir', tiles, '--tmp_dir', unpacked], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        lines = done.stdout.strip().splitlines() or ['nothing was said']
-        raise ValueError(f'the scenes of Potsdam could not be cut into tiles ({lines[-1]}): see that the archives are '
-                         'whole and the disk has room')
-    _put_in_place(data_set, [*data_set.parts], tiles, root, ' and '.join(archives))
+        done = subprocess.run([sys.executable, converter, scenes, '--out_dir', tiles, '--tmp_dir', unpacked],
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            lines = done.stdout.strip().splitlines() or ['nothing was said']
+            raise ValueError(f'the scenes of Potsdam could not be cut into tiles ({lines[-1]}): see that the archives '
+                             'are whole and the disk has room')
+        _put_in_place(data_set, [*data_set.parts], tiles, root, ' and '.join(archives))
 
 
 def check_part(folder: str, part: Part, of: str) -> None:
@@ -75,8 +77,7 @@ def check_part(folder: str, part: Part, of: str) -> None:
         raise ValueError(f'{printable(of)} has {n_files} of the {part.n_files} files *{part.suffix} of '
                          f'{osp.basename(osp.dirname(folder))}/{osp.basename(folder)}: it is not whole, or another one')
     if part.tree and git_tree(folder) != part.tree:
-        raise ValueError(f'{printable(of)} has other files in {osp.basename(folder)} than were published: fetch it '
-                         'again')
+        raise ValueError(f'{printable(of)} has other files in {osp.basename(folder)} than were published')
 
 
 def _put_in_place(data_set: DataSet, targets: List[str], staging: str, root: str, archive: str) -> None:
@@ -91,7 +92,6 @@ def _put_in_place(data_set: DataSet, targets: List[str], staging: str, root: str
         if not osp.exists(place):
             os.makedirs(osp.dirname(place), exist_ok=True)
             os.rename(osp.join(staging, target), place)
-    shutil.rmtree(staging)
 
 
 def _rewrite_void(folder: str, void: int) -> None:
@@ -101,12 +101,17 @@ def _rewrite_void(folder: str, void: int) -> None:
         for name in names:
             path = osp.join(folder, name)
             labels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
-            cv2.imwrite(path, np.where(labels == void, 255, labels).astype(np.uint8))
+            write_picture(path, np.where(labels == void, 255, labels).astype(np.uint8))
             advance(1)
 
 
-def _fresh(folder: str) -> str:
-    """The path of a folder that is empty, whatever a killed process left there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    return folder
+@contextmanager
+def _staging(work: str) -> Iterator[str]:
+    """A folder for a block, empty at first, whatever a killed process left there."""
+    staging = osp.join(work, _STAGING)
+    shutil.rmtree(staging, ignore_errors=True)
+    os.makedirs(staging)
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging)

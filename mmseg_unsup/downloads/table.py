@@ -109,7 +109,7 @@ _CITYSCAPES = DataSet(
     (Source('leftImg8bit_trainvaltest.zip', None, 11600, 'sha1:2c0b77ce9933cc635adda307fbba5566f5d9d404',
             {f'leftImg8bit/{split}': f'leftImg8bit/{split}' for split in ('train', 'val', 'test')}),
      Source('gtFine_trainvaltest.zip', None, 253, 'sha1:99f532cb1af174f5fcc4c5bc8feea8c66246ddbc',
-            {f'gtFine/{split}': f'gtFine/{split}' for split in ('train', 'val', 'test')})),
+            {f'gtFine/{split}': f'gtFine/{split}' for split in ('train', 'val')})),
     {'leftImg8bit/train': Part('_leftImg8bit.png', 2975), 'leftImg8bit/val': Part('_leftImg8bit.png', 500),
      'leftImg8bit/test': Part('_leftImg8bit.png', 1525),
      'gtFine/train': Part('_gtFine_labelIds.png', 2975), 'gtFine/val': Part('_gtFine_labelIds.png', 500)},

@@ -1,15 +1,14 @@
 """Weights by name: the work of ``mmseg-unsup download weights``."""
-import os
 import os.path as osp
 from typing import Optional, Sequence
 
-from filelock import FileLock
 from prettytable import PrettyTable
 
 from ..converters.files import check_place
 from ..utils.checks import check_choice
 from ..utils.console import say
 from ..utils.digests import has_digest
+from ..utils.locks import alone_with
 from ..utils.paths import printable
 from ..utils.weight_addresses import place_in_cache
 from .checked import address_of, fetch_checked
@@ -52,8 +51,7 @@ def _download(name: str, folder: Optional[str], mirror: Optional[str]) -> str:
     say(f'{name}: {size_text(weights.megabytes)} from {address}; licence: {weights.licence}')
     check_place(osp.dirname(osp.abspath(path)))
     check_space(osp.dirname(path), weights.megabytes, file)
-    os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
-    with FileLock(f'{path}.lock'):  # which a training that needs the file takes too
+    with alone_with(f'{path}.lock'):  # which a training that needs the file takes too
         if not has_digest(path, weights.digest):
             fetch_checked(address, path, weights.megabytes, weights.digest)
     return f'{name}: {printable(path)}'

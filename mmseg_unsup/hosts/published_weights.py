@@ -11,12 +11,11 @@ from types import ModuleType
 from typing import Dict, Optional
 
 import mmengine
-from filelock import FileLock
 
 from ..utils.digests import has_digest
 from ..utils.near_names import did_you_mean, similar
 from ..utils.weight_addresses import REMEDY, TABLES, TORCHVISION, place_in_cache
-from .safe_loading import UnreadableCheckpoint, load_safely
+from .safe_loading import UnreadableCheckpoint, kind_of_file, load_safely
 
 _SCHEMES = (*TABLES, 'http', 'https')
 # names and hashes of torchvision's files: ``resnet18-f37072fd.pth``
@@ -134,7 +133,7 @@ def _own_file(source: str, name: str) -> str:
 
 def _is_whole(path: str, digest: Optional[str]) -> bool:
     if digest is None:
-        return osp.isfile(path) and damaged_record(path) is None
+        return osp.isfile(path) and not kind_of_file(path) and damaged_record(path) is None
     return has_digest(path, f'sha256:{digest}')
 
 
@@ -142,25 +141,27 @@ def _download(source: str, address: str, path: str, digest: Optional[str]) -> No
     """Bring a file into torch's cache, in place of a damaged one; do nothing where another process has done it."""
     from ..utils.console import say  # whose import of mmengine may be what has imported this file
     from ..utils.fetching import fetch
+    from ..utils.locks import alone_with
     is_damaged = osp.exists(path)
+
+    def check(part: str) -> None:
+        if _is_whole(part, digest):
+            return
+        if digest is None:
+            kind = kind_of_file(part)
+            raise ValueError(f'what {address} gave is damaged{kind and ", " + kind}: try again, or {REMEDY}')
+        raise ValueError(f'what {address} gave for {source} is damaged or another file (its SHA-256 does not begin '
+                         f'with {digest}): put the right one at {path}, or {REMEDY}')
+
     try:
-        os.makedirs(osp.dirname(path), exist_ok=True)
-        with FileLock(f'{path}.lock'):
+        with alone_with(f'{path}.lock'):
             if _is_whole(path, digest):
                 return
             say(f'init: downloading {address} to {path}' + ', whose copy is damaged' * is_damaged,
                 logging.WARNING if is_damaged else logging.INFO)
-            fetch(address, path)
-            is_right = _is_whole(path, digest)
-            if digest is not None and not is_right:
-                os.remove(path)
+            fetch(address, path, check=check)
     except OSError as error:
         origin = '' if source == address else f' from {address}'
         state = f', and the copy in {path} is damaged' if is_damaged else ''
         raise OSError(f'{source} cannot be downloaded{origin} ({error}){state}: put that file at {path}, or {REMEDY}'
                       ) from None
-    if digest is not None and not is_right:
-        raise ValueError(f'what {address} gave for {source} is damaged or another file (its SHA-256 does not begin '
-                         f'with {digest}): put the right one at {path}, or {REMEDY}')
-    if not is_right:
-        raise ValueError(f'what {address} gave is damaged ({path}): try again, or {REMEDY}')

@@ -127,7 +127,7 @@ def _load_safetensors(path: str, map_location) -> dict:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
             return state if meta is None else dict(meta=json.loads(meta), state_dict=state)
     except (SafetensorError, ValueError, RecursionError) as error:  # of JSON
-        raise UnreadableCheckpoint(f'{path} cannot be read as a file of tensors: {_kind_of_file(path) or error}'
+        raise UnreadableCheckpoint(f'{path} cannot be read as a file of tensors: {kind_of_file(path) or error}'
                                    f'{COPY_AGAIN}') from None
 
 
@@ -270,7 +270,7 @@ def _refusal(path: str, error: Exception, remedy: str) -> ValueError:
     found = re.search(r"GLOBAL ([\w.]+)|but got <class '([\w.]+)'>", str(error))
     if found:
         return refusal_of(path, found[1] or found[2], remedy)
-    kind = _kind_of_file(path)
+    kind = kind_of_file(path)
     if kind:
         return UnreadableCheckpoint(f'{path} cannot be read as a checkpoint of tensors and plain values: {kind}'
                                     f'{COPY_AGAIN}')
@@ -279,8 +279,8 @@ def _refusal(path: str, error: Exception, remedy: str) -> ValueError:
                                 f'{lines[-1] if lines else type(error).__name__}{COPY_AGAIN}')
 
 
-def _kind_of_file(path: str) -> str:
-    """What a file is that torch cannot read; empty where its first bytes do not tell."""
+def kind_of_file(path: str) -> str:
+    """What a file is that cannot be read as what it should be; empty where its first bytes do not tell."""
     try:
         with open(path, 'rb') as file:
             start = file.read(200).lstrip()
@@ -290,6 +290,8 @@ def _kind_of_file(path: str) -> str:
         return 'it is empty'
     if start[:1] == b'<':
         return 'it is a page of the web, as of a download that went wrong'
+    if start.startswith(b'version https://git-lfs'):
+        return 'it is what git has in place of a large file, which git lfs pull fetches'
     if start[:4] == b'PK\x03\x04' and not zipfile.is_zipfile(path):
         return 'it is cut off'
     return ''

@@ -1,18 +1,28 @@
 """The page that goes with a model: what it was made of, how its scores were made, and how it is used."""
 import os.path as osp
+import re
+from dataclasses import replace
 from typing import Dict, Optional
 
 import yaml
 from mmengine.config import Config
 
 from ..analysis.config_cards import card_of_config
-from ..evaluation.protocol_cards import card_table
+from ..apis.examples import EXAMPLES
+from ..evaluation.protocol_cards import NO_LABELS, card_table
+from ..models.segmentors.cluster_segmentor import ClusterSegmentor
+from ..utils.checks import is_finite
+from ..utils.paths import printable
 from ..utils.run_logs import read_run_log
 from ..utils.score_table import main_scores, markdown_table, number
 from ..version import __version__
+from ..weights.weights_seen import UNKNOWN
 
-_TAGS = ('mmseg_unsup', 'mmsegmentation', 'unsupervised', 'semantic-segmentation')
-_UNKNOWN = 'not recorded'
+_TAGS = ('mmseg_unsup', 'mmsegmentation', 'semantic-segmentation')
+# data sets of any folder, without the end of their names
+_FOLDERS = ('UnlabelledFolder', 'LabelledFolder', 'Labelled', 'MaskedImage')
+_NOT_RECORDED = 'not recorded'
+_LICENCE = re.compile(r'[a-z0-9][a-z0-9.-]*')
 _USE = '''```bash
 pip install "mmseg-unsup[onedl,hub,safetensors]"
 mmseg-unsup predict MODEL IMAGES --out OUT
@@ -23,39 +33,59 @@ from mmseg_unsup import from_pretrained
 ids = from_pretrained('MODEL')('IMAGE')['predictions'][0]['ids']
 ```
 
-`MODEL` is this folder, or for the command `hf://OWNER/NAME` and in Python `OWNER/NAME` of this repository. Weights and
-config are in `model.safetensors`, and both are read as data; `config.json` shows the config. `clusters.json`, where
-there is one, has names, colours and merged clusters.
+`MODEL` is this folder, or for the command `hf://OWNER/NAME` and in Python `OWNER/NAME` of this repository. What was
+trained and the config are in `model.safetensors`, and both are read as data; `config.json` shows the config.
+`clusters.json`, where there is one, has names, colours and merged clusters.
 '''
 
 
-def model_card(title: str, cfg: Config, meta: dict, scores: Dict[str, float], licence: Optional[str] = None) -> str:
+def check_licence(licence: Optional[str]) -> None:
+    """Raise ValueError unless the hub may have a licence of this name; None is that of no statement."""
+    if licence is not None and not _LICENCE.fullmatch(licence):
+        raise ValueError(f'--license {licence!r} is no name of a licence on the hub: they have small letters, digits, '
+                         'points and dashes, such as apache-2.0, cc-by-nc-4.0 or other')
+
+
+def model_card(title: str, cfg: Config, segmentor: ClusterSegmentor, meta: dict, checkpoint: str,
+               licence: Optional[str] = None) -> str:
     """The text of ``README.md``, with what the hub reads before it.
 
     Args:
-        meta: of the checkpoint: ``epoch``, ``seed``, ``weights_seen``, as far as they are known.
-        scores: of its epoch, name -> percent.
+        segmentor: with the weights of the checkpoint.
+        meta: of the checkpoint: ``epoch``, ``iter``, ``seed``, ``weights_seen``, as far as they are known.
+        checkpoint: its path; the log of its run, with the scores, lies beside it.
         licence: as the hub writes it.
     """
-    head = yaml.safe_dump(_metadata(title, cfg, scores, licence), sort_keys=False, allow_unicode=True)
-    facts = markdown_table(['', ''], list(_facts(cfg, meta, licence).items()))
-    return (f'---\n{head}---\n\n# {title}\n\nSemantic segmentation without labels by mmseg_unsup, a plugin for '
-            f'MMSegmentation.\n\n{facts}\n\n## Scores\n\n{_scores(cfg, meta, scores)}\n\n## Use\n\n{_USE}')
+    title, scores = _in_a_line(title), _recorded_scores(checkpoint, meta)
+    head = yaml.safe_dump(_metadata(title, cfg, segmentor, scores, licence), sort_keys=False, allow_unicode=True)
+    facts = {key: _in_a_line(value) for key, value in _facts(cfg, segmentor, meta, licence).items()}
+    return (f'---\n{head}---\n\n# {title}\n\nA model of mmseg_unsup, a plugin for MMSegmentation for semantic '
+            f'segmentation without labels.\n\n{markdown_table(["", ""], list(facts.items()))}\n\n## Scores\n\n'
+            f'{_scores(cfg, meta, checkpoint, scores)}\n\n## Use\n\n{_USE}')
 
 
-def recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
+def _in_a_line(value: object) -> str:
+    """A value that is one cell of a table, or a title, whatever it holds."""
+    text = ''.join(letter if letter.isprintable() else ' ' for letter in printable(str(value)))
+    return ' '.join(text.split()).replace('|', '\\|')
+
+
+def _recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
     """The main scores that the log beside a checkpoint has of its epoch, or iteration; empty where there are none."""
     try:
         evaluations = read_run_log(osp.dirname(checkpoint) or '.').evaluations
     except OSError:
         return {}
-    found = next((evaluations[meta[key]] for key in ('epoch', 'iter') if meta.get(key) in evaluations), {})
-    return main_scores(found)
+    steps = [meta.get(key) for key in ('epoch', 'iter')]
+    found = next((evaluations[step] for step in steps if isinstance(step, int) and step in evaluations), {})
+    return {name: value for name, value in main_scores(found).items() if is_finite(value)}
 
 
-def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Optional[str]) -> dict:
+def _metadata(title: str, cfg: Config, segmentor: ClusterSegmentor, scores: Dict[str, float], licence: Optional[str]
+              ) -> dict:
     """The block of YAML; ``model-index`` is how the hub shows scores."""
-    head = dict(library_name='mmseg_unsup', pipeline_tag='image-segmentation', tags=[*_TAGS, _method(cfg).lower()])
+    tags = [*_TAGS, *([] if _is_taught(segmentor) else ['unsupervised']), _method(cfg).lower()]
+    head = dict(library_name='mmseg_unsup', pipeline_tag='image-segmentation', tags=tags)
     if licence:
         head['license'] = licence
     if scores:
@@ -67,30 +97,58 @@ def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Option
     return head
 
 
-def _facts(cfg: Config, meta: dict, licence: Optional[str]) -> Dict[str, object]:
-    backbone = cfg.model.get('backbone') or {}
-    network = backbone.get('backbone') or backbone
-    size = network.get('depth', network.get('arch', ''))
+def _facts(cfg: Config, segmentor: ClusterSegmentor, meta: dict, licence: Optional[str]) -> Dict[str, object]:
     return {
         'method': _method(cfg),
-        'backbone': f'{network.get("type", _UNKNOWN)} {size}'.strip() + ' (frozen)' * ('backbone' in backbone),
-        'clusters': cfg.get('n_clusters', _UNKNOWN),
+        'backbone': _backbone(cfg),
+        'classes' if _is_taught(segmentor) else 'clusters': segmentor.cluster_identity()[1],
         'trained on': _data(cfg, 'train'),
-        'epochs': meta.get('epoch', _UNKNOWN),
-        'seed': meta.get('seed', _UNKNOWN),
-        'labels that the weights have seen': meta.get('weights_seen', _UNKNOWN),
+        'trained for': _length(cfg, meta),
+        'seed': meta.get('seed', _NOT_RECORDED),
+        'labels that the weights have seen': meta.get('weights_seen', _NOT_RECORDED),
         'licence': licence or 'not stated',
         'written by': f'mmseg_unsup {__version__}'}
 
 
-def _scores(cfg: Config, meta: dict, scores: Dict[str, float]) -> str:
+def _backbone(cfg: Config) -> str:
+    backbone = cfg.model.get('backbone') or {}
+    network = backbone.get('backbone') or backbone
+    size = network.get('depth', network.get('arch'))
+    kind = f'{network.get("type", _NOT_RECORDED)} {size if isinstance(size, (int, str)) else ""}'.strip()
+    if network is backbone:
+        return kind
+    source = (network.get('init_cfg') or {}).get('checkpoint')  # of the others the weights go along
+    return f'{kind}, frozen' + (f'; its weights are fetched from {source}' if source else '')
+
+
+def _length(cfg: Config, meta: dict) -> str:
+    """How long the training was until the checkpoint, ``'3 of 5 epochs'``, as far as it is known."""
+    train_cfg = cfg.get('train_cfg') or {}
+    unit = 'epoch' if train_cfg.get('by_epoch', train_cfg.get('type') != 'IterBasedTrainLoop') else 'iter'
+    done, planned = meta.get(unit), train_cfg.get(f'max_{unit}s')
+    if done is None:
+        return _NOT_RECORDED
+    words = 'epochs' if unit == 'epoch' else 'iterations'
+    return f'{done} {words}' if planned in (None, done) else f'{done} of {planned} {words}'
+
+
+def _scores(cfg: Config, meta: dict, checkpoint: str, scores: Dict[str, float]) -> str:
     if not scores:
         return 'None were recorded.'
+    is_chosen = osp.basename(checkpoint).startswith('best_')
     table = markdown_table(['score', 'percent'], [[name, number(value)] for name, value in scores.items()])
-    card = card_of_config(cfg, str(meta.get('weights_seen', '')))
+    seen = str(meta.get('weights_seen', UNKNOWN))
+    card = card_of_config(cfg, seen)
+    if card is not None:
+        card = replace(card, checkpoint='chosen by a score' if is_chosen else f'after {_length(cfg, meta)}',
+                       labels=UNKNOWN if UNKNOWN in seen and card.labels == NO_LABELS else card.labels)
     protocol = '' if card is None else f'\n\n{card_table([card])}'
-    return f'One run, last epoch, on {_data(cfg, "val")}; clusters matched to classes over the whole set.\n\n' \
-           f'{table}{protocol}'
+    chosen = ', a checkpoint that was chosen by a score' if is_chosen else ''
+    return f'Of one run, on {_data(cfg, "val")}{chosen}.\n\n{table}{protocol}'
+
+
+def _is_taught(segmentor: ClusterSegmentor) -> bool:
+    return segmentor.uses_labels or segmentor.predicted_sets[0] == EXAMPLES
 
 
 def _method(cfg: Config) -> str:
@@ -98,8 +156,9 @@ def _method(cfg: Config) -> str:
 
 
 def _data(cfg: Config, part: str) -> str:
-    """The name of a data set, its class without the end of its name, or for any folder that of the folder."""
-    data = (cfg.get(f'{part}_dataloader') or {}).get('dataset') or {}
-    data = data.get('dataset', data)
-    kind = str(data.get('type', _UNKNOWN)).rpartition('.')[2]
-    return kind.removesuffix('Dataset') if kind != 'UnlabelledFolder' else 'a folder of images'
+    """The name of a data set, its class without the end of its name; a folder of anybody's has none."""
+    data = cfg.get(f'{part}_dataloader') or {}
+    while data.get('dataset'):
+        data = data['dataset']
+    kind = str(data.get('type', _NOT_RECORDED)).rpartition('.')[2].removesuffix('Dataset')
+    return 'a folder of images' if kind in _FOLDERS else kind

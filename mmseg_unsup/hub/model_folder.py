@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from ..apis.loading import load_segmentor, read_weights
 from ..apis.model_files import NAMES_FILE, PUSHED_FILE, choose_files
+from ..converters.files import check_place
 from ..models.backbones.frozen_backbone import FrozenBackbone
 from ..structures import ClusterNames
-from ..utils.atomic import replacing, write_json, write_text
+from ..utils.atomic import made_folder, remove_parts, replacing, write_json, write_text
 from ..utils.paths import printable
 from ..weights.pretrained_file import as_checkpoint_tensor
 from ..weights.tensor_files import check_writable, write_weights
-from .model_card import model_card, recorded_scores
+from .model_card import check_licence, model_card
 
 CONFIG_FILE, CARD_FILE = 'config.json', 'README.md'
 FILES = (PUSHED_FILE, CONFIG_FILE, NAMES_FILE, CARD_FILE)
@@ -40,9 +41,12 @@ def write_model_folder(model: str, folder: str, config: Optional[str] = None, cl
 
     Raises:
         FileExistsError: the folder holds other things.
-        ValueError: what :func:`load_segmentor` raises; the names are of another checkpoint.
+        OSError: it cannot be written to.
+        ValueError: what :func:`load_segmentor` raises; the names are of another checkpoint; no licence is called so.
     """
+    check_licence(licence)
     check_writable(osp.join(folder, PUSHED_FILE))
+    check_place(folder)
     _check_folder(folder)
     checkpoint, names = choose_files(model, clusters)
     cfg, segmentor = load_segmentor(config, checkpoint)
@@ -52,19 +56,20 @@ def write_model_folder(model: str, folder: str, config: Optional[str] = None, cl
     given = content.get('meta') or {}
     state, cfg = _with_frozen(segmentor, state, _without_folders(cfg))
     meta = {key: given[key] for key in _META if key in given} | dict(cfg=cfg.pretty_text)
-    os.makedirs(folder, exist_ok=True)
     path = osp.join(folder, PUSHED_FILE)
-    with replacing(path) as part:
-        write_weights(part, state, meta, path)
-        _check_same(segmentor, part)
-    write_json(osp.join(folder, CONFIG_FILE), dict(library='mmseg_unsup', **_plain(cfg.to_dict())))
-    _copy_names(names, folder)
-    title = title or osp.basename(osp.abspath(folder))
-    write_text(osp.join(folder, CARD_FILE), model_card(title, cfg, meta, recorded_scores(checkpoint, given), licence))
+    with made_folder(folder):
+        with replacing(path) as part:
+            write_weights(part, state, meta, path)
+            _check_same(segmentor, part)
+        write_json(osp.join(folder, CONFIG_FILE), dict(library='mmseg_unsup', **_plain(cfg.to_dict())))
+        _copy_names(names, folder)
+        title = title or osp.basename(osp.abspath(folder))
+        write_text(osp.join(folder, CARD_FILE), model_card(title, cfg, segmentor, given, checkpoint, licence))
     return f'{len(state)} tensors, {os.path.getsize(path) / 1e6:.1f} MB, in {printable(folder)}'
 
 
 def _check_folder(folder: str) -> None:
+    remove_parts(folder, FILES)
     others = {*os.listdir(folder)} - {*FILES} if osp.isdir(folder) else ()
     if others:
         raise FileExistsError(f'{printable(folder)} holds {sorted(map(printable, others))[0]}, which is none of the '
@@ -79,7 +84,8 @@ def _without_folders(cfg: Config) -> Config:
             return {key: reduced(each) for key, each in value.items()}
         if isinstance(value, (list, tuple)):
             return type(value)(map(reduced, value))
-        return osp.basename(value.rstrip(os.sep)) if isinstance(value, str) and osp.isabs(value) else value
+        is_path = isinstance(value, str) and osp.isabs(osp.expanduser(value))
+        return osp.basename(value.rstrip(os.sep)) if is_path else value
 
     return Config(reduced(cfg.to_dict()))
 

@@ -5,7 +5,7 @@ import json
 import os
 import os.path as osp
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Callable, Container, Iterator, Optional
 
 _PART = re.compile(r'\.\d+\.part$')  # with the process that was writing it
@@ -41,6 +41,33 @@ def replacing(path: str, flush: bool = True) -> Iterator[str]:
         raise
     if flush:
         _flush(folder)
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """A block that writes a file: its OSError, as of a full disk, names the file, which that of ``write`` does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = path
+        raise
+
+
+@contextmanager
+def made_folder(folder: str) -> Iterator[None]:
+    """A block with a folder; what of its path was not there before goes again if it is empty afterwards."""
+    made, place = [], osp.abspath(folder)
+    while not osp.isdir(place):
+        made.append(place)
+        place = osp.dirname(place)
+    os.makedirs(folder, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the first one that is not empty
+            for each in made:
+                os.rmdir(each)
 
 
 def write_from_memory(path: str, write: Callable[[BinaryIO], None]) -> None:

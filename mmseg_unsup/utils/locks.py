@@ -1,10 +1,15 @@
 """Files that one process at a time writes to."""
 import errno
 import logging
+import os
+import os.path as osp
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Callable, Iterator
 
+from filelock import FileLock, Timeout
+
+from .atomic import made_folder
 from .console import say
 
 try:
@@ -34,17 +39,47 @@ def take_lock(descriptor: int, path: str, start: int = 0, length: int = 0) -> bo
 
 
 @contextmanager
-def taking_turns(path: str, is_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """A block of which one process at a time is in; the others wait.
+def alone_with(path: str, timeout: float = float('inf'), is_waiting: Callable[[], None] = lambda: None
+               ) -> Iterator[None]:
+    """A block that one process, or thread, at a time is in. Its folder is there meanwhile.
+
+    The file goes with the block, and so do folders that were made for it, are empty, and that nobody waits in. That is
+    no race with those who wait: FileLock, from 3.21 on, begins anew where what it locked has no name any more.
 
     Args:
-        path: of the file that is locked, which is made.
-        is_waiting: called every second.
+        path: of the lock; nothing else may be there.
+        timeout: seconds to wait for the others.
+        is_waiting: called every second meanwhile.
+
+    Raises:
+        filelock.Timeout: another one is in the block.
     """
-    with open(path, 'ab') as file:
-        if not take_lock(file.fileno(), path):
-            say(f'another process is at work there ({path}): waiting for its end')
-            while not take_lock(file.fileno(), path):
-                is_waiting()
-                time.sleep(1)
+    folder = osp.dirname(osp.abspath(path))
+    with made_folder(folder), _acquired(FileLock(path), folder, time.monotonic() + timeout, is_waiting):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes no open file
+                os.remove(path)
+
+
+@contextmanager
+def _acquired(lock: FileLock, folder: str, end: float, is_waiting: Callable[[], None]) -> Iterator[None]:
+    is_told = False
+    while not lock.is_locked:
+        os.makedirs(folder, exist_ok=True)
+        try:
+            lock.acquire(timeout=min(1, max(end - time.monotonic(), 0)))
+        except FileNotFoundError:  # another process left the block just now, and the folder with it
+            continue
+        except Timeout:
+            if time.monotonic() >= end:
+                raise
+            if not is_told:
+                say(f'another process is at work there ({lock.lock_file}): waiting for its end')
+            is_told = True
+            is_waiting()
+    try:
         yield
+    finally:
+        lock.release()

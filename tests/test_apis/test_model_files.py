@@ -68,7 +68,8 @@ def test_the_checkpoint_of_a_folder(files, expected, empty):
 @pytest.mark.parametrize('model, error, message', [
     ('picie_camvd', FileNotFoundError, "^there is no checkpoint or folder 'picie_camvd': did you mean picie_camvid.$"),
     ('picie_camvid/epoch_2.pth', FileNotFoundError, 'did you mean picie_camvid/epoch_1.pth\\?$'),
-    ('nothing/alike', FileNotFoundError, "^there is no checkpoint or folder 'nothing/alike': check the path; a model"),
+    ('nothing/alike', FileNotFoundError, "'nothing/alike': give hf://nothing/alike for one of the Hugging Face"),
+    ('nothing', FileNotFoundError, "^there is no checkpoint or folder 'nothing': check the path; a model is a check"),
     ('photos', FileNotFoundError, '^the folder photos has no checkpoint: a model is a checkpoint file, the work dir'),
     ('begun', FileNotFoundError, '^the training in begun/train has written no checkpoint yet: let it go on'),
     ('config.py', ValueError, '^config.py is a config, and the model is missing: give the checkpoint, or the folder'),

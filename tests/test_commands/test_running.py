@@ -253,6 +253,10 @@ def test_verbose_prints_all(capsys, monkeypatch):
     assert 'a detail' in ''.join(capsys.readouterr())
 
 
+def test_a_sentence_does_nothing_to_the_terminal():
+    assert sentence_of(ValueError('what \x1b[2Jthey\x00 call\x9b it\n')) == 'what \\x1b[2Jthey\\x00 call\\x9b it'
+
+
 def test_a_sentence_of_what_has_none():
     assert sentence_of(ValueError()) == 'ValueError' and sentence_of(KeyError()) == 'KeyError'
     assert table.PROG in table.make_parser('train').prog

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import tarfile
 import zipfile
@@ -19,6 +20,7 @@ from mmseg_unsup.downloads.table import DATA_SETS, WEIGHTS, Part, Weights
 from mmseg_unsup.hosts.published_weights import weights_file
 from mmseg_unsup.utils import fetching, load_config
 from mmseg_unsup.utils.digests import git_tree
+from mmseg_unsup.utils.locks import alone_with
 from ..conftest import ROOT
 from ..range_server import serving_ranges
 
@@ -106,6 +108,7 @@ def test_camvid_arrives_though_the_connection_breaks(place, monkeypatch, capfd):
 def test_an_archive_that_was_fetched_by_hand(place, monkeypatch, capfd):
     archive = small_camvid(place, monkeypatch)
     assert run('camvid', '--archive', archive, '--data-root', 'Bilder für mich') == 0
+    assert "by --cfg-options 'data_root=Bilder für mich'" in capfd.readouterr().out
     assert os.path.isfile(archive) and len(os.listdir('Bilder für mich/labels/val')) == 3
     shutil.copy(archive, 'other.zip')
     assert run('camvid', '--archive', 'other.zip') == 2
@@ -118,14 +121,91 @@ def test_other_files_than_were_published(place, monkeypatch, capfd):
         file.writestr('top/CamVid/val/more.png', b'evil')
     assert run('camvid', '--archive', archive) == 2
     assert 'has other files in val than were published: fetch it again' in error_of(capfd)
-    assert not os.path.exists('data/camvid/images')
+    assert os.path.isfile(archive) and not os.listdir('.')
+
+
+@pytest.mark.parametrize('content', [b'<html>log in</html>', b'PK', 'evil'])
+def test_a_wrong_file_without_a_hash_is_fetched_anew(content, place, monkeypatch, capfd):
+    """What GitHub makes of CamVid has none: it is looked into."""
+    archive = Path(small_camvid(place, monkeypatch))
+    right = archive.read_bytes()
+    if content == 'evil':
+        with zipfile.ZipFile(archive, 'a') as file:
+            file.writestr('top/CamVid/val/more.png', b'evil')
+    else:
+        archive.write_bytes(content)
+    with serving_ranges(place / 'served') as server:
+        assert run('camvid', '--mirror', server.address) == 2
+        text = error_of(capfd)
+        assert f'it is kept as data/camvid/.download/{archive.name}.wrong, and the same command fetches it anew' in text
+        assert ('it is a page of the web' in text) == (content[:1] == b'<')
+        assert os.listdir('data/camvid') == ['.download']
+        assert os.listdir('data/camvid/.download') == [f'{archive.name}.wrong']
+        archive.write_bytes(right)
+        assert run('camvid', '--mirror', server.address) == 0
+    assert sorted(os.listdir('data/camvid')) == ['downloaded.json', 'images', 'labels']
+
+
+def test_what_a_killed_process_left(place, monkeypatch, capfd):
+    """An archive that came, a part of what was unpacked of it, and a lock that nobody has."""
+    archive = small_camvid(place, monkeypatch)
+    write_tree('data/camvid/.download', {'unpacked/images/train/0.png': b'half', 'lock': b''})
+    shutil.copy(archive, 'data/camvid/.download')
+    assert run('camvid', '--mirror', 'http://127.0.0.1:9') == 0
+    assert sorted(os.listdir('data/camvid')) == ['downloaded.json', 'images', 'labels']
+
+
+def test_another_process_downloads(place, monkeypatch, capfd):
+    archive = small_camvid(place, monkeypatch)
+    with alone_with('data/camvid/.download/lock'):
+        assert run('camvid', '--archive', archive) == 2
+        assert 'another process downloads to data/camvid: wait until it is done' in error_of(capfd)
+    assert not os.listdir('.')
+
+
+def test_a_disk_that_is_full(place, monkeypatch, capfd):
+    archive = small_camvid(place, monkeypatch)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        assert run('camvid', '--archive', archive) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    text = error_of(capfd)
+    assert 'data/camvid/.download/unpacked/' in text and 'free space there' in text and not os.listdir('.')
+
+
+def test_an_archive_of_more_than_the_disk_takes(place, monkeypatch, capfd):
+    archive = small_camvid(place, monkeypatch)
+    free = shutil.disk_usage('.')._replace(free=20_000)
+    monkeypatch.setattr(disk.shutil, 'disk_usage', lambda path: free)
+    assert run('camvid', '--archive', archive) == 2
+    assert 'need about 0.1 MB, and 0.0 MB are free' in error_of(capfd) and not os.listdir('.')
+
+
+@pytest.mark.parametrize('content', ['{', '[]', '{"files": 3}', '{"files": ["a"]}', '\udcff'])
+def test_a_record_that_is_none(content, place, monkeypatch, capfd):
+    archive = small_camvid(place, monkeypatch)
+    write_tree('data/camvid', {'downloaded.json': content.encode(errors='surrogateescape')})
+    assert run('camvid', '--archive', archive) == 2
+    assert 'data/camvid/downloaded.json is no record of downloads: move it away' in error_of(capfd)
+    assert os.listdir('data/camvid') == ['downloaded.json']
+
+
+def test_a_mirror_with_a_name_of_people(place, monkeypatch):
+    small_camvid(place, monkeypatch)
+    with serving_ranges(place / 'served') as server:
+        assert run('camvid', '--mirror', f'{server.address}/Für mich') == 2
+        assert run('camvid', '--mirror', f'{server.address}/F%C3%BCr mich/') == 2
+    assert {*server.requests} == {(DATA_SETS['camvid'].sources[0].name, None)}
 
 
 def test_a_folder_that_is_not_whole_is_said(place, monkeypatch, capfd):
     small_camvid(place, monkeypatch)
     write_tree('data/camvid', {'images/train/a.jpg': b''})
     assert run('camvid', '--mirror', 'http://127.0.0.1:9/') == 2
-    assert 'data/camvid/images/train has 1 of the 3 files' in error_of(capfd)
+    text = error_of(capfd)
+    assert 'data/camvid/images/train has 1 of the 3 files' in text and 'move it away, and the same command br' in text
 
 
 def small_voc(place, monkeypatch, digest=None) -> None:
@@ -163,7 +243,7 @@ def test_a_wrong_hash(place, monkeypatch, capfd):
         text = error_of(capfd)
         assert 'is not the file that was published: its MD5 is' in text and 'not 6cd6e144f989b92b3379bac3b3' in text
         name = DATA_SETS['voc'].sources[0].name
-        assert sorted(os.listdir('data/VOCdevkit/VOC2012/.download')) == [f'{name}.wrong', 'lock']
+        assert os.listdir('data/VOCdevkit/VOC2012/.download') == [f'{name}.wrong']
         assert run('voc', '--mirror', server.address) == 2  # which fetches it anew
     assert [asked for _, asked in server.requests] == [None, None]
 
@@ -182,6 +262,7 @@ def test_no_network_and_no_room(place, monkeypatch, capfd):
     assert run('camvid', '--mirror', 'http://127.0.0.1:9') == 2
     text = error_of(capfd)
     assert 'cannot be downloaded from http://127.0.0.1:9/SegNet' in text and 'refused' in text and '--archive' in text
+    assert not os.listdir('.')
     free = shutil.disk_usage('.')._replace(free=300_000_000)
     monkeypatch.setattr(disk.shutil, 'disk_usage', lambda path: free)
     assert run('camvid', '--mirror', 'http://127.0.0.1:9') == 2
@@ -197,6 +278,7 @@ def test_no_network_and_no_room(place, monkeypatch, capfd):
     ('camvid --mirror /disk', '--mirror /disk is no address'),
     ('camvid --archive none.zip', "there is no archive 'none.zip'"),
     ('camvid voc', 'give one data set at a time'),
+    ('camvid --out /dev/null/data', '/dev/null: Not a directory'),
     ('weights resnet18 --archive a.pth', '--init FILE'),
 ])
 def test_mistakes(words, message, place, capfd):
@@ -242,7 +324,28 @@ def test_weights_are_where_configs_look_for_them(place, monkeypatch, capfd):
     path = str(place / 'torch' / 'hub' / 'checkpoints' / 'resnet18-f37072fd.pth')
     assert f'resnet18: {path}' in lines and f'resnet18: {path} (it was there)' in lines
     assert torch.load(weights_file(WEIGHTS['dino_vits8'].address), weights_only=True) == dict(name='dino_vits8')
-    assert {*os.listdir('Gewichte')} - {'dino_deitsmall8_pretrain.pth.lock'} == {'dino_deitsmall8_pretrain.pth'}
+    assert os.listdir('Gewichte') == ['dino_deitsmall8_pretrain.pth']
+    assert {path.name for path in place.joinpath('torch').rglob('*') if path.is_file()} == {
+        'resnet18-f37072fd.pth', 'dino_deitsmall8_pretrain.pth'}
+
+
+@pytest.mark.parametrize('folder', [None, 'Meine Gewichte'])
+def test_weights_that_cannot_be_had(folder, place, capfd):
+    (place / 'torch').mkdir()
+    out = ['--out', folder] if folder else []
+    assert run('weights', 'dino_vits8', '--mirror', 'http://127.0.0.1:9', *out) == 2
+    assert 'refused' in error_of(capfd) and not os.listdir('.') and not os.listdir(place / 'torch')
+
+
+def test_weights_are_only_replaced_by_the_published_ones(place, monkeypatch, capfd):
+    file = os.path.basename(WEIGHTS['dino_vits8'].address)
+    (place / 'served' / file).write_bytes(b'<html>log in</html>')
+    Path(file).write_bytes(b'mine')
+    with serving_ranges(place / 'served') as server:
+        assert run('weights', 'dino_vits8', '--mirror', server.address, '--out', '.') == 2
+    text = error_of(capfd)
+    assert 'not the file that was published: its MD5 is' in text and 'it is a page of the web' in text
+    assert Path(file).read_bytes() == b'mine' and sorted(os.listdir('.')) == [file, f'{file}.wrong']
 
 
 def test_lists(place, capfd):

@@ -21,6 +21,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith('/api/whoami'):
             self._json({'name': 'owner', 'type': 'user'}) if self._is_known() else self._fail(401, 'Invalid token')
+        elif self.path.startswith('/api/models/'):
+            name = unquote(urlsplit(self.path).path).removeprefix('/api/models/')
+            self._json({'id': name, 'private': name in self.server.private})
         else:
             self._resolve(body=True)
 
@@ -33,6 +36,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == '/api/repos/create':
             name = json.loads(content)
             repository = f'{name.get("organization") or "owner"}/{name["name"]}'
+            is_private = name.get('private') or name.get('visibility') == 'private'  # by release of huggingface_hub
+            if is_private and repository not in self.server.repositories:
+                self.server.private.add(repository)
             self.server.repositories.setdefault(repository, {})
             self._json({'url': f'{self.server.address}/{repository}'})
         elif '/preupload/' in path:
@@ -40,10 +46,12 @@ class _Handler(BaseHTTPRequestHandler):
                                   for file in json.loads(content)['files']]})
         elif '/commit/' in path:
             repository = path.removeprefix('/api/models/').partition('/commit/')[0]
+            files = self.server.repositories[repository]
             for line in map(json.loads, content.splitlines()):
                 if line['key'] == 'file':
-                    self.server.repositories[repository][line['value']['path']] = base64.b64decode(
-                        line['value']['content'])
+                    files[line['value']['path']] = base64.b64decode(line['value']['content'])
+                elif line['key'] == 'deletedFile':
+                    del files[line['value']['path']]
             self._json({'commitUrl': f'{self.server.address}/{repository}/commit/{COMMIT}', 'commitOid': COMMIT})
         else:
             self._json({})
@@ -80,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, status: int, text: str, code: Optional[str] = None) -> None:
         headers = {'X-Error-Message': text, **({'X-Error-Code': code} if code else {})}
+        if code == 'EntryNotFound':
+            headers['X-Repo-Commit'] = COMMIT
         self._answer(status, json.dumps({'error': text}).encode(), headers)
 
     def _answer(self, status: int, content: bytes, headers: Dict[str, str]) -> None:
@@ -98,6 +108,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def hub_server() -> ContextManager[ThreadingHTTPServer]:
-    """Its ``address``, ``repositories`` (name -> file -> content), ``requests``, and ``cuts``: after how many bytes the
-    next downloads break."""
-    return running_server(_Handler, repositories={}, requests=[], cuts=[])
+    """Its ``address``, ``repositories`` (name -> file -> content), names of the ``private`` ones, ``requests``, and
+    ``cuts``: after how many bytes the next downloads break."""
+    return running_server(_Handler, repositories={}, private=set(), requests=[], cuts=[])

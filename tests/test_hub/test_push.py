@@ -1,6 +1,7 @@
 """A model that is pushed and fetched again predicts the same, to the bit; what is not ours is not read."""
 import json
 import os
+import resource
 import shutil
 import sys
 
@@ -9,16 +10,18 @@ import pytest
 import torch
 import yaml
 from mmengine.config import Config
+from PIL import Image
 
 from mmseg_unsup import from_pretrained
 from mmseg_unsup.apis import find_model, load_segmentor
+from mmseg_unsup.apis.learn_request import LearnRequest
 from mmseg_unsup.commands import main
 from mmseg_unsup.hosts.safe_loading import load_safely
 from mmseg_unsup.models import DINOViT
 from mmseg_unsup.registry import MODELS
 from ..conftest import smooth_image
 from ..test_apis.test_model_files import write_model
-from ..test_apis.tiny_models import PREPROCESSOR
+from ..test_apis.tiny_models import K, PREPROCESSOR
 from .hub_server import TOKEN, hub_server
 
 safetensors_torch = pytest.importorskip('safetensors.torch')
@@ -105,7 +108,7 @@ def test_the_card(here):
     content = torch.load(path, weights_only=True)
     cfg = Config.fromstring(content['meta']['cfg'], '.py')
     data = dict(type='mmseg_unsup.CamVidDataset', pipeline=[dict(type='mmseg_unsup.ResizeForEvaluation', size=160)])
-    cfg.merge_from_dict(dict(n_clusters=5, val_dataloader=dict(dataset=data),
+    cfg.merge_from_dict(dict(n_clusters=5, train_cfg=dict(max_epochs=8), val_dataloader=dict(dataset=data),
                              train_dataloader=dict(dataset=dict(type='mmseg_unsup.ViewDataset', dataset=data)),
                              val_evaluator=dict(type='mmseg_unsup.ClusterIoUMetric')))
     add_meta(path, cfg=cfg.pretty_text, epoch=3, seed=7, weights_seen='ImageNet labels')
@@ -116,14 +119,76 @@ def test_the_card(here):
     _, head, text = open('M/README.md', encoding='utf-8').read().split('---\n', 2)
     head = yaml.safe_load(head)
     assert (head['library_name'], head['license'], head['pipeline_tag']) == (
-        'mmseg_unsup', 'cc-by-4.0', 'image-segmentation')
+        'mmseg_unsup', 'cc-by-4.0', 'image-segmentation') and 'unsupervised' in head['tags']
     result, = head['model-index'][0]['results']
     assert result['dataset'] == dict(name='CamVid', type='camvid')
     assert result['metrics'] == [dict(type='mIoU', value=31.25), dict(type='aAcc', value=67.5)]
-    for row in ('| method | PiCIE |', '| seed | 7 |', '| epochs | 3 |', '| trained on | CamVid |', '| mIoU | 31.25 |',
-                '| labels that the weights have seen | ImageNet labels |', '| size | 160 |', '| matching | hungarian |',
-                '| frame | centre square |'):
+    for row in ('| method | PiCIE |', '| seed | 7 |', '| trained for | 3 of 8 epochs |', '| trained on | CamVid |',
+                f'| clusters | {K} |', '| mIoU | 31.25 |', '| labels that the weights have seen | ImageNet labels |',
+                '| size | 160 |', '| matching | hungarian |', '| frame | centre square |',
+                '| checkpoint | after 3 of 8 epochs |', '| labels | none |', 'Of one run, on CamVid.'):
         assert row in text, row
+    os.rename(path, here / 'run' / 'best_mIoU_epoch_3.pth')
+    add_meta('run/best_mIoU_epoch_3.pth', weights_seen='unknown')
+    assert main(['push', 'run/best_mIoU_epoch_3.pth', '--to-folder', 'B']) == 0
+    text = open('B/README.md', encoding='utf-8').read()
+    assert '| checkpoint | chosen by a score |' in text and ', a checkpoint that was chosen by a score.' in text
+    assert '| labels | unknown |' in text  # nobody knows whether those of CamVid were
+
+
+def test_the_commands_of_the_card(here, monkeypatch):
+    """As they stand there, for a folder."""
+    write_model(here / 'run' / 'epoch_1.pth')
+    write_image(here)
+    assert main(['push', 'run', '--to-folder', 'M']) == 0
+    expected = predicted('M')['ids']
+    shutil.move('M', 'images/M')
+    monkeypatch.chdir('images')
+    text = open('M/README.md', encoding='utf-8').read().replace('IMAGES', '.').replace("'IMAGE'", "'a.png'")
+    shell, code = (block.partition('```')[0].replace('MODEL', 'M') for block in text.split('```')[1::2])
+    command = shell.splitlines()[-1].split()
+    assert command[0] == 'mmseg-unsup' and main(command[1:]) == 0
+    values = {}
+    exec(code.removeprefix('python\n'), values)  # a text of this package
+    np.testing.assert_array_equal(values['ids'], expected)
+    np.testing.assert_array_equal(Image.open('OUT/maps/a.png'), expected)
+
+
+@pytest.mark.parametrize('title', ['Für "andere": #1 | x', '- a: b', 'a\nb', '\x1b[31m', 'yes', '{a}', "'"])
+def test_titles(title, here):
+    """Whatever the folder is called, what the hub reads before the card is YAML, and the card has one title."""
+    path = write_model(here / 'run' / 'epoch_3.pth')
+    add_meta(path, epoch=3, seed='a | b\nc', weights_seen='|\x1b[31m')
+    (here / 'run' / '1' / 'vis_data').mkdir(parents=True)
+    (here / 'run' / '1' / 'vis_data' / 'scalars.json').write_text('{"step": 3, "mIoU": 5.0, "aAcc": NaN}')
+    assert main(['push', 'run', '--to-folder', title]) == 0
+    text = open(f'{title}/README.md', encoding='utf-8').read()
+    assert text.isprintable() or {letter for letter in text if not letter.isprintable()} == {'\n'}
+    _, head, card = text.split('---\n', 2)
+    index, = yaml.safe_load(head)['model-index']
+    assert f'# {index["name"]}\n' in card
+    assert index['results'][0]['metrics'] == [dict(type='mIoU', value=5.)]  # the hub takes numbers alone
+    assert '| seed | a \\| b c |' in card
+    assert all(line.replace('\\|', '').count('|') == 3 for line in card.splitlines() if line.startswith('| '))
+
+
+def test_a_folder_after_a_killed_process(here):
+    write_model(here / 'run' / 'epoch_1.pth')
+    (here / 'M').mkdir()
+    (here / 'M' / 'model.safetensors.123.part').write_bytes(b'half')
+    assert main(['push', 'run', '--to-folder', 'M']) == 0
+    assert sorted(os.listdir('M')) == ['README.md', 'config.json', 'model.safetensors']
+
+
+def test_a_disk_that_is_full(here, capfd):
+    write_model(here / 'run' / 'epoch_1.pth')
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        assert main(['push', 'run', '--to-folder', 'M']) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 'M/model.safetensors: File too large' in error_of(capfd) and os.listdir('.') == ['run']
 
 
 @pytest.mark.parametrize('is_published', [False, True])
@@ -170,6 +235,11 @@ def test_weights_of_a_frozen_backbone(is_published, here, monkeypatch):
     ('run a/b/c', "'a/b/c' is no repository of the Hugging Face hub: expected owner/name"),
     ('plain.pth --to-folder M', 'plain.pth carries no config'),
     ('run --to-folder M --clusters foreign.json', 'belong to another checkpoint'),
+    ('run --to-folder M --license Apache-2.0', "--license 'Apache-2.0' is no name of a licence on the hub: they h"),
+    ('run --to-folder M --private', '--private is for a repository of the hub: give OWNER/NAME after MODEL'),
+    ('run --to-folder foreign.json', 'foreign.json: Not a directory: a folder is needed, and a file is in its place'),
+    ('run a@b/c', "'a@b/c' is no repository of the Hugging Face hub: expected owner/name"),
+    ('run hf://a/b', "'hf://a/b' is no repository of the Hugging Face hub: expected owner/name"),
 ])
 def test_mistakes(words, message, here, capfd):
     write_model(here / 'run' / 'epoch_1.pth')
@@ -182,14 +252,15 @@ def test_mistakes(words, message, here, capfd):
     (here / 'foreign.json').write_text(text)
     assert main(['push', *words.split()]) == 2
     assert message in error_of(capfd)
-    assert not os.path.exists('M') or not os.listdir('M')
+    assert not os.path.exists('M')
 
 
 def test_files_that_are_cut_off(here):
     write_model(here / 'run' / 'epoch_1.pth')
     assert main(['push', 'run', '--to-folder', 'M']) == 0
     whole = (here / 'M' / 'model.safetensors').read_bytes()
-    for content, reason in ((whole[:-100], 'InvalidHeader|MetadataIncompleteBuffer|incomplete'), (b'', 'it is empty')):
+    for content, reason in ((whole[:-100], 'InvalidHeader|MetadataIncompleteBuffer|incomplete'), (b'', 'it is empty'),
+                            (b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n', 'git lfs pull')):
         (here / 'M' / 'model.safetensors').write_bytes(content)
         with pytest.raises(ValueError, match=f'model.safetensors cannot be read as a file of tensors: .*({reason})'):
             load_segmentor(None, 'M')
@@ -254,6 +325,59 @@ def test_a_model_on_the_hub(server, here, monkeypatch, capfd):
     assert main(['predict', 'hf://owner/clouds', 'images', '--out', 'OUT']) == 0
     record = json.load(open('OUT/predictions.json'))
     assert 'sky' in record['classes']
+    request = LearnRequest('hf://owner/clouds', 'images', 'labels', 'LEARNED')
+    assert request.checkpoint == os.path.join(folder, 'model.safetensors')
+    for words in ('learn hf://owner/clouds images --labels labels', 'name hf://owner/clouds --name 0=sky'):
+        capfd.readouterr()
+        assert main(words.split()) == 2
+        assert 'hf://owner/clouds is no folder' in error_of(capfd)
+
+
+def test_a_model_without_names_takes_the_place_of_one_with(server, here):
+    write_model(here / 'run' / 'epoch_1.pth')
+    names = from_pretrained('run', device='cpu', show_progress=False).cluster_names
+    names.renamed({0: 'sky'}).save('run/clusters.json')
+    assert main(['push', 'run', 'owner/renewed']) == 0
+    assert main(['push', 'run', 'owner/renewed', '--clusters', 'none']) == 0
+    assert server.repositories['owner/renewed'].keys() == {'model.safetensors', 'config.json', 'README.md'}
+
+
+def test_what_is_private_stays_so(server, here, capfd):
+    write_model(here / 'run' / 'epoch_1.pth')
+    assert main(['push', 'run', 'owner/hidden', '--private']) == 0 and server.private == {'owner/hidden'}
+    assert main(['push', 'run', 'owner/hidden', '--private']) == 0
+    server.repositories['owner/open'] = {}
+    capfd.readouterr()
+    assert main(['push', 'run', 'owner/open', '--private']) == 2
+    assert 'owner/open is there, and others see it: nothing was written' in error_of(capfd)
+    assert not server.repositories['owner/open']
+
+
+def test_names_that_cannot_be_fetched_are_told(server, here, monkeypatch, capfd):
+    """As where the connection ends between the two files: later, they are fetched."""
+    write_model(here / 'run' / 'epoch_1.pth')
+    names = from_pretrained('run', device='cpu', show_progress=False).cluster_names
+    names.renamed({0: 'sky'}).save('run/clusters.json')
+    assert main(['push', 'run', 'owner/two']) == 0
+    kept = server.repositories['owner/two'].pop('clusters.json')
+    import huggingface_hub
+    original = huggingface_hub.hf_hub_download
+
+    def without(repository, file, **kwargs):
+        if file == 'clusters.json':
+            raise huggingface_hub.utils.LocalEntryNotFoundError('no network')
+        return original(repository, file, **kwargs)
+
+    monkeypatch.setattr(huggingface_hub, 'hf_hub_download', without)
+    assert 'sky' not in from_pretrained('owner/two', device='cpu', show_progress=False).names
+    said = capfd.readouterr()
+    assert 'owner/two: if its clusters have names, they could not be fetched (LocalEntry' in said.out + said.err
+    monkeypatch.undo()
+    server.repositories['owner/two']['clusters.json'] = kept
+    assert 'sky' in from_pretrained('owner/two', device='cpu', show_progress=False).names
+    server.requests.clear()
+    assert 'sky' in from_pretrained('owner/two', device='cpu', show_progress=False).names
+    assert not [request for request in server.requests if 'clusters.json' in request]  # those of a commit do not change
 
 
 def _downloaded(name: str) -> str:
@@ -277,6 +401,10 @@ def test_repositories_that_are_not_ours(server):
         from_pretrained('other/tensors')
     with pytest.raises(OSError, match="^there is no path 'other/none', .*RepositoryNotFoundError.*check name, rev"):
         from_pretrained('other/none')
+    with pytest.raises(OSError, match='^hf://other/none cannot be had .RepositoryNotFoundError.*check name, rev'):
+        from_pretrained('hf://other/none')
+    with pytest.raises(ValueError, match="'hf://a/b@../../c' is no model of the Hugging Face hub"):
+        from_pretrained('hf://a/b@../../c')
     with pytest.raises(ValueError, match="'hf://a' is no model of the Hugging Face hub: expected owner/name"):
         from_pretrained('hf://a')
     assert not [request for request in server.requests if 'model.pth' in request or '.bin' in request]

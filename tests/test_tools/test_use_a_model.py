@@ -249,7 +249,7 @@ def test_one_name_for_all_commands(image_folder, tmp_path, tool, capsys):
 def test_names_need_a_place(tmp_path, tool):
     model = trained(tmp_path)
     for words in ([with_config(model)], ['none', with_config(model)]):
-        with pytest.raises(ValueError, match=f'^{words[-1]} is a file: say which file the names are to be written to'):
+        with pytest.raises(ValueError, match=f'^{words[-1]} is no folder: say which file the names are to be writ'):
             tool('name', *words)
     tool('name', with_config(model), tmp_path / 'a.json')
     assert (tmp_path / 'a.json').is_file()

@@ -1,10 +1,13 @@
 """An archive is data: its files are copied to where they belong, and nothing of it leads elsewhere."""
+import errno
 import io
 import os
+import resource
 import stat
 import tarfile
 import zipfile
 
+import numpy as np
 import pytest
 
 from mmseg_unsup.utils.archives import opened_archive
@@ -80,3 +83,54 @@ def test_damaged_archives(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=f'^the archive .*{name} is cut off, damaged or of another kind'):
             unpack(str(tmp_path / name), tmp_path / 'out')
+
+
+@pytest.mark.parametrize('write', [write_zip, write_tar])
+@pytest.mark.parametrize('first, second', [('a', 'a/b'), ('a/b', 'a'), ('a', './a')])
+def test_files_that_take_the_place_of_others(write, first, second, tmp_path):
+    path = write(tmp_path / 'a', {f'top/photos/{first}': b'1', f'top/photos/{second}': b'2'})
+    with pytest.raises(ValueError, match="has 'top/photos/.*' twice, or as a file and as a folder"):
+        unpack(path, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_damaged_contents(method, tmp_path):
+    """Every kind of compression has errors of its own."""
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'w', method) as archive:
+        archive.writestr('top/photos/a.jpg', np.random.default_rng(0).bytes(3000))
+    content = bytearray((tmp_path / 'a.zip').read_bytes())
+    content[70:170] = bytes(100)
+    (tmp_path / 'a.zip').write_bytes(content)
+    with pytest.raises(ValueError, match='a.zip is cut off, damaged or of another kind'):
+        unpack(str(tmp_path / 'a.zip'), tmp_path / 'out')
+
+
+def test_the_front_of_an_archive_is_missing(tmp_path):
+    write_zip(tmp_path / 'a.zip', {'top/photos/a.jpg': bytes(5000)})
+    (tmp_path / 'a.zip').write_bytes((tmp_path / 'a.zip').read_bytes()[30:])
+    with pytest.raises(ValueError, match='a.zip is cut off, damaged or of another kind'):
+        unpack(str(tmp_path / 'a.zip'), tmp_path / 'out')
+
+
+def test_a_size_that_is_a_lie(tmp_path):
+    """No more is written than was announced, and looked for on the disk."""
+    content = bytearray(open(write_zip(tmp_path / 'a.zip', {'top/photos/a.jpg': bytes(100_000)}), 'rb').read())
+    at = content.index(b'PK\x01\x02') + 24  # in the directory, uncompressed size
+    content[at:at + 4] = (1000).to_bytes(4, 'little')
+    (tmp_path / 'a.zip').write_bytes(content)
+    with opened_archive(str(tmp_path / 'a.zip'), PLACES) as wanted, pytest.raises(ValueError, match='is cut off, dam'):
+        assert wanted.n_bytes == 1000
+        wanted.copy_to(str(tmp_path / 'out'), 'it')
+    assert (tmp_path / 'out' / 'images' / 'train' / 'a.jpg').stat().st_size <= 1000
+
+
+def test_a_disk_that_is_full(tmp_path):
+    path = write_zip(tmp_path / 'a.zip', {'top/photos/a.jpg': bytes(3_000_000)})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        with pytest.raises(OSError) as raised:
+            unpack(path, tmp_path / 'out')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.errno == errno.EFBIG and raised.value.filename.endswith('out/images/train/a.jpg')
