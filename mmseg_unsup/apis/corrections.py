@@ -12,6 +12,7 @@ from ..datasets.pictures import map_name, map_shape, read_indexed
 from ..formats import cityscapes
 from ..formats.reading import read_shapes
 from ..formats.shapes import Annotated
+from ..formats.table import FORMATS
 from ..structures.cluster_names import check_name
 from ..utils.console import counted, say
 from ..utils.paths import path_remedy, printable
@@ -19,6 +20,7 @@ from .annotations import VOID, Annotations, Placed, place
 from .examples import check_apart
 from .image_input import upright_shape
 from .image_names import ImageNames
+from .map_files import MAPS, RECORD
 
 
 class Corrections:
@@ -148,9 +150,14 @@ def is_map_folder(path: str) -> bool:
 
     Raises:
         FileNotFoundError: there is nothing of this name.
+        ValueError: it is a folder of results, which has maps and may have annotations of several formats.
     """
     if not osp.exists(path):
         raise FileNotFoundError(f'there are no labels {printable(path)}: {path_remedy(path)}')
+    if osp.isfile(osp.join(path, RECORD)):
+        parts = MAPS, *(of_format.files[0] for of_format in FORMATS.values())
+        raise ValueError(f'{printable(path)} is a folder of results: give what was corrected in it, of '
+                         + ', '.join(part for part in parts if osp.exists(osp.join(path, part))))
     names = [*walk_files(path)] if osp.isdir(path) else []
     is_annotated = any(name.endswith(('data.yaml', cityscapes.IDS, '.json')) for name in names)
     return not is_annotated and any(name.endswith(MAP_SUFFIX) for name in names)

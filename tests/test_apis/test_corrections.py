@@ -108,6 +108,13 @@ def test_label_maps_by_the_names_of_maps_or_images(images, tmp_path, capsys):
 def test_what_is_no_correction(images, tmp_path):
     with pytest.raises(FileNotFoundError, match='there are no labels .*/nowhere'):
         Corrections([str(tmp_path / 'nowhere')], images)
+    for name in ('predictions.json', 'coco.json', 'yolo/data.yaml'):
+        (tmp_path / 'out' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'out' / name).write_text('{}')
+    label_map(tmp_path / 'out' / 'maps', 'a.jpg.png', np.zeros((10, 20)))
+    with pytest.raises(ValueError, match='out is a folder of results: give what was corrected in it, of maps, coco.json'
+                                         ', yolo/$'):
+        Corrections([str(tmp_path / 'out')], images)
     folder = label_map(tmp_path / 'maps', 'c.png', np.zeros((10, 20)))
     with pytest.raises(ValueError, match='no image of .*My Photos has a label map in .*maps, which has 1 PNG: that of '
                        '.*a.jpg would be called a.jpg.png, or so without the suffix'):
