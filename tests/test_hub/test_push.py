@@ -325,7 +325,7 @@ def test_a_model_on_the_hub(server, here, monkeypatch, capfd):
     assert main(['predict', 'hf://owner/clouds', 'images', '--out', 'OUT']) == 0
     record = json.load(open('OUT/predictions.json'))
     assert 'sky' in record['classes']
-    request = LearnRequest('hf://owner/clouds', 'images', 'labels', 'LEARNED')
+    request = LearnRequest(model='hf://owner/clouds', images='images', labels='labels', out='LEARNED')
     assert request.checkpoint == os.path.join(folder, 'model.safetensors')
     for words in ('learn hf://owner/clouds images --labels labels', 'name hf://owner/clouds --name 0=sky'):
         capfd.readouterr()
