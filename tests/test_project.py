@@ -114,6 +114,7 @@ def test_the_readme_on_a_package_index_has_no_link_that_leads_nowhere():
     relative, text = r'\]\((?!https://)', packaging.long_description('')
     assert re.search(relative, read('README.md')) and not re.search(relative, text)
     assert 'docs/pictures' not in text and '[docs/install.md]' not in text and 'docs/install.md has wheels' in text
+    assert 'Two photographs' not in text and 'memory. No GPU' in text
     text = packaging.long_description('https://host/owner/name')
     assert not re.search(relative, text)
     places = re.findall(r'\]\(https://host/owner/name/(raw|blob)/main/([^)#]+)(?:#([^)]+))?\)', text)
