@@ -99,8 +99,8 @@ class Annotations:
         found = read_shapes(path) if found is None else [*found]
         known = ', '.join(self._classes[:20])
         check_labels(found, self._classes, lambda label: did_you_mean(
-            similar(str(label), self._classes), f'it knows {known}')
-            + f' Rename it in {printable(path)}, or leave it out')
+            similar(str(label), self._classes), f'it knows {known}.')
+            + f' Rename it in {printable(path)}, leave it out, or give all classes (of learn: --classes)')
         self._found: Dict[str, Tuple[Annotated, Tuple[int, int]]] = {}
         numbers = _Finder(images)
         for annotated in found:

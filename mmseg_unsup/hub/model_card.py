@@ -1,6 +1,6 @@
 """The page that goes with a model: what it was made of, how its scores were made, and how it is used."""
 import os.path as osp
-from typing import Dict, Optional
+from typing import Dict, Optional, Sequence
 
 import yaml
 from mmengine.config import Config
@@ -11,7 +11,8 @@ from ..utils.run_logs import read_run_log
 from ..utils.score_table import main_scores, markdown_table, number
 from ..version import __version__
 
-_TAGS = ('mmseg_unsup', 'mmsegmentation', 'unsupervised', 'semantic-segmentation')
+_TAGS = ('mmseg_unsup', 'mmsegmentation', 'semantic-segmentation')
+_FOLDERS = dict(UnlabelledFolder='a folder of images', LabelledFolder='a folder of images with labels')
 _UNKNOWN = 'not recorded'
 _USE = '''```bash
 pip install "mmseg-unsup[onedl,hub,safetensors]"
@@ -29,17 +30,21 @@ there is one, has names, colours and merged clusters.
 '''
 
 
-def model_card(title: str, cfg: Config, meta: dict, scores: Dict[str, float], licence: Optional[str] = None) -> str:
+def model_card(title: str, cfg: Config, meta: dict, scores: Dict[str, float], licence: Optional[str] = None,
+               classes: Sequence[str] = (), uses_labels: bool = False) -> str:
     """The text of ``README.md``, with what the hub reads before it.
 
     Args:
         meta: of the checkpoint: ``epoch``, ``seed``, ``weights_seen``, as far as they are known.
         scores: of its epoch, name -> percent.
         licence: as the hub writes it.
+        classes: names of the clusters, where they have some.
+        uses_labels: the model trains by labels.
     """
-    head = yaml.safe_dump(_metadata(title, cfg, scores, licence), sort_keys=False, allow_unicode=True)
-    facts = markdown_table(['', ''], list(_facts(cfg, meta, licence).items()))
-    return (f'---\n{head}---\n\n# {title}\n\nSemantic segmentation without labels by mmseg_unsup, a plugin for '
+    head = yaml.safe_dump(_metadata(title, cfg, scores, licence, uses_labels), sort_keys=False, allow_unicode=True)
+    facts = markdown_table(['', ''], list(_facts(cfg, meta, licence, classes).items()))
+    by = 'by a few labels' if uses_labels else 'without labels'
+    return (f'---\n{head}---\n\n# {title}\n\nSemantic segmentation {by}, made by mmseg_unsup, a plugin for '
             f'MMSegmentation.\n\n{facts}\n\n## Scores\n\n{_scores(cfg, meta, scores)}\n\n## Use\n\n{_USE}')
 
 
@@ -53,9 +58,11 @@ def recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
     return main_scores(found)
 
 
-def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Optional[str]) -> dict:
+def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Optional[str],
+              uses_labels: bool) -> dict:
     """The block of YAML; ``model-index`` is how the hub shows scores."""
-    head = dict(library_name='mmseg_unsup', pipeline_tag='image-segmentation', tags=[*_TAGS, _method(cfg).lower()])
+    tags = [*_TAGS, *([] if uses_labels else ['unsupervised']), _method(cfg).lower()]
+    head = dict(library_name='mmseg_unsup', pipeline_tag='image-segmentation', tags=tags)
     if licence:
         head['license'] = licence
     if scores:
@@ -67,15 +74,16 @@ def _metadata(title: str, cfg: Config, scores: Dict[str, float], licence: Option
     return head
 
 
-def _facts(cfg: Config, meta: dict, licence: Optional[str]) -> Dict[str, object]:
+def _facts(cfg: Config, meta: dict, licence: Optional[str], classes: Sequence[str]) -> Dict[str, object]:
     backbone = cfg.model.get('backbone') or {}
     network = backbone.get('backbone') or backbone
     size = network.get('depth', network.get('arch', ''))
     return {
         'method': _method(cfg),
         'backbone': f'{network.get("type", _UNKNOWN)} {size}'.strip() + ' (frozen)' * ('backbone' in backbone),
-        'clusters': cfg.get('n_clusters', _UNKNOWN),
-        'trained on': _data(cfg, 'train'),
+        'clusters': cfg.get('n_clusters') or cfg.model.decode_head.get('n_clusters', _UNKNOWN),
+        **({'classes': ', '.join(classes).replace('|', r'\|')} if classes else {}),
+        'trained on': _data(cfg, 'train' if cfg.get('train_dataloader') else 'probe'),
         'epochs': meta.get('epoch', _UNKNOWN),
         'seed': meta.get('seed', _UNKNOWN),
         'labels that the weights have seen': meta.get('weights_seen', _UNKNOWN),
@@ -100,6 +108,7 @@ def _method(cfg: Config) -> str:
 def _data(cfg: Config, part: str) -> str:
     """The name of a data set, its class without the end of its name, or for any folder that of the folder."""
     data = (cfg.get(f'{part}_dataloader') or {}).get('dataset') or {}
-    data = data.get('dataset', data)
+    while 'dataset' in data:
+        data = data['dataset']
     kind = str(data.get('type', _UNKNOWN)).rpartition('.')[2]
-    return kind.removesuffix('Dataset') if kind != 'UnlabelledFolder' else 'a folder of images'
+    return _FOLDERS.get(kind, kind.removesuffix('Dataset'))
