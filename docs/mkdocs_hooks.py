@@ -124,7 +124,7 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
 def on_page_content(html: str, page, config, files) -> str:
     """Roles and tuples of docstrings are plain; numbers with their spread, and options (site.css), stay on one line."""
     html = re.sub(r':(?:class|meth|func|mod|attr|data):<code>~?', '<code>', html)
-    html = re.sub(r'<code>\((<span title="\w+(?:Error|Exit)">.*?)\)</code>', r'<code>\1</code>', html)
+    html = re.sub(r'<code>\((<autoref [^>]*>\w+Error<.*?)\)</code>', r'<code>\1</code>', html)
     html = re.sub(r'(?<=\d) ([±/]) (?=\d)', '\u00a0\\1\u00a0', html)
     return re.sub(r'(?<=[ >])--[a-z][a-z-]*', r'<span class="option">\g<0></span>', html)
 
