@@ -20,12 +20,13 @@ REPOSITORY = ''
 
 def long_description(repository: str = REPOSITORY) -> str:
     """The README as it can stand on a package index, where relative links lead nowhere: they become addresses below
-    the repository, or, without one, plain text."""
+    the repository, or, without one, plain text; what only points elsewhere then goes."""
     with open(osp.join(ROOT, 'README.md'), encoding='utf-8') as file:
         text = file.read()
     relative = r'!?\[([^\]]*)\]\((?!https?://|#)([^)\s]+)\)'
     if not repository:
-        text = re.sub(r'!\[[^\]]*\]\((?!https?://|#)[^)\s]+\)\n*', '', text)
+        text = re.sub('!' + relative.removeprefix('!?') + r'\n+(?:.+\n)+\n', '', text)  # a picture and its caption
+        text = re.sub(r'\s\(' + relative + r'\)', '', text)
         return re.sub(relative, r'\1', text)
     return re.sub(relative, lambda link: _absolute(link, repository), text)
 

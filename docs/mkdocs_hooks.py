@@ -111,6 +111,9 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
     source: Optional[str] = next((source for source, place in pages().items() if place == page.file.src_uri), None)
     if source is None:
         return markdown
+    if source.endswith(NOTEBOOK):
+        name = osp.basename(source)
+        markdown = markdown.replace('\n\n', f'\n\nA notebook: <a href="../{name}" download>{name}</a>.\n\n', 1)
     address, parts = repository(), _CODE.split(markdown)
     # a link may have code in its text: what is code stands at odd positions, and a link ends after it
     parts[::2] = [_LINK.sub(lambda link: link[1] + site_link(link[2], source, address) + link[3], part)
@@ -119,8 +122,11 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
 
 
 def on_page_content(html: str, page, config, files) -> str:
-    """Roles of docstrings are not shown."""
-    return re.sub(r':(?:class|meth|func|mod|attr|data):<code>~?', '<code>', html)
+    """Roles and tuples of docstrings are plain; numbers with their spread, and options (site.css), stay on one line."""
+    html = re.sub(r':(?:class|meth|func|mod|attr|data):<code>~?', '<code>', html)
+    html = re.sub(r'<code>\((<autoref [^>]*>\w+Error<.*?)\)</code>', r'<code>\1</code>', html)
+    html = re.sub(r'(?<=\d) ([±/]) (?=\d)', '\u00a0\\1\u00a0', html)
+    return re.sub(r'(?<=[ >])--[a-z][a-z-]*', r'<span class="option">\g<0></span>', html)
 
 
 def _read(path: str) -> str:

@@ -114,6 +114,7 @@ def test_the_readme_on_a_package_index_has_no_link_that_leads_nowhere():
     relative, text = r'\]\((?!https://)', packaging.long_description('')
     assert re.search(relative, read('README.md')) and not re.search(relative, text)
     assert 'docs/pictures' not in text and '[docs/install.md]' not in text and 'docs/install.md has wheels' in text
+    assert 'Two photographs' not in text and 'memory. No GPU' in text
     text = packaging.long_description('https://host/owner/name')
     assert not re.search(relative, text)
     places = re.findall(r'\]\(https://host/owner/name/(raw|blob)/main/([^)#]+)(?:#([^)]+))?\)', text)
@@ -176,4 +177,10 @@ def test_the_site_is_built_and_all_its_links_lead_somewhere(tmp_path):
     assert done.returncode == 0, done.stdout
     page = (tmp_path / 'api' / 'index.html').read_text(encoding='utf-8')
     assert 'Segments images by a trained model' in page and ':class:' not in page
+    assert 'None of an array or a PIL image' in page and '<code>(<span title="FileNotFoundError">' not in page
+    page = (tmp_path / 'notebooks' / 'photographs' / 'index.html').read_text(encoding='utf-8')
+    notebook, = re.findall(r'<a href="([^"]*ipynb)" download>', page)
+    assert (tmp_path / 'notebooks' / 'photographs' / notebook).is_file()
+    page = (tmp_path / 'index.html').read_text(encoding='utf-8')
+    assert '<span class="option">--n-clusters</span>' in page and '51.9\u00a0±\u00a03.0\u00a0/\u00a025.6' in page
     assert (tmp_path / 'configs' / 'picie' / 'index.html').is_file()

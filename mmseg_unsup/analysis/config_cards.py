@@ -3,6 +3,7 @@ from typing import Dict, List, Optional, Sequence
 
 from mmengine.config import Config
 
+from ..datasets.titles import labels_of
 from ..evaluation.evaluators import cluster_metric
 from ..evaluation.metrics import ReleasedIoUMetric
 from ..evaluation.protocol_cards import NO_LABELS, TRAINED, ProtocolCard
@@ -27,12 +28,11 @@ def card_of_config(cfg: Config, labels: str = '') -> Optional[ProtocolCard]:
         return None
     test_cfg, prediction = cfg.model.get('test_cfg') or {}, metric.get('prediction') or ''
     crf = (test_cfg.get('crf') or {}).get(prediction.removesuffix('_crf')) if prediction.endswith('_crf') else None
-    dataset = loader['dataset']['type'].split('.')[-1].removesuffix('Dataset')
     return ProtocolCard(
         OWN, resize['size'], resize.get('interpolation', 'area'), _FRAMES[resize.get('protocol', 'center_crop')],
         _scales(test_cfg.get('scales')), bool(test_cfg.get('flip')), test_cfg.get('enlarge', 'scores'),
         None if crf is None else dict(crf),
-        labels=TRAINED if f'{dataset} labels' in labels else NO_LABELS, **_counting(metric))
+        labels=TRAINED if labels_of(loader['dataset']['type']) in labels else NO_LABELS, **_counting(metric))
 
 
 def _scales(scales: Optional[Sequence[float]]) -> Optional[List[float]]:

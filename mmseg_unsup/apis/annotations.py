@@ -165,7 +165,8 @@ class Annotations:
             for label in sorted(of_image.labels.difference(self._classes)):
                 told = did_you_mean(similar(label, self._classes), f'it knows {", ".join(self._classes[:20])}.')
                 raise ValueError(f'the image {printable(name)} has the class {label!r}, which the model does not know: '
-                                 f'{told} Rename it in {printable(path)}, or leave it out')
+                                 f'{told} Rename it in {printable(path)}, leave it out, or give all classes (of learn: '
+                                 '--classes)')
 
     @property
     def names(self) -> List[str]:

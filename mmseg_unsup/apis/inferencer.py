@@ -35,11 +35,18 @@ def _name_of(path: str, root: Optional[str]) -> str:
 
 
 class Prediction(NamedTuple):
-    """What is found in one image."""
-    path: Optional[str]  # None of an array or a PIL image
-    image: np.ndarray  # (H, W, 3) uint8 RGB
-    ids: np.ndarray  # (H, W) int16 classes of `UnsupInferencer.names`
-    scores: np.ndarray  # (H, W) float32 of the winning cluster
+    """What is found in one image.
+
+    Attributes:
+        path: of its file, None of an array or a PIL image.
+        image: (H, W, 3) uint8 RGB.
+        ids: (H, W) int16 classes of ``UnsupInferencer.names``.
+        scores: (H, W) float32 of the winning cluster.
+    """
+    path: Optional[str]
+    image: np.ndarray
+    ids: np.ndarray
+    scores: np.ndarray
 
 
 class UnsupInferencer(BaseInferencer):

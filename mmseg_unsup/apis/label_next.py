@@ -45,7 +45,7 @@ def rank_images(checkpoint: str, images: str, out: str, labelled: Sequence[str])
         described = describe(paths, advance), describe(others, advance)
     chosen = [names[i] for i in rank_to_label(described[0], doubt, described[1], _N_NEXT)] if names else []
     write_json(osp.join(out, NEXT), dict(images=[dict(image=name, confidence=confidence[name]) for name in chosen]))
-    return counted(len(chosen), 'image')
+    return f'{counted(len(chosen), "image")} to label'
 
 
 def next_images(out: str) -> List[str]:
@@ -57,7 +57,7 @@ def tell_next(out: str) -> None:
     """Say how sure the model is, and which images to label next."""
     confidence, wanted = load(osp.join(out, RECORD))['confidence'], next_images(out)
     say(f'the model is {sum(confidence.values()) / len(confidence):.0%} sure on average'
-        + ('; label next:' if wanted else ''))
+        + ('; label next, the most useful first:' if wanted else ''))
     for name in wanted[:_N_TOLD]:
         say(f'  {confidence[name]:4.0%}  {printable(name)}')
 

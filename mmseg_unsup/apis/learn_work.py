@@ -17,7 +17,7 @@ from ..hosts.safe_loading import allow_globals
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..structures import ClusterNames
 from ..structures.cluster_names import NamedClass
-from ..utils.console import counted, duration, say
+from ..utils.console import counted, duration, next_steps, say
 from ..utils.devices import default_device
 from ..utils.paths import shown
 from ..utils.setup_env import register_all_modules
@@ -85,9 +85,11 @@ def _read_corrections(request: LearnRequest, images: ImageNames, names: ClusterN
 
 
 def _palette(names: ClusterNames, classes: Sequence[str]) -> np.ndarray:
-    """(C, 3) uint8 RGB: a class that the model at hand has keeps its colour."""
-    own, others = dict(zip(names.names, names.palette)), cluster_palette(len(classes))
-    return np.array([own.get(name, other) for name, other in zip(classes, others)], np.uint8)
+    """(C, 3) uint8 RGB: a class that the model at hand has keeps its colour, which no other one gets."""
+    own = {name: tuple(color) for name, color in zip(names.names, names.palette.tolist()) if name in classes}
+    others = map(tuple, cluster_palette(len(classes) + len(own)).tolist())
+    free = (color for color in others if color not in own.values())
+    return np.array([own.get(name) or next(free) for name in classes], np.uint8)
 
 
 def _n_steps(cfg: Config) -> int:
@@ -118,7 +120,7 @@ def make_maps(request: LearnRequest, images: ImageNames, labels: Labels) -> str:
                                  default_device(), on_error=request.on_error, amp=request.amp)
     totals = predict_folder(inferencer, images, request.out, replace=True,
                             known=lambda path, ids: labels.put_into(images.name_of(path), ids))
-    return f'of {counted(totals.n_found, "image")}'
+    return counted(totals.n_found, 'image')
 
 
 def read_result(request: LearnRequest, labels: Labels) -> LearnedFolder:
@@ -148,6 +150,4 @@ def tell_result(request: LearnRequest, found: LearnedFolder, seconds: float) -> 
                           (request.path(NEXT), 'images to correct next, the most useful first')):
         say(f'{shown(path)}: {content}')
     out = shlex.quote(shown(found.folder))
-    say('next:')
-    say(f'  mmseg-unsup convert-maps {out} --format label-studio')
-    say(f'  mmseg-unsup predict {out} OTHER_IMAGES --out OTHER_OUT')
+    say(next_steps(f'convert-maps {out} --format label-studio', f'predict {out} OTHER_IMAGES --out OTHER_OUT'))

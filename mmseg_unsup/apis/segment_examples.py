@@ -80,7 +80,7 @@ def make_example_maps(request: Request) -> str:
     totals = predict_folder(inferencer, ImageNames.of(request.images), request.out, replace=True)
     if not totals.n_found:
         raise ValueError(f'none of the images in {printable(request.images)} can be read')
-    return f'of {counted(totals.n_found, "image")}'
+    return counted(totals.n_found, 'image')
 
 
 def make_example_page(request: Request, stages: Stages) -> str:
@@ -91,7 +91,7 @@ def make_example_page(request: Request, stages: Stages) -> str:
     found = make_gallery(model_config(None, checkpoint), checkpoint, request.images, request.path(GALLERY),
                          clusters=names, on_error=request.on_error, max_images=_MAX_SHOWN, wanted=wanted)
     stages.record['shares'] = found.survey.shares.tolist()
-    return f'of {counted(len(found.paths) - len(found.unreadable), "image")}'
+    return counted(len(found.paths) - len(found.unreadable), 'image')
 
 
 def tell_examples(request: Request) -> None:

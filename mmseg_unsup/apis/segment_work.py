@@ -130,7 +130,7 @@ def fit_clusters(request: Request, cfg: Config) -> str:
 
 def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
     """Maps and overlays of every image, and the page, of many images of random ones."""
-    say('maps: drawing maps, overlays and the page')
+    say('maps: begin, with overlays and the page')
     mask_share = load(request.path('masks', MASK_RECORD))['foreground_area']['mean'] if request.finds_objects else None
     images, checkpoint = ImageNames.of(request.images), last_checkpoint(request.path('train'))
     found = make_gallery(cfg, checkpoint, request.images, request.path(GALLERY), on_error=request.on_error,
@@ -141,7 +141,7 @@ def make_maps(request: Request, cfg: Config, stages: Stages) -> str:
         say(f'maps: the page shows {counted(n_found, "image")}; now the others')
         totals = predict_folder(UnsupInferencer(cfg, checkpoint, on_error=request.on_error), images, request.out)
         n_found = totals.n_found
-    return f'of {counted(n_found, "image")}'
+    return counted(n_found, 'image')
 
 
 def read_result(request: Request, stages: Stages) -> SegmentedFolder:

@@ -136,7 +136,7 @@ def add_released_arguments(parser: argparse.ArgumentParser, config: str) -> None
 
 
 def add_format_arguments(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    parser.add_argument('--format', nargs='+', choices=FORMATS, default=[], required=required,
+    parser.add_argument('--format', nargs='+', choices=FORMATS, default=[], required=required, metavar='FORMAT',
                         help='what other programs open: ' + ', '.join(
                             f'{name} ({of_format.files[0]})' for name, of_format in FORMATS.items()))
     parser.add_argument('--tolerance', type=number_from(0), default=1., metavar='PIXELS', help='by which polygons may '

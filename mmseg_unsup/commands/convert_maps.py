@@ -6,7 +6,8 @@
 
 OUT is what `mmseg-unsup predict` or `mmseg-unsup segment` wrote, and the annotations go there too. coco has pixels as
 run lengths, an annotation for each class of an image; the others have a polygon for each connected region, cityscapes
-PNGs; these use no more of the images than where they are. All but cityscapes need the extra `formats`.
+PNGs; these use no more of the images than where they are. All of these but cityscapes need the extra
+`formats`.
 
 geotiff has a map of classes for each image, with its coordinates (extra `geo`); the images are GeoTIFFs, see
 `mmseg-unsup rasters`, or have a world file. video has the overlays of each folder that `mmseg-unsup frames` made.

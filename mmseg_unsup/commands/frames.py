@@ -27,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    import shlex
+
     from ..converters.frames import extract_frames
-    from ..utils.console import counted
+    from ..utils.console import counted, next_steps
     found = extract_frames(args.videos, args.out, args.every, args.on_error)
     print(f'{counted(sum(found.values()), "frame")} of {counted(len(found), "video")}: {", ".join(found)}')
+    out = shlex.quote(args.out)
+    print(next_steps(f'segment {out} --method picie --out OUT', f'predict MODEL {out} --out OUT --format video'))

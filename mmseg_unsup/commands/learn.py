@@ -6,13 +6,13 @@
 
 MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file. CORRECTED
 is what a labelling program exported after maps of it were corrected there (`mmseg-unsup convert-maps`): a file of COCO,
-CVAT or Label Studio, a folder of YOLO, LabelMe or Cityscapes, or a folder of PNGs, whose values are class ids, named as
-those in OUT/maps or like their images. A few images are enough, and parts of them: pixels without a label do not count.
-Of Label Studio tasks count those that have an annotation; of a program that exports all images, --only names those that
-were corrected. Of an image in several sources the last one counts.
+CVAT or Label Studio, a folder of YOLO, LabelMe, Cityscapes or GeoTIFFs, or a folder of PNGs, whose values are class
+ids, named as those in OUT/maps or like their images. A few images are enough, and parts of them: pixels without a label
+do not count. Of Label Studio tasks count those that have an annotation; of a program that exports all images, --only
+names those that were corrected. Of an image in several sources the last one counts.
 
-Classes are those of the clusters.json in the folder MODEL; without one, those that the labels name. A class that no
-label shows is never found.
+Classes are those of the clusters.json in the folder MODEL; without one, those that the labels name. --classes gives
+others, and must name all of them. A class that no label shows is never found.
 
 A ResNet is trained wholly, also one that was frozen: backbone and neck start as in MODEL, a head on them at random. Of
 a frozen transformer, neck and head are trained. A model of objects (MaskContrast) lends its backbone alone. Steps are

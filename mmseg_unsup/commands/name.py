@@ -25,9 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    import shlex
+
     from ..apis.model_files import is_config
     from ..apis.naming import name_clusters
+    from ..utils.console import next_steps
     config, model, clusters = args.config, args.model, args.clusters
     if clusters is None and config is not None and not is_config(config):  # MODEL CLUSTERS
         config, model, clusters = None, config, model
     print(name_clusters(config, model, clusters, args.name, args.merge, args.from_labels, args.cfg_options))
+    named = ['--clusters', clusters] if clusters else []
+    print(next_steps(f'predict {shlex.join([*([config] if config else []), model, "IMAGES", "--out", "OUT", *named])}'))

@@ -33,8 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    import shlex
+
     from ..converters.rasters import Rule, convert_rasters
-    from ..utils.console import counted
+    from ..utils.console import counted, next_steps
     if args.bands is not None and len(args.bands) not in (1, 3):
         raise ValueError(f'--bands {" ".join(map(str, args.bands))} are {len(args.bands)}: give three, for red, green '
                          'and blue, or one')
@@ -43,3 +45,5 @@ def run(args: argparse.Namespace) -> None:
     n_pictures, n_empty = convert_rasters(args.source, args.out, Rule(args.bands, args.limits, args.cut))
     left_out = f', {n_empty} left out without values' if n_empty else ''
     print(f'{counted(n_pictures, "picture")} in {args.out}{left_out}')
+    out = shlex.quote(args.out)
+    print(next_steps(f'segment {out} --method picie --out OUT', f'predict MODEL {out} --out OUT --format geotiff'))

@@ -70,13 +70,11 @@ def run(args: argparse.Namespace) -> None:
 
     from ..apis.segment_request import Request
     from ..apis.segment_work import find_segments
-    from ..utils.console import say
+    from ..utils.console import next_steps, say
     from ..utils.paths import shown
     names = {field.name for field in fields(Request)}
     arguments = {name: value for name, value in vars(args).items() if name in names}
     found = find_segments(Request(options=args.cfg_options or {}, **arguments))
     out = shlex.quote(shown(found.folder))
-    say('next:')
-    if args.examples is None:
-        say(f'  mmseg-unsup name {out} --name 1=sky')
-    say(f'  mmseg-unsup predict {out} OTHER_IMAGES --out OTHER_OUT')
+    naming = [f'name {out} --name 1=sky'] if args.examples is None else []
+    say(next_steps(*naming, f'predict {out} OTHER_IMAGES --out OTHER_OUT'))

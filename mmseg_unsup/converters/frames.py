@@ -71,6 +71,8 @@ def _folders(videos: Sequence[str], out: str) -> Dict[str, str]:
 
 
 def _check_is_there(video: str) -> None:
+    if osp.isdir(video):
+        raise IsADirectoryError(f'{printable(video)} is a folder: give the videos in it, {printable(video)}/*.mp4')
     suffix = osp.splitext(video)[1]
     check_utf8(video, 'OpenCV')
     if suffix.lower() in IMAGE_SUFFIXES:  # FFmpeg takes its name for a pattern, of others

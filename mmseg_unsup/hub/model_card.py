@@ -2,13 +2,14 @@
 import os.path as osp
 import re
 from dataclasses import replace
-from typing import Dict, Optional
+from typing import Dict, Optional, Sequence
 
 import yaml
 from mmengine.config import Config
 
 from ..analysis.config_cards import card_of_config
 from ..apis.examples import EXAMPLES
+from ..datasets.titles import title_of
 from ..evaluation.protocol_cards import NO_LABELS, card_table
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..utils.checks import is_finite
@@ -19,8 +20,6 @@ from ..version import __version__
 from ..weights.weights_seen import UNKNOWN
 
 _TAGS = ('mmseg_unsup', 'mmsegmentation', 'semantic-segmentation')
-# data sets of any folder, without the end of their names
-_FOLDERS = ('UnlabelledFolder', 'LabelledFolder', 'Labelled', 'MaskedImage')
 _NOT_RECORDED = 'not recorded'
 _LICENCE = re.compile(r'[a-z0-9][a-z0-9.-]*')
 _USE = '''```bash
@@ -47,18 +46,19 @@ def check_licence(licence: Optional[str]) -> None:
 
 
 def model_card(title: str, cfg: Config, segmentor: ClusterSegmentor, meta: dict, checkpoint: str,
-               licence: Optional[str] = None) -> str:
+               classes: Sequence[str] = (), licence: Optional[str] = None) -> str:
     """The text of ``README.md``, with what the hub reads before it.
 
     Args:
         segmentor: with the weights of the checkpoint.
         meta: of the checkpoint: ``epoch``, ``iter``, ``seed``, ``weights_seen``, as far as they are known.
         checkpoint: its path; the log of its run, with the scores, lies beside it.
+        classes: their names, where the clusters have some.
         licence: as the hub writes it.
     """
     title, scores = _in_a_line(title), _recorded_scores(checkpoint, meta)
     head = yaml.safe_dump(_metadata(title, cfg, segmentor, scores, licence), sort_keys=False, allow_unicode=True)
-    facts = {key: _in_a_line(value) for key, value in _facts(cfg, segmentor, meta, licence).items()}
+    facts = {key: _in_a_line(value) for key, value in _facts(cfg, segmentor, meta, classes, licence).items()}
     return (f'---\n{head}---\n\n# {title}\n\nA model of mmseg_unsup, a plugin for MMSegmentation for semantic '
             f'segmentation without labels.\n\n{markdown_table(["", ""], list(facts.items()))}\n\n## Scores\n\n'
             f'{_scores(cfg, meta, checkpoint, scores)}\n\n## Use\n\n{_USE}')
@@ -97,12 +97,14 @@ def _metadata(title: str, cfg: Config, segmentor: ClusterSegmentor, scores: Dict
     return head
 
 
-def _facts(cfg: Config, segmentor: ClusterSegmentor, meta: dict, licence: Optional[str]) -> Dict[str, object]:
+def _facts(cfg: Config, segmentor: ClusterSegmentor, meta: dict, classes: Sequence[str],
+           licence: Optional[str]) -> Dict[str, object]:
     return {
         'method': _method(cfg),
         'backbone': _backbone(cfg),
         'classes' if _is_taught(segmentor) else 'clusters': segmentor.cluster_identity()[1],
-        'trained on': _data(cfg, 'train'),
+        **(dict(names=', '.join(classes)) if classes else {}),
+        'trained on': _data(cfg, 'train' if cfg.get('train_dataloader') else 'probe'),
         'trained for': _length(cfg, meta),
         'seed': meta.get('seed', _NOT_RECORDED),
         'labels that the weights have seen': meta.get('weights_seen', _NOT_RECORDED),
@@ -160,5 +162,4 @@ def _data(cfg: Config, part: str) -> str:
     data = cfg.get(f'{part}_dataloader') or {}
     while data.get('dataset'):
         data = data['dataset']
-    kind = str(data.get('type', _NOT_RECORDED)).rpartition('.')[2].removesuffix('Dataset')
-    return 'a folder of images' if kind in _FOLDERS else kind
+    return title_of(str(data.get('type', _NOT_RECORDED)))

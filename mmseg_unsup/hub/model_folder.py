@@ -50,8 +50,9 @@ def write_model_folder(model: str, folder: str, config: Optional[str] = None, cl
     _check_folder(folder)
     checkpoint, names = choose_files(model, clusters)
     cfg, segmentor = load_segmentor(config, checkpoint)
-    if names is not None:
-        ClusterNames.load(names).check(*segmentor.cluster_identity())
+    named = None if names is None else ClusterNames.load(names)
+    if named is not None:
+        named.check(*segmentor.cluster_identity())
     content, state = read_weights(checkpoint)
     given = content.get('meta') or {}
     state, cfg = _with_frozen(segmentor, state, _without_folders(cfg))
@@ -64,7 +65,9 @@ def write_model_folder(model: str, folder: str, config: Optional[str] = None, cl
         write_json(osp.join(folder, CONFIG_FILE), dict(library='mmseg_unsup', **_plain(cfg.to_dict())))
         _copy_names(names, folder)
         title = title or osp.basename(osp.abspath(folder))
-        write_text(osp.join(folder, CARD_FILE), model_card(title, cfg, segmentor, given, checkpoint, licence))
+        classes = () if named is None else named.names
+        write_text(osp.join(folder, CARD_FILE),
+                   model_card(title, cfg, segmentor, given, checkpoint, classes, licence))
     return f'{len(state)} tensors, {os.path.getsize(path) / 1e6:.1f} MB, in {printable(folder)}'
 
 

@@ -101,6 +101,11 @@ def _log_warning(message, category, filename, lineno, file=None, line=None) -> N
     MMLogger.get_current_instance().log(logging.WARNING, str(message), extra={_FLAG: is_ours})
 
 
+def next_steps(*commands: str) -> str:
+    """The commands of this package that may come next, a line for each."""
+    return '\n  mmseg-unsup '.join(['next:', *commands])
+
+
 def duration(seconds: float) -> str:
     """``40 s``, ``3.5 min``, ``2.1 h``."""
     if seconds < 99.5:

@@ -11,7 +11,7 @@ from mmengine.model import revert_sync_batchnorm
 from PIL import Image
 
 import mmseg_unsup
-from mmseg_unsup.apis import ClusterNames, UnsupInferencer, load_segmentor
+from mmseg_unsup.apis import ClusterNames, UnsupInferencer, learn_work, load_segmentor
 from mmseg_unsup.apis.learn_config import learning_config
 from mmseg_unsup.apis.learn_request import LearnRequest
 from mmseg_unsup.datasets.pictures import read_indexed
@@ -84,8 +84,8 @@ def test_corrected_maps_teach_the_rest(found, images, tmp_path, tool, capsys):
     tool('learn', found, '--labels', labels, '--classes', *CLASSES, '--steps', 58, *options)
     said, out = capsys.readouterr().out, found / 'learned'
     assert '8 images in' in said and 'labels: 2 images, 8,640 of 10,240 pixels, 2 of 2 classes' in said
-    assert 'begins, 60 steps, 6 an epoch' in said and 'time      about' in said and 'next: 6 images' in said
-    assert '8 images, 2 classes, in' in said and 'sure on average; label next:' in said
+    assert 'begins, 60 steps, 6 an epoch' in said and 'time      about' in said and 'next: 6 images to label' in said
+    assert '8 images, 2 classes, in' in said and 'sure on average; label next, the most useful first:' in said
     report = json.loads((out / 'predictions.json').read_text())
     assert report['classes'] == CLASSES and len(report['images']) == len(report['confidence']) == 8
     assert {*(path.name for path in (out / 'labels').rglob('*.png'))} == {'0.png', '3.png'}
@@ -107,7 +107,7 @@ def test_corrected_maps_teach_the_rest(found, images, tmp_path, tool, capsys):
     trained = UnsupInferencer.from_pretrained(out).model.class_weight
     assert trained.tolist() == pytest.approx([1 / math.log(1.02 + count / 8640) for count in counts[:2]], abs=1e-3)
     checkpoint = torch.load(out / 'train' / 'epoch_10.pth', weights_only=False)
-    assert checkpoint['meta']['weights_seen'] == 'LabelledFolder labels'
+    assert checkpoint['meta']['weights_seen'] == 'own labels'
     tool('convert-maps', out, '--format', 'coco')
     tool('learn', found, '--labels', labels, '--classes', *CLASSES, '--steps', 60, *options)
     said = capsys.readouterr().out
@@ -116,6 +116,15 @@ def test_corrected_maps_teach_the_rest(found, images, tmp_path, tool, capsys):
     said = capsys.readouterr().out
     assert 'labels: 2 images, 10,240 of 10,240 pixels' in said
     assert (out / 'learned' / 'maps' / '7.png').is_file()
+
+
+def test_no_two_classes_have_one_colour():
+    """A known class keeps its colour, also where a new one stands at its place."""
+    names = ClusterNames.identity('fresh', 5, '0' * 16).renamed({0: 'sky', 3: 'road'})
+    classes = ['sky', 'tree', 'car', 'sign', 'road', 'wall', 'pole']
+    palette = learn_work._palette(names, classes)
+    assert palette[[0, 4]].tolist() == names.palette[[0, 3]].tolist()
+    assert len({*map(tuple, palette.tolist())}) == len(classes)
 
 
 def test_a_stopped_training_goes_on_and_other_labels_begin_anew(found, images, tmp_path, monkeypatch, capsys):

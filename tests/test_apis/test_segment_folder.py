@@ -67,7 +67,7 @@ def test_of_many_images_some_are_on_the_page(tmp_path, monkeypatch, capsys):
             capsys.readouterr()
         part = mmseg_unsup.segment_folder(images, out, **small('picie'))
         said = capsys.readouterr().out
-        assert 'maps: the page shows 3 images; now the others' in said and 'maps: of 8 images' in said
+        assert 'maps: the page shows 3 images; now the others' in said and 'maps: 8 images' in said
         assert part.n_images == whole.n_images == 8
         assert json.loads(Path(part.predictions).read_text()) == json.loads(Path(whole.predictions).read_text())
         for path in Path(whole.maps).rglob('*.png'):

@@ -211,6 +211,7 @@ WITH_PHOTOGRAPHS = {
     f'predict {MODEL} {{p}}/images --out {{p}}/work --format video': 'needs frames as | {p}/images | no frames.json',
     f'predict {MODEL} {{p}}/images --out {{p}}/work --smooth 0': 'argument --smooth: | whole number of at least 1',
     'frames {p}/nowhere.mp4 --out {p}/work': 'there is no video {p}/nowhere.mp4: check the path',
+    'frames {p}/images --out {p}/work': '{p}/images is a folder: give the videos in it, {p}/images/*.mp4',
     'frames {p}/file --out {p}/work': '{p}/file is no video that can be read | convert it to MP4',
     'frames {p}/file --out {p}/work --every 0': 'argument --every: it must be a whole number of at least 1',
 }

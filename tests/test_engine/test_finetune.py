@@ -100,7 +100,7 @@ def test_label_maps_of_any_folder_are_trained_on(data, pretrained, tmp_path):
     assert len(runner.train_dataloader.dataset) == 3
     assert runner.model.decode_head.num_classes == runner.model.decode_head.conv_seg.out_channels == 11
     assert f'init: loaded 8/8 neck tensors from {pretrained}' in log_of(tmp_path / 'run')
-    assert meta_of(tmp_path / 'run' / 'iter_2.pth')['weights_seen'] == 'LabelledFolder labels'
+    assert meta_of(tmp_path / 'run' / 'iter_2.pth')['weights_seen'] == 'own labels'
     assert 0 <= runner.test()['mIoU'] < 100 and len(runner.test_dataloader.dataset) == 3
 
 

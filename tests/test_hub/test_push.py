@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from mmseg_unsup.apis import find_model, load_segmentor
 from mmseg_unsup.apis.learn_request import LearnRequest
 from mmseg_unsup.commands import main
 from mmseg_unsup.hosts.safe_loading import load_safely
+from mmseg_unsup.hub.model_card import model_card
 from mmseg_unsup.models import DINOViT
 from mmseg_unsup.registry import MODELS
 from ..conftest import smooth_image
@@ -74,12 +76,13 @@ def test_a_folder_has_the_same_model(method, here):
 def test_names_and_other_commands(here):
     write_model(here / 'run' / 'epoch_1.pth')
     names = from_pretrained('run', device='cpu', show_progress=False).cluster_names
-    names.merged([[0, 1]]).renamed({0: 'Straße', 2: 'sky'}).save('run/clusters.json')
+    names.merged([[0, 1]]).renamed({0: 'Straße', 2: 'sky|air'}).save('run/clusters.json')
     expected = predicted('run')
     assert main(['push', 'run', '--to-folder', 'M']) == 0
+    assert '| names | Straße, sky\\|air, ' in open('M/README.md', encoding='utf-8').read()
     check_equal(predicted('M'), expected)
     assert 'Straße' in expected['shares']
-    assert main(['name', 'M', '--name', 'sky=Himmel']) == 0
+    assert main(['name', 'M', '--name', 'sky|air=Himmel']) == 0
     assert 'Himmel' in predicted('M')['shares']
     assert main(['push', 'M', '--to-folder', 'N', '--clusters', 'none']) == 0  # a copy of a copy
     assert sorted(os.listdir('N')) == ['README.md', 'config.json', 'model.safetensors']
@@ -189,6 +192,16 @@ def test_a_disk_that_is_full(here, capfd):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert 'M/model.safetensors: File too large' in error_of(capfd) and os.listdir('.') == ['run']
+
+
+def test_the_card_of_a_model_that_learned_from_labels():
+    data = dict(type='RepeatDataset', dataset=dict(type='mmseg_unsup.LabelledFolder'))
+    cfg = Config(dict(model=dict(type='mmseg_unsup.TaughtSegmentor', decode_head=dict(n_clusters=11)),
+                      train_dataloader=dict(dataset=dict(type='mmseg_unsup.ViewDataset', dataset=data))))
+    model = SimpleNamespace(uses_labels=True, cluster_identity=lambda: ('taught', 11, ''))
+    text = model_card('M', cfg, model, {}, 'epoch_1.pth')
+    assert '| classes | 11 |' in text and '| trained on | a folder of images with labels |' in text
+    assert 'unsupervised' not in text
 
 
 @pytest.mark.parametrize('is_published', [False, True])

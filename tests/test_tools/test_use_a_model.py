@@ -221,7 +221,8 @@ def test_one_name_for_all_commands(image_folder, tmp_path, tool, capsys):
     folder = run_folder(tmp_path / 'OUT', *trained(tmp_path))
     tool('name', folder, '--name', '3=sky', '--merge', '1,2=land')
     assert ClusterNames.load(f'{folder}/clusters.json').names == ['cluster 0', 'land', 'sky', 'cluster 4']
-    assert re.search(rf'4 classes of 5 clusters, [\d.]+ s: {folder}/clusters.json$', capsys.readouterr().out.strip())
+    said = rf'4 classes of 5 clusters, [\d.]+ s: {folder}/clusters.json\nnext:\n  mmseg-unsup predict {folder} IMAGES'
+    assert re.search(said, capsys.readouterr().out)
     for options, n_classes in (((), 4), (('--clusters', 'none'), 5)):
         tool('predict', folder, image_folder, '--out', tmp_path / f'out{n_classes}', *options)
         line = rf'8 images, {n_classes} classes, [\d.]+ s: (.*/maps), (.*/overlays), (.*/predictions.json)$'

@@ -6,6 +6,7 @@ from mmengine.runner import BaseLoop
 
 from ...weights import add_labels, check_stock_initialization, check_unchanged, initial_source, initial_weights_seen
 from ...weights.weights_seen import UNKNOWN, stated_labels
+from ...datasets.titles import labels_of
 from ...registry import HOOKS
 from ...utils.run_logs import INITIALLY_SEEN, TRAINED_ON
 from ..feature_pass import unwrap
@@ -61,7 +62,7 @@ class InitializationHook(Hook):
                 runner.logger.info('init: random backbone (its init_cfg names no checkpoint)')
         self.note_start(runner)
         if getattr(model, 'uses_labels', True):
-            labels = f'{_name(runner.train_dataloader.dataset)} labels'
+            labels = labels_of(type(_innermost(runner.train_dataloader.dataset)).__name__)
             self.weights_seen = add_labels(self.initially_seen, labels)
             if hasattr(model, 'uses_labels'):  # of one of mmseg nobody expects anything else
                 self.trained_on = labels
@@ -85,8 +86,8 @@ class InitializationHook(Hook):
         return initial_weights_seen(model.backbone) if runner._resume else UNKNOWN
 
 
-def _name(dataset) -> str:
-    """``'CamVid'`` for a CamVidDataset, however it is wrapped."""
+def _innermost(dataset):
+    """The data set in all that wraps it."""
     while hasattr(dataset, 'dataset'):
         dataset = dataset.dataset
-    return type(dataset).__name__.removesuffix('Dataset')
+    return dataset
