@@ -125,7 +125,7 @@ def _span(response: HTTPResponse, have: int, mark: str) -> Tuple[int, Optional[i
     if response.status == 206:
         found = _RANGE.fullmatch(headers.get('Content-Range') or '')
         is_changed = mark.startswith('"') and headers.get('ETag', mark).removeprefix('W/') != mark
-        if not found or int(found[1]) != have or is_changed:
+        if not found or int(found[1]) != have or int(found[2]) <= have or is_changed:
             raise _OtherFile('the server sent another part of the file than it was asked for')
         return have, int(found[2])
     if response.status not in (200, 203):  # the latter is of a proxy

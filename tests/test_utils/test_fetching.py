@@ -115,10 +115,11 @@ def part(start: int, end: int, **headers) -> Answer:
     (Answer(SMALL[2000:], 206), ['bytes=2000-', None]),
     (Answer(b'--x', 206, {'Content-Type': 'multipart/byteranges; boundary=x'}), ['bytes=2000-', None]),
     (part(2000, 5000, ETag='"2"'), ['bytes=2000-', None]),
+    (Answer(b'', 206, {'Content-Range': 'bytes 2000-1999/1500'}), ['bytes=2000-', None]),
     (Answer(b'', 416), ['bytes=2000-', None]),
     (part(2000, 5000, ETag='W/"1"'), ['bytes=2000-']),
     (part(2000, 3000), ['bytes=2000-', 'bytes=3000-']),  # less than was asked for
-], ids=['elsewhere', 'nowhere', 'several', 'changed', 'none', 'weak', 'less'])
+], ids=['elsewhere', 'nowhere', 'several', 'changed', 'shorter', 'none', 'weak', 'less'])
 def test_a_rest_that_is_none(second, ranges, served, tmp_path):
     """What is not the rest of the part is not put behind it; the file comes anew."""
     last = part(3000, 5000) if len(ranges) > 1 and ranges[1] else Answer(SMALL, headers=TAG)
