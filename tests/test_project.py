@@ -84,12 +84,14 @@ def test_workflows_try_every_python_and_the_ruff_of_the_hooks():
     told = re.findall(r'Python :: (3\.\d+)', read('pyproject.toml'))
     assert workflow['jobs']['tests']['strategy']['matrix']['python'] == told
     assert f'pip install ruff=={pinned_ruff()}' in list(run_steps(workflow))
+    assert f'pip install ruff=={pinned_ruff()} pre-commit\n' in read('CONTRIBUTING.md')
 
 
 def test_version_is_told_once():
     citation = yaml.safe_load(read('CITATION.cff'))
     assert citation['version'] == __version__ and citation['license'] == 'Apache-2.0'
-    assert 'Unreleased' in read('CHANGELOG.md') or f'## {__version__} - ' in read('CHANGELOG.md')
+    versions = [line for line in re.findall('^## (.*)$', read('CHANGELOG.md'), re.M) if line != 'Unreleased']
+    assert versions[0] == f'{__version__} - {citation["date-released"]}'
 
 
 def test_the_container_is_built_from_what_is_there():
