@@ -2,7 +2,7 @@
 # docker run --rm -v "$PWD:/work" mmseg-unsup segment FOLDER --method picie --out PIXELS
 # for a GPU: docker run --gpus all --shm-size 8g; smaller, without CUDA: --build-arg PIP_EXTRA_INDEX_URL=ADDRESS, of an
 # index that has builds of torch for CPUs
-FROM python:3.12-slim
+FROM python:3.12-slim-bookworm
 
 ARG PIP_EXTRA_INDEX_URL=
 

@@ -16,7 +16,7 @@ EXTRA := $(VENV)/mmpretrain-for-tests
 install: $(VENV)/.installed
 	@echo 'installed in $(VENV); to use it in this shell: . $(BIN)/activate'
 
-$(VENV)/.installed: setup.py $(wildcard requirements/*.txt)
+$(VENV)/.installed: setup.py pyproject.toml $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c requirements/constraints-cpu.txt -e ".[onedl,tests]"

@@ -78,14 +78,22 @@ def test_metadata_of_the_wheel(wheel):
         needs[extra[1] if extra else ''].add((requirement.name, str(requirement.specifier)))
     files = {path.stem: requirements_of(path) for path in Path(ROOT, 'requirements').glob('*.txt')}
     del files['constraints-cpu']
+    files['tests'] = set().union(*map(files.get, ('tests', 'faiss', 'formats', 'geo', 'hub', 'onnx', 'safetensors')))
     assert {'': files.pop('runtime'), **files} == needs
-    for extra in files:
-        assert f'| `{extra}` |' in Path(ROOT, 'docs', 'install.md').read_text(), extra
+    assert all('>=' in bounds for found in needs.values() for _, bounds in found)
+    table = Path(ROOT, 'docs', 'install.md').read_text(encoding='utf-8').split('## Extras')[1].split('\n## ')[0]
+    assert sorted(re.findall(r'^\| `([^`]+)` \|', table, re.M)) == sorted(files)
 
 
 def requirements_of(path) -> set:
     lines = (line.split('#')[0].strip() for line in path.read_text().splitlines())
     return {(found.name, str(found.specifier)) for found in map(Requirement, filter(None, lines))}
+
+
+def test_what_the_workflow_asks_of_an_installed_wheel(wheel, tmp_path):
+    workflow = Path(ROOT, '.github', 'workflows', 'tests.yml').read_text(encoding='utf-8')
+    code, = re.findall(r'/bin/python -c "(.*)"$', workflow, re.M)
+    assert run_python(wheel, tmp_path, '-c', code).endswith('mmseg_unsup.PiCIE\n')
 
 
 def run_python(wheel, folder, *arguments):

@@ -43,14 +43,16 @@ def test_ruff_finds_nothing():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_line_is_too_long():
-    """The width of a line, also of one that is a single word."""
+def test_lines_and_ends_of_files():
+    """The width of a line, also of one that is a single word; the end of a file, as the hooks of pre-commit have it."""
     paths = [path for room in ('mmseg_unsup', 'configs', 'tools', 'tests', 'docs')
              for path in glob.glob(osp.join(ROOT, room, '**', '*.py'), recursive=True)]
     assert len(paths) > 400
     for path in paths:
-        long = [i for i, line in enumerate(read(path).splitlines(), 1) if len(line) > 120]
+        text = read(path)
+        long = [i for i, line in enumerate(text.splitlines(), 1) if len(line) > 120]
         assert not long, (path, long)
+        assert not text or text.endswith('\n') and not text.endswith('\n\n'), path
 
 
 def run_steps(workflow: dict):
@@ -82,12 +84,14 @@ def test_workflows_try_every_python_and_the_ruff_of_the_hooks():
     told = re.findall(r'Python :: (3\.\d+)', read('pyproject.toml'))
     assert workflow['jobs']['tests']['strategy']['matrix']['python'] == told
     assert f'pip install ruff=={pinned_ruff()}' in list(run_steps(workflow))
+    assert f'pip install ruff=={pinned_ruff()} pre-commit\n' in read('CONTRIBUTING.md')
 
 
 def test_version_is_told_once():
     citation = yaml.safe_load(read('CITATION.cff'))
     assert citation['version'] == __version__ and citation['license'] == 'Apache-2.0'
-    assert 'Unreleased' in read('CHANGELOG.md') or f'## {__version__} - ' in read('CHANGELOG.md')
+    versions = [line for line in re.findall('^## (.*)$', read('CHANGELOG.md'), re.M) if line != 'Unreleased']
+    assert versions[0] == f'{__version__} - {citation["date-released"]}'
 
 
 def test_the_container_is_built_from_what_is_there():
@@ -130,6 +134,10 @@ def test_names_for_type_checkers_are_those_of_the_package():
     for module in (mmseg_unsup, mmseg_unsup.apis):
         block, = (node for node in ast.parse(read(module.__file__)).body
                   if isinstance(node, ast.If) and node.test.id == 'TYPE_CHECKING')
+        # `as` says that a name is offered; a module that has the name of its function must be named
+        assert all(alias.asname == alias.name for line in block.body for alias in line.names)
+        assert all(osp.isfile(osp.join(osp.dirname(module.__file__), *line.module.split('.')) + '.py')
+                   for line in block.body)
         named = {alias.name for line in block.body for alias in line.names}
         lazy = {name for name in module.__all__ if name not in ('__version__', 'ClusterNames', 'NamedClass')}
         assert named == lazy

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the launch scripts beside this file have in common; to be sourced. Whatever is wrong with a launch is one
 # sentence and status 2 before anything starts: processes that wait for others that never come say nothing.
 
@@ -56,7 +57,7 @@ check_slurm() {
 
 # srun_command PARTITION JOB_NAME TOOL ARGUMENTS...: makes COMMAND, GPUS processes of a tool
 srun_command() {
-    # shellcheck disable=SC2206 -- SRUN_ARGS is a list of options
+    # shellcheck disable=SC2034,SC2206 # COMMAND is for who sources this file; SRUN_ARGS is a list of options
     COMMAND=(srun -p "$1" --job-name="$2" --gres="gpu:$GPUS_PER_NODE" --ntasks="$GPUS"
         --ntasks-per-node="$GPUS_PER_NODE" --cpus-per-task="$CPUS_PER_TASK" --kill-on-bad-exit=1 ${SRUN_ARGS:-}
         python -u "$TOOLS/$3" "${@:4}")

@@ -200,4 +200,3 @@ def _driver() -> str:
         return subprocess.run(query, capture_output=True, text=True, timeout=20).stdout.split()[0]
     except (OSError, subprocess.TimeoutExpired, IndexError):
         return 'unknown'
-

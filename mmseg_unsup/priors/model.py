@@ -29,7 +29,7 @@ class ModelPrior(Prior):
 
     Raises:
         FileNotFoundError: a file is missing.
-        ImportError: onnxruntime is not installed.
+        ImportError: onnx or onnxruntime is not installed.
         ValueError: neither or both kinds of network; a checkpoint of another network; an ONNX file of another form, or
             one that reads files outside of its folder; a class that the network lacks.
     """
@@ -145,12 +145,14 @@ def _fits(side: Union[int, str, None], wanted: int) -> bool:
 
 def _onnx_session(path: str):
     try:
+        import onnx
         import onnxruntime
     except ImportError:
-        raise ImportError('an ONNX file needs onnxruntime: pip install "mmseg-unsup[onnx]"') from None
+        raise ImportError('an ONNX file needs onnx and onnxruntime: pip install "mmseg-unsup[onnx]"') from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # one thread a worker, and one result
     try:
+        onnx.checker.check_model(path)  # onnxruntime for Python 3.10 reads files that lie elsewhere
         return onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    except Exception as error:  # onnxruntime has a type of its own per fault
+    except Exception as error:  # both have types of their own
         raise ValueError(f'{path} cannot be read as an ONNX model: {str(error).splitlines()[0]}') from None

@@ -83,4 +83,3 @@ def test_both_views_show_the_same_place(epoch):
     interior = (Ellipsis, slice(2, -2), slice(2, -2))
     assert (view1 - warped)[interior].abs().max() < 1.1  # grey levels; both were rounded to whole ones
     assert (view1 - warped.roll(1, -1))[interior].abs().mean() > 1.5  # one cell off shows
-
