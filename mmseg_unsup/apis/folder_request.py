@@ -23,8 +23,8 @@ class FolderRequest:
     pictures: ClassVar[Tuple[str, ...]] = ()  # folders of them below that of results
     free: ClassVar[Tuple[str, ...]] = ()  # what does not change the result, or is recorded by its content
 
-    images: Optional[str] = None
-    out: Optional[str] = None
+    images: str
+    out: str
     on_error: str = 'raise'
     options: Dict[str, Any] = field(default_factory=dict)
     amp: bool = False

@@ -30,7 +30,7 @@ def learn_folder(model: str,
         classes: their names; None for those of the model, else those that the corrections have.
         only: names of the images that were corrected, or patterns of these; None for all that ``labels`` speak of.
         steps: of the training; None for 20 for each labelled image, from 200 to 400, or to 8000 on a GPU.
-        size: pixels of the shorter side that the network sees; None for 160, on a GPU 320, or where the
+        size: pixels of the shorter side that the network sees; None for 240, on a GPU 320, or where the
             backbone is frozen those of the model.
         on_error: 'skip' leaves out images that cannot be read, 'raise' stops.
         options: further settings of the config, dotted key -> value.

@@ -57,12 +57,12 @@ class PictureModel:
     def _place(self) -> torch.device:
         return self.model.data_preprocessor.device
 
-    def read(self, entry: Entry, batch_size: Optional[int] = None) -> Picture:
+    def read(self, entry: Entry, batch_size: Optional[int]) -> Picture:
         """Decode an input, and pack it where it is seen wholly; of any thread. See :func:`read_picture`."""
         picture = read_picture(entry, lambda shape: self.bytes_needed(shape, self.batch_of(shape, batch_size)))
         return picture if self._is_tiled(picture.image.shape) else picture._replace(packed=self._pack(picture))
 
-    def batch_of(self, shape: Sequence[int], batch_size: Optional[int] = None) -> int:
+    def batch_of(self, shape: Sequence[int], batch_size: Optional[int]) -> int:
         """How many images of (H, W) pixels are seen at a time, or how many tiles: as asked, else so many as fit."""
         if batch_size is not None:
             return batch_size
@@ -80,7 +80,7 @@ class PictureModel:
         return of_first + (batch_size - 1) * _FURTHER_BYTES * shape[0] * shape[1]
 
     @torch.no_grad()
-    def launch(self, pictures: List[Picture], batch_size: Optional[int] = None) -> Callable[[], Won]:
+    def launch(self, pictures: List[Picture], batch_size: Optional[int]) -> Callable[[], Won]:
         """Have pictures of one size predicted; what is returned waits, and yields each with its (H, W) clusters and
         their scores."""
         shape = pictures[0].image.shape[:2]

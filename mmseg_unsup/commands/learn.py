@@ -4,12 +4,13 @@
     mmseg-unsup learn MODEL IMAGES --labels CORRECTED --out OUT
     mmseg-unsup learn MODEL IMAGES --labels FIRST SECOND --out OUT --classes sky road --only 'monday/*'
 
-MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, or a checkpoint file. CORRECTED
-is what a labelling program exported after maps of it were corrected there (`mmseg-unsup convert-maps`): a file of COCO,
-CVAT or Label Studio, a folder of YOLO, LabelMe, Cityscapes or GeoTIFFs, or a folder of PNGs, whose values are class
-ids, named as those in OUT/maps or like their images. A few images are enough, and parts of them: pixels without a label
-do not count. Of Label Studio tasks count those that have an annotation; of a program that exports all images, --only
-names those that were corrected. Of an image in several sources the last one counts.
+MODEL is the folder that `mmseg-unsup segment` wrote, the work directory of a training, a checkpoint file, or
+hf://OWNER/NAME of the Hugging Face hub, of which IMAGES and --out must be given. CORRECTED is what a labelling program
+exported after maps of it were corrected there (`mmseg-unsup convert-maps`): a file of COCO, CVAT or Label Studio, a
+folder of YOLO, LabelMe, Cityscapes or GeoTIFFs, or a folder of PNGs, whose values are class ids, named as those in
+OUT/maps or like their images. A few images are enough, and parts of them: pixels without a label do not count. Of Label
+Studio tasks count those that have an annotation; of a program that exports all images, --only names those that were
+corrected. Of an image in several sources the last one counts.
 
 Classes are those of the clusters.json in the folder MODEL; without one, those that the labels name. --classes gives
 others, and must name all of them. A class that no label shows is never found.
@@ -38,7 +39,7 @@ from .arguments import add_on_error_argument, add_options_argument, add_refine_a
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('model', metavar='MODEL', help='checkpoint file, or the folder of a training: its last one')
+    parser.add_argument('model', metavar='MODEL', help='checkpoint file, folder of a training (its last one), or hf://OWNER/NAME')
     parser.add_argument('images', metavar='IMAGES', nargs='?',
                         help='folder of images, with sub-folders (default: the one that the maps in MODEL are of)')
     parser.add_argument('--labels', nargs='+', required=True, metavar='CORRECTED',
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'IMAGES or patterns of these (default: all that the labels speak of)')
     parser.add_argument('--steps', type=at_least(1), help='of the training, in whole tens (default: 20 for each '
                         'labelled image, from 200 to 400, or to 8000 on a GPU)')
-    parser.add_argument('--size', type=at_least(1), help='shorter side that the network sees, in pixels (default: 160, '
+    parser.add_argument('--size', type=at_least(1), help='shorter side that the network sees, in pixels (default: 240, '
                         'on a GPU 320, and that of the model where the backbone is frozen)')
     add_refine_argument(parser)
     add_on_error_argument(parser)

@@ -220,8 +220,8 @@ def test_steps_and_sizes_follow_from_the_images(images, tmp_path):
         assert cfg.train_cfg.max_epochs * cfg.train_cfg.steps_per_epoch == steps
     cfg, _ = config_of('PiCIE', images, tmp_path, 400, steps=7)
     assert cfg.train_cfg.steps_per_epoch == cfg.train_dataloader.dataset.dataset.times == 1
-    assert cfg.train_dataloader.dataset.pipeline[3].crop_size == (160, 160)
-    assert cfg.test_dataloader.dataset.pipeline[2].size == 160
+    assert cfg.train_dataloader.dataset.pipeline[3].crop_size == (240, 240)
+    assert cfg.test_dataloader.dataset.pipeline[2].size == 240
     cfg, _ = config_of('PiCIE', images, tmp_path, size=96)
     assert cfg.train_dataloader.dataset.pipeline[2].scale[1] == cfg.test_dataloader.dataset.pipeline[2].size == 96
 
