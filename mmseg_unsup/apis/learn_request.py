@@ -18,8 +18,8 @@ LEARNED = 'learned'  # folder of results below the folder of the model
 ROUNDS = 10  # of the training, so many checkpoints and lines
 # steps for each labelled image, and their bounds on a CPU and on a GPU
 _PER_IMAGE, _LEAST, _MOST, _MOST_ON_GPU = 20, 200, 400, 8000
-# pixels of the shorter side that a network which trains sees, on a CPU, where 240 give more than twice the steps at 160,
-# and on a GPU
+# pixels of the shorter side that a network which trains sees, on a CPU, where 240 give more than twice the steps of 160
+# do, and on a GPU
 _SIZE, _SIZE_ON_GPU = 240, 320
 
 
