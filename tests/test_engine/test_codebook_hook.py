@@ -126,8 +126,8 @@ def test_a_run_with_the_released_labels_says_so(tmp_path):
     with pytest.raises(RuntimeError, match='goes on with the teacher of a trained model: set load_from'):
         runner.train()
     log = next((tmp_path / 'second').glob('*/*.log')).read_text()
-    assert 'trained on labels: UnlabelledFolder labels' in log
-    assert labels_seen(str(tmp_path / 'second')) == 'none; trained on labels: UnlabelledFolder labels'
+    assert 'trained on labels: own labels' in log
+    assert labels_seen(str(tmp_path / 'second')) == 'none; trained on labels: own labels'
     assert labels_seen(str(tmp_path / 'first')) == 'none'
     with pytest.raises(ValueError, match='released_leak trains on labels, and the images have none'):
         Runner.from_cfg(resumable_config('cause', root, tmp_path / 'third', model__released_leak=True,
