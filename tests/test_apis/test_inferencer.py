@@ -14,6 +14,7 @@ from mmengine.dataset import pseudo_collate
 from mmcv.transforms import Compose
 
 from mmseg_unsup.apis import ClusterNames, UnsupInferencer, image_input, load_segmentor
+from mmseg_unsup.apis.picture_model import PictureModel
 from mmseg_unsup.apis.tiling import blend_tiles, tile_starts
 from mmseg_unsup.datasets.errors import UnreadableImageError
 from mmseg_unsup.functional import dense_crf
@@ -344,7 +345,8 @@ def test_refined_maps_are_those_of_a_crf_by_hand(image_folder, tmp_path):
     found, before = (built(path)['predictions'][0] for built in (refined, plain))
     image = cv2.imread(path)
     with torch.no_grad():
-        scores, meta = plain._seen.scores([image_input.Picture(path, image)])
+        seen = PictureModel(plain.model, plain.pipeline, tile=None, overlap=0, smooth=1, amp=False)
+        scores, meta = seen.scores([image_input.Picture(path, image)])
     scores = F.interpolate(F.interpolate(scores, meta[0]['img_shape'], mode='bilinear'), image.shape[:2],
                            mode='bilinear')[0].numpy()
     expected = build_crf('exact', temperature=float(0.6 * scores.std(0, ddof=1).mean()), max_cells=500)(

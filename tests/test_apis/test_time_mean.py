@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmseg_unsup.apis import UnsupInferencer
 from mmseg_unsup.apis.map_files import MapFolder
+from mmseg_unsup.apis.picture_model import PictureModel
 from mmseg_unsup.apis.time_mean import TimeMean, with_images_before
 from mmseg_unsup.datasets.pictures import write_picture
 from mmseg_unsup.functional import to_image_size
@@ -38,14 +39,15 @@ def maps(out) -> dict:
 def expected_maps(model, frames) -> dict:
     """Frame by frame: the mean of the scores of the last three that can be read, and its winner."""
     inferencer = UnsupInferencer(*map(str, model), device='cpu', show_progress=False)
+    seen = PictureModel(inferencer.model, inferencer.pipeline, tile=None, overlap=0, smooth=1, amp=False)
     found = {}
     for folder in sorted(frames.iterdir()):
         scores = []
         for path in sorted(folder.iterdir()):
             if path.stat().st_size < 100:
                 continue
-            picture = inferencer._seen.read(str(path), 1)
-            (of_image, ), (meta, ) = inferencer._seen.scores([picture])
+            picture = seen.read(str(path), 1)
+            (of_image, ), (meta, ) = seen.scores([picture])
             scores.append(of_image.double())
             mean = sum(scores[-N_FRAMES:]) / len(scores[-N_FRAMES:])
             ids = to_image_size(mean, meta, inferencer.model.align_corners).argmax(0)
