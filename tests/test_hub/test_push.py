@@ -184,6 +184,17 @@ def test_a_folder_after_a_killed_process(here):
     assert sorted(os.listdir('M')) == ['README.md', 'config.json', 'model.safetensors']
 
 
+def test_a_folder_that_is_refused_stays_as_it_is(here, capfd):
+    """Also a part in it, which another process may be writing."""
+    write_model(here / 'run' / 'epoch_1.pth')
+    (here / 'M').mkdir()
+    for name in ('model.safetensors.123.part', 'z.txt.123.part'):
+        (here / 'M' / name).write_bytes(b'half')
+    assert main(['push', 'run', '--to-folder', 'M']) == 2
+    assert 'M holds z.txt.123.part, which is none of the files of a model' in error_of(capfd)
+    assert sorted(os.listdir('M')) == ['model.safetensors.123.part', 'z.txt.123.part']
+
+
 def test_a_disk_that_is_full(here, capfd):
     write_model(here / 'run' / 'epoch_1.pth')
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
