@@ -12,6 +12,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, path = self.server, Path(self.server.folder, self.path.lstrip('/'))
         server.requests.append((path.name, self.headers.get('Range')))
+        server.paths.append(self.path)
         if not path.is_file():
             self.send_error(404)
             return
@@ -43,10 +44,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serving_ranges(folder, cuts: Sequence[int] = (), knows_ranges: bool = True) -> ContextManager[ThreadingHTTPServer]:
-    """A server of a folder: its ``address``, and ``requests``, names of files and the ranges that were asked for.
+    """A server of a folder: its ``address``, and ``requests``, names of files and the ranges that were asked for, and
+    their whole ``paths``.
 
     Args:
         cuts: after how many bytes the first connections break.
         knows_ranges: else it sends every file from its beginning.
     """
-    return running_server(_Handler, folder=str(folder), cuts=[*cuts], knows_ranges=knows_ranges, requests=[])
+    return running_server(_Handler, folder=str(folder), cuts=[*cuts], knows_ranges=knows_ranges, requests=[],
+                          paths=[])

@@ -25,7 +25,7 @@ from ..utils.whole_images import whole_image_pipeline
 from ..visualization import cluster_palette
 from ..visualization.gallery_pictures import cut_place, encode_jpeg, fit_jpegs, fitted_size, pack_ids, shrunk
 from ..visualization.html import as_json, render_page, write_page
-from .gallery_text import Matching, facts, foreground, label_rows, label_scores, matching_of, provenance, title_of
+from .gallery_text import Matching, facts, foreground, label_rows, label_scores, matching_of, page_title, provenance
 from .image_input import check_fits
 from .image_names import ImageNames
 from .loading import batch_of_one, load_segmentor
@@ -109,7 +109,7 @@ def make_gallery(cfg: Config,
     of_all = f', {len(paths)} of {len(all_images)}, drawn at random' if len(paths) < len(all_images) else ''
     place = 'patch' if model.background_cluster is None else 'object'
     page = dict(
-        title=title_of(cfg, checkpoint),
+        title=page_title(cfg, checkpoint),
         kinds='clusters' if wanted is None else 'classes',
         facts=[*_facts(found, scores, wanted), *foreground(found.survey.shares, model.background_cluster, mask_share)],
         wanted=wanted and wanted.rows,

@@ -75,7 +75,7 @@ def foreground(shares: np.ndarray, background: Optional[int], mask_share: Option
     return [('Foreground', f'{100 * (1 - shares[background]):.1f} %', note)]
 
 
-def title_of(cfg: Config, checkpoint: str) -> str:
+def page_title(cfg: Config, checkpoint: str) -> str:
     """The name of the config, or of the checkpoint that it is from, with its folder."""
     if cfg.filename:
         return osp.splitext(osp.basename(cfg.filename))[0]

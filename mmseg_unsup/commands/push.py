@@ -8,7 +8,8 @@ look at, and README.md, a card with data, seed, labels seen, protocol and scores
 written after the model that is read back from it was the same, to the bit. OWNER/NAME is a repository of the hub with
 these files, which is made if it is not there; it needs the extras hub and safetensors, and a token (hf auth login, or
 HF_TOKEN). Both are what other commands take for MODEL, the latter as hf://OWNER/NAME, and
-mmseg_unsup.from_pretrained.
+mmseg_unsup.from_pretrained. A clusters.json of a former model is removed from both where this one has no names, and
+--private is refused for a repository that others see.
 
 Paths in the config are reduced to their last names; read config.json before others do. Weights of a frozen backbone go
 along where a file of this machine has them: then their licence must allow it.
@@ -27,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', help='of the run (default: the one in the checkpoint)')
     add_names_argument(parser, 'names of the clusters')
     parser.add_argument('--license', help='of the model, as the hub writes it, such as apache-2.0 or cc-by-nc-4.0')
-    parser.add_argument('--private', action='store_true', help='make a repository that others do not see')
+    parser.add_argument('--private', action='store_true',
+                        help='make a repository that others do not see; one that they see is refused')
 
 
 def run(args: argparse.Namespace) -> None:

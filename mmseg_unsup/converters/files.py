@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from ..hosts.safe_loading import load_safely, resolve_globals
 from ..registry import MODELS
 from ..utils.atomic import replacing, write_from_memory
+from ..utils.paths import nearest_existing
 
 
 def convert_file(source: str, target: str, cfg: Config, convert: Callable[[dict], dict],
@@ -70,9 +71,7 @@ def check_tensors(state: dict, cfg: Config, not_needed: re.Pattern, any_shape: s
 
 def check_place(folder: str) -> None:
     """Raise OSError where a folder is not there and cannot be made, or cannot be written into."""
-    place = osp.abspath(folder)
-    while not osp.lexists(place):
-        place = osp.dirname(place)
+    place = nearest_existing(folder)
     if not osp.isdir(place):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
     if not os.access(place, os.W_OK | os.X_OK):

@@ -13,7 +13,7 @@ from prettytable import PrettyTable
 from ..converters.coco_stuff27 import PUBLISHED, write_curated_lists
 from ..converters.files import check_place
 from ..presets import n_cores
-from ..utils.atomic import write_json
+from ..utils.atomic import made_folder, write_json
 from ..utils.checks import check_choice
 from ..utils.console import say
 from ..utils.fetching import part_size
@@ -138,7 +138,7 @@ def _working(root: str) -> Iterator[str]:
     """The folder for what is not whole, for one process at a time; it goes when nothing of worth is left in it."""
     work = osp.join(root, WORK)
     try:
-        with alone_with(osp.join(work, 'lock'), timeout=0):
+        with alone_with(f'{work}.lock', timeout=0), made_folder(work):  # beside it: it stays until the folder is gone
             yield work
             shutil.rmtree(work)
     except Timeout:

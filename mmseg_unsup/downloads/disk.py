@@ -1,17 +1,13 @@
 """Room on the disk, before it is needed."""
 import errno
-import os.path as osp
 import shutil
 
-from ..utils.paths import printable
+from ..utils.paths import nearest_existing, printable
 
 
 def check_space(folder: str, megabytes: float, what: str) -> None:
     """Raise OSError if the disk of a folder, which may not be there yet, has not so much room for ``what``."""
-    place = osp.abspath(folder)
-    while not osp.exists(place):
-        place = osp.dirname(place)
-    free = shutil.disk_usage(place).free / 1e6
+    free = shutil.disk_usage(nearest_existing(folder)).free / 1e6
     if free < megabytes:
         raise OSError(errno.ENOSPC, f'{what} need about {size_text(megabytes)}, and {size_text(free)} are free',
                       printable(folder))

@@ -12,6 +12,7 @@ from ..apis.examples import EXAMPLES
 from ..datasets.titles import title_of
 from ..evaluation.protocol_cards import NO_LABELS, card_table
 from ..models.segmentors.cluster_segmentor import ClusterSegmentor
+from ..models.segmentors.taught_segmentor import TAUGHT
 from ..utils.checks import is_finite
 from ..utils.paths import printable
 from ..utils.run_logs import read_run_log
@@ -58,16 +59,20 @@ def model_card(title: str, cfg: Config, segmentor: ClusterSegmentor, meta: dict,
     """
     title, scores = _in_a_line(title), _recorded_scores(checkpoint, meta)
     head = yaml.safe_dump(_metadata(title, cfg, segmentor, scores, licence), sort_keys=False, allow_unicode=True)
-    facts = {key: _in_a_line(value) for key, value in _facts(cfg, segmentor, meta, classes, licence).items()}
+    facts = {key: _cell(value) for key, value in _facts(cfg, segmentor, meta, classes, licence).items()}
     return (f'---\n{head}---\n\n# {title}\n\nA model of mmseg_unsup, a plugin for MMSegmentation for semantic '
             f'segmentation without labels.\n\n{markdown_table(["", ""], list(facts.items()))}\n\n## Scores\n\n'
             f'{_scores(cfg, meta, checkpoint, scores)}\n\n## Use\n\n{_USE}')
 
 
 def _in_a_line(value: object) -> str:
-    """A value that is one cell of a table, or a title, whatever it holds."""
     text = ''.join(letter if letter.isprintable() else ' ' for letter in printable(str(value)))
-    return ' '.join(text.split()).replace('|', '\\|')
+    return ' '.join(text.split())
+
+
+def _cell(value: object) -> str:
+    """A value that is one cell of a table, whatever it holds."""
+    return _in_a_line(value).replace('|', '\\|')
 
 
 def _recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
@@ -84,7 +89,7 @@ def _recorded_scores(checkpoint: str, meta: dict) -> Dict[str, float]:
 def _metadata(title: str, cfg: Config, segmentor: ClusterSegmentor, scores: Dict[str, float], licence: Optional[str]
               ) -> dict:
     """The block of YAML; ``model-index`` is how the hub shows scores."""
-    tags = [*_TAGS, *([] if _is_taught(segmentor) else ['unsupervised']), _method(cfg).lower()]
+    tags = [*_TAGS, *([] if _learned_from_labels(segmentor) else ['unsupervised']), _method(cfg).lower()]
     head = dict(library_name='mmseg_unsup', pipeline_tag='image-segmentation', tags=tags)
     if licence:
         head['license'] = licence
@@ -102,7 +107,7 @@ def _facts(cfg: Config, segmentor: ClusterSegmentor, meta: dict, classes: Sequen
     return {
         'method': _method(cfg),
         'backbone': _backbone(cfg),
-        'classes' if _is_taught(segmentor) else 'clusters': segmentor.cluster_identity()[1],
+        'classes' if _has_classes(segmentor) else 'clusters': segmentor.cluster_identity()[1],
         **(dict(names=', '.join(classes)) if classes else {}),
         'trained on': _data(cfg, 'train' if cfg.get('train_dataloader') else 'probe'),
         'trained for': _length(cfg, meta),
@@ -149,8 +154,13 @@ def _scores(cfg: Config, meta: dict, checkpoint: str, scores: Dict[str, float]) 
     return f'Of one run, on {_data(cfg, "val")}{chosen}.\n\n{table}{protocol}'
 
 
-def _is_taught(segmentor: ClusterSegmentor) -> bool:
-    return segmentor.uses_labels or segmentor.predicted_sets[0] == EXAMPLES
+def _learned_from_labels(segmentor: ClusterSegmentor) -> bool:
+    """Whether its training, or its examples, had labels; it may have clusters nevertheless, as CAUSE has."""
+    return segmentor.uses_labels or _has_classes(segmentor)
+
+
+def _has_classes(segmentor: ClusterSegmentor) -> bool:
+    return segmentor.predicted_sets[0] in (TAUGHT, EXAMPLES)
 
 
 def _method(cfg: Config) -> str:

@@ -2,7 +2,7 @@
 import os
 import os.path as osp
 import shutil
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import torch
 from mmengine.config import Config
@@ -12,8 +12,9 @@ from ..apis.loading import load_segmentor, read_weights
 from ..apis.model_files import NAMES_FILE, PUSHED_FILE, choose_files
 from ..converters.files import check_place
 from ..models.backbones.frozen_backbone import FrozenBackbone
+from ..models.segmentors.cluster_segmentor import ClusterSegmentor
 from ..structures import ClusterNames
-from ..utils.atomic import made_folder, remove_parts, replacing, write_json, write_text
+from ..utils.atomic import made_folder, remove_parts, replacing, whole_name, write_json, write_text
 from ..utils.paths import printable
 from ..weights.pretrained_file import as_checkpoint_tensor
 from ..weights.tensor_files import check_writable, write_weights
@@ -50,33 +51,36 @@ def write_model_folder(model: str, folder: str, config: Optional[str] = None, cl
     _check_folder(folder)
     checkpoint, names = choose_files(model, clusters)
     cfg, segmentor = load_segmentor(config, checkpoint)
-    named = None if names is None else ClusterNames.load(names)
-    if named is not None:
-        named.check(*segmentor.cluster_identity())
+    classes = _checked_names(names, segmentor)
     content, state = read_weights(checkpoint)
-    given = content.get('meta') or {}
+    meta = content.get('meta') or {}
     state, cfg = _with_frozen(segmentor, state, _without_folders(cfg))
-    meta = {key: given[key] for key in _META if key in given} | dict(cfg=cfg.pretty_text)
-    path = osp.join(folder, PUSHED_FILE)
+    title = title or osp.basename(osp.abspath(folder))
+    card = model_card(title, cfg, segmentor, meta, checkpoint, classes, licence)
     with made_folder(folder):
-        with replacing(path) as part:
-            write_weights(part, state, meta, path)
-            _check_same(segmentor, part)
+        remove_parts(folder, FILES)
+        size = _write_weights(folder, state, meta, cfg, segmentor)
         write_json(osp.join(folder, CONFIG_FILE), dict(library='mmseg_unsup', **_plain(cfg.to_dict())))
         _copy_names(names, folder)
-        title = title or osp.basename(osp.abspath(folder))
-        classes = () if named is None else named.names
-        write_text(osp.join(folder, CARD_FILE),
-                   model_card(title, cfg, segmentor, given, checkpoint, classes, licence))
-    return f'{len(state)} tensors, {os.path.getsize(path) / 1e6:.1f} MB, in {printable(folder)}'
+        write_text(osp.join(folder, CARD_FILE), card)
+    return f'{len(state)} tensors, {size / 1e6:.1f} MB, in {printable(folder)}'
 
 
 def _check_folder(folder: str) -> None:
-    remove_parts(folder, FILES)
-    others = {*os.listdir(folder)} - {*FILES} if osp.isdir(folder) else ()
+    names = sorted(os.listdir(folder)) if osp.isdir(folder) else ()
+    others = [name for name in names if whole_name(name) not in FILES]
     if others:
-        raise FileExistsError(f'{printable(folder)} holds {sorted(map(printable, others))[0]}, which is none of the '
-                              'files of a model: give a folder of its own')
+        raise FileExistsError(f'{printable(folder)} holds {printable(others[0])}, which is none of the files of a '
+                              'model: give a folder of its own')
+
+
+def _checked_names(path: Optional[str], segmentor: ClusterSegmentor) -> Sequence[str]:
+    """The names in a ``clusters.json``, none without one; ValueError if they are of another checkpoint."""
+    if path is None:
+        return ()
+    names = ClusterNames.load(path)
+    names.check(*segmentor.cluster_identity())
+    return names.names
 
 
 def _without_folders(cfg: Config) -> Config:
@@ -105,6 +109,15 @@ def _with_frozen(segmentor: nn.Module, state: Dict[str, Tensor], cfg: Config) ->
                 cfg.init = None
     tensors = {name: as_checkpoint_tensor(value) for name, value in state.items() if isinstance(value, Tensor)}
     return tensors, cfg
+
+
+def _write_weights(folder: str, state: Dict[str, Tensor], meta: dict, cfg: Config, segmentor: nn.Module) -> int:
+    """Write weights and config once they are read back the same; bytes of the file."""
+    path, kept = osp.join(folder, PUSHED_FILE), {key: meta[key] for key in _META if key in meta}
+    with replacing(path) as part:
+        write_weights(part, state, dict(kept, cfg=cfg.pretty_text), path)
+        _check_same(segmentor, part)
+    return osp.getsize(path)
 
 
 def _check_same(segmentor: nn.Module, path: str) -> None:

@@ -18,7 +18,7 @@ def check_hub(repository: str) -> None:
     if not HUB_NAME.fullmatch(repository) or '@' in repository:
         raise ValueError(f'{repository!r} is no repository of the Hugging Face hub: expected owner/name')
     hub = _package()
-    with _told(repository):
+    with _raising_os_error(repository):
         hub.get_token() or hub.HfApi().whoami()  # which says that a token is missing
 
 
@@ -36,13 +36,13 @@ def upload_folder(folder: str, repository: str, private: bool = False) -> str:
     """
     hub = _package()
     api = hub.HfApi()
-    with _told(repository):
+    with _raising_os_error(repository):
         api.create_repo(repository, private=private or None, exist_ok=True)
         is_seen = private and not api.repo_info(repository).private
     if is_seen:
         raise ValueError(f'{repository} is there, and others see it: nothing was written. Make it private on the hub, '
                          'or take another name')
-    with _told(repository):
+    with _raising_os_error(repository):
         here = [name for name in FILES if osp.isfile(osp.join(folder, name))]
         operations = [hub.CommitOperationAdd(name, osp.join(folder, name)) for name in here]
         if NAMES_FILE not in here and api.file_exists(repository, NAMES_FILE):  # of a former model
@@ -52,8 +52,8 @@ def upload_folder(folder: str, repository: str, private: bool = False) -> str:
 
 
 @contextmanager
-def _told(repository: str) -> Iterator[None]:
-    """A block of calls of the hub, whose errors are of many types, by release and by what failed."""
+def _raising_os_error(repository: str) -> Iterator[None]:
+    """A block of calls of the hub, whose errors are of many types, by release and by what failed: they become one."""
     try:
         yield
     except Exception as error:

@@ -110,8 +110,13 @@ def remove_parts(folder: str, names: Optional[Container[str]] = None) -> None:
     """Remove the temporary files that killed processes left in a folder, of files that nothing else writes now: those
     of ``names``, all by default."""
     for name in os.listdir(folder) if osp.isdir(folder) else []:
-        if _PART.search(name) and (names is None or _PART.sub('', name) in names):
+        if _PART.search(name) and (names is None or whole_name(name) in names):
             os.remove(osp.join(folder, name))
+
+
+def whole_name(name: str) -> str:
+    """The name that a temporary file gets when it is whole; of any other file its own."""
+    return _PART.sub('', name)
 
 
 def remove_parts_below(folder: str) -> None:

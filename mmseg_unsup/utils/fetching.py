@@ -22,7 +22,7 @@ _MARK = f'{PARTIAL}.version'  # beside it: what the server called the version of
 _PAUSES = (1, 5, 20)  # seconds before a further try, as long as each brings something
 _SILENCE = 60  # seconds after which a server that says nothing is given up
 _BLOCK = 1 << 20
-_RANGE = re.compile(r'bytes (\d+)-\d+/(\d+)')
+_RANGE = re.compile(r'bytes (\d+)-(\d+)/(\d+|\*)')
 
 
 class _NoAnswer(OSError):
@@ -125,14 +125,19 @@ def _span(response: HTTPResponse, have: int, mark: str) -> Tuple[int, Optional[i
     if response.status == 206:
         found = _RANGE.fullmatch(headers.get('Content-Range') or '')
         is_changed = mark.startswith('"') and headers.get('ETag', mark).removeprefix('W/') != mark
-        if not found or int(found[1]) != have or int(found[2]) <= have or is_changed:
+        if not found or int(found[1]) != have or _total(found) <= have or is_changed:
             raise _OtherFile('the server sent another part of the file than it was asked for')
-        return have, int(found[2])
+        return have, _total(found)
     if response.status not in (200, 203):  # the latter is of a proxy
         raise _NoAnswer(f'the server answered {response.status} {response.reason}')
     if mark and headers.get_content_type() == 'text/html':  # which would take the place of what came before
         raise _NoAnswer('the server sent a page of the web in place of the rest')
     return 0, response.length  # as far as http.client makes sense of Content-Length
+
+
+def _total(found: re.Match) -> int:
+    """Bytes of the whole file, or up to the end of the part where the server does not know them."""
+    return int(found[2]) + 1 if found[3] == '*' else int(found[3])
 
 
 def _copy(response: HTTPResponse, path: str, start: int, tell: Callable[[int], None]) -> None:

@@ -47,7 +47,7 @@ def alone_with(path: str, timeout: float = float('inf'), is_waiting: Callable[[]
     no race with those who wait: FileLock, from 3.21 on, begins anew where what it locked has no name any more.
 
     Args:
-        path: of the lock; nothing else may be there.
+        path: of the lock; nothing else may be there. The block must not remove it: another one would get in.
         timeout: seconds to wait for the others.
         is_waiting: called every second meanwhile.
 

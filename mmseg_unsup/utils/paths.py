@@ -40,6 +40,14 @@ def shown(path: str) -> str:
     return printable(osp.normpath(osp.relpath(path) if is_below else path))
 
 
+def nearest_existing(path: str) -> str:
+    """The path itself, or the nearest above it that is there, be it a folder, a file or a link that leads nowhere."""
+    place = osp.abspath(path)
+    while not osp.lexists(place):
+        place = osp.dirname(place)
+    return place
+
+
 def path_remedy(path: str, is_wanted: Callable[[str], bool] = osp.exists, otherwise: str = 'check the path') -> str:
     """What to do about a path that leads nowhere: a question that names what lies beside it and is spelt nearly so."""
     folder, name = osp.split(path.rstrip('/\\'))

@@ -15,7 +15,7 @@ import torch
 
 from mmseg_unsup.commands import main
 from mmseg_unsup.datasets import CamVidDataset
-from mmseg_unsup.downloads import disk
+from mmseg_unsup.downloads import data_sets, disk
 from mmseg_unsup.downloads.table import DATA_SETS, WEIGHTS, Part, Weights
 from mmseg_unsup.hosts.published_weights import weights_file
 from mmseg_unsup.utils import fetching, load_config
@@ -149,7 +149,8 @@ def test_a_wrong_file_without_a_hash_is_fetched_anew(content, place, monkeypatch
 def test_what_a_killed_process_left(place, monkeypatch, capfd):
     """An archive that came, a part of what was unpacked of it, and a lock that nobody has."""
     archive = small_camvid(place, monkeypatch)
-    write_tree('data/camvid/.download', {'unpacked/images/train/0.png': b'half', 'lock': b''})
+    write_tree('data/camvid/.download', {'unpacked/images/train/0.png': b'half'})
+    write_tree('data/camvid', {'.download.lock': b''})
     shutil.copy(archive, 'data/camvid/.download')
     assert run('camvid', '--mirror', 'http://127.0.0.1:9') == 0
     assert sorted(os.listdir('data/camvid')) == ['downloaded.json', 'images', 'labels']
@@ -157,10 +158,24 @@ def test_what_a_killed_process_left(place, monkeypatch, capfd):
 
 def test_another_process_downloads(place, monkeypatch, capfd):
     archive = small_camvid(place, monkeypatch)
-    with alone_with('data/camvid/.download/lock'):
+    with alone_with('data/camvid/.download.lock'):
         assert run('camvid', '--archive', archive) == 2
         assert 'another process downloads to data/camvid: wait until it is done' in error_of(capfd)
     assert not os.listdir('.')
+
+
+def test_nobody_else_gets_in_while_the_work_is_removed(place, monkeypatch):
+    archive, remove, kept_out = small_camvid(place, monkeypatch), shutil.rmtree, []
+
+    def remove_and_look(folder, *args, **kwargs) -> None:
+        remove(folder, *args, **kwargs)
+        with pytest.raises(OSError, match='^another process downloads to '), data_sets._working('data/camvid'):
+            raise AssertionError(f'after {folder} was removed')
+        kept_out.append(os.path.relpath(folder, 'data/camvid'))
+
+    monkeypatch.setattr(shutil, 'rmtree', remove_and_look)
+    assert run('camvid', '--archive', archive) == 0
+    assert kept_out[-2:] == ['.download/unpacked', '.download'] and '.download.lock' not in os.listdir('data/camvid')
 
 
 def test_a_disk_that_is_full(place, monkeypatch, capfd):
@@ -197,7 +212,7 @@ def test_a_mirror_with_a_name_of_people(place, monkeypatch):
     with serving_ranges(place / 'served') as server:
         assert run('camvid', '--mirror', f'{server.address}/Für mich') == 2
         assert run('camvid', '--mirror', f'{server.address}/F%C3%BCr mich/') == 2
-    assert {*server.requests} == {(DATA_SETS['camvid'].sources[0].name, None)}
+    assert server.paths == [f'/F%C3%BCr%20mich/{DATA_SETS["camvid"].sources[0].name}'] * 2
 
 
 def test_a_folder_that_is_not_whole_is_said(place, monkeypatch, capfd):

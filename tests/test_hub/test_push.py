@@ -23,7 +23,7 @@ from mmseg_unsup.models import DINOViT
 from mmseg_unsup.registry import MODELS
 from ..conftest import smooth_image
 from ..test_apis.test_model_files import write_model
-from ..test_apis.tiny_models import K, PREPROCESSOR
+from ..test_apis.tiny_models import K, PREPROCESSOR, model_config
 from .hub_server import TOKEN, hub_server
 
 safetensors_torch = pytest.importorskip('safetensors.torch')
@@ -157,8 +157,9 @@ def test_the_commands_of_the_card(here, monkeypatch):
     np.testing.assert_array_equal(Image.open('OUT/maps/a.png'), expected)
 
 
-@pytest.mark.parametrize('title', ['Für "andere": #1 | x', '- a: b', 'a\nb', '\x1b[31m', 'yes', '{a}', "'"])
-def test_titles(title, here):
+@pytest.mark.parametrize('title, shown', [('a\nb', 'a b'), ('\x1b[31m', '[31m'), *((title, title) for title in (
+    'Für "andere": #1 | x', '- a: b', 'yes', '{a}', "'"))])
+def test_titles(title, shown, here):
     """Whatever the folder is called, what the hub reads before the card is YAML, and the card has one title."""
     path = write_model(here / 'run' / 'epoch_3.pth')
     add_meta(path, epoch=3, seed='a | b\nc', weights_seen='|\x1b[31m')
@@ -169,7 +170,7 @@ def test_titles(title, here):
     assert text.isprintable() or {letter for letter in text if not letter.isprintable()} == {'\n'}
     _, head, card = text.split('---\n', 2)
     index, = yaml.safe_load(head)['model-index']
-    assert f'# {index["name"]}\n' in card
+    assert index['name'] == shown and f'\n# {shown}\n' in card
     assert index['results'][0]['metrics'] == [dict(type='mIoU', value=5.)]  # the hub takes numbers alone
     assert '| seed | a \\| b c |' in card
     assert all(line.replace('\\|', '').count('|') == 3 for line in card.splitlines() if line.startswith('| '))
@@ -181,6 +182,17 @@ def test_a_folder_after_a_killed_process(here):
     (here / 'M' / 'model.safetensors.123.part').write_bytes(b'half')
     assert main(['push', 'run', '--to-folder', 'M']) == 0
     assert sorted(os.listdir('M')) == ['README.md', 'config.json', 'model.safetensors']
+
+
+def test_a_folder_that_is_refused_stays_as_it_is(here, capfd):
+    """Also a part in it, which another process may be writing."""
+    write_model(here / 'run' / 'epoch_1.pth')
+    (here / 'M').mkdir()
+    for name in ('model.safetensors.123.part', 'z.txt.123.part'):
+        (here / 'M' / name).write_bytes(b'half')
+    assert main(['push', 'run', '--to-folder', 'M']) == 2
+    assert 'M holds z.txt.123.part, which is none of the files of a model' in error_of(capfd)
+    assert sorted(os.listdir('M')) == ['model.safetensors.123.part', 'z.txt.123.part']
 
 
 def test_a_disk_that_is_full(here, capfd):
@@ -198,10 +210,19 @@ def test_the_card_of_a_model_that_learned_from_labels():
     data = dict(type='RepeatDataset', dataset=dict(type='mmseg_unsup.LabelledFolder'))
     cfg = Config(dict(model=dict(type='mmseg_unsup.TaughtSegmentor', decode_head=dict(n_clusters=11)),
                       train_dataloader=dict(dataset=dict(type='mmseg_unsup.ViewDataset', dataset=data))))
-    model = SimpleNamespace(uses_labels=True, cluster_identity=lambda: ('taught', 11, ''))
+    model = SimpleNamespace(uses_labels=True, predicted_sets=['taught'], cluster_identity=lambda: ('taught', 11, ''))
     text = model_card('M', cfg, model, {}, 'epoch_1.pth')
     assert '| classes | 11 |' in text and '| trained on | a folder of images with labels |' in text
     assert 'unsupervised' not in text
+
+
+def test_the_card_of_clusters_whose_features_learned_from_labels():
+    """They are no classes: CAUSE as it was released."""
+    cfg = Config(dict(model=model_config('CAUSE')))
+    for leak in (True, False):
+        text = model_card('M', cfg, MODELS.build(dict(cfg.model, released_leak=leak)), {}, 'epoch_1.pth')
+        assert f'| clusters | {K} |' in text and '| classes |' not in text
+        assert ('unsupervised' in text) is not leak
 
 
 @pytest.mark.parametrize('is_published', [False, True])

@@ -110,6 +110,11 @@ def part(start: int, end: int, **headers) -> Answer:
     return Answer(SMALL[start:end], 206, {'Content-Range': f'bytes {start}-{end - 1}/5000', **headers})
 
 
+def unsized(content: bytes, end: int = 4999) -> Answer:
+    """A rest of a file of which the server does not know the size (RFC 9110, 14.4)."""
+    return Answer(content, 206, {'Content-Range': f'bytes 2000-{end}/*', 'Content-Length': None})
+
+
 @pytest.mark.parametrize('second, ranges', [
     (part(1000, 5000), ['bytes=2000-', None]),
     (Answer(SMALL[2000:], 206), ['bytes=2000-', None]),
@@ -119,7 +124,11 @@ def part(start: int, end: int, **headers) -> Answer:
     (Answer(b'', 416), ['bytes=2000-', None]),
     (part(2000, 5000, ETag='W/"1"'), ['bytes=2000-']),
     (part(2000, 3000), ['bytes=2000-', 'bytes=3000-']),  # less than was asked for
-], ids=['elsewhere', 'nowhere', 'several', 'changed', 'shorter', 'none', 'weak', 'less'])
+    (unsized(SMALL[2000:]), ['bytes=2000-']),
+    (unsized(SMALL[2000:3000]), ['bytes=2000-', 'bytes=3000-']),  # the connection was lost
+    (unsized(b'', end=1999), ['bytes=2000-', None]),
+], ids=['elsewhere', 'nowhere', 'several', 'changed', 'shorter', 'none', 'weak', 'less', 'unsized',
+        'unsized and less', 'unsized and empty'])
 def test_a_rest_that_is_none(second, ranges, served, tmp_path):
     """What is not the rest of the part is not put behind it; the file comes anew."""
     last = part(3000, 5000) if len(ranges) > 1 and ranges[1] else Answer(SMALL, headers=TAG)
