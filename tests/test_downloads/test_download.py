@@ -57,14 +57,14 @@ def pack(folder, archive) -> str:
     return shutil.make_archive(os.path.splitext(archive)[0], 'zip', folder)
 
 
-def small_camvid(place, monkeypatch) -> str:
-    """An archive in the shape of SegNet's, and its entry in the table; the path of the archive."""
+def small_camvid(place, monkeypatch, size=(36, 48)) -> str:
+    """An archive in the shape of SegNet's, of pictures of (H, W), and its entry in the table; its path."""
     rng = np.random.default_rng(0)
     files, parts = {}, {}
     for split in ('train', 'val', 'test'):
         for i in range(3):
-            files[f'top/CamVid/{split}/{i}.png'] = rng.integers(0, 256, (36, 48, 3)).astype(np.uint8)
-            files[f'top/CamVid/{split}annot/{i}.png'] = rng.integers(0, 12, (36, 48)).astype(np.uint8)
+            files[f'top/CamVid/{split}/{i}.png'] = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+            files[f'top/CamVid/{split}annot/{i}.png'] = rng.integers(0, 12, size).astype(np.uint8)
     write_tree(place / 'tree', {**files, 'top/README.md': b'no'})
     for name, part in DATA_SETS['camvid'].parts.items():
         kind, split = name.split('/')
@@ -179,9 +179,9 @@ def test_nobody_else_gets_in_while_the_work_is_removed(place, monkeypatch):
 
 
 def test_a_disk_that_is_full(place, monkeypatch, capfd):
-    archive = small_camvid(place, monkeypatch)
+    archive = small_camvid(place, monkeypatch, (640, 640))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))  # less than a picture, more than logs have
     try:
         assert run('camvid', '--archive', archive) == 2
     finally:
