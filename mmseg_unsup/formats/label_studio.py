@@ -12,7 +12,7 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job, json_items, plain, slashes
 from .parsing import get, named
 from .regions import Region
-from .shapes import Annotated, Mask, Polygon, Shape, Size, polygon_of
+from .shapes import Annotated, Mask, Polygon, Shape, Size, polygon_of, scaled
 
 _LOCAL = '/data/local-files/?d='
 _NOTHING_DRAWN = ('choices', 'textarea', 'rating', 'relation')
@@ -100,12 +100,11 @@ def _read_shape(item: dict, size: Size, where: str) -> Shape:
 
 
 def _read_polygon(value: dict, label: str, size: Size, where: str) -> Polygon:
-    polygon = polygon_of(label, get(value, 'points', list, where), where)
-    return polygon._replace(ring=polygon.ring * (size[1] / 100, size[0] / 100))
+    return scaled(polygon_of(label, get(value, 'points', list, where), where), (size[1] / 100, size[0] / 100))
 
 
 def _read_rectangle(value: dict, label: str, size: Size, where: str) -> Polygon:
-    left, top, width, height = (float(get(value, key, (int, float), where)) for key in ('x', 'y', 'width', 'height'))
+    left, top, width, height = (get(value, key, (int, float), where) for key in ('x', 'y', 'width', 'height'))
     if value.get('rotation'):
         raise ValueError(f'{where} has a rotated rectangle of {label!r}: draw a polygon in its place')
     ring = [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]

@@ -93,11 +93,18 @@ def polygon_of(label: str, ring, where: str) -> Polygon:
     return Polygon(label, points)
 
 
+def scaled(polygon: Polygon, factors: Tuple[float, float]) -> Polygon:
+    """A polygon whose points are multiplied by those of x and y; what overflows is refused by its outline."""
+    with np.errstate(over='ignore'):
+        return polygon._replace(ring=polygon.ring * factors)
+
+
 def _check_outline(polygon: Polygon, size: Size, where: str) -> None:
     """Raise ValueError if an outline is longer than all lines between the pixels of an image, with as many again for
     slits to holes: pycocotools walks along it step by step, and keeps the steps."""
-    length = np.abs(polygon.ring - np.roll(polygon.ring, 1, 0)).max(1).sum()
-    if length > 4 * (size[0] + 1) * (size[1] + 1):
+    with np.errstate(all='ignore'):
+        length = np.abs(polygon.ring - np.roll(polygon.ring, 1, 0)).max(1).sum()
+    if not length <= 4 * (size[0] + 1) * (size[1] + 1):  # nan is not
         raise ValueError(f'{where} has a polygon of {polygon.label!r} whose outline is {length:.3g} pixels long, for '
                          f'which an image of {_told(size)} has no place: mend or remove it')
 
@@ -128,10 +135,18 @@ def check_inside(label: str, pixels: Size, left: int, top: int, size: Size, wher
                          f'does not lie in an image of {_told(size)}: mend or remove it')
 
 
-def check_runs(runs: List[int], size: Size) -> None:
-    """Raise ValueError unless run lengths are whole numbers from 0 on that make up a mask of (h, w)."""
+def pixels_of_runs(runs: List[int], size: Size, order: str) -> np.ndarray:
+    """(h, w) booleans of run lengths, of which the first one is outside.
+
+    Args:
+        order: ``'C'`` where they follow the rows, ``'F'`` the columns.
+
+    Raises:
+        ValueError: they are no whole numbers from 0 on, or do not make up a mask of this size.
+    """
     if {*map(type, runs)} != {int} or min(runs) < 0 or sum(runs) != size[0] * size[1]:
         raise ValueError(f'the run lengths do not make up a mask of {_told(size)}')
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size, order=order)
 
 
 def _told(size: Size) -> str:

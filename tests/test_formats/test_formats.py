@@ -14,8 +14,10 @@ from PIL import Image
 from mmseg_unsup.apis.annotations import Annotations
 from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.formats import table
+from mmseg_unsup.formats.coco import decode_runs
 from mmseg_unsup.formats.job import Job
 from mmseg_unsup.formats.label_studio import decode_brush
+from mmseg_unsup.formats.shapes import pixels_of_runs
 from mmseg_unsup.formats.table import FORMATS, check_formats
 from mmseg_unsup.formats.writing import check_maps, write_formats
 from mmseg_unsup.visualization import cluster_palette
@@ -251,6 +253,15 @@ def test_brush_masks_of_label_studio(maps, tmp_path):
     path.write_text(studio('brushlabels', format='rle', rle=rle[:-3]))
     with pytest.raises(ValueError, match="brush mask of 'Straße' that is none of an image of 60x40 pixels"):
         read(path, tmp_path)
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 40), (3, 2), (31, 33), (300, 700)])
+@pytest.mark.parametrize('share', [0, 0.001, 0.1, 0.5, 1])
+def test_run_lengths_are_those_of_pycocotools(shape, share):
+    """Also of long runs, and of those that are shorter than the one before the last."""
+    pixels = np.random.default_rng(0).random(shape) < share
+    text = mask.encode(np.asfortranarray(pixels, np.uint8))['counts'].decode()
+    assert (pixels_of_runs(decode_runs(text), shape, 'F') == pixels).all()
 
 
 BAD = {
