@@ -69,7 +69,8 @@ def read(path: str, content: dict) -> List[Annotated]:
     """What a COCO file says, each image with the annotations in their order.
 
     Raises:
-        ValueError: what is no such file; an annotation of an image or category that is not in it, or without an area.
+        ValueError: what is no such file; an annotation of an image or category that is not in it; from its shapes, one
+            without an area.
     """
     categories, images = _by_id(content, 'categories', path), _by_id(content, 'images', path)
     labels = {number: get(item, 'name', str, path) for number, item in categories.items()}

@@ -59,7 +59,7 @@ def read(path: str) -> List[Annotated]:
     """What a file says: polygons, boxes and masks, those of a higher layer above the others.
 
     Raises:
-        ValueError: what is no such file; another kind of shape, or one that encloses no area.
+        ValueError: what is no such file; from its shapes, another kind of shape, or one that encloses no area.
     """
     root = load_xml(path)
     if root.tag != 'annotations' or root.find('track') is not None:

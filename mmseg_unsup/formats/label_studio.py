@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from ..utils.atomic import write_text
+from ..utils.console import size_text
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, json_items, plain, slashes
 from .parsing import get, named
@@ -52,7 +53,8 @@ def read(path: str, content: list) -> List[Annotated]:
     tasks with neither are left out.
 
     Raises:
-        ValueError: what is no such file; another kind of shape, or one that encloses no area.
+        ValueError: what is no such file; areas of one image are in several sizes; from its shapes, another kind of
+            shape, or one that encloses no area.
     """
     found = (_read_task(task, path) for task in content)
     return [annotated for annotated in found if annotated is not None]
@@ -115,7 +117,7 @@ def _read_brush(value: dict, label: str, size: Size, where: str) -> Mask:
     try:
         values = decode_brush(bytes(get(value, 'rle', list, where)), 4 * size[0] * size[1])
     except (ValueError, TypeError, IndexError):
-        raise ValueError(f'{where} has a brush mask of {label!r} that is none of an image of {size[1]}x{size[0]} '
+        raise ValueError(f'{where} has a brush mask of {label!r} that is none of an image of {size_text(size)} '
                          'pixels: export the file anew') from None
     return Mask(label, values.reshape(*size, 4)[..., 3] > 0)
 

@@ -37,10 +37,10 @@ def _write_image(drawn: Drawn, folder: str) -> None:
 
 
 def read(folder: str) -> List[Annotated]:
-    """What the files below ``labels`` of a folder with a ``data.yaml`` say. Their names have no suffix.
+    """What the files below ``labels`` of a folder with a ``data.yaml`` say; images are called ``NAME.*``.
 
     Raises:
-        ValueError: what is no such folder; a line that is no polygon of a known class.
+        ValueError: what is no such folder; from its shapes, a line that is no polygon of a known class.
     """
     names, labels = _read_names(osp.join(folder, _SETTINGS)), osp.join(folder, _LABELS)
     return [Annotated(path, f'{osp.relpath(path, labels).removesuffix(".txt")}.*', None,

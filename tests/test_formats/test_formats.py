@@ -267,7 +267,7 @@ def test_run_lengths_are_those_of_pycocotools(shape, share):
 BAD = {
     'x.json': [
         ('{"categories": [', 'x.json cannot be read as JSON'),
-        ('{"a": 1}', 'is no file of annotations, which are JSON of COCO or Label Studio, or XML of CVAT'),
+        ('{"a": 1}', 'is no file of annotations, which are JSON of COCO or .*, Cityscapes or GeoTIFFs$'),
         ('[]', 'x.json has annotations of no image'),
         (coco([RING], categories=[]), 'of the image 1 and the category 7, of which one is not listed there'),
         (coco([RING[:4]]), r"image a b.jpg, has a polygon of 'Straße' with 2 points, and three"),
