@@ -4,7 +4,7 @@ from typing import List, Sequence
 from mmengine.logging import print_log
 
 from ..datasets.pictures import header_shape
-from ..utils.console import say
+from ..utils.console import say, size_text
 from .image_input import unreadable_images
 from .picture_model import WHOLE_BYTES
 
@@ -36,7 +36,7 @@ def sizes_fact(paths: Sequence[str]) -> str:
     """The smallest and the largest, by the headers of some; empty if there is none that can be read."""
     headers = [header_shape(path) for path in _spaced(paths, _MAX_HEADERS)]
     shapes = sorted({shape for shape in headers if shape is not None}, key=lambda shape: shape[0] * shape[1])
-    texts = [f'{width}x{height}' for height, width in shapes]
+    texts = [size_text(shape) for shape in shapes]
     return f', {" to ".join(dict.fromkeys([texts[0], texts[-1]]))} pixels' if texts else ''
 
 

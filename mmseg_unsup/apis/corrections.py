@@ -14,7 +14,7 @@ from ..formats.reading import read_shapes
 from ..formats.shapes import Annotated
 from ..formats.table import FORMATS
 from ..structures.cluster_names import check_name
-from ..utils.console import counted, say
+from ..utils.console import counted, say, size_text
 from ..utils.paths import path_remedy, printable
 from .annotations import VOID, Annotations, Placed, place
 from .examples import check_apart
@@ -125,9 +125,9 @@ class LabelMaps:
         path, image = self._map_of[name], self._paths[name]
         shape, size = map_shape(path), upright_shape(image)
         if shape != size:
-            raise ValueError(f'the label map {printable(path)} has {shape[1]}x{shape[0]} pixels, but its image '
+            raise ValueError(f'the label map {printable(path)} has {size_text(shape)} pixels, but its image '
                              f'{printable(image)} has ' + ('none that can be read' if size is None else
-                                                           f'{size[1]}x{size[0]}') + ': give a map of the same size')
+                                                           size_text(size)) + ': give a map of the same size')
         ids = read_indexed(path)
         unknown = np.setdiff1d(ids, [*range(self._n_classes), VOID])
         if len(unknown):
@@ -155,7 +155,8 @@ def is_map_folder(path: str) -> bool:
     if not osp.exists(path):
         raise FileNotFoundError(f'there are no labels {printable(path)}: {path_remedy(path)}')
     if osp.isfile(osp.join(path, RECORD)):
-        parts = MAPS, *(of_format.files[0] for of_format in FORMATS.values())
+        # all that are read back
+        parts = MAPS, *(of_format.files[0] for name, of_format in FORMATS.items() if name != 'video')
         raise ValueError(f'{printable(path)} is a folder of results: give what was corrected in it, of '
                          + ', '.join(part for part in parts if osp.exists(osp.join(path, part))))
     names = [*walk_files(path)] if osp.isdir(path) else []

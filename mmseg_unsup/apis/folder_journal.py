@@ -241,15 +241,19 @@ class Collected:
 
 
 @contextmanager
-def stopping() -> Iterator[None]:
+def stopping(said: str = 'stopped; the same command goes on from here') -> Iterator[None]:
     """A block of work that ends at its next safe point, with status 75, on SIGTERM or SIGUSR1; see
-    :mod:`mmseg_unsup.utils.preemption`. A second signal ends it at once."""
+    :mod:`mmseg_unsup.utils.preemption`. A second signal ends it at once.
+
+    Args:
+        said: when it has ended so.
+    """
     is_main = threading.current_thread() is threading.main_thread()
     with listening() if is_main else nullcontext():
         try:
             yield
         except Preempted:
-            say('stopped; the same command goes on from here')
+            say(said)
             raise SystemExit(EXIT_CODE) from None
 
 

@@ -11,10 +11,10 @@ from ..utils.distributed import after_all
 from ..utils.preemption import stop_alone_if_asked
 from ..utils.read_ahead import WriteBehind
 from ..utils.shards import WHOLE, Shard
-from .annotations import MadeMaps
 from .folder_journal import Totals, check_same_work, stopping
 from .image_names import ImageNames
 from .inferencer import UnsupInferencer
+from .made_maps import MadeMaps
 from .map_files import MapFolder, check_map_folder
 from .time_mean import with_images_before
 

@@ -6,11 +6,13 @@
 
 OUT is what `mmseg-unsup predict` or `mmseg-unsup segment` wrote, and the annotations go there too. coco has pixels as
 run lengths, an annotation for each class of an image; the others have a polygon for each connected region, cityscapes
-PNGs; these use no more of the images than where they are. All of these but cityscapes need the extra
-`formats`.
+PNGs; these use no more of the images than where they are. All of these but cityscapes need the extra `formats`.
 
 geotiff has a map of classes for each image, with its coordinates (extra `geo`); the images are GeoTIFFs, see
 `mmseg-unsup rasters`, or have a world file. video has the overlays of each folder that `mmseg-unsup frames` made.
+
+Exit status: 0 finished; 75 stopped by SIGTERM or SIGUSR1; 2 something is wrong with arguments, maps or images; 1
+another error. A stopped command begins anew when it is given again.
 """
 import argparse
 
@@ -25,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from ..apis.annotations import MadeMaps
+    from ..apis.made_maps import MadeMaps
     from ..utils.console import counted
     maps = MadeMaps.of(args.out)
     paths = maps.write(args.format, args.tolerance, args.workers)

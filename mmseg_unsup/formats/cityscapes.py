@@ -38,10 +38,11 @@ def _write_image(drawn: Drawn, folder: str, palette: np.ndarray) -> None:
 
 
 def read(folder: str) -> List[Annotated]:
-    """What the maps of ids below a folder with a ``labels.json`` say; their names have no suffix.
+    """What the maps of ids below a folder with a ``labels.json`` say; images are called ``NAME.*``.
 
     Raises:
-        ValueError: a file cannot be read; a map has a value that is not in ``labels.json``, or several channels.
+        ValueError: a file cannot be read; from its shapes, a value is not in ``labels.json``, or a map has several
+            channels.
     """
     path = osp.join(folder, _LABELS)
     names = {get(item, 'id', int, path): get(item, 'name', str, path) for item in load_json(path)}

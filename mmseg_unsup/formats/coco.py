@@ -10,7 +10,7 @@ from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, json_items, plain, slashes
 from .parsing import get, named
 from .regions import Region
-from .shapes import Annotated, Mask, Shape, Size, check_runs, polygon_of
+from .shapes import Annotated, Mask, Shape, Size, pixels_of_runs, polygon_of
 
 
 @contextmanager
@@ -69,7 +69,8 @@ def read(path: str, content: dict) -> List[Annotated]:
     """What a COCO file says, each image with the annotations in their order.
 
     Raises:
-        ValueError: what is no such file; an annotation of an image or category that is not in it, or without an area.
+        ValueError: what is no such file; an annotation of an image or category that is not in it; from its shapes, one
+            without an area.
     """
     categories, images = _by_id(content, 'categories', path), _by_id(content, 'images', path)
     labels = {number: get(item, 'name', str, path) for number, item in categories.items()}
@@ -110,16 +111,38 @@ def _read_shapes(drawn: List[Tuple[str, Any]], where: str, size: Size) -> Iterat
 
 
 def _mask_of(label: str, runs: dict, size: Size, where: str) -> Mask:
-    from pycocotools import mask
-    size, counts = [*size], runs.get('counts')
-    if runs.get('size') != size:
+    if runs.get('size') != [*size]:
         raise ValueError(f'{where} has run lengths of {label!r} of size {runs.get("size")}, but height and width are '
-                         f'{size}: export the file anew')
+                         f'{[*size]}: export the file anew')
+    counts = get(runs, 'counts', (list, str), where)
     try:
-        if isinstance(counts, list):
-            check_runs(counts, size)
-            return Mask(label, mask.decode(mask.frPyObjects(dict(size=size, counts=counts), *size)).astype(bool))
-        return Mask(label, mask.decode(dict(size=size, counts=counts)).astype(bool))
-    except (ValueError, TypeError, AttributeError):
+        return Mask(label, pixels_of_runs(decode_runs(counts) if isinstance(counts, str) else counts, size, 'F'))
+    except ValueError:
         raise ValueError(f'{where} has run lengths of {label!r} that do not make up the image: export the file anew'
                          ) from None
+
+
+def decode_runs(text: str) -> List[int]:
+    """Run lengths of compressed ones, as ``rleFrString`` of pycocotools has them (its ``maskApi.c``).
+
+    A character less 48 has five bits of a number, the lowest ones first, a bit that says that others follow, and in its
+    last character the fifth bit of the five is the sign. From the fourth number on it is a run less the one before the
+    last.
+
+    Raises:
+        ValueError: it breaks off, has another character, or a number of more than 64 bits.
+    """
+    runs, number, place = [], 0, 0
+    for character in text:
+        bits = ord(character) - ord('0')
+        if not 0 <= bits < 64 or place > 60:
+            raise ValueError(f'{text!r:.60} are no run lengths of COCO')
+        number |= (bits & 31) << place
+        place += 5
+        if not bits & 32:
+            signed = number - (1 << place if bits & 16 else 0)
+            runs.append(signed + (runs[-2] if len(runs) > 2 else 0))
+            number = place = 0
+    if place:
+        raise ValueError('the run lengths break off')
+    return runs

@@ -6,14 +6,12 @@ from typing import Any, Callable, Iterator, List, Sequence
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
-import numpy as np
-
 from ..utils.atomic import replacing, write_json
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, plain, slashes
 from .parsing import load_xml, named
 from .regions import Region
-from .shapes import Annotated, Mask, Polygon, Shape, Size, check_inside, check_runs, polygon_of
+from .shapes import Annotated, Mask, Polygon, Shape, Size, check_inside, pixels_of_runs, polygon_of
 
 _NOT_IN_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _LEFT_OUT = ('tag', )  # of a whole image
@@ -61,7 +59,7 @@ def read(path: str) -> List[Annotated]:
     """What a file says: polygons, boxes and masks, those of a higher layer above the others.
 
     Raises:
-        ValueError: what is no such file; another kind of shape, or one that encloses no area.
+        ValueError: what is no such file; from its shapes, another kind of shape, or one that encloses no area.
     """
     root = load_xml(path)
     if root.tag != 'annotations' or root.find('track') is not None:
@@ -108,10 +106,9 @@ def _read_mask(shape: Element, label: str, size: Size, where: str) -> Mask:
     check_inside(label, (height, width), left, top, size, where)
     runs = _values(shape, ['rle'], _numbers, label, where)[0]  # of the rows, the first one is outside
     try:
-        check_runs(runs, (height, width))
+        return Mask(label, pixels_of_runs(runs, (height, width), 'C'), (left, top))
     except ValueError as error:
         raise ValueError(f'{where} has a mask of {label!r}: {error}, export the file anew') from None
-    return Mask(label, np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width), (left, top))
 
 
 def _numbers(text: str) -> List[int]:

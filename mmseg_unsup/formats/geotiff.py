@@ -13,6 +13,7 @@ import numpy as np
 
 from ..datasets.image_files import mark_output
 from ..utils.atomic import replacing, write_text
+from ..utils.console import size_text
 from ..utils.paths import printable
 from .job import Add, Drawn, Job
 from .parsing import files_below
@@ -54,8 +55,8 @@ def _write_image(drawn: Drawn, folder: str, job: Job) -> None:
     path = osp.join(folder, file_of('geotiff', drawn.name))
     with open_raster(osp.join(job.root, drawn.name)) as raster:
         if raster.shape != drawn.ids.shape:
-            raise ValueError(f'{printable(drawn.name)} has {raster.width}x{raster.height} pixels on the map, but its '
-                             f'picture {drawn.ids.shape[1]}x{drawn.ids.shape[0]}: it says that it is turned, or it '
+            raise ValueError(f'{printable(drawn.name)} has {size_text(raster.shape)} pixels on the map, but its '
+                             f'picture {size_text(drawn.ids.shape)}: it says that it is turned, or it '
                              'was replaced; write it anew, and make the maps anew')
         place = dict(crs=raster.crs, transform=raster.transform)
         is_void = (drawn.ids >= len(job.names)) | (raster.dataset_mask() == 0)
@@ -70,10 +71,10 @@ def _write_image(drawn: Drawn, folder: str, job: Job) -> None:
 
 
 def read(folder: str) -> List[Annotated]:
-    """What the GeoTIFFs below a folder say; their names have no suffix.
+    """What the GeoTIFFs below a folder say; images are called ``NAME.*``.
 
     Raises:
-        ValueError: a file cannot be read, has several bands or no names of classes, or a value that has none.
+        ValueError: a file cannot be read, has several bands or no names of classes; from its shapes, a value has none.
     """
     return [_read_map(path, f'{osp.relpath(path, folder).removesuffix(SUFFIX)}.*')
             for path in files_below(folder, SUFFIX)]

@@ -8,11 +8,12 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from ..utils.atomic import write_text
+from ..utils.console import size_text
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, json_items, plain, slashes
 from .parsing import get, named
 from .regions import Region
-from .shapes import Annotated, Mask, Polygon, Shape, Size, polygon_of
+from .shapes import Annotated, Mask, Polygon, Shape, Size, polygon_of, scaled
 
 _LOCAL = '/data/local-files/?d='
 _NOTHING_DRAWN = ('choices', 'textarea', 'rating', 'relation')
@@ -52,7 +53,8 @@ def read(path: str, content: list) -> List[Annotated]:
     tasks with neither are left out.
 
     Raises:
-        ValueError: what is no such file; another kind of shape, or one that encloses no area.
+        ValueError: what is no such file; areas of one image are in several sizes; from its shapes, another kind of
+            shape, or one that encloses no area.
     """
     found = (_read_task(task, path) for task in content)
     return [annotated for annotated in found if annotated is not None]
@@ -100,12 +102,11 @@ def _read_shape(item: dict, size: Size, where: str) -> Shape:
 
 
 def _read_polygon(value: dict, label: str, size: Size, where: str) -> Polygon:
-    polygon = polygon_of(label, get(value, 'points', list, where), where)
-    return polygon._replace(ring=polygon.ring * (size[1] / 100, size[0] / 100))
+    return scaled(polygon_of(label, get(value, 'points', list, where), where), (size[1] / 100, size[0] / 100))
 
 
 def _read_rectangle(value: dict, label: str, size: Size, where: str) -> Polygon:
-    left, top, width, height = (float(get(value, key, (int, float), where)) for key in ('x', 'y', 'width', 'height'))
+    left, top, width, height = (get(value, key, (int, float), where) for key in ('x', 'y', 'width', 'height'))
     if value.get('rotation'):
         raise ValueError(f'{where} has a rotated rectangle of {label!r}: draw a polygon in its place')
     ring = [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]
@@ -116,7 +117,7 @@ def _read_brush(value: dict, label: str, size: Size, where: str) -> Mask:
     try:
         values = decode_brush(bytes(get(value, 'rle', list, where)), 4 * size[0] * size[1])
     except (ValueError, TypeError, IndexError):
-        raise ValueError(f'{where} has a brush mask of {label!r} that is none of an image of {size[1]}x{size[0]} '
+        raise ValueError(f'{where} has a brush mask of {label!r} that is none of an image of {size_text(size)} '
                          'pixels: export the file anew') from None
     return Mask(label, values.reshape(*size, 4)[..., 3] > 0)
 

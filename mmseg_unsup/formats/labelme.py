@@ -44,10 +44,10 @@ def _write_image(drawn: Drawn, job: Job) -> None:
 
 
 def read(folder: str) -> List[Annotated]:
-    """What the files below a folder say; their names have no suffix.
+    """What the files below a folder say; images are called ``NAME.*``.
 
     Raises:
-        ValueError: what is no such file; another kind of shape, or one that encloses no area.
+        ValueError: what is no such file; from its shapes, another kind of shape, or one that encloses no area.
     """
     return [_read_image(path, osp.relpath(path, folder).removesuffix('.json'))
             for path in files_below(folder, '.json')]

@@ -36,7 +36,7 @@ def understanding(path: str) -> Iterator[None]:
     """A block that reads what a file holds: values of other types than expected raise ValueError."""
     try:
         yield
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError(f'{printable(path)} holds what its format does not know: {error}; export it anew') from None
 
 

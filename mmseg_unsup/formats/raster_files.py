@@ -6,6 +6,7 @@ import warnings
 from contextlib import contextmanager
 from typing import Any, Iterator
 
+from ..utils.console import size_text
 from ..utils.paths import check_utf8, printable
 from .table import check_packages
 
@@ -26,24 +27,26 @@ def open_raster(path: str) -> Iterator[Any]:
             larger than it.
     """
     check_packages(NEEDS, f'reading {printable(path)} with its coordinates')
+    check_utf8(path, 'GDAL')
+    with reading(path), _opened(path, _driver_of(path)) as raster:
+        _check_blocks(raster, path)
+        yield raster
+
+
+def _opened(path: str, driver: str) -> Any:
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
-    check_utf8(path, 'GDAL')
-    with reading(path):
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', NotGeoreferencedWarning)
-            raster = rasterio.open(osp.abspath(path), driver=_driver_of(path))
-        with raster:
-            _check_blocks(raster, path)
-            yield raster
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        return rasterio.open(osp.abspath(path), driver=driver)
 
 
 def _check_blocks(raster: Any, path: str) -> None:
     """Raise ValueError if what is decoded at a time, in whole, is much larger than the picture."""
-    for height, width in raster.block_shapes:
-        if height * width > max(_MAX_BLOCK, raster.height * raster.width):
-            raise ValueError(f'{printable(path)} has {raster.width}x{raster.height} pixels in blocks of '
-                             f'{width}x{height}: write it anew (gdal_translate -co TILED=YES)')
+    for block in raster.block_shapes:
+        if block[0] * block[1] > max(_MAX_BLOCK, raster.height * raster.width):
+            raise ValueError(f'{printable(path)} has {size_text(raster.shape)} pixels in blocks of {size_text(block)}: '
+                             'write it anew (gdal_translate -co TILED=YES)')
 
 
 @contextmanager
@@ -76,20 +79,17 @@ def new_geotiff(path: str, **profile) -> Iterator[Any]:
                 path, 'w', driver='GTiff', dtype='uint8', compress='deflate', tiled=True, blockxsize=_TILE,
                 blockysize=_TILE, bigtiff='IF_SAFER', **profile) as raster:
             yield raster
+        _read_all(path)
     except RasterioError as error:
         raise OSError(errno.EIO, f'it cannot be written ({_line(error)})', path) from None
-    _check_whole(path)
 
 
-def _check_whole(path: str) -> None:
-    """Raise OSError unless a file can be read: what GDAL writes last may fail without a word, as on a full disk."""
-    try:
-        with open_raster(path) as raster:
-            for _, window in raster.block_windows(1):
-                raster.read(window=window)
-                raster.dataset_mask(window=window)
-    except ValueError:
-        raise OSError(errno.ENOSPC, 'it cannot be written whole', path) from None
+def _read_all(path: str) -> None:
+    """Raise RasterioError unless a file is whole: what GDAL writes last may fail without a word, as on a full disk."""
+    with _opened(path, 'GTiff') as raster:
+        for _, window in raster.block_windows(1):
+            raster.read(window=window)
+            raster.dataset_mask(window=window)
 
 
 def _driver_of(path: str) -> str:

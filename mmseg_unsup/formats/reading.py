@@ -50,4 +50,4 @@ def _read_file(path: str) -> List[Annotated]:
     if isinstance(content, dict) and 'annotations' in content:
         return coco.read(path, content)
     raise ValueError(f'{printable(path)} is no file of annotations, which are JSON of COCO or Label Studio, or XML of '
-                     'CVAT: give such a file, or a folder of YOLO, LabelMe or Cityscapes')
+                     'CVAT: give such a file, or a folder of YOLO, LabelMe, Cityscapes or GeoTIFFs')

@@ -7,6 +7,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optiona
 
 import numpy as np
 
+from ..utils.console import size_text
 from ..utils.paths import printable
 from .parsing import named, understanding
 
@@ -52,8 +53,8 @@ class Annotated(NamedTuple):
             ValueError: by the file it has another; a shape cannot be drawn.
         """
         if self.size not in (None, size):
-            raise ValueError(f'{printable(self.path)} says that {printable(self.name)} has {_told(self.size)} pixels, '
-                             f'but it has {_told(size)}: give the images that were annotated')
+            raise ValueError(f'{printable(self.path)} says that {printable(self.name)} has {size_text(self.size)} '
+                             f'pixels, but it has {size_text(size)}: give the images that were annotated')
         where = named(self.path, self.name)
         with understanding(self.path):
             for shape in self.make(size):
@@ -93,13 +94,20 @@ def polygon_of(label: str, ring, where: str) -> Polygon:
     return Polygon(label, points)
 
 
+def scaled(polygon: Polygon, factors: Tuple[float, float]) -> Polygon:
+    """A polygon whose points are multiplied by those of x and y; what overflows is refused by its outline."""
+    with np.errstate(over='ignore'):
+        return polygon._replace(ring=polygon.ring * factors)
+
+
 def _check_outline(polygon: Polygon, size: Size, where: str) -> None:
     """Raise ValueError if an outline is longer than all lines between the pixels of an image, with as many again for
     slits to holes: pycocotools walks along it step by step, and keeps the steps."""
-    length = np.abs(polygon.ring - np.roll(polygon.ring, 1, 0)).max(1).sum()
-    if length > 4 * (size[0] + 1) * (size[1] + 1):
+    with np.errstate(all='ignore'):
+        length = np.abs(polygon.ring - np.roll(polygon.ring, 1, 0)).max(1).sum()
+    if not length <= 4 * (size[0] + 1) * (size[1] + 1):  # nan is not
         raise ValueError(f'{where} has a polygon of {polygon.label!r} whose outline is {length:.3g} pixels long, for '
-                         f'which an image of {_told(size)} has no place: mend or remove it')
+                         f'which an image of {size_text(size)} has no place: mend or remove it')
 
 
 def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, lister: str) -> Iterator[Mask]:
@@ -124,19 +132,23 @@ def masks_of(ids: np.ndarray, names: Dict[int, str], void: int, path: str, liste
 def check_inside(label: str, pixels: Size, left: int, top: int, size: Size, where: str) -> None:
     """Raise ValueError if a mask of (h, w) pixels whose upper left one is there does not lie in an image of (H, W)."""
     if min(left, top, *pixels) < 0 or top + pixels[0] > size[0] or left + pixels[1] > size[1]:
-        raise ValueError(f'{where} has a mask of {label!r} of {_told(pixels)} pixels at {_told((top, left))}, which '
-                         f'does not lie in an image of {_told(size)}: mend or remove it')
+        raise ValueError(f'{where} has a mask of {label!r} of {size_text(pixels)} pixels at '
+                         f'{size_text((top, left))}, which does not lie in an image of {size_text(size)}: mend or '
+                         'remove it')
 
 
-def check_runs(runs: List[int], size: Size) -> None:
-    """Raise ValueError unless run lengths are whole numbers from 0 on that make up a mask of (h, w)."""
+def pixels_of_runs(runs: List[int], size: Size, order: str) -> np.ndarray:
+    """(h, w) booleans of run lengths, of which the first one is outside.
+
+    Args:
+        order: ``'C'`` where they follow the rows, ``'F'`` the columns.
+
+    Raises:
+        ValueError: they are no whole numbers from 0 on, or do not make up a mask of this size.
+    """
     if {*map(type, runs)} != {int} or min(runs) < 0 or sum(runs) != size[0] * size[1]:
-        raise ValueError(f'the run lengths do not make up a mask of {_told(size)}')
-
-
-def _told(size: Size) -> str:
-    """Width and height, of which a file may claim thousands of digits."""
-    return f'{size[1]!s:.20}x{size[0]!s:.20}'
+        raise ValueError(f'the run lengths do not make up a mask of {size_text(size)}')
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size, order=order)
 
 
 def draw_map(annotated: Annotated, size: Size, class_of: Dict[str, int], void: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from ..utils.atomic import replacing, writing_last
 from ..utils.paths import printable
 from .job import Add, Drawn, Job, as_json, plain
 from .parsing import files_below
-from .shapes import Annotated, Polygon, Size, polygon_of
+from .shapes import Annotated, Polygon, Size, polygon_of, scaled
 from .table import file_of
 
 _SETTINGS, _LABELS = 'data.yaml', 'labels'
@@ -37,10 +37,10 @@ def _write_image(drawn: Drawn, folder: str) -> None:
 
 
 def read(folder: str) -> List[Annotated]:
-    """What the files below ``labels`` of a folder with a ``data.yaml`` say. Their names have no suffix.
+    """What the files below ``labels`` of a folder with a ``data.yaml`` say; images are called ``NAME.*``.
 
     Raises:
-        ValueError: what is no such folder; a line that is no polygon of a known class.
+        ValueError: what is no such folder; from its shapes, a line that is no polygon of a known class.
     """
     names, labels = _read_names(osp.join(folder, _SETTINGS)), osp.join(folder, _LABELS)
     return [Annotated(path, f'{osp.relpath(path, labels).removesuffix(".txt")}.*', None,
@@ -73,8 +73,7 @@ def _read_shapes(path: str, names: Dict[str, str], size: Size) -> Iterator[Polyg
             raise ValueError(f'{where} has the class {c!r:.60}, which {_SETTINGS} does not list: mend one of the two')
         if len(shares) == 4:
             raise ValueError(f'{where} has a box of {names[c]!r}, which says nothing of pixels: export segments')
-        polygon = polygon_of(names[c], shares, where)
-        yield polygon._replace(ring=polygon.ring * size[::-1])
+        yield scaled(polygon_of(names[c], shares, where), size[::-1])
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -213,11 +213,16 @@ def check_name(name: object) -> None:
                          f'one is {name!r}')
 
 
+def check_color(name: str, color: object) -> None:
+    """Raise ValueError unless a class of this name may have this colour."""
+    if not isinstance(color, tuple) or len(color) != 3 or not all(_is_int(v) and 0 <= v <= 255 for v in color):
+        raise ValueError(f'the color of {name!r} must be three whole numbers from 0 to 255, but it is {color!r}')
+
+
 def _check_class(of_class: NamedClass, n_clusters: int) -> None:
     name, color, clusters = of_class
     check_name(name)
-    if not isinstance(color, tuple) or len(color) != 3 or not all(_is_int(v) and 0 <= v <= 255 for v in color):
-        raise ValueError(f'the color of {name!r} must be three whole numbers from 0 to 255, but it is {color!r}')
+    check_color(name, color)
     if not isinstance(clusters, tuple) or not clusters:
         raise ValueError(f'the clusters of {name!r} must be a list of at least one, but they are {clusters!r}')
     for cluster in clusters:

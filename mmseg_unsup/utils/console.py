@@ -113,6 +113,11 @@ def duration(seconds: float) -> str:
     return f'{seconds / 60:.1f} min' if seconds < 5970 else f'{seconds / 3600:.1f} h'
 
 
+def size_text(size: Tuple[int, int]) -> str:
+    """Height and width as ``640x480``, width first; a file may claim thousands of digits."""
+    return f'{size[1]!s:.20}x{size[0]!s:.20}'
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things."""
     return f'{number} {noun}{"s" * (number != 1)}'

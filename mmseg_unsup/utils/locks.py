@@ -49,7 +49,7 @@ def alone_with(path: str, timeout: float = float('inf'), is_waiting: Callable[[]
     Args:
         path: of the lock; nothing else may be there. The block must not remove it: another one would get in.
         timeout: seconds to wait for the others.
-        is_waiting: called every second meanwhile.
+        is_waiting: called at once, and every second meanwhile.
 
     Raises:
         filelock.Timeout: another one is in the block.
@@ -65,20 +65,20 @@ def alone_with(path: str, timeout: float = float('inf'), is_waiting: Callable[[]
 
 @contextmanager
 def _acquired(lock: FileLock, folder: str, end: float, is_waiting: Callable[[], None]) -> Iterator[None]:
-    is_told = False
+    wait = 0.  # at first, so that people are told at once
     while not lock.is_locked:
         os.makedirs(folder, exist_ok=True)
         try:
-            lock.acquire(timeout=min(1, max(end - time.monotonic(), 0)))
+            lock.acquire(timeout=wait)
         except FileNotFoundError:  # another process left the block just now, and the folder with it
             continue
         except Timeout:
             if time.monotonic() >= end:
                 raise
-            if not is_told:
+            if not wait:
                 say(f'another process is at work there ({lock.lock_file}): waiting for its end')
-            is_told = True
             is_waiting()
+            wait = min(1, max(end - time.monotonic(), 0))
     try:
         yield
     finally:

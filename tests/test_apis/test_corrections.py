@@ -108,7 +108,7 @@ def test_label_maps_by_the_names_of_maps_or_images(images, tmp_path, capsys):
 def test_what_is_no_correction(images, tmp_path):
     with pytest.raises(FileNotFoundError, match='there are no labels .*/nowhere'):
         Corrections([str(tmp_path / 'nowhere')], images)
-    for name in ('predictions.json', 'coco.json', 'yolo/data.yaml'):
+    for name in ('predictions.json', 'coco.json', 'yolo/data.yaml', 'videos/a.mp4'):
         (tmp_path / 'out' / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / 'out' / name).write_text('{}')
     label_map(tmp_path / 'out' / 'maps', 'a.jpg.png', np.zeros((10, 20)))

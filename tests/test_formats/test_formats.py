@@ -14,8 +14,10 @@ from PIL import Image
 from mmseg_unsup.apis.annotations import Annotations
 from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.formats import table
+from mmseg_unsup.formats.coco import decode_runs
 from mmseg_unsup.formats.job import Job
 from mmseg_unsup.formats.label_studio import decode_brush
+from mmseg_unsup.formats.shapes import pixels_of_runs
 from mmseg_unsup.formats.table import FORMATS, check_formats
 from mmseg_unsup.formats.writing import check_maps, write_formats
 from mmseg_unsup.visualization import cluster_palette
@@ -253,10 +255,19 @@ def test_brush_masks_of_label_studio(maps, tmp_path):
         read(path, tmp_path)
 
 
+@pytest.mark.parametrize('shape', [(1, 1), (1, 40), (3, 2), (31, 33), (300, 700)])
+@pytest.mark.parametrize('share', [0, 0.001, 0.1, 0.5, 1])
+def test_run_lengths_are_those_of_pycocotools(shape, share):
+    """Also of long runs, and of those that are shorter than the one before the last."""
+    pixels = np.random.default_rng(0).random(shape) < share
+    text = mask.encode(np.asfortranarray(pixels, np.uint8))['counts'].decode()
+    assert (pixels_of_runs(decode_runs(text), shape, 'F') == pixels).all()
+
+
 BAD = {
     'x.json': [
         ('{"categories": [', 'x.json cannot be read as JSON'),
-        ('{"a": 1}', 'is no file of annotations, which are JSON of COCO or Label Studio, or XML of CVAT'),
+        ('{"a": 1}', 'is no file of annotations, which are JSON of COCO or .*, Cityscapes or GeoTIFFs$'),
         ('[]', 'x.json has annotations of no image'),
         (coco([RING], categories=[]), 'of the image 1 and the category 7, of which one is not listed there'),
         (coco([RING[:4]]), r"image a b.jpg, has a polygon of 'Straße' with 2 points, and three"),

@@ -1,4 +1,5 @@
 """Maps that lie on the map where their images do."""
+import errno
 import os
 import resource
 import warnings
@@ -11,6 +12,7 @@ from mmseg_unsup.apis.annotations import Annotations
 from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.formats import table
 from mmseg_unsup.formats.job import Job
+from mmseg_unsup.formats.raster_files import new_geotiff
 from mmseg_unsup.formats.table import check_formats
 from mmseg_unsup.formats.writing import check_maps, write_formats
 from mmseg_unsup.visualization import cluster_palette
@@ -86,6 +88,14 @@ def test_a_full_disk(n_bytes, image, tmp_path):
     with open(path, 'rb') as file:
         assert file.read() == before
     assert sorted(os.listdir(os.path.dirname(path))) == ['a b.tif', 'a b.tif.aux.xml']
+
+
+def test_a_file_that_is_gone_is_no_full_disk(tmp_path):
+    path = tmp_path / 'x.tif'
+    with pytest.raises(OSError, match=r'it cannot be written \(.*x.tif: No such file') as error, new_geotiff(
+            str(path), width=3, height=2, count=1, **PLACE):
+        path.unlink()
+    assert error.value.errno == errno.EIO
 
 
 def test_warnings_of_others_stay_as_they_were(image, tmp_path):

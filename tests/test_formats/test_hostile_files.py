@@ -3,6 +3,7 @@ for."""
 import json
 import resource
 import struct
+import warnings
 import zlib
 from base64 import b64encode
 
@@ -11,7 +12,8 @@ from PIL import Image
 
 from mmseg_unsup.apis.corrections import Corrections
 from mmseg_unsup.apis.image_names import ImageNames
-from .test_formats import COCO, CVAT, RING, box, coco, labelme, read, studio
+from mmseg_unsup.formats import label_studio
+from .test_formats import COCO, CVAT, RING, RUNS, box, coco, labelme, read, studio
 
 pytest.importorskip('pycocotools')
 
@@ -79,6 +81,9 @@ HOSTILE = {
         (coco([[0, 0, 10**400, 0, 0, 1]]), 'points are no pairs of numbers'),
         (coco(dict(size=[40, 60], counts=[1199.5, 1200.5])), 'run lengths of .* that do not make up the image'),
         (coco(dict(size=[40, 60], counts=[2400, 2**64, -2**64])), 'run lengths of .* that do not make up the image'),
+        *((coco(dict(size=[40, 60], counts=counts)), 'run lengths of .* that do not make up the image') for counts in (
+            '', '5', '55', RUNS['counts'].decode() + 'P', 10**6 * 'o', 'Straße')),  # P is the begin of a number
+        (coco(dict(size=[40, 60])), "lacks 'counts', or has another value"),
         (coco([RING], images=2 * COCO['images']), 'x.json has two images of one id: export the file anew'),
         (coco([RING], categories=[dict(id=7, name='x'), *COCO['categories']]), 'has two categories of one id'),
         (coco([RING], categories=[dict(id=7, name=' ')]), "a shape whose class is called ' ': give it a name"),
@@ -86,6 +91,9 @@ HOSTILE = {
         (studio('brushlabels', rle=brush(2**32 - 1)), 'brush mask of .* that is none of an image of 60x40 pixels'),
         (studio('brushlabels', rle=brush(2**32 - 1)).replace(': 60', f': {HUGE}'), f'has {HUGE}x40 pixels, but it has'),
         (studio(points=[[9e5, 1], [1, 9e5], [-9e5, 4]] * 1000), 'whose outline is .* pixels long'),
+        (studio('rectanglelabels', x=10**400, y=0, width=1, height=1), 'points are no pairs of numbers'),
+        (studio('rectanglelabels', x=10**400, y=0, width=1.5, height=1), 'holds what its format does not know: int'),
+        (studio('rectanglelabels', x=1e308, y=0, width=1e308, height=1), 'points are no pairs of numbers'),
         (studio(label=['a'], points=[(0, 0), (1, 0), (1, 1)]), r"whose class is called \['a'\]: give it a name"),
     ],
     'x.xml': [
@@ -132,6 +140,7 @@ def test_a_sentence_and_little_memory(name, content, message, image, tmp_path, l
     ('² 0 0 0 1 1 1', "line 2 of .*a b.txt has the class '²', which data.yaml does not list"),
     ('1' * 5000 + ' 0 0 0 1 1 1', "has the class '1{50}"),
     ('0 0 0 9e5 9e5 0 1', 'whose outline is .* pixels long'),
+    ('0 1e308 0 1e308 0.5 0 1', 'whose outline is nan pixels long'),
     ('0 0 nan 0 1 1 1', 'points are no pairs of numbers'),
     ('ÿ', "has the class 'ÿ'"), ('0', 'a polygon of .* with 0 points'),
     ('\udcff', "a b.txt cannot be read as text: 'utf-8' codec")])
@@ -141,6 +150,14 @@ def test_lines_of_yolo(line, message, image, tmp_path, little_memory):
     (tmp_path / 'x' / 'labels' / 'a b.txt').write_text(f'\n{line}\n', encoding='utf-8', errors='surrogateescape')
     with pytest.raises(ValueError, match=message):
         read(tmp_path / 'x', tmp_path)
+
+
+def test_numbers_that_overflow_in_a_large_image():
+    content = studio(points=[[1e308, 0], [1e308, 50], [0, 90]]).replace(': 60', ': 600').replace(': 40', ': 400')
+    annotated, = label_studio.read('x.json', json.loads(content))
+    with warnings.catch_warnings(), pytest.raises(ValueError, match='whose outline is nan pixels long, for which an'):
+        warnings.simplefilter('error')
+        [*annotated.shapes((400, 600))]
 
 
 def test_label_maps_that_claim_to_be_large(image, tmp_path, little_memory):

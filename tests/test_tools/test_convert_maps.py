@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmseg_unsup.apis import made_maps
 from mmseg_unsup.apis.annotations import Annotations
 from mmseg_unsup.apis.image_names import ImageNames
 from mmseg_unsup.apis.map_files import MapFolder
 from mmseg_unsup.commands import main
 from mmseg_unsup.formats import table, writing
+from mmseg_unsup.utils import preemption
 from ..forks import spawn
 from .test_use_a_model import trained
 
@@ -32,6 +34,10 @@ def stop(*args):
     raise KeyboardInterrupt
 
 
+def preempt(*args):
+    raise preemption.Preempted
+
+
 def test_annotations_go_on_where_they_were_stopped(image_folder, tmp_path, tool, monkeypatch, capsys):
     """While maps are made, and while they are written as annotations; later ones are the same."""
     model, out = trained(tmp_path), tmp_path / 'out'
@@ -41,7 +47,11 @@ def test_annotations_go_on_where_they_were_stopped(image_folder, tmp_path, tool,
             with pytest.raises(KeyboardInterrupt):
                 tool(*predicted(model, image_folder, out))
         assert not {*FILES} & {*os.listdir(out)} and not [name for name in os.listdir(out) if name.endswith('.part')]
-    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(made_maps, 'stop_alone_if_asked', preempt)
+        with pytest.raises(SystemExit, match='^75$'):
+            tool('convert-maps', out, *FORMATS)
+    assert ''.join(capsys.readouterr()).endswith('stopped; the same command writes these formats anew\n')
     tool(*predicted(model, image_folder, out))
     assert capsys.readouterr().out.rstrip().endswith(f'{out}/coco.json, {out}/cvat.xml, {out}/label_studio.json')
     for file in FILES:
@@ -58,9 +68,16 @@ def test_annotations_go_on_where_they_were_stopped(image_folder, tmp_path, tool,
     assert f'8 images, 5 classes: {out}/coco.json' in capsys.readouterr().out
 
 
-def convert_slowly(rank, out):
+def convert_slowly(rank, out, go):
+    """Draws nothing before a file is there, or a signal came."""
     draw = writing._draw
-    writing._draw = lambda *args: time.sleep(0.1) or draw(*args)
+
+    def draw_later(*args):
+        while not (osp.exists(go) or preemption._listener.received):
+            time.sleep(0.01)
+        return draw(*args)
+
+    writing._draw = draw_later
     raise SystemExit(main(['convert-maps', out, *FORMATS, '--workers', '1']))
 
 
@@ -68,21 +85,23 @@ def parts(out) -> list:
     return [name for name in os.listdir(out) if name.endswith('.part')]
 
 
-def test_two_commands_and_a_signal(image_folder, tmp_path, tool, capsys):
+@pytest.mark.long
+def test_two_commands_and_a_signal(image_folder, tmp_path, tool, capsys, monkeypatch):
     """The second command waits for the first one, and does not take its files for those of a killed one; SIGTERM ends
     it between two images."""
     out = tmp_path / 'out'
     tool(*predicted(trained(tmp_path), image_folder, out))
     before = [(out / file).read_bytes() for file in FILES]
+    monkeypatch.setattr(made_maps, 'stop_alone_if_asked', (tmp_path / 'go').touch)  # as it is called by who waits
     for ends_at_once in (True, False):
-        slow, = spawn(convert_slowly, (str(out), ), join=False).processes
+        slow, = spawn(convert_slowly, (str(out), str(tmp_path / 'go')), join=False).processes
         while not parts(out) and slow.is_alive():
             time.sleep(0.01)
         if ends_at_once:
             slow.terminate()
         else:
             tool('convert-maps', out, *FORMATS)
-            assert 'another process is at work there' in capsys.readouterr().err
+            assert 'another process is at work there' in ''.join(capsys.readouterr())
         slow.join()
         assert slow.exitcode == (75 if ends_at_once else 0)
         assert not parts(out) and [(out / file).read_bytes() for file in FILES] == before
@@ -117,7 +136,8 @@ def test_what_cannot_be_converted(image_folder, tmp_path, tool, monkeypatch):
     (out / 'progress').mkdir(parents=True)
     sky = dict(name='sky', color=[0, 0, 0])
     for of_class, image in ((sky, '../a.jpg'), (sky, '/a.jpg'), (sky, 5), (sky | dict(color=[0, 0, 256]), 'a.jpg'),
-                            (sky | dict(color=[0]), 'a.jpg'), (sky | dict(name='<\n>'), 'a.jpg'), (None, 'a.jpg')):
+                            (sky | dict(color=[0]), 'a.jpg'), (sky | dict(color=[0, 0, 1.5]), 'a.jpg'),
+                            (sky | dict(name='<\n>'), 'a.jpg'), (None, 'a.jpg')):
         lines = dict(settings=dict(images=image_folder, classes=[of_class])), dict(image=image, found={})
         (out / 'progress' / '0-of-1.jsonl').write_text(''.join(f'{json.dumps(line)}\n' for line in lines))
         (out / 'predictions.json').write_text(json.dumps(dict(images={image: {}})))

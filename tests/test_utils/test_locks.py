@@ -4,8 +4,9 @@ import time
 from threading import Thread
 
 import pytest
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
+from mmseg_unsup.utils import locks
 from mmseg_unsup.utils.locks import alone_with
 
 
@@ -37,6 +38,30 @@ def test_folders_that_were_there_stay(tmp_path):
     with alone_with(str(tmp_path / 'mine' / 'made' / 'lock')):
         (tmp_path / 'mine' / 'made' / 'file').touch()
     assert os.listdir(tmp_path / 'mine' / 'made') == ['file']
+
+
+def test_who_waits_is_told_at_once(tmp_path, monkeypatch):
+    """Without having waited, and once alone."""
+    acquire, timeouts, calls = FileLock.acquire, [], []
+
+    def try_to_acquire(self, timeout: float):
+        timeouts.append(timeout)
+        return acquire(self, timeout / 99)
+
+    def is_waiting() -> None:
+        calls.append([*timeouts])
+        if len(calls) == 3:
+            raise InterruptedError
+
+    said = []
+    monkeypatch.setattr(FileLock, 'acquire', try_to_acquire)
+    monkeypatch.setattr(locks, 'say', said.append)
+    with alone_with(str(tmp_path / 'lock')):
+        timeouts.clear()
+        with pytest.raises(InterruptedError), alone_with(str(tmp_path / 'lock'), is_waiting=is_waiting):
+            pass
+    assert calls == [[0], [0, 1], [0, 1, 1]]
+    assert said == [f'another process is at work there ({tmp_path / "lock"}): waiting for its end']
 
 
 def test_who_does_not_wait(tmp_path):
