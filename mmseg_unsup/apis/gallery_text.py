@@ -76,10 +76,12 @@ def foreground(shares: np.ndarray, background: Optional[int], mask_share: Option
 
 
 def page_title(cfg: Config, checkpoint: str) -> str:
-    """The name of the config, or of the checkpoint that it is from, with its folder."""
+    """The name of the config, or of the checkpoint that it is from, with its folder; of ``segment`` and ``learn``, that
+    of the folder of results."""
     if cfg.filename:
         return osp.splitext(osp.basename(cfg.filename))[0]
-    return printable(osp.join(*osp.splitext(osp.abspath(checkpoint))[0].split(osp.sep)[-2:]))
+    *_, above, folder, name = ['', *osp.splitext(osp.abspath(checkpoint))[0].split(osp.sep)]
+    return printable(above if folder == 'train' and above else osp.join(folder, name))
 
 
 def provenance(cfg: Config, checkpoint: str, images: str, labels: Optional[str], names: ClusterNames,

@@ -18,8 +18,7 @@ others, and must name all of them. A class that no label shows is never found.
 A ResNet is trained wholly, also one that was frozen: backbone and neck start as in MODEL, a head on them at random. Of
 a frozen transformer, neck and head are trained. A model of objects (MaskContrast) lends its backbone alone. Steps are
 20 for each labelled image, 200 at least, and 400 at most, or 8000 on a GPU (--steps), of 8 crops each. The expected
-minutes are said before the first one. `segment --examples` trains nothing, and finds more of rare classes with
-about five images; take learn from about twenty on.
+minutes are said before the first one. Rare classes weigh more in the loss. `segment --examples` trains nothing.
 
 OUT/labels has the corrections as label maps, OUT/train log and checkpoints, OUT/maps, OUT/overlays and
 OUT/predictions.json the maps of all images as `mmseg-unsup predict` writes them, in which labelled pixels keep their

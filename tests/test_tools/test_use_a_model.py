@@ -239,7 +239,7 @@ def test_one_name_for_all_commands(image_folder, tmp_path, tool, capsys):
         tool('gallery', folder, image_folder, '--out', tmp_path / 'page.html', *options)
         page = (tmp_path / 'page.html').read_text()
         assert ('"land"' in page) == (n_classes == 4)
-        assert re.search('<title>.*train/epoch_1.*</title>', page) and 'epoch_1.pth of the config in it' in page
+        assert re.search('<title>OUT: .*</title>', page) and 'epoch_1.pth of the config in it' in page
         capsys.readouterr()
     tool('name', folder, tmp_path / 'other.json')
     assert ClusterNames.load(str(tmp_path / 'other.json')).names[3] == 'cluster 3'
