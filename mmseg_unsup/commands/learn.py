@@ -39,7 +39,8 @@ from .arguments import add_on_error_argument, add_options_argument, add_refine_a
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('model', metavar='MODEL', help='checkpoint file, folder of a training (its last one), or hf://OWNER/NAME')
+    parser.add_argument('model', metavar='MODEL',
+                        help='checkpoint file, folder of a training (its last one), or hf://OWNER/NAME')
     parser.add_argument('images', metavar='IMAGES', nargs='?',
                         help='folder of images, with sub-folders (default: the one that the maps in MODEL are of)')
     parser.add_argument('--labels', nargs='+', required=True, metavar='CORRECTED',
