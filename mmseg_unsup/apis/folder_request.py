@@ -2,7 +2,8 @@
 import json
 import os
 import os.path as osp
-from dataclasses import dataclass, field
+from argparse import Namespace
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Dict, Optional, Tuple
 
 from ..datasets.errors import ON_ERROR
@@ -43,6 +44,13 @@ class FolderRequest:
             raise ValueError(f'the name --out {printable(self.out)} is no UTF-8: give another')
         for folder in self.pictures:
             check_output(self.path(folder), self.images)
+
+    @classmethod
+    def of_arguments(cls, args: Namespace) -> 'FolderRequest':
+        """That of the arguments of a command, which are called alike; options are ``cfg_options``."""
+        names = {each.name for each in fields(cls)}
+        given = {name: value for name, value in vars(args).items() if name in names}
+        return cls(options=args.cfg_options or {}, **given)
 
     def path(self, *parts: str) -> str:
         """The path of something that is written."""

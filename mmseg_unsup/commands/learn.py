@@ -60,10 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from dataclasses import fields
-
     from ..apis.learn_request import LearnRequest
     from ..apis.learn_work import learn
-    names = {field.name for field in fields(LearnRequest)}
-    arguments = {name: value for name, value in vars(args).items() if name in names}
-    learn(LearnRequest(options=args.cfg_options or {}, **arguments))
+    learn(LearnRequest.of_arguments(args))

@@ -66,15 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     import shlex
-    from dataclasses import fields
 
     from ..apis.segment_request import Request
     from ..apis.segment_work import find_segments
     from ..utils.console import next_steps, say
     from ..utils.paths import shown
-    names = {field.name for field in fields(Request)}
-    arguments = {name: value for name, value in vars(args).items() if name in names}
-    found = find_segments(Request(options=args.cfg_options or {}, **arguments))
+    found = find_segments(Request.of_arguments(args))
     out = shlex.quote(shown(found.folder))
     naming = [f'name {out} --name 1=sky'] if args.examples is None else []
     say(next_steps(*naming, f'predict {out} OTHER_IMAGES --out OTHER_OUT'))
