@@ -60,7 +60,7 @@ def write_labels(corrections: Corrections, root: str, folder: str, palette: np.n
         ValueError: see :class:`Corrections`; two images would have one map; no pixel has a label.
     """
     paths = {name: map_path(osp.join(root, name), root, folder) for name in corrections.names}
-    _check_apart(corrections.names, paths.get)
+    _check_own_maps(corrections.names, paths.get)
     digest, counts, n_pixels = hashlib.sha256('\0'.join(corrections.classes).encode()), np.zeros(VOID + 1, int), 0
     mark_output(folder)
     for name, ids in corrections:
@@ -93,7 +93,7 @@ def tell_labels(labels: Labels, n_images: int) -> None:
         say('all images have labels: if some were not corrected, name those that were (--only)')
 
 
-def _check_apart(names: List[str], path_of: Callable[[str], str]) -> None:
+def _check_own_maps(names: List[str], path_of: Callable[[str], str]) -> None:
     alike = two_of_one_file(names, path_of)
     if alike:
         one, other = (names[i] for i in alike)

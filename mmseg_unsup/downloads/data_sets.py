@@ -20,7 +20,7 @@ from ..utils.fetching import part_size
 from ..utils.locks import alone_with
 from ..utils.paths import printable
 from .checked import address_of, check_file, fetch_checked, judged
-from .disk import check_space, size_text
+from .disk import check_space, megabytes_text
 from .installing import check_part, install, install_tiles
 from .table import DATA_SETS, DataSet, Part, Source
 
@@ -32,7 +32,7 @@ def list_data_sets() -> str:
     """A table of what there is."""
     table = PrettyTable(['name', 'what', 'size', 'folder', 'licence'], align='l')
     for name, data_set in DATA_SETS.items():
-        size = size_text(sum(source.megabytes for source in data_set.sources)) if data_set.page is None else \
+        size = megabytes_text(sum(source.megabytes for source in data_set.sources)) if data_set.page is None else \
             'with an account'
         table.add_row([name, data_set.title, size, data_set.root, data_set.licence])
     return f'{table}\nweights are listed by mmseg-unsup download weights'
@@ -122,15 +122,14 @@ def _announce(data_set: DataSet, lacking: List[Source], given: Dict[str, str], r
     """Say what is about to come, and refuse it where the disk has no room for it."""
     say(f'{data_set.title}; licence: {data_set.licence}')
     coming = [source for source in lacking if source.name not in given]
-    for source in coming:
-        kept = part_size(osp.join(root, WORK, source.name)) / 1e6
-        say(f'  {size_text(source.megabytes):>8}  {address_of(source.address, source.name, mirror)}'
-            + (f' ({size_text(kept)} are here)' if kept else ''))
+    here = [part_size(osp.join(root, WORK, source.name)) / 1e6 for source in coming]
+    for source, kept in zip(coming, here):
+        say(f'  {megabytes_text(source.megabytes):>8}  {address_of(source.address, source.name, mirror)}'
+            + (f' ({megabytes_text(kept)} are here)' if kept else ''))
     total = sum(source.megabytes for source in coming)
     if coming:
-        say(f'  {size_text(total):>8}  in all, and about as much unpacked, to {printable(root)}')
-        kept = sum(part_size(osp.join(root, WORK, source.name)) for source in coming) / 1e6
-        check_space(root, 2 * total - kept, 'archives and what is unpacked of them')
+        say(f'  {megabytes_text(total):>8}  in all, and about as much unpacked, to {printable(root)}')
+        check_space(root, 2 * total - sum(here), 'archives and what is unpacked of them')
 
 
 @contextmanager

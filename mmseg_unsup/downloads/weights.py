@@ -12,7 +12,7 @@ from ..utils.locks import alone_with
 from ..utils.paths import printable
 from ..utils.weight_addresses import place_in_cache
 from .checked import address_of, fetch_checked
-from .disk import check_space, size_text
+from .disk import check_space, megabytes_text
 from .table import ON_REQUEST, WEIGHTS
 
 
@@ -20,7 +20,7 @@ def list_weights() -> str:
     """A table of what there is, and where the rest is had."""
     table = PrettyTable(['name', 'size', 'licence', 'file'], align='l')
     for name, weights in WEIGHTS.items():
-        table.add_row([name, size_text(weights.megabytes), weights.licence, osp.basename(weights.address)])
+        table.add_row([name, megabytes_text(weights.megabytes), weights.licence, osp.basename(weights.address)])
     return f'{table}\n{ON_REQUEST}'
 
 
@@ -48,7 +48,7 @@ def _download(name: str, folder: Optional[str], mirror: Optional[str]) -> str:
     if has_digest(path, weights.digest):
         return f'{name}: {printable(path)} (it was there)'
     address = address_of(weights.address, file, mirror)
-    say(f'{name}: {size_text(weights.megabytes)} from {address}; licence: {weights.licence}')
+    say(f'{name}: {megabytes_text(weights.megabytes)} from {address}; licence: {weights.licence}')
     check_place(osp.dirname(osp.abspath(path)))
     check_space(osp.dirname(path), weights.megabytes, file)
     with alone_with(f'{path}.lock'):  # which a training that needs the file takes too
